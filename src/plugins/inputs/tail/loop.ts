@@ -6,7 +6,7 @@ import type { Glob } from './discovery/glob.ts'
 import type { ProgressCheck } from './discovery/progress-check.ts'
 import type { Reconciler } from './discovery/reconciler.ts'
 import { COMPRESSED } from './file/compression.ts'
-import { FINGERPRINT_BYTES } from './file/fingerprint.ts'
+import { FINGERPRINT_BYTES, TICK_MS } from './file/fingerprint.ts'
 import type { TailFile } from './file/tail-file.ts'
 import type { Joiner } from './multiline/joiner.ts'
 import { MAX_TURN_BYTES, type TailOptions } from './options.ts'
@@ -142,7 +142,7 @@ export class TailLoop {
   async #turn(file: TailFile, signal: AbortSignal): Promise<void> {
     const { cursor, handle } = file
     if (!handle.isOpen) return
-    if (file.wasEmptyBefore()) this.#rotated.openUnseenCopies(file)
+    if (file.wasEmptyBefore()) this.#rotated.openUnseenCopies(file, file.rotation.contentSinceMs)
     const { predecessor } = file
     if (predecessor !== undefined) {
       if (!predecessor.isDrained) {
@@ -266,7 +266,7 @@ export class TailLoop {
     const stat = file.handle.stat()
     this.#ctx.appender(file.tag).seal()
     // Another content may have come and gone since the truncation was seen.
-    this.#rotated.openUnseenCopies(file)
+    this.#rotated.openUnseenCopies(file, (file.rotation.replacedMs ?? this.#ctx.clock.nowMs()) - TICK_MS)
     file.restart(this.#ctx.clock.nowMs(), stat instanceof FsFailure ? undefined : stat)
     // The new content may itself be a copy: rotation may write a copy over the previous one, which keeps its
     // inode.

@@ -23,7 +23,7 @@ export class RotationState {
   /** Contents of the file before each truncation or rewrite, the newest last. */
   readonly pastContents: KnownContent[] = []
 
-  #isReplaced = false
+  #replacedMs: number | undefined
   #heir: string | undefined
 
   constructor(contentSinceMs: number) {
@@ -71,7 +71,7 @@ export class RotationState {
 
   /** True between the detection of a truncation or rewrite and the start of reading the new content. */
   get isReplaced(): boolean {
-    return this.#isReplaced
+    return this.#replacedMs !== undefined
   }
 
   /** True when a copy of the previous content was found, which continues at the offset of this file. */
@@ -84,8 +84,13 @@ export class RotationState {
     return this.#heir === key
   }
 
-  markReplaced(): void {
-    this.#isReplaced = true
+  /** Time in milliseconds at which a truncation or rewrite was detected; undefined once the new content is read. */
+  get replacedMs(): number | undefined {
+    return this.#replacedMs
+  }
+
+  markReplaced(nowMs: number): void {
+    this.#replacedMs = nowMs
   }
 
   /** `key`: identity key of the copy. */
@@ -96,7 +101,7 @@ export class RotationState {
   /** Records that the content was replaced, after `ms`. */
   recordRewrite(ms: number, before: KnownContent): void {
     this.#contentSinceMs = ms
-    this.#isReplaced = false
+    this.#replacedMs = undefined
     this.#heir = undefined
     this.pastContents.push({ ...before, untilMs: ms })
     if (this.pastContents.length > MAX_PAST_CONTENTS) this.pastContents.shift()

@@ -226,7 +226,7 @@ export class RotatedFiles {
     let siblings = find()
     // What was written after an earlier truncation, and not read yet, cannot be recognized: its copy is one that nobody knows.
     const content = file.rotation.isReplaced ? undefined : file.content()
-    file.rotation.markReplaced()
+    file.rotation.markReplaced(this.#clock.nowMs())
     const isOwn = (s: Sibling): boolean => content !== undefined && isCopyOfContent(content, s, true)
     if (!siblings.some(isOwn) && this.findDirectories(path, isOwn)) siblings = find()
     const own = content === undefined ? undefined : largestOf(siblings.filter(isOwn), isHole(content))
@@ -328,17 +328,16 @@ export class RotatedFiles {
   }
 
   /**
-   * Opens the copies of contents that the file had, and lost, between two looks. The file is read after them. Nothing is
-   * done when nothing appeared in its directory meanwhile.
+   * Opens the copies of contents that the file had, and lost, between two looks, if they were made after `sinceMs`. The
+   * file is read after them. Does nothing when nothing appeared in its directory since.
    */
-  openUnseenCopies(file: TailFile): void {
+  openUnseenCopies(file: TailFile, sinceMs: number): void {
     const path = file.identity.openedAs
     const scope = this.scopeOf(path)
-    const sinceMs = file.rotation.contentSinceMs - TICK_MS
     const home = stat(dirname(linkTarget(path)))
     const isQuiet = home instanceof FsFailure || Number(home.mtimeNs) / 1e6 < sinceMs
     if (isQuiet && !this.#directories.has(path)) return
-    const isUnseen = (s: Sibling): boolean => appearedMs(s) >= sinceMs && !this.#options.isFollowed(s.path)
+    const isUnseen = (s: Sibling): boolean => appearedMs(s) > sinceMs && !this.#options.isFollowed(s.path)
     const before = file.predecessor
     const last = this.#openInOrder(path, before, [file], () => siblingsOf(path, scope).filter(isUnseen))
     if (last === undefined || last === before) return

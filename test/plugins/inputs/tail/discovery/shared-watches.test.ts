@@ -53,6 +53,6 @@ test('polls a thousand directories at most when there are no more watches, and s
   watch.set(folders)
   await watch.close()
   expect(warnings).toEqual([
-    'no more inotify watches (ENOSPC): polling 1000 directories four times a second instead, the others at each Refresh_Interval',
+    'no more inotify watches (ENOSPC): polling 1000 directories four times a second instead, the others only at each Refresh_Interval',
   ])
 })
