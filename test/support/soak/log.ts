@@ -214,6 +214,7 @@ export class SoakLog {
     copyFileSync(this.real, copy)
     await this.o.between('copied')
     renameSync(copy, this.real)
+    this.#closeLate((late) => late.path === this.real)
     this.unordered = true
     this.mayRepeat = true
     this.#reopen(0, false)

@@ -7,9 +7,10 @@ import { isAllHole, isHole, MIN_DISTINCT_BYTES } from '../file/fingerprint.ts'
 import { isLater } from '../file/stored-row.ts'
 import type { TailFile } from '../file/tail-file.ts'
 import type { IdentitySearch } from '../rotation/identity-search.ts'
-import { isRotatedName, liveNamesOf } from '../rotation/names.ts'
+import { compareDatesOfNames, isRotatedName, liveNamesOf } from '../rotation/names.ts'
 import type { RotatedFiles } from '../rotation/rotated-files.ts'
 import {
+  beginsWithHole,
   contentSizeOf,
   isCompressedCopy,
   isCopyOfContent,
@@ -400,16 +401,18 @@ export class AfterDowntime {
   }
 
   /**
-   * Returns the siblings that were rotated after the one at `index`: those listed after it, and plain ones that were created after it and
-   * since the last scan. These are listed before it if a program went on writing to it.
+   * Returns the siblings that were rotated after the one at `index`: those listed after it, and those listed before it that
+   * came since the last scan. A program may have gone on writing to it, or all were compressed at once, the latest first.
    */
   #after(index: number, siblings: Sibling[]): Sibling[] {
     const first = siblings[index]
     if (first === undefined) return siblings
-    // A .gz is made at any time.
-    const sinceMs = first.path.endsWith('.gz') ? 0 : first.birthMs
-    const isYounger = (s: Sibling): boolean =>
-      !s.path.endsWith('.gz') && s.birthMs > sinceMs && this.#isSinceLastScan(s)
+    const isGzip = (s: Sibling): boolean => s.path.endsWith('.gz')
+    const isYounger = (s: Sibling): boolean => {
+      if (compareDatesOfNames(basename(s.path), basename(first.path)) < 0) return false
+      // The birth of a .gz says nothing.
+      return this.#isSinceLastScan(s) && (isGzip(s) || isGzip(first) || s.birthMs > first.birthMs)
+    }
     return [...siblings.slice(0, index).filter(isYounger), ...siblings.slice(index + 1)]
   }
 
@@ -471,7 +474,10 @@ export class AfterDowntime {
   /** True when a sibling that no row knows is to be read. */
   #isUnseen(sibling: Sibling, path: string, rows: readonly OffsetRow[]): boolean {
     const isCompressed = sibling.path.endsWith('.gz')
-    if (!this.#isSinceLastScan(sibling) && !this.#isRewritten(sibling, rows)) return false
+    const isHoleOf = (row: OffsetRow): boolean =>
+      isAllHole(row) && this.#positions.isUnclaimed(row) && mayBe(row, sibling) && beginsWithHole(sibling)
+    if (!this.#isSinceLastScan(sibling) && !this.#isRewritten(sibling, rows) && !rows.some(isHoleOf))
+      return false
     // Of a row whose file is not found, or has another content by now.
     if (isCompressed && rows.some((row) => this.#positions.isUnclaimed(row) && isCopyOfContent(row, sibling)))
       return false

@@ -399,8 +399,10 @@ export class RotatedFiles {
         if (own === undefined && !this.isUnknown(sibling, path, known)) continue
         const file = this.open(sibling, path, own)
         if (gone !== undefined && file !== undefined) this.#positions.skipped.remove(gone)
-        isComplete &&= file !== undefined || !hasMoved(sibling)
         if (file !== undefined) opened.push(file)
+        else if (hasMoved(sibling)) isComplete = false
+        // Those after it are found from the one before it: it has another name now.
+        if (!isComplete && attempt < MAX_ATTEMPTS) break
       }
       // A file that was compressed or renamed meanwhile has another name now.
       if (isComplete) break

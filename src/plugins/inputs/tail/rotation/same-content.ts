@@ -153,6 +153,15 @@ function hasMarkerIn(sibling: Sibling, { offset, marker, markerSize }: Marked): 
   return head.length === END_BYTES || contentSizeOf(sibling) >= offset
 }
 
+/** True when the first bytes of the content of the sibling are NUL. */
+export function beginsWithHole(sibling: Sibling): boolean {
+  const isNulHead = (head: Buffer | undefined): boolean =>
+    head !== undefined && head.length > 0 && isNul(head)
+  if (sibling.path.endsWith('.gz')) return isNulHead(headOf(sibling))
+  const size = Math.min(FINGERPRINT_BYTES, sibling.size)
+  return withFile(sibling, (fd) => isNulHead(peek(fd, 0, size))) ?? false
+}
+
 /** True when the sibling is a compressed empty file. */
 export function isEmptyGzip(sibling: Sibling): boolean {
   return headOf(sibling)?.length === 0

@@ -8,7 +8,7 @@ import { tmp } from '../../../../support/tmp.ts'
 
 /** Returns a file for tests of the order only. */
 function file(): TailFile {
-  const parts = { offset: 0, size: 0, isSkipping: false, openedMs: 0, contentSinceMs: 0 }
+  const parts = { offset: 0, size: 1, isSkipping: false, openedMs: 0, contentSinceMs: 0 }
   return new TailFile(parts as unknown as ConstructorParameters<typeof TailFile>[0])
 }
 
