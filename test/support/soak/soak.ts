@@ -199,7 +199,7 @@ export class Soak {
     log.unordered ||= wide
     // Which of several copies nobody has read is which, and what is behind a hole, cannot always be told.
     log.mayRepeat =
-      (abilities.has('copies') && abilities.has('unread')) ||
+      (abilities.has('copies') && (wide || abilities.has('unread'))) ||
       (log.o.holes && (wide || abilities.has('copies', 'unread')))
     this.#logs.push(log)
     if (comes || this.#dice.chance(0.5)) log.write(this.#dice.int(20))

@@ -14,6 +14,7 @@ import type { IdentitySearch } from './identity-search.ts'
 import { uncompressedName } from './names.ts'
 import {
   contentSizeOf,
+  isBackupOf,
   isCompressedCopy,
   isCopyOfContent,
   isFileOf,
@@ -236,7 +237,9 @@ function isMadeOf(sibling: Sibling, path: string): boolean {
   const stat = statOf(path)
   if (stat instanceof FsFailure) return true
   const isCompressed = sibling.path.endsWith('.gz') && uncompressedName(sibling.path) === path
-  return isCompressed || isWithin(BigInt(Math.round(sibling.mtimeMs * 1e6)), stat)
+  return (
+    isCompressed || isWithin(BigInt(Math.round(sibling.mtimeMs * 1e6)), stat) || isBackupOf(sibling, path)
+  )
 }
 
 /** Returns the name by which the siblings of a closed file are found that was the target of a link. */

@@ -337,7 +337,16 @@ export class RotatedFiles {
     const home = stat(dirname(linkTarget(path)))
     const isQuiet = home instanceof FsFailure || Number(home.mtimeNs) / 1e6 < sinceMs
     if (isQuiet && !this.#directories.has(path)) return
-    const isUnseen = (s: Sibling): boolean => appearedMs(s) > sinceMs && !this.#options.isFollowed(s.path)
+    // Neither a backup of what the file has now, nor of what it had.
+    const isReplaced = file.rotation.isReplaced
+    if (!isReplaced) {
+      file.refresh()
+      // Its first bytes are hashed now.
+      if (file.stored.fingerprintSize === 0) this.#positions.touch(file)
+    }
+    const content = isReplaced ? file.content() : contentOf(file)
+    const isUnseen = (s: Sibling): boolean =>
+      appearedMs(s) > sinceMs && !this.#options.isFollowed(s.path) && !isCopyOfContent(content, s, true)
     const before = file.predecessor
     const last = this.#openInOrder(path, before, [file], () => siblingsOf(path, scope).filter(isUnseen))
     if (last === undefined || last === before) return
@@ -422,18 +431,19 @@ export class RotatedFiles {
     let last = before
     // One that was opened a moment ago may have grown since.
     for (const one of known) if (one.handle.isOpen && !one.rotation.isReplaced) one.refresh()
+    const isCopyOfOpened = (file: TailFile, one: TailFile): boolean =>
+      one !== file &&
+      haveCommonContent(file, one) &&
+      isLessThan(file, one) &&
+      (isBackup(file, one) || (!file.stored.isResumed && wasCopiedFrom(file, one)))
+    const isCopyOfKnown = (file: TailFile, one: TailFile): boolean =>
+      one !== file &&
+      !file.stored.isResumed &&
+      isPartOf(file, one) &&
+      (wasCopiedFrom(file, one) || isYoungerThanResumed(file, one))
     const isKept = (file: TailFile): boolean =>
-      file.stored.isResumed ||
-      !(
-        known.some((one) => one !== file && isPartOf(file, one) && wasCopiedFrom(file, one)) ||
-        opened.some(
-          (one) =>
-            one !== file &&
-            haveCommonContent(file, one) &&
-            isLessThan(file, one) &&
-            (wasCopiedFrom(file, one) || isBackup(file, one)),
-        )
-      )
+      hasPosition(file) ||
+      !(opened.some((one) => isCopyOfOpened(file, one)) || known.some((one) => isCopyOfKnown(file, one)))
     const dropped = new Set(opened.filter((file) => !isKept(file)))
     for (const file of opened) {
       if (dropped.has(file)) {
@@ -593,9 +603,22 @@ function isPartOf(file: TailFile, other: TailFile): boolean {
   return contentSizeOfOpen(file) <= contentSizeOfOpen(other) && haveCommonContent(file, other)
 }
 
+/** True when something of the file was read by an earlier run; one that was only opened by it has a row, too. */
+function hasPosition({ stored, cursor }: TailFile): boolean {
+  return stored.isResumed && cursor.offset > 0
+}
+
+/**
+ * True when a file was created after `live`, which has the content of its row still: what has the same content then is no
+ * earlier generation of it, but a copy.
+ */
+function isYoungerThanResumed(file: TailFile, live: TailFile): boolean {
+  return hasPosition(live) && !live.rotation.isRotated && file.identity.birthMs > live.identity.birthMs
+}
+
 /** True when of two files with a common content the first is the copy: it has less, or was made later. */
 function isLessThan(file: TailFile, other: TailFile): boolean {
-  if (file.stored.isResumed !== other.stored.isResumed) return other.stored.isResumed
+  if (hasPosition(file) !== hasPosition(other)) return hasPosition(other)
   const bySize = contentSizeOfOpen(other) - contentSizeOfOpen(file)
   const byBirth = file.identity.birthMs - other.identity.birthMs
   if (bySize === 0 && file.handle.isCompressed !== other.handle.isCompressed) return file.handle.isCompressed

@@ -232,6 +232,11 @@ export function wasPutInPlace(stat: BigIntStats): boolean {
   return stat.ctimeNs > stat.mtimeNs || wasWrittenAtOnce(stat)
 }
 
+/** True when two names differ in digits only, or in the suffix of a compression. */
+function haveNamesOfOneKind(a: string, b: string): boolean {
+  return maskDigits(basename(a)) === maskDigits(basename(b))
+}
+
 function wasWrittenAtOnce({ birthtimeNs, mtimeNs, size }: BigIntStats, mostMs = COPY_MS): boolean {
   return Number(mtimeNs - birthtimeNs) / 1e6 <= mostMs + Number(size) / COPY_BYTES_PER_MS
 }
@@ -241,13 +246,19 @@ function wasWrittenAtOnce({ birthtimeNs, mtimeNs, size }: BigIntStats, mostMs = 
  * from what rotation makes, and it was written at once. A program that writes the same lines again has them rotated to names of one kind.
  */
 export function isBackup(file: TailFile, other: TailFile): boolean {
-  if (maskDigits(basename(file.path)) === maskDigits(basename(other.path))) return false
+  if (haveNamesOfOneKind(file.path, other.path)) return false
   if (contentSizeOfOpen(file) > contentSizeOfOpen(other)) return false
   if (file.handle.isCompressed && other.handle.isCompressed) return true
   return [file, other].some(({ handle }) => {
     const stat = handle.isCompressed ? undefined : handle.stat()
     return stat !== undefined && !(stat instanceof FsFailure) && wasWrittenAtOnce(stat, BACKUP_MS)
   })
+}
+
+/** Does the same for a sibling with the content of a file that was rotated to `path`. */
+export function isBackupOf({ path, birthMs, mtimeMs, size }: Sibling, original: string): boolean {
+  if (haveNamesOfOneKind(path, original)) return false
+  return path.endsWith('.gz') || (birthMs > 0 && mtimeMs - birthMs <= BACKUP_MS + size / COPY_BYTES_PER_MS)
 }
 
 /** Returns the first bytes of a file, up to END_BYTES behind a hole. */
