@@ -154,7 +154,8 @@ export class Soak {
       ['late', log.lateWriters > 0, () => this.#writeLate(log)],
       ['gzip', log.o.compress === 'late' && log.hasRotated, () => this.#compress(log)],
       ['moved', plain, () => this.#move(log)],
-      ['moved', plain, () => this.#leaveAndReturn(log)],
+      // A pinned agent waits for all logs before it is killed.
+      ['moved', plain && !this.#agent.pinned, () => this.#leaveAndReturn(log)],
       ['moved', this.#logs.length < MAX_LOGS, appears],
       ['restored', plain && !log.aged, () => this.#restore(log)],
       ['copies', plain && !log.aged, () => this.#backUp(log)],

@@ -1,5 +1,5 @@
 import { expect, test } from 'bun:test'
-import { appendFileSync, readFileSync, renameSync, unlinkSync, writeFileSync } from 'node:fs'
+import { appendFileSync, copyFileSync, readFileSync, renameSync, unlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { MemoryStore, resume } from '../../../support/tail/run.ts'
@@ -28,6 +28,36 @@ test('the first bytes of a file are stored before anything is acknowledged: a cr
   writeFileSync(path, 'three\n')
   const second = resume(killed, { path })
   expect(await second.waitForLines(3)).toEqual(['one', 'two', 'three'])
+})
+
+test('what was read and not acknowledged is read again from the copy after a crash', async () => {
+  const path = join(tmp(), 'a.log')
+  const store = new MemoryStore()
+  const options = {
+    path: `${path}*`,
+    read_from_head: 'on',
+    refresh_interval: '50ms',
+    progress_check_interval: '50ms',
+  }
+  const lines = Array.from({ length: 5 }, (_, n) => `line ${n} ${'x'.repeat(40)}`)
+  writeFileSync(path, `${lines.join('\n')}\n`)
+  const first = resume(store, options)
+  first.hold = true
+  await first.waitForLines(5)
+  copyFileSync(path, `${path}.1`)
+  unlinkSync(path)
+  await until(() => first.count('files_copied') === 1)
+  await until(() => store.table.some(({ name }) => name.endsWith('.1')))
+  // Simulates a kill, after everything that can be written was.
+  const killed = new MemoryStore()
+  await first.abort()
+  killed.table = store.rows()
+  killed.lastScan = store.lastScan
+  killed.skipped = store.skipped
+  const second = resume(killed, options)
+  expect((await second.waitForLines(5)).sort()).toEqual(lines)
+  await until(() => second.files.every(({ state }) => state !== 'reading'))
+  expect(second.lines()).toHaveLength(5)
 })
 
 test('a rotated file stays open, and its lines come once, until they are acknowledged', async () => {

@@ -28,7 +28,7 @@ export class AckTracker {
   #hasRanges = false
   readonly #onSettled: (bytes: number) => void
   /** What `handOver` handed over, by the watermark of the content. */
-  readonly #heirs = new WeakMap<Watermark, Inheritance>()
+  readonly #heirs = new WeakMap<Watermark, Inheritance[]>()
 
   constructor(offset: number, isSkipping: boolean, onSettled: (bytes: number) => void) {
     this.#rangeStart = offset
@@ -84,7 +84,7 @@ export class AckTracker {
       settle: (outcome) => {
         const before = watermark.position
         if (outcome === 'aborted' || !watermark.settle(ticket)) return
-        this.#settleHeir(watermark)
+        this.#settleHeirs(watermark)
         // A range from before a truncation never moves the position of the new content.
         if (watermark !== this.#watermark) return
         for (const at of this.#skippingAt) if (at < watermark.position) this.#skippingAt.delete(at)
@@ -117,20 +117,25 @@ export class AckTracker {
     heir.#rangeStart = offset
     const watermark = heir.#watermark
     const ticket = watermark.open(acked, offset)
-    this.#heirs.set(this.#watermark, { heir, end: offset, watermark, ticket })
+    const heirs = this.#heirs.get(this.#watermark)
+    const inheritance = { heir, end: offset, watermark, ticket }
+    if (heirs === undefined) this.#heirs.set(this.#watermark, [inheritance])
+    else heirs.push(inheritance)
   }
 
   /**
-   * Settles what was handed over once all of it is acknowledged. Recurses, as the heir may have handed it
-   * over too.
+   * Settles what was handed over, to each heir once all of it is acknowledged. Recurses, as an heir may have handed
+   * it over too.
    */
-  #settleHeir(content: Watermark): void {
-    const inheritance = this.#heirs.get(content)
-    if (inheritance === undefined || content.position < inheritance.end) return
-    const { heir, watermark, ticket } = inheritance
-    const before = watermark.position
-    if (!watermark.settle(ticket)) return
-    heir.#settleHeir(watermark)
-    if (watermark === heir.#watermark) heir.#onSettled(watermark.position - before)
+  #settleHeirs(content: Watermark): void {
+    const heirs = this.#heirs.get(content)
+    if (heirs === undefined) return
+    for (const { heir, end, watermark, ticket } of heirs) {
+      if (content.position < end) continue
+      const before = watermark.position
+      if (!watermark.settle(ticket)) continue
+      heir.#settleHeirs(watermark)
+      if (watermark === heir.#watermark) heir.#onSettled(watermark.position - before)
+    }
   }
 }

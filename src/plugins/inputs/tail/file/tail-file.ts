@@ -255,11 +255,10 @@ export class TailFile implements Contributor {
   }
 
   /**
-   * Makes `heir`, an unread copy of the lost content, continue at the offset of this file. The position of
+   * Makes `heir`, an unread copy of the content, continue at `offset`, up to which this file was read. The position of
    * the copy follows the acks of what was read here.
    */
-  handOver(heir: TailFile): void {
-    const { offset } = this.cursor
+  handOver(heir: TailFile, offset = this.cursor.offset): void {
     heir.cursor.startAt(offset, heir.handle)
     this.acks.handOver(heir.acks, offset)
   }

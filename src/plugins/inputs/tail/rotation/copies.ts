@@ -78,7 +78,7 @@ export class Copies {
       return 'wait'
     }
     if (file.newAt === undefined) return 'read'
-    if (verdict !== undefined) this.#continueAt(file, verdict, suspect.original.path)
+    if (verdict !== undefined) this.#continueAt(file, verdict, suspect.original)
     return this.#resolve(file)
   }
 
@@ -103,7 +103,7 @@ export class Copies {
     for (const [file, suspect] of [...this.#suspects]) {
       if (suspect.original !== original) continue
       const verdict = this.#judge(file, suspect, true)
-      if (typeof verdict === 'number') this.#continueAt(file, verdict, original.path)
+      if (typeof verdict === 'number') this.#continueAt(file, verdict, original)
       this.#resolve(file)
       this.#options.again(file, 0)
     }
@@ -160,11 +160,15 @@ export class Copies {
     return isComplete && (isDrained || readTo >= size) ? Math.min(readTo, size) : 'wait'
   }
 
-  #continueAt(file: TailFile, offset: number, original: string): void {
+  /** `original`: the file up to whose offset the content was read, or the path at which another run has read it. */
+  #continueAt(file: TailFile, offset: number, original: TailFile | string): void {
     if (!file.isUnread) return
-    file.startAt(offset)
+    // What is read and not acknowledged is read again from the copy after a crash.
+    if (typeof original === 'string') file.startAt(offset)
+    else original.handOver(file, offset)
     this.#options.counters.add('files_copied')
-    this.#options.log.info(`${file.path} is a copy of ${original}: reading it from where that was read to`, {
+    const path = typeof original === 'string' ? original : original.path
+    this.#options.log.info(`${file.path} is a copy of ${path}: reading it from where that was read to`, {
       offset,
     })
   }
