@@ -90,6 +90,21 @@ test('a touched empty log is not taken for a truncated one', async () => {
   expect(run.count('files_truncated')).toBe(0)
 })
 
+test('an old rotated file that is compressed while an empty log is written to is not read', async () => {
+  const path = join(home(), 'app.log')
+  writeFileSync(`${path}-20250101`, 'old\n')
+  const old = Date.now() / 1000 - 1000
+  utimesSync(`${path}-20250101`, old, old)
+  writeFileSync(path, '')
+  const run = follow({ path, ...QUICK })
+  await until(() => run.files.every(({ state }) => state === 'idle') && run.files.length === 1)
+  writeFileSync(`${path}-20250101.gz`, gzipSync(readFileSync(`${path}-20250101`)))
+  utimesSync(`${path}-20250101.gz`, old, old)
+  rmSync(`${path}-20250101`)
+  appendFileSync(path, 'next\n')
+  expect(await run.waitForLines(1)).toEqual(['next'])
+})
+
 test('a known file that was compressed under a name that no rotation makes is read on', async () => {
   const path = join(home(), 'app.log')
   const store = new MemoryStore()
