@@ -361,18 +361,22 @@ export class AfterDowntime {
     })
   }
 
-  /** Finds the file of a row that was compressed under a name of which only the beginning is that of its path. */
+  /**
+   * Finds the file of a row that was compressed under a name of which only the beginning is that of its path, or that a
+   * link led to before.
+   */
   #compressedBeside(row: OffsetRow, path: string): Sibling | undefined {
-    const target = linkTarget(path)
-    const [directory, live] = [dirname(target), basename(target)]
-    const names = namesIn(directory)
-    if (names instanceof FsFailure) return undefined
-    for (const name of names) {
-      if (!name.startsWith(live) || !name.endsWith('.gz')) continue
-      const stat = statOf(join(directory, name))
-      if (stat instanceof FsFailure || !stat.isFile()) continue
-      const sibling = siblingAt(join(directory, name), stat)
-      if (!this.#files.byKey.has(sibling.key) && isFileOf(row, sibling)) return sibling
+    for (const last of new Set([linkTarget(path), row.target ?? row.name])) {
+      const [directory, live] = [dirname(last), basename(last)]
+      const names = namesIn(directory)
+      if (names instanceof FsFailure) continue
+      for (const name of names) {
+        if (!name.startsWith(live) || !name.endsWith('.gz')) continue
+        const stat = statOf(join(directory, name))
+        if (stat instanceof FsFailure || !stat.isFile()) continue
+        const sibling = siblingAt(join(directory, name), stat)
+        if (!this.#files.byKey.has(sibling.key) && isFileOf(row, sibling)) return sibling
+      }
     }
     return undefined
   }
