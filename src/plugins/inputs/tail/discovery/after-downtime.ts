@@ -21,6 +21,7 @@ import {
 } from '../rotation/same-content.ts'
 import {
   appearedMs,
+  contentMs,
   DirectoryNames,
   hasMoved,
   hasUnreadableCopy,
@@ -489,10 +490,8 @@ export class AfterDowntime {
     return this.#rotated.isUnknown(sibling, path, live === undefined ? [] : [live])
   }
 
-  /** When a file was compressed says nothing of when it was begun; but gzip keeps the time at which its content was complete. */
   #isSinceLastScan(sibling: Sibling): boolean {
-    const isCompressed = sibling.path.endsWith('.gz')
-    return this.#positions.createdSinceLastScan(isCompressed ? sibling.mtimeMs : appearedMs(sibling))
+    return this.#positions.createdSinceLastScan(contentMs(sibling))
   }
 
   /** True when the sibling is the file of one of the rows, with another content: it was truncated, and then rotated. */

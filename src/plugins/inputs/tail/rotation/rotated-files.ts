@@ -30,6 +30,7 @@ import {
 } from './same-content.ts'
 import {
   appearedMs,
+  contentMs,
   directoriesIn,
   hasMoved,
   MAX_ATTEMPTS,
@@ -345,10 +346,8 @@ export class RotatedFiles {
       if (file.stored.fingerprintSize === 0) this.#positions.touch(file)
     }
     const content = isReplaced ? file.content() : contentOf(file)
-    // An old file may be compressed at any time; gzip keeps the time of its content.
-    const writtenMs = (s: Sibling): number => (s.path.endsWith('.gz') ? s.mtimeMs : appearedMs(s))
     const isUnseen = (s: Sibling): boolean =>
-      writtenMs(s) > sinceMs && !this.#options.isFollowed(s.path) && !isCopyOfContent(content, s, true)
+      contentMs(s) > sinceMs && !this.#options.isFollowed(s.path) && !isCopyOfContent(content, s, true)
     const before = file.predecessor
     const last = this.#openInOrder(path, before, [file], () => siblingsOf(path, scope).filter(isUnseen))
     if (last === undefined || last === before) return

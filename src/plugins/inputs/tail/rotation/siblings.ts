@@ -167,6 +167,14 @@ export function appearedMs({ birthMs, mtimeMs }: Sibling): number {
   return birthMs > 0 ? birthMs : mtimeMs
 }
 
+/**
+ * Returns the time since which the content of a sibling may be new. A file may be compressed at any time: the birth of a
+ * .gz says nothing, but gzip keeps the time at which the content was complete.
+ */
+export function contentMs(sibling: Sibling): number {
+  return sibling.path.endsWith('.gz') ? sibling.mtimeMs : appearedMs(sibling)
+}
+
 /** True when the sibling is not at its path any more: it was renamed, compressed or deleted, and another file may be there. */
 export function hasMoved({ path, key }: Sibling): boolean {
   const found = stat(path)
