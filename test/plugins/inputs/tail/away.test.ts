@@ -462,6 +462,27 @@ test('a log that was empty when it was stored is searched for even if an older r
   expect((await run.waitForLines(2)).toSorted()).toEqual(['one', 'two'])
 })
 
+test('a log that was empty when it was stored is found by its inode beside a rotated file of another row', async () => {
+  const dir = tmp()
+  const [path, renamed] = [join(dir, 'a.log'), join(dir, 'b.log')]
+  const options = { path: join(dir, '*.log'), rotate_wait: '1ms', refresh_interval: '20ms' }
+  const [store, ofEmpty] = [new MemoryStore(), new MemoryStore()]
+  writeFileSync(path, 'one\n')
+  await readAll(store, options, 1)
+  appendFileSync(path, 'two\n')
+  renameSync(path, `${path}.1`)
+  writeFileSync(path, '')
+  await readAll(ofEmpty, options, 0)
+  store.table.push({ ...(ofEmpty.table[0] as OffsetRow), id: 99 })
+  await endRun(dir, store)
+  appendFileSync(`${path}.1`, 'three\n')
+  renameSync(path, `${renamed}.1`)
+  const run = resume(store, options)
+  expect(await run.waitForLines(2)).toEqual(['two', 'three'])
+  appendFileSync(`${renamed}.1`, 'late\n')
+  expect(await run.waitForLines(3)).toEqual(['two', 'three', 'late'])
+})
+
 test('a file whose copy continued at its position before a crash does not count as missing', async () => {
   const path = join(tmp(), 'a.log')
   const store = new MemoryStore()
