@@ -5,10 +5,14 @@ import {
   mkdirSync,
   readFileSync,
   renameSync,
+  rmSync,
+  statSync,
   truncateSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
+import { gzipSync } from 'node:zlib'
 import { follow, MemoryStore, resume } from '../../../support/tail/run.ts'
 import { tmp } from '../../../support/tmp.ts'
 import { until } from '../../../support/until.ts'
@@ -157,3 +161,37 @@ describe('a backup of the beginning of a log is not read when the log is truncat
     expect(await run.waitForLines(1)).toEqual(['end'])
   })
 })
+
+test.each(['', '.gz'])(
+  'a copy of what was read before a truncation is not read by the next run%s',
+  async (suffix) => {
+    const path = join(tmp(), 'app.log')
+    const store = new MemoryStore()
+    const options = { path, progress_check_interval: '20ms' }
+    writeFileSync(path, text(linesOf('a')))
+    const run = follow(options, { store })
+    await run.waitForLines(20)
+    // Not all of the first copy was read from the log.
+    appendFileSync(path, text(linesOf('rest')))
+    for (const [n, what] of ['b', 'c', 'd'].entries()) {
+      copyFileSync(path, `${path}-2026112${n}`)
+      truncateSync(path)
+      await until(() => run.count('files_truncated') === n + 1)
+      appendFileSync(path, text(linesOf(what)))
+      await run.waitForLines(20 * (n + 3))
+    }
+    await run.stop()
+    if (suffix !== '') for (const n of [0, 1, 2]) gzip(`${path}-2026112${n}`)
+    const next = resume(store, options)
+    appendFileSync(path, 'end\n')
+    expect(await next.waitForLines(1)).toEqual(['end'])
+  },
+)
+
+/** Compresses a file as gzip does, which keeps its time. */
+function gzip(path: string): void {
+  const { mtime } = statSync(path)
+  writeFileSync(`${path}.gz`, gzipSync(readFileSync(path)))
+  utimesSync(`${path}.gz`, mtime, mtime)
+  rmSync(path)
+}
