@@ -191,6 +191,8 @@ export class Copies {
       // After a deleted log of one line the next one may just begin with the same.
       if (original.rotation.isDeleted && !isLong(original) && file.cursor.size > original.cursor.size)
         continue
+      // So may one that was rotated after the original.
+      if (original.rotation.isRotated && isShortPart(file, original)) continue
       if (isCopy(file, original)) return { original, isReplacement: false, sinceMs }
       // It may have been truncated while it was compared.
       original.refreshContent()
@@ -302,6 +304,12 @@ function unchain(original: TailFile, copy: TailFile): TailFile[] {
  */
 function isNamedAfter(file: TailFile, original: TailFile): boolean {
   return !original.rotation.isRotated && basename(file.path).startsWith(basename(original.identity.openedAs))
+}
+
+/** True when a file has a few words, with which the other begins. */
+function isShortPart(file: TailFile, other: TailFile): boolean {
+  const size = contentSizeOfOpen(file)
+  return size < MIN_DISTINCT_BYTES && size < contentSizeOfOpen(other)
 }
 
 function wasRestored({ handle }: TailFile): boolean {

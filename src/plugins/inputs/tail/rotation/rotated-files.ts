@@ -356,8 +356,8 @@ export class RotatedFiles {
   }
 
   /**
-   * Opens the copy of the content of a file, unless it is being read already, or has less. One that has no more is opened, too: its
-   * row tells the next run that it was read.
+   * Opens the copy of the content of a file, unless it is being read already. One that has no more than was read is opened too: its row
+   * says so to the next run, which knows nothing of the content.
    */
   #openHeir(file: TailFile, sibling: Sibling | undefined, path: string): TailFile | undefined {
     const waiting = this.#copies.copyOf(file)
@@ -368,8 +368,9 @@ export class RotatedFiles {
       return known.isUnread ? known : undefined
     }
     const isFollowed = this.#options.isFollowed(sibling.path)
-    const hasAll = sibling.path.endsWith('.gz') || sibling.size >= file.cursor.offset
-    if (!hasAll && !isFollowed) return undefined
+    const left = sibling.path.endsWith('.gz') ? 1 : sibling.size - file.cursor.offset
+    const isWanted = left > 0 || (left === 0 && this.#options.mayRead(sibling.path))
+    if (!isWanted && !isFollowed) return undefined
     const copy = isFollowed ? this.#openFollowed(sibling.path) : this.open(sibling, path, undefined)
     return copy?.isUnread ? copy : undefined
   }
