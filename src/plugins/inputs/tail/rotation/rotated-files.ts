@@ -479,13 +479,17 @@ export class RotatedFiles {
 
   /** True when the sibling's name may be made of that of another followed file, which has more of it: `x-2.log.1` is of `x-2.log`. */
   #belongsToOther(sibling: Sibling, path: string): boolean {
-    const live = basename(linkTarget(path))
-    for (const name of liveNamesOf(basename(sibling.path))) {
-      if (name.length <= live.length) continue
-      const other = join(dirname(sibling.path), name)
-      if (this.#files.byPath.has(other)) return true
-      if (this.#options.isFollowedByAny(other) && !isMissing(stat(other))) return true
-    }
+    const target = linkTarget(path)
+    const live = basename(target)
+    // Logs of one directory may have their rotated files in another one.
+    const directories = new Set([sibling.path, path, target].map((one) => dirname(one)))
+    // A rotated file that is held open has no rotated files of its own: `a2.log.1` is not of `a.log.1`.
+    const isOther = (other: string): boolean =>
+      this.#files.byPath.get(other)?.rotation.isRotated === false ||
+      (this.#options.isFollowedByAny(other) && !isMissing(stat(other)))
+    for (const name of liveNamesOf(basename(sibling.path)))
+      if (name.length > live.length && [...directories].some((directory) => isOther(join(directory, name))))
+        return true
     return false
   }
 
