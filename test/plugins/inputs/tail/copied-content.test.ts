@@ -5,11 +5,13 @@ import {
   mkdirSync,
   readFileSync,
   renameSync,
+  rmSync,
   truncateSync,
   writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
-import { follow, MemoryStore, resume } from '../../../support/tail/run.ts'
+import { gzipSync } from 'node:zlib'
+import { follow, MemoryStore, readAll, resume } from '../../../support/tail/run.ts'
 import { tmp } from '../../../support/tmp.ts'
 import { until } from '../../../support/until.ts'
 
@@ -105,3 +107,31 @@ test('a copy that is not read leaves no row, by which the next run would read it
   appendFileSync(path, 'end\n')
   expect(await next.waitForLines(1)).toEqual(['end'])
 })
+
+for (const [state, rotate_wait] of [
+  ['held open', '1h'],
+  ['closed', '20ms'],
+] as const)
+  test(`a copy that is ${state} is not read again when the next rotation compresses it`, async () => {
+    const path = join(tmp(), 'app.log')
+    const store = new MemoryStore()
+    const options = { path, rotate_wait, refresh_interval: '1h', progress_check_interval: '20ms' }
+    writeFileSync(path, text(linesOf('a')))
+    await readAll(store, options, 20)
+    appendFileSync(path, text(linesOf('b')))
+    copyFileSync(path, `${path}.1`)
+    truncateSync(path)
+    const run = resume(store, options)
+    expect(await run.waitForLines(20)).toEqual(linesOf('b'))
+    appendFileSync(path, text(linesOf('c')))
+    await run.waitForLines(40)
+    await until(() => run.files.length === (state === 'closed' ? 1 : 2))
+    // logrotate with copytruncate and delaycompress.
+    writeFileSync(`${path}.2.gz`, gzipSync(readFileSync(`${path}.1`)))
+    rmSync(`${path}.1`)
+    copyFileSync(path, `${path}.1`)
+    truncateSync(path)
+    await until(() => run.count('files_truncated') === 1)
+    appendFileSync(path, 'end\n')
+    expect(await run.waitForLines(41)).toEqual([...linesOf('b'), ...linesOf('c'), 'end'])
+  })

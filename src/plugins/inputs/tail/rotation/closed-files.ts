@@ -108,8 +108,10 @@ export class ClosedFiles {
     const directory = dirname(sibling.path)
     const isRelated = (livePath: string): boolean =>
       names.has(basename(livePath)) && areNear(dirname(livePath), directory)
-    for (const { row, path, livePath } of this.#files.values())
-      if (isRelated(livePath) && isCopyOfContent(row, sibling) && isMadeOf(sibling, path)) return row.offset
+    for (const file of this.#files.values()) {
+      const { row, livePath } = file
+      if (isRelated(livePath) && isCopyOfContent(row, sibling) && isMadeOf(sibling, file)) return row.offset
+    }
     for (const { content, livePath } of this.#gone)
       if (isRelated(livePath) && isCopyOfContent(content, sibling)) return content.offset
     return undefined
@@ -230,15 +232,21 @@ export class ClosedFiles {
 }
 
 /**
- * True when a file with the content of the one at `path` was made of that, and not by a program that writes the same lines again: that is
- * gone, or was written to later; of a compressed file the name tells.
+ * True when a file with the content of a closed one was made of that, and not by a program that writes the same lines again: that is
+ * gone, or was written to later; of a compressed file the name tells, or that the next rotated file has the name of the closed one.
  */
-function isMadeOf(sibling: Sibling, path: string): boolean {
+function isMadeOf(sibling: Sibling, { row, path, livePath }: ClosedFile): boolean {
   const stat = statOf(path)
   if (stat instanceof FsFailure) return true
-  const isCompressed = sibling.path.endsWith('.gz') && uncompressedName(sibling.path) === path
+  const isCompressed = sibling.path.endsWith('.gz')
+  if (isCompressed && !isFileOf(row, siblingAt(path, stat))) {
+    const siblings = siblingsOf(livePath, { directories: [dirname(path)] })
+    return !siblings.some((s) => !s.path.endsWith('.gz') && isFileOf(row, s))
+  }
   return (
-    isCompressed || isWithin(BigInt(Math.round(sibling.mtimeMs * 1e6)), stat) || isBackupOf(sibling, path)
+    (isCompressed && uncompressedName(sibling.path) === path) ||
+    isWithin(BigInt(Math.round(sibling.mtimeMs * 1e6)), stat) ||
+    isBackupOf(sibling, path)
   )
 }
 
