@@ -13,7 +13,7 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
-import { follow, MemoryStore, resume } from '../../../support/tail/run.ts'
+import { follow, MemoryStore, readAll, resume } from '../../../support/tail/run.ts'
 import { tmp } from '../../../support/tmp.ts'
 import { until } from '../../../support/until.ts'
 
@@ -195,3 +195,58 @@ function gzip(path: string): void {
   utimesSync(`${path}.gz`, mtime, mtime)
   rmSync(path)
 }
+for (const [state, rotate_wait] of [
+  ['held open', '1h'],
+  ['closed', '20ms'],
+] as const)
+  test(`a copy that is ${state} is not read again when the next rotation compresses it`, async () => {
+    const path = join(tmp(), 'app.log')
+    const store = new MemoryStore()
+    const options = { path, rotate_wait, refresh_interval: '1h', progress_check_interval: '20ms' }
+    writeFileSync(path, text(linesOf('a')))
+    await readAll(store, options, 20)
+    appendFileSync(path, text(linesOf('b')))
+    copyFileSync(path, `${path}.1`)
+    truncateSync(path)
+    const run = resume(store, options)
+    expect(await run.waitForLines(20)).toEqual(linesOf('b'))
+    appendFileSync(path, text(linesOf('c')))
+    await run.waitForLines(40)
+    await until(() => run.files.length === (state === 'closed' ? 1 : 2))
+    // logrotate with copytruncate and delaycompress.
+    writeFileSync(`${path}.2.gz`, gzipSync(readFileSync(`${path}.1`)))
+    rmSync(`${path}.1`)
+    copyFileSync(path, `${path}.1`)
+    truncateSync(path)
+    await until(() => run.count('files_truncated') === 1)
+    appendFileSync(path, 'end\n')
+    expect(await run.waitForLines(41)).toEqual([...linesOf('b'), ...linesOf('c'), 'end'])
+  })
+
+test('a copy that the previous run had read is not read again when the next rotation compresses it', async () => {
+  const path = join(tmp(), 'app.log')
+  const store = new MemoryStore()
+  const options = { path, refresh_interval: '1h', progress_check_interval: '20ms' }
+  writeFileSync(path, text(linesOf('a')))
+  const run = resume(store, options)
+  await run.waitForLines(20)
+  copyFileSync(path, `${path}.1`)
+  truncateSync(path)
+  await until(() => run.count('files_truncated') === 1)
+  appendFileSync(path, text(linesOf('b')))
+  await run.waitForLines(40)
+  await run.stop()
+  const next = resume(store, options)
+  appendFileSync(path, 'c\n')
+  await next.waitForLines(1)
+  // logrotate with copytruncate and delaycompress, a minute later; gzip keeps the time.
+  const copiedS = statSync(`${path}.1`).mtimeMs / 1000 - 60
+  writeFileSync(`${path}.2.gz`, gzipSync(readFileSync(`${path}.1`)))
+  utimesSync(`${path}.2.gz`, copiedS, copiedS)
+  rmSync(`${path}.1`)
+  copyFileSync(path, `${path}.1`)
+  truncateSync(path)
+  await until(() => next.count('files_truncated') === 1)
+  appendFileSync(path, 'end\n')
+  expect(await next.waitForLines(2)).toEqual(['c', 'end'])
+})

@@ -257,15 +257,22 @@ export class ClosedFiles {
 
 /**
  * True when a file with the content of a closed one was made of that, and not by a program that writes the same lines again: that is
- * gone, was truncated (perhaps at its first path, to which it returned), or was written to later; of a compressed file the name tells.
+ * gone, was truncated (perhaps at its first path, to which it returned), or was written to later; of a compressed file the name tells, or
+ * that the next rotated file has the name of the closed one.
  */
 function isMadeOf(sibling: Sibling, { row, path, livePath }: ClosedFile): boolean {
   if (hasOtherContent(row, path) || hasOtherContent(row, livePath)) return true
   const stat = statOf(path)
   if (stat instanceof FsFailure) return true
-  const isCompressed = sibling.path.endsWith('.gz') && uncompressedName(sibling.path) === path
+  const isCompressed = sibling.path.endsWith('.gz')
+  if (isCompressed && !isFileOf(row, siblingAt(path, stat))) {
+    const siblings = siblingsOf(livePath, { directories: [dirname(path)] })
+    return !siblings.some((s) => !s.path.endsWith('.gz') && isFileOf(row, s))
+  }
   return (
-    isCompressed || isWithin(BigInt(Math.round(sibling.mtimeMs * 1e6)), stat) || isBackupOf(sibling, path)
+    (isCompressed && uncompressedName(sibling.path) === path) ||
+    isWithin(BigInt(Math.round(sibling.mtimeMs * 1e6)), stat) ||
+    isBackupOf(sibling, path)
   )
 }
 

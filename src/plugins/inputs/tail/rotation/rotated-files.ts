@@ -243,8 +243,13 @@ export class RotatedFiles {
         file.readAfter(heir)
       }
     }
+    // An old copy may have been compressed just now.
     const unknown = siblings.filter(
-      (s) => !this.#files.byKey.has(s.key) && !this.#options.isFollowed(s.path) && !isOwn(s),
+      (s) =>
+        !this.#files.byKey.has(s.key) &&
+        !this.#options.isFollowed(s.path) &&
+        contentMs(s) >= since &&
+        !isOwn(s),
     )
     const before = file.predecessor
     const last = this.#openInOrder(path, before, [file], () => unknown)
@@ -272,7 +277,7 @@ export class RotatedFiles {
     const since = this.#positions.lastScanMs - TICK_MS
     const last = this.#openInOrder(path, copy, [file], () =>
       siblingsOf(path, this.scopeOf(path)).filter(
-        (s) => s.key !== file.identity.key && appearedMs(s) >= since && !this.#options.isFollowed(s.path),
+        (s) => s.key !== file.identity.key && contentMs(s) >= since && !this.#options.isFollowed(s.path),
       ),
     )
     if (last !== undefined) file.readAfter(last)
