@@ -18,6 +18,7 @@ export interface KnownContent
 /** State of a file's rotation: when it left its path, and since when it has its current content. */
 export class RotationState {
   #rotatedMs: number | undefined
+  #leftPath: string | undefined
   #deleted = false
   #contentSinceMs: number
   /** Contents of the file before each truncation or rewrite, the newest last. */
@@ -38,6 +39,11 @@ export class RotationState {
     return this.#rotatedMs
   }
 
+  /** Path that the file has left; undefined while it is at its path. */
+  get leftPath(): string | undefined {
+    return this.#leftPath
+  }
+
   get isRotated(): boolean {
     return this.#rotatedMs !== undefined
   }
@@ -55,8 +61,9 @@ export class RotationState {
     return this.#contentSinceMs
   }
 
-  markRotated(nowMs: number): void {
+  markRotated(nowMs: number, path: string): void {
     this.#rotatedMs = nowMs
+    this.#leftPath = path
   }
 
   markDeleted(): void {
@@ -66,6 +73,7 @@ export class RotationState {
   /** Records that the file is at a path matched by Path again. */
   markFollowed(): void {
     this.#rotatedMs = undefined
+    this.#leftPath = undefined
     this.#deleted = false
   }
 

@@ -224,8 +224,9 @@ export class Copies {
       if (live !== undefined) yield live
     }
     // A .gz may be made of any file of its log; a plain copy is made of the live one, since rotated files are only renamed.
-    const isRelated = ({ path, identity, linkTarget }: TailFile): boolean =>
+    const isRelated = ({ path, livePath, identity, linkTarget }: TailFile): boolean =>
       names.has(basename(identity.openedAs)) ||
+      names.has(basename(livePath)) ||
       (linkTarget !== undefined && names.has(basename(linkTarget))) ||
       (file.handle.isCompressed && [...liveNamesOf(basename(path))].some((name) => names.has(name)))
     // Rotated files may be put into another directory.
@@ -300,7 +301,10 @@ function unchain(original: TailFile, copy: TailFile): TailFile[] {
  * program's. After that was renamed, a file with such a name may be the next one of the log, with the same lines.
  */
 function isNamedAfter(file: TailFile, original: TailFile): boolean {
-  return !original.rotation.isRotated && basename(file.path).startsWith(basename(original.identity.openedAs))
+  if (original.rotation.isRotated) return false
+  return [original.livePath, original.identity.openedAs].some((path) =>
+    basename(file.path).startsWith(basename(path)),
+  )
 }
 
 function wasRestored({ handle }: TailFile): boolean {

@@ -135,7 +135,7 @@ export class RotatedFiles {
   markRotated(file: TailFile, path: string): string | undefined {
     this.#files.unbind(file)
     if (file.rotation.isRotated) return undefined
-    this.hold(file)
+    this.hold(file, path)
     this.#counters.add('files_rotated')
     this.#readGrowth(file)
     const { isDeleted } = file.rotation
@@ -218,7 +218,7 @@ export class RotatedFiles {
    * content is lost.
    */
   openCopies(file: TailFile): { copy: TailFile; size: number } | undefined {
-    const path = file.identity.openedAs
+    const path = file.livePath
     const since = file.rotation.contentSinceMs - TICK_MS
     const find = (): Sibling[] =>
       siblingsOf(path, this.scopeOf(path)).filter(
@@ -264,7 +264,7 @@ export class RotatedFiles {
    * was there before is never read, also if the copy shows up later.
    */
   openCopiesOfSkipped(file: TailFile, before: SkippedFile): { copy: TailFile; size: number } | undefined {
-    const path = file.identity.openedAs
+    const path = file.livePath
     const content = contentOfSkipped(before)
     if (content !== undefined) file.rotation.pastContents.push(content)
     const { opened: copy } = this.openCopyOfSkipped(before, path, file.identity.key)
@@ -333,7 +333,7 @@ export class RotatedFiles {
    * file is read after them. Does nothing when nothing appeared in its directory since.
    */
   openUnseenCopies(file: TailFile, sinceMs: number): void {
-    const path = file.identity.openedAs
+    const path = file.livePath
     const scope = this.scopeOf(path)
     const home = stat(dirname(linkTarget(path)))
     const isQuiet = home instanceof FsFailure || Number(home.mtimeNs) / 1e6 < sinceMs
@@ -468,7 +468,7 @@ export class RotatedFiles {
   isUnknown(sibling: Sibling, path: string, known: readonly TailFile[]): boolean {
     if (this.#options.closed.has(sibling)) return false
     if (!this.#options.mayRead(sibling.path) || this.#belongsToOther(sibling, path)) return false
-    const before = [...this.#held].filter((one) => one.identity.openedAs === path)
+    const before = [...this.#held].filter((one) => one.livePath === path)
     if ([...known, ...before].some((one) => hadContentOf(one, sibling))) return false
     return this.#options.closed.readOf(sibling, new Set([path])) === undefined
   }
@@ -490,14 +490,14 @@ export class RotatedFiles {
     const file = this.#files.openRotated(sibling.path, sibling.key, path, row)
     if (file === undefined) return undefined
     if (file.handle.isCompressed && file.stored.fingerprint === undefined) setFingerprintOfCopy(file, sibling)
-    this.hold(file)
+    this.hold(file, path)
     this.#files.bind(sibling.path, file)
     return file
   }
 
-  /** Holds the file open until it is drained. */
-  hold(file: TailFile): void {
-    file.rotation.markRotated(this.#clock.nowMs())
+  /** Holds the file, which has left `path`, open until it is drained. */
+  hold(file: TailFile, path: string): void {
+    file.rotation.markRotated(this.#clock.nowMs(), path)
     this.#held.add(file)
   }
 
