@@ -97,12 +97,13 @@ export class StoredRow {
   /**
    * Extends the fingerprint as the file grows, until it covers FINGERPRINT_BYTES: also over bytes that are
    * not acknowledged, or a file that is compressed before its first ack could not be told from another one.
+   * It stays as it is if the file has another content by now: a copy of what it had is recognized by it.
    */
   growFingerprint(handle: FileHandle, fileSize: number): void {
     const size = Math.min(FINGERPRINT_BYTES, fileSize)
     if (size <= this.#fingerprintSize) return
     const head = peek(handle.fd, 0, size)
-    if (head !== undefined) this.setFingerprint(head)
+    if (head !== undefined && this.beginsAs(head)) this.setFingerprint(head)
   }
 
   /** True when the first bytes of the file differ from the fingerprint; false when they cannot be read. */
