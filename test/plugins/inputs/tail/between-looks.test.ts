@@ -171,3 +171,31 @@ describe('the copies of a log that was renamed within Path have the new name', (
     await expectCopiesRead(path, next, [])
   })
 })
+
+for (const isAcked of [true, false])
+  test(`a copy of which nothing was left to read is known to the next run, ${isAcked ? '' : 'not '}acknowledged`, async () => {
+    const path = join(home(), 'app.log')
+    const store = new MemoryStore()
+    writeFileSync(path, `${linesOf('first').join('\n')}\n`)
+    const options = { path, refresh_interval: '1h', progress_check_interval: '0.05' }
+    const run = follow(options, { store })
+    run.hold = !isAcked
+    await run.waitForLines(3)
+    if (isAcked) await until(() => (store.table[0]?.offset ?? 0) > 0)
+    copyFileSync(path, `${path}.2`)
+    truncateSync(path)
+    await until(() => run.count('files_truncated') === 1)
+    run.hold = true
+    copyTruncate(path, 'second', `${path}.1`)
+    await run.waitForLines(6)
+    await until(() => store.table.some(({ name }) => name === `${path}.1`))
+    await run.abort()
+    writeFileSync(`${path}.2.gz`, gzipSync(readFileSync(`${path}.2`)))
+    rmSync(`${path}.2`)
+    const next = resume(store, options)
+    appendFileSync(path, 'end\n')
+    await until(() => next.lines().includes('end'))
+    await until(() => next.files.every(({ state }) => state !== 'reading' && state !== 'waiting'))
+    const expected = [...(isAcked ? [] : linesOf('first')), ...linesOf('second'), 'end']
+    expect(next.lines().sort()).toEqual(expected.sort())
+  })

@@ -210,9 +210,10 @@ export class Copies {
     if (!rotation.isReplaced || !isOpenCopyOfContent(original.content(), file, true)) return false
     // It may have been found as the copy before it was examined.
     if (rotation.isHeir(file.identity.key)) return true
-    if (rotation.hasHeir) file.startAt(file.cursor.size)
+    if (rotation.hasHeir)
+      file.startAt(limitTo(Math.max(original.cursor.offset, contentSizeOfOpen(file)), file))
     else {
-      original.handOver(file)
+      original.handOver(file, limitTo(original.cursor.offset, file))
       rotation.recordHeir(file.identity.key)
     }
     return true
@@ -281,7 +282,7 @@ function keyOf({ dev, ino }: BigIntStats): { device: bigint; inode: bigint } {
 }
 
 /** The size of a .gz is not known before it is inflated: its reader discards up to the offset, or to its end. */
-function limitTo(offset: number, { handle, cursor }: TailFile): number {
+export function limitTo(offset: number, { handle, cursor }: TailFile): number {
   return handle.isCompressed ? offset : Math.min(offset, cursor.size)
 }
 

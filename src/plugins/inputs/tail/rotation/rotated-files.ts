@@ -11,7 +11,7 @@ import type { OpenFiles } from '../tracking/open-files.ts'
 import type { Positions } from '../tracking/positions.ts'
 import { contentOfSkipped, rowOfSkipped } from '../tracking/skipped-files.ts'
 import { type ClosedFiles, contentOf } from './closed-files.ts'
-import { Copies } from './copies.ts'
+import { Copies, limitTo } from './copies.ts'
 import { liveNamesOf } from './names.ts'
 import { presentPathOf } from './present-path.ts'
 import {
@@ -233,7 +233,8 @@ export class RotatedFiles {
     const own = content === undefined ? undefined : largestOf(siblings.filter(isOwn), isHole(content))
     const heir = content === undefined ? undefined : this.#openHeir(file, own, path)
     if (heir !== undefined) {
-      file.handOver(heir)
+      // It may have less: what was written after it was made, and read.
+      file.handOver(heir, limitTo(file.cursor.offset, heir))
       file.rotation.recordHeir(heir.identity.key)
       this.#positions.touch(heir)
       this.#options.onMore(heir)
@@ -355,7 +356,10 @@ export class RotatedFiles {
     this.#log.info(`${path} was written to and truncated between two looks: reading ${last.path} first`)
   }
 
-  /** Opens the copy of the content of a file, unless it is being read already or has no more. */
+  /**
+   * Opens the copy of the content of a file, unless it is being read already; also one that has no more, since its row tells another run
+   * what was read of it.
+   */
   #openHeir(file: TailFile, sibling: Sibling | undefined, path: string): TailFile | undefined {
     const waiting = this.#copies.copyOf(file)
     if (waiting !== undefined || sibling === undefined) return waiting
@@ -364,10 +368,12 @@ export class RotatedFiles {
       known.newAt = undefined
       return known.isUnread ? known : undefined
     }
-    const isFollowed = this.#options.isFollowed(sibling.path)
+    const { isFollowed, mayRead } = this.#options
     const hasMore = sibling.path.endsWith('.gz') || sibling.size > file.cursor.offset
-    if (!hasMore && !isFollowed) return undefined
-    const copy = isFollowed ? this.#openFollowed(sibling.path) : this.open(sibling, path, undefined)
+    if (!hasMore && !mayRead(sibling.path)) return undefined
+    const copy = isFollowed(sibling.path)
+      ? this.#openFollowed(sibling.path)
+      : this.open(sibling, path, undefined)
     return copy?.isUnread ? copy : undefined
   }
 
