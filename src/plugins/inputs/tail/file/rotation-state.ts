@@ -17,6 +17,7 @@ export interface KnownContent
 /** State of a file's rotation: when it left its path, and since when it has its current content. */
 export class RotationState {
   #rotatedMs: number | undefined
+  #leftPath: string | undefined
   #deleted = false
   #contentSinceMs: number
   /** Contents of the file before each truncation or rewrite, the newest last. */
@@ -37,6 +38,11 @@ export class RotationState {
     return this.#rotatedMs
   }
 
+  /** Path that the file has left; undefined while it is at its path. */
+  get leftPath(): string | undefined {
+    return this.#leftPath
+  }
+
   get isRotated(): boolean {
     return this.#rotatedMs !== undefined
   }
@@ -54,8 +60,9 @@ export class RotationState {
     return this.#contentSinceMs
   }
 
-  markRotated(nowMs: number): void {
+  markRotated(nowMs: number, path: string): void {
     this.#rotatedMs = nowMs
+    this.#leftPath = path
   }
 
   markDeleted(): void {
@@ -65,6 +72,7 @@ export class RotationState {
   /** Records that the file is at a path matched by Path again. */
   markFollowed(): void {
     this.#rotatedMs = undefined
+    this.#leftPath = undefined
     this.#deleted = false
   }
 

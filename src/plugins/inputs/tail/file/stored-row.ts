@@ -96,6 +96,7 @@ export class StoredRow {
   /**
    * Extends the fingerprint as the file grows, until it covers FINGERPRINT_BYTES: also over bytes that are
    * not acknowledged, or a file that is compressed before its first ack could not be told from another one.
+   * It stays as it is if the file has another content by now: a copy of what it had is recognized by it.
    */
   growFingerprint(handle: FileHandle, fileSize: number): void {
     const size = Math.min(FINGERPRINT_BYTES, fileSize)
@@ -103,7 +104,7 @@ export class StoredRow {
     const isResumed = size > 0 && size === this.#fingerprintSize && this.#head === undefined
     if (size <= this.#fingerprintSize && !(isResumed && headBytes + size <= MAX_HEAD_BYTES)) return
     const head = peek(handle.fd, 0, size)
-    if (head !== undefined && (!isResumed || this.beginsAs(head))) this.setFingerprint(head)
+    if (head !== undefined && this.beginsAs(head)) this.setFingerprint(head)
   }
 
   /** True when the first bytes of the file differ from the fingerprint; false when they cannot be read. */

@@ -91,6 +91,11 @@ export class TailFile implements Contributor {
     return this.#path
   }
 
+  /** Path at which the file is followed, or was until it was rotated: copies of it are named after that. */
+  get livePath(): string {
+    return this.rotation.leftPath ?? this.#path
+  }
+
   get tag(): string {
     return this.identity.tag
   }

@@ -68,7 +68,8 @@ export class ClosedFiles {
 
   constructor(options: ClosedFilesOptions) {
     this.#options = options
-    for (const row of options.positions.closedBefore) this.#remember(row, row.target ?? row.name)
+    for (const row of options.positions.closedBefore)
+      this.#remember(row, row.target ?? row.name, row.openedAs ?? row.name)
   }
 
   /** Remembers a file that is about to be closed. A deleted one has no name by which it could be found again. */
@@ -78,12 +79,12 @@ export class ClosedFiles {
     if (!isWatched) {
       this.#gone.push({
         content: contentOf(file),
-        livePath: file.identity.openedAs,
+        livePath: file.livePath,
         closedMs: this.#options.clock.nowMs(),
       })
       if (this.#gone.length > MAX_GONE) this.#gone.shift()
       positions.forget(file)
-    } else this.#remember(positions.keepClosed(file), file.target)
+    } else this.#remember(positions.keepClosed(file), file.target, file.livePath)
   }
 
   /** Returns the row of the file at the descriptor, if it is one of these, and forgets it: the file is followed again. */
@@ -217,14 +218,14 @@ export class ClosedFiles {
     const row = this.#release(file)
     const opened = this.#options.reopen(sibling, file.livePath, rowForSibling(row, sibling))
     if (opened === undefined) {
-      this.#remember({ ...row, closedAt: file.row.closedAt }, sibling.path, bytes)
+      this.#remember({ ...row, closedAt: file.row.closedAt }, sibling.path, file.livePath, bytes)
       return
     }
     this.#options.log.info(`${sibling.path} was written to after it was closed: reading it on`, { bytes })
   }
 
-  #remember(row: OffsetRow, path: string, unreadBytes = 0): void {
-    const file = { row, path, livePath: row.openedAs ?? row.name, unreadBytes }
+  #remember(row: OffsetRow, path: string, livePath: string, unreadBytes = 0): void {
+    const file = { row, path, livePath, unreadBytes }
     if (this.#files.size >= MAX_FILES) this.#forget(this.#files.values().next().value as ClosedFile)
     this.#files.set(storedKey(row), file)
   }

@@ -11,8 +11,8 @@ import type { OpenFiles } from '../tracking/open-files.ts'
 import type { Positions } from '../tracking/positions.ts'
 import { contentOfSkipped, rowOfSkipped } from '../tracking/skipped-files.ts'
 import { type ClosedFiles, contentOf } from './closed-files.ts'
-import { Copies } from './copies.ts'
-import { liveNamesOf } from './names.ts'
+import { Copies, limitTo } from './copies.ts'
+import { isRotatedOnce, liveNamesOf } from './names.ts'
 import { presentPathOf } from './present-path.ts'
 import {
   contentSizeOf,
@@ -135,7 +135,7 @@ export class RotatedFiles {
   markRotated(file: TailFile, path: string): string | undefined {
     this.#files.unbind(file)
     if (file.rotation.isRotated) return undefined
-    this.hold(file)
+    this.hold(file, path)
     this.#counters.add('files_rotated')
     this.#readGrowth(file)
     const { isDeleted } = file.rotation
@@ -218,7 +218,7 @@ export class RotatedFiles {
    * content is lost.
    */
   openCopies(file: TailFile): { copy: TailFile; size: number } | undefined {
-    const path = file.identity.openedAs
+    const path = file.livePath
     const since = file.rotation.contentSinceMs - TICK_MS
     const find = (): Sibling[] =>
       siblingsOf(path, this.scopeOf(path)).filter(
@@ -233,7 +233,8 @@ export class RotatedFiles {
     const own = content === undefined ? undefined : largestOf(siblings.filter(isOwn), isHole(content))
     const heir = content === undefined ? undefined : this.#openHeir(file, own, path)
     if (heir !== undefined) {
-      file.handOver(heir)
+      // It may have less: what was written after it was made, and read.
+      file.handOver(heir, limitTo(file.cursor.offset, heir))
       file.rotation.recordHeir(heir.identity.key)
       this.#positions.touch(heir)
       this.#options.onMore(heir)
@@ -269,7 +270,7 @@ export class RotatedFiles {
    * was there before is never read, also if the copy shows up later.
    */
   openCopiesOfSkipped(file: TailFile, before: SkippedFile): { copy: TailFile; size: number } | undefined {
-    const path = file.identity.openedAs
+    const path = file.livePath
     const content = contentOfSkipped(before)
     if (content !== undefined) file.rotation.pastContents.push(content)
     const { opened: copy } = this.openCopyOfSkipped(before, path, file.identity.key)
@@ -338,7 +339,7 @@ export class RotatedFiles {
    * file is read after them. Does nothing when nothing appeared in its directory since.
    */
   openUnseenCopies(file: TailFile, sinceMs: number): void {
-    const path = file.identity.openedAs
+    const path = file.livePath
     const scope = this.scopeOf(path)
     const home = stat(dirname(linkTarget(path)))
     const isQuiet = home instanceof FsFailure || Number(home.mtimeNs) / 1e6 < sinceMs
@@ -361,8 +362,8 @@ export class RotatedFiles {
   }
 
   /**
-   * Opens the copy of the content of a file, unless it is being read already. One that has no more than was read is opened too: its row
-   * says so to the next run, which knows nothing of the content.
+   * Opens the copy of the content of a file, unless it is being read already; also one that has no more, since its row tells another run
+   * what was read of it.
    */
   #openHeir(file: TailFile, sibling: Sibling | undefined, path: string): TailFile | undefined {
     const waiting = this.#copies.copyOf(file)
@@ -477,7 +478,7 @@ export class RotatedFiles {
   isUnknown(sibling: Sibling, path: string, known: readonly TailFile[]): boolean {
     if (this.#options.closed.has(sibling)) return false
     if (!this.#options.mayRead(sibling.path) || this.#belongsToOther(sibling, path)) return false
-    const before = [...this.#held].filter((one) => one.identity.openedAs === path)
+    const before = [...this.#held].filter((one) => one.livePath === path)
     if ([...known, ...before].some((one) => hadContentOf(one, sibling))) return false
     return this.#options.closed.readOf(sibling, new Set([path])) === undefined
   }
@@ -488,10 +489,13 @@ export class RotatedFiles {
     const live = basename(target)
     // Logs of one directory may have their rotated files in another one.
     const directories = new Set([sibling.path, path, target].map((one) => dirname(one)))
-    // A rotated file that is held open has no rotated files of its own: `a2.log.1` is not of `a.log.1`.
-    const isOther = (other: string): boolean =>
-      this.#files.byPath.get(other)?.rotation.isRotated === false ||
-      (this.#options.isFollowedByAny(other) && !isMissing(stat(other)))
+    // `x-2.log.1` has its name from `x.log.1` rather than from `x.log`, but not rather than from `x-2.log`.
+    const isNear = isRotatedOnce(basename(sibling.path), live)
+    const isOther = (other: string): boolean => {
+      const file = this.#files.byPath.get(other)
+      if (file !== undefined && !(isNear && file.rotation.isRotated)) return true
+      return this.#options.isFollowedByAny(other) && !isMissing(stat(other))
+    }
     for (const name of liveNamesOf(basename(sibling.path)))
       if (name.length > live.length && [...directories].some((directory) => isOther(join(directory, name))))
         return true
@@ -503,14 +507,14 @@ export class RotatedFiles {
     const file = this.#files.openRotated(sibling.path, sibling.key, path, row)
     if (file === undefined) return undefined
     if (file.handle.isCompressed && file.stored.fingerprint === undefined) setFingerprintOfCopy(file, sibling)
-    this.hold(file)
+    this.hold(file, path)
     this.#files.bind(sibling.path, file)
     return file
   }
 
-  /** Holds the file open until it is drained. */
-  hold(file: TailFile): void {
-    file.rotation.markRotated(this.#clock.nowMs())
+  /** Holds the file, which has left `path`, open until it is drained. */
+  hold(file: TailFile, path: string): void {
+    file.rotation.markRotated(this.#clock.nowMs(), path)
     this.#held.add(file)
   }
 

@@ -88,6 +88,16 @@ describe('the fingerprint', () => {
     expect(stored.fingerprint).toBe(long)
   })
 
+  test('does not grow over another content', () => {
+    const path = join(tmp(), 'a.log')
+    const { stored, handle } = tailFile(path, 'first line\n')
+    stored.growFingerprint(handle, 11)
+    const known = stored.fingerprint
+    writeFileSync(path, 'other line, which is longer\n')
+    stored.growFingerprint(handle, 28)
+    expect([stored.fingerprint, stored.fingerprintSize]).toEqual([known, 11])
+  })
+
   test('tells other first bytes, and nothing when there are fewer', () => {
     const path = join(tmp(), 'a.log')
     const { stored, handle } = tailFile(path, 'first line\n')
