@@ -12,8 +12,9 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
+import { systemCalls } from '../../../../src/lib/fs/system-calls.ts'
 import { follow, MemoryStore, readAll, resume, type TailRun } from '../../../support/tail/run.ts'
-import { tmp } from '../../../support/tmp.ts'
+import { atEnd, tmp } from '../../../support/tmp.ts'
 import { until } from '../../../support/until.ts'
 
 const QUICK = { refresh_interval: '0.05', progress_check_interval: '0.05' }
@@ -199,3 +200,26 @@ for (const isAcked of [true, false])
     const expected = [...(isAcked ? [] : linesOf('first')), ...linesOf('second'), 'end']
     expect(next.lines().sort()).toEqual(expected.sort())
   })
+
+test('a copy that is compressed while it is compared is read on', async () => {
+  const path = join(home(), 'app.log')
+  writeFileSync(path, 'known\n')
+  const run = follow({ path, refresh_interval: '1h', progress_check_interval: '1h', rotate_wait: '1h' })
+  await run.waitForLines(1)
+  const { openSync } = systemCalls
+  atEnd(() => {
+    systemCalls.openSync = openSync
+  })
+  systemCalls.openSync = ((opened: string, ...rest: [number]) => {
+    if (opened === `${path}.1`) {
+      systemCalls.openSync = openSync
+      writeFileSync(`${path}.1.gz`, gzipSync(readFileSync(`${path}.1`)))
+      rmSync(`${path}.1`)
+    }
+    return openSync(opened, ...rest)
+  }) as typeof openSync
+  copyTruncate(path, 'unread', `${path}.1`)
+  appendFileSync(path, 'next\n')
+  expect((await run.waitForLines(5)).toSorted()).toEqual(['known', 'next', ...linesOf('unread')])
+  expect(run.files.map((file) => file.path)).toContain(`${path}.1.gz`)
+})

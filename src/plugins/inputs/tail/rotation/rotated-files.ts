@@ -230,8 +230,13 @@ export class RotatedFiles {
     file.rotation.markReplaced(this.#clock.nowMs())
     const isOwn = (s: Sibling): boolean => content !== undefined && isCopyOfContent(content, s, true)
     if (!siblings.some(isOwn) && this.findDirectories(path, isOwn)) siblings = find()
-    const own = content === undefined ? undefined : largestOf(siblings.filter(isOwn), isHole(content))
-    const heir = content === undefined ? undefined : this.#openHeir(file, own, path)
+    let heir: TailFile | undefined
+    for (let attempt = 1; content !== undefined; attempt++) {
+      heir = this.#openHeir(file, largestOf(siblings.filter(isOwn), isHole(content)), path)
+      // The copy may be compressed just now.
+      if (heir !== undefined || attempt === MAX_ATTEMPTS || !siblings.some(hasMoved)) break
+      siblings = find()
+    }
     if (heir !== undefined) {
       // It may have less: what was written after it was made, and read.
       file.handOver(heir, limitTo(file.cursor.offset, heir))
@@ -245,15 +250,15 @@ export class RotatedFiles {
       }
     }
     // An old copy may have been compressed just now.
-    const unknown = siblings.filter(
-      (s) =>
-        !this.#files.byKey.has(s.key) &&
-        !this.#options.isFollowed(s.path) &&
-        contentMs(s) >= since &&
-        !isOwn(s),
-    )
+    const isUnknown = (s: Sibling): boolean =>
+      !this.#files.byKey.has(s.key) && !this.#options.isFollowed(s.path) && contentMs(s) >= since && !isOwn(s)
+    const unknown: Sibling[] = []
     const before = file.predecessor
-    const last = this.#openInOrder(path, before, [file], () => unknown)
+    const last = this.#openInOrder(path, before, [file], () => {
+      const found = (unknown.length === 0 ? siblings : find()).filter(isUnknown)
+      unknown.push(...found)
+      return found
+    })
     if (last !== undefined && last !== before) file.readAfter(last)
     const copy = heir ?? (last === before ? undefined : last)
     if (copy === undefined) return undefined
