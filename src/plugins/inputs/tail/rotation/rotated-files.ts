@@ -243,8 +243,13 @@ export class RotatedFiles {
         file.readAfter(heir)
       }
     }
+    // A .gz that appears now may be of an old file that was compressed with this rotation.
     const unknown = siblings.filter(
-      (s) => !this.#files.byKey.has(s.key) && !this.#options.isFollowed(s.path) && !isOwn(s),
+      (s) =>
+        contentMs(s) >= since &&
+        !this.#files.byKey.has(s.key) &&
+        !this.#options.isFollowed(s.path) &&
+        !isOwn(s),
     )
     const before = file.predecessor
     const last = this.#openInOrder(path, before, [file], () => unknown)
