@@ -27,6 +27,7 @@ import {
   rowForSibling,
   setFingerprintOfCopy,
   wasCopiedFrom,
+  wasMadeAfter,
 } from './same-content.ts'
 import {
   appearedMs,
@@ -450,7 +451,9 @@ export class RotatedFiles {
       one !== file &&
       !file.stored.isResumed &&
       isPartOf(file, one) &&
-      (wasCopiedFrom(file, one) || isYoungerThanResumed(file, one))
+      (wasCopiedFrom(file, one) ||
+        isYoungerThanResumed(file, one) ||
+        (!one.rotation.isRotated && wasMadeAfter(file, one)))
     const isKept = (file: TailFile): boolean =>
       hasPosition(file) ||
       !(opened.some((one) => isCopyOfOpened(file, one)) || known.some((one) => isCopyOfKnown(file, one)))
