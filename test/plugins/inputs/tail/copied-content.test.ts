@@ -183,6 +183,25 @@ test.each(['app.log.old', 'app-20240505.log'])(
   },
 )
 
+test.each(['', '.gz'])(
+  'a backup of a rotated file that is held is not read when the log is rotated again%s',
+  async (suffix) => {
+    const dir = tmp()
+    const path = join(dir, 'app.log')
+    writeFileSync(path, text(linesOf('a')))
+    const run = follow({ path, progress_check_interval: '20ms', rotate_wait: '1h' })
+    await run.waitForLines(20)
+    renameSync(path, `${path}-20261121`)
+    writeFileSync(path, text(linesOf('b')))
+    await run.waitForLines(40)
+    if (suffix !== '') gzip(`${path}-20261121`)
+    copyFileSync(`${path}-20261121${suffix}`, join(dir, `app.4711.log${suffix}`))
+    renameSync(path, `${path}-20261122`)
+    writeFileSync(path, text(linesOf('c')))
+    expect((await run.waitForLines(60)).slice(40)).toEqual(linesOf('c'))
+  },
+)
+
 test('a generation with the same lines as the one before it is read', async () => {
   const path = join(tmp(), 'app.log')
   const store = new MemoryStore()

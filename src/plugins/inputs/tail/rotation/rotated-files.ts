@@ -454,9 +454,20 @@ export class RotatedFiles {
       (wasCopiedFrom(file, one) ||
         isYoungerThanResumed(file, one) ||
         (!one.rotation.isRotated && wasMadeAfter(file, one)))
+    const isBackupOfHeld = (file: TailFile, one: TailFile): boolean =>
+      one !== file &&
+      one.identity.openedAs === file.identity.openedAs &&
+      isPartOf(file, one) &&
+      isLessThan(file, one) &&
+      isBackup(file, one)
+    const held = [...this.#held].filter((one) => one.handle.isOpen)
     const isKept = (file: TailFile): boolean =>
       hasPosition(file) ||
-      !(opened.some((one) => isCopyOfOpened(file, one)) || known.some((one) => isCopyOfKnown(file, one)))
+      !(
+        opened.some((one) => isCopyOfOpened(file, one)) ||
+        known.some((one) => isCopyOfKnown(file, one)) ||
+        held.some((one) => isBackupOfHeld(file, one))
+      )
     const dropped = new Set(opened.filter((file) => !isKept(file)))
     for (const file of opened) {
       if (dropped.has(file)) {
