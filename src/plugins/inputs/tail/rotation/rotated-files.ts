@@ -27,6 +27,7 @@ import {
   rowForSibling,
   setFingerprintOfCopy,
   wasCopiedFrom,
+  wasMadeAfter,
 } from './same-content.ts'
 import {
   appearedMs,
@@ -456,10 +457,23 @@ export class RotatedFiles {
       one !== file &&
       !file.stored.isResumed &&
       isPartOf(file, one) &&
-      (wasCopiedFrom(file, one) || isYoungerThanResumed(file, one))
+      (wasCopiedFrom(file, one) ||
+        isYoungerThanResumed(file, one) ||
+        (!one.rotation.isRotated && wasMadeAfter(file, one)))
+    const isBackupOfHeld = (file: TailFile, one: TailFile): boolean =>
+      one !== file &&
+      one.identity.openedAs === file.identity.openedAs &&
+      isPartOf(file, one) &&
+      isLessThan(file, one) &&
+      isBackup(file, one)
+    const held = [...this.#held].filter((one) => one.handle.isOpen)
     const isKept = (file: TailFile): boolean =>
       hasPosition(file) ||
-      !(opened.some((one) => isCopyOfOpened(file, one)) || known.some((one) => isCopyOfKnown(file, one)))
+      !(
+        opened.some((one) => isCopyOfOpened(file, one)) ||
+        known.some((one) => isCopyOfKnown(file, one)) ||
+        held.some((one) => isBackupOfHeld(file, one))
+      )
     const dropped = new Set(opened.filter((file) => !isKept(file)))
     for (const file of opened) {
       if (dropped.has(file)) {
