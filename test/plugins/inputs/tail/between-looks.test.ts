@@ -226,3 +226,27 @@ for (const [what, next] of [
     expect(run.lines().filter((line) => line.startsWith('first'))).toEqual(first)
     expect(run.count('lost_bytes')).toBe(0)
   })
+
+for (const [what, compress] of [
+  ['', false],
+  [' and compressed while no agent ran', true],
+] as const) {
+  test(`a copy of what was read before the truncation is not read by the next run${what}`, async () => {
+    const path = join(home(), 'app.log')
+    const store = new MemoryStore()
+    writeFileSync(path, `${linesOf('read').join('\n')}\n`)
+    const run = resume(store, { path, read_from_head: 'on', refresh_interval: '1h' })
+    await run.waitForLines(3)
+    copyFileSync(path, `${path}.1`)
+    truncateSync(path)
+    await until(() => run.count('files_truncated') > 0)
+    await run.stop()
+    if (compress) {
+      writeFileSync(`${path}.1.gz`, gzipSync(readFileSync(`${path}.1`)))
+      rmSync(`${path}.1`)
+    }
+    appendFileSync(path, 'next\n')
+    const second = resume(store, { path, ...QUICK })
+    expect(await second.waitForLines(1)).toEqual(['next'])
+  })
+}

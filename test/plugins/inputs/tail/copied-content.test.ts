@@ -1,15 +1,19 @@
-import { expect, test } from 'bun:test'
+import { describe, expect, test } from 'bun:test'
 import {
   appendFileSync,
   copyFileSync,
   mkdirSync,
   readFileSync,
   renameSync,
+  rmSync,
+  statSync,
   truncateSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
-import { follow, MemoryStore, resume } from '../../../support/tail/run.ts'
+import { gzipSync } from 'node:zlib'
+import { follow, MemoryStore, readAll, resume } from '../../../support/tail/run.ts'
 import { tmp } from '../../../support/tmp.ts'
 import { until } from '../../../support/until.ts'
 
@@ -104,4 +108,145 @@ test('a copy that is not read leaves no row, by which the next run would read it
   const next = resume(store, { path, progress_check_interval: '20ms' })
   appendFileSync(path, 'end\n')
   expect(await next.waitForLines(1)).toEqual(['end'])
+})
+
+describe('a backup of the beginning of a log is not read when the log is truncated', () => {
+  /** Longer than the fingerprint, of which the backup has a part. */
+  const [beginning, rest] = [linesOf('a', 10), linesOf('b', 40)]
+
+  test('of one that has grown since', async () => {
+    const path = join(tmp(), 'app.log')
+    writeFileSync(path, '')
+    const run = follow({ path, progress_check_interval: '20ms' })
+    await until(() => run.files.length === 1)
+    appendFileSync(path, text(beginning))
+    await run.waitForLines(10)
+    copyFileSync(path, join(path, '../app-20240505.log'))
+    appendFileSync(path, text(rest))
+    await run.waitForLines(50)
+    copyFileSync(path, `${path}.1`)
+    truncateSync(path)
+    await until(() => run.count('files_truncated') === 1)
+    appendFileSync(path, 'end\n')
+    expect((await run.waitForLines(51)).slice(50)).toEqual(['end'])
+  })
+
+  test('unless it is so short that the next content may begin like it', async () => {
+    const path = join(tmp(), 'app.log')
+    writeFileSync(path, text(['start', ...rest]))
+    const run = follow({ path, ...EVENTS_ONLY })
+    await run.waitForLines(41)
+    // Synchronous: the agent runs in this process and cannot read in between.
+    copyFileSync(path, `${path}.1`)
+    truncateSync(path)
+    appendFileSync(path, 'start\n')
+    copyFileSync(path, `${path}.2`)
+    truncateSync(path)
+    expect((await run.waitForLines(42)).slice(41)).toEqual(['start'])
+  })
+
+  test('of one that an earlier run has read', async () => {
+    const path = join(tmp(), 'app.log')
+    const store = new MemoryStore()
+    writeFileSync(path, text([...beginning, ...rest]))
+    const first = follow({ path }, { store })
+    await first.waitForLines(50)
+    await first.stop()
+    const run = resume(store, { path, progress_check_interval: '20ms' })
+    await until(() => run.files.length === 1)
+    writeFileSync(join(path, '../app-20240505.log'), text(beginning))
+    truncateSync(path)
+    await until(() => run.count('files_truncated') === 1)
+    appendFileSync(path, 'end\n')
+    expect(await run.waitForLines(1)).toEqual(['end'])
+  })
+})
+
+test.each(['', '.gz'])(
+  'a copy of what was read before a truncation is not read by the next run%s',
+  async (suffix) => {
+    const path = join(tmp(), 'app.log')
+    const store = new MemoryStore()
+    const options = { path, progress_check_interval: '20ms' }
+    writeFileSync(path, text(linesOf('a')))
+    const run = follow(options, { store })
+    await run.waitForLines(20)
+    // Not all of the first copy was read from the log.
+    appendFileSync(path, text(linesOf('rest')))
+    for (const [n, what] of ['b', 'c', 'd'].entries()) {
+      copyFileSync(path, `${path}-2026112${n}`)
+      truncateSync(path)
+      await until(() => run.count('files_truncated') === n + 1)
+      appendFileSync(path, text(linesOf(what)))
+      await run.waitForLines(20 * (n + 3))
+    }
+    await run.stop()
+    if (suffix !== '') for (const n of [0, 1, 2]) gzip(`${path}-2026112${n}`)
+    const next = resume(store, options)
+    appendFileSync(path, 'end\n')
+    expect(await next.waitForLines(1)).toEqual(['end'])
+  },
+)
+
+/** Compresses a file as gzip does, which keeps its time. */
+function gzip(path: string): void {
+  const { mtime } = statSync(path)
+  writeFileSync(`${path}.gz`, gzipSync(readFileSync(path)))
+  utimesSync(`${path}.gz`, mtime, mtime)
+  rmSync(path)
+}
+for (const [state, rotate_wait] of [
+  ['held open', '1h'],
+  ['closed', '20ms'],
+] as const)
+  test(`a copy that is ${state} is not read again when the next rotation compresses it`, async () => {
+    const path = join(tmp(), 'app.log')
+    const store = new MemoryStore()
+    const options = { path, rotate_wait, refresh_interval: '1h', progress_check_interval: '20ms' }
+    writeFileSync(path, text(linesOf('a')))
+    await readAll(store, options, 20)
+    appendFileSync(path, text(linesOf('b')))
+    copyFileSync(path, `${path}.1`)
+    truncateSync(path)
+    const run = resume(store, options)
+    expect(await run.waitForLines(20)).toEqual(linesOf('b'))
+    appendFileSync(path, text(linesOf('c')))
+    await run.waitForLines(40)
+    await until(() => run.files.length === (state === 'closed' ? 1 : 2))
+    // logrotate with copytruncate and delaycompress.
+    writeFileSync(`${path}.2.gz`, gzipSync(readFileSync(`${path}.1`)))
+    rmSync(`${path}.1`)
+    copyFileSync(path, `${path}.1`)
+    truncateSync(path)
+    await until(() => run.count('files_truncated') === 1)
+    appendFileSync(path, 'end\n')
+    expect(await run.waitForLines(41)).toEqual([...linesOf('b'), ...linesOf('c'), 'end'])
+  })
+
+test('a copy that the previous run had read is not read again when the next rotation compresses it', async () => {
+  const path = join(tmp(), 'app.log')
+  const store = new MemoryStore()
+  const options = { path, refresh_interval: '1h', progress_check_interval: '20ms' }
+  writeFileSync(path, text(linesOf('a')))
+  const run = resume(store, options)
+  await run.waitForLines(20)
+  copyFileSync(path, `${path}.1`)
+  truncateSync(path)
+  await until(() => run.count('files_truncated') === 1)
+  appendFileSync(path, text(linesOf('b')))
+  await run.waitForLines(40)
+  await run.stop()
+  const next = resume(store, options)
+  appendFileSync(path, 'c\n')
+  await next.waitForLines(1)
+  // logrotate with copytruncate and delaycompress, a minute later; gzip keeps the time.
+  const copiedS = statSync(`${path}.1`).mtimeMs / 1000 - 60
+  writeFileSync(`${path}.2.gz`, gzipSync(readFileSync(`${path}.1`)))
+  utimesSync(`${path}.2.gz`, copiedS, copiedS)
+  rmSync(`${path}.1`)
+  copyFileSync(path, `${path}.1`)
+  truncateSync(path)
+  await until(() => next.count('files_truncated') === 1)
+  appendFileSync(path, 'end\n')
+  expect(await next.waitForLines(2)).toEqual(['c', 'end'])
 })

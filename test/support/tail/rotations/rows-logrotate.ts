@@ -1,6 +1,7 @@
 import { writeFileSync } from 'node:fs'
 import { zstdCompressSync } from 'node:zlib'
 import type { RotatingLog } from './log.ts'
+import { logrotateCommand } from './logrotate.ts'
 import { date, type Row } from './row.ts'
 
 /*
@@ -69,6 +70,9 @@ async function moved(
     log.open(live)
   }
 }
+
+/** Command of the real program; undefined where there is none. */
+export const LOGROTATE_COMMAND = logrotateCommand()
 
 const day = (n: number) => date(n, 'YYYYMMDD')
 const app = (ending = '') => ({ path: [`app.log${ending}`] })
@@ -262,7 +266,13 @@ function real(name: string, directives: string[]): Row {
         ...(directives.includes('dateext') ? [`dateformat -%Y%m%d${n}`] : []),
       ]
       writeFileSync(conf, `${log.path('app.log')} {\n${all.join('\n')}\n}\n`, { mode: 0o644 })
-      await log.run(['logrotate', '--force', '--state', log.path('../logrotate.state'), conf])
+      await log.run([
+        ...(LOGROTATE_COMMAND ?? []),
+        '--force',
+        '--state',
+        log.path('../logrotate.state'),
+        conf,
+      ])
       if (directives.includes('copytruncate')) {
         log.emptied()
         return

@@ -4,7 +4,7 @@ import type { Row } from './row.ts'
 import { FOREIGN } from './rows-foreign.ts'
 import { LIBRARIES } from './rows-libraries.ts'
 import { LINKS } from './rows-links.ts'
-import { LOGROTATE } from './rows-logrotate.ts'
+import { LOGROTATE, LOGROTATE_COMMAND } from './rows-logrotate.ts'
 import { PATTERNS } from './rows-patterns.ts'
 import { type Mode, Table, type TableOptions } from './table.ts'
 
@@ -18,7 +18,9 @@ export const EVERYDAY = ROWS.filter(({ open }) => open === undefined)
  * agent.
  */
 export function testTable(title: string, rows: Row[], mode: Mode, options: TableOptions = {}): void {
-  const runnable = rows.filter(({ needs }) => needs === undefined || onPath(needs))
+  const isPresent = (program: string): boolean =>
+    program === 'logrotate' ? LOGROTATE_COMMAND !== undefined : onPath(program)
+  const runnable = rows.filter(({ needs }) => needs === undefined || isPresent(needs))
   let run: Promise<Map<Row, string[]>> | undefined
   describe(title, () => {
     for (const row of rows) {

@@ -7,8 +7,7 @@ const MAX_PAST_CONTENTS = 8
 export interface KnownContent
   extends Pick<OffsetRow, 'offset' | 'marker' | 'markerSize' | 'fingerprint' | 'fingerprintSize'> {
   /**
-   * Bytes of the fingerprint of a short content. With them, a copy that is shorter than the fingerprint can
-   * still be compared.
+   * Bytes of the fingerprint. With them, a copy that is shorter than the fingerprint can still be compared.
    */
   head?: Buffer | undefined
   /** Time in milliseconds at which the content was replaced; copies of it were made before. */
@@ -111,6 +110,8 @@ export class RotationState {
     this.#contentSinceMs = ms
     this.#replacedMs = undefined
     this.#heir = undefined
+    // Backups of the beginning are made of the present content: for those before the last one hashes suffice.
+    for (const past of this.pastContents) past.head = undefined
     this.pastContents.push({ ...before, untilMs: ms })
     if (this.pastContents.length > MAX_PAST_CONTENTS) this.pastContents.shift()
   }

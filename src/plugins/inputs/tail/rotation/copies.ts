@@ -181,10 +181,9 @@ export class Copies {
       return { original: before, isReplacement: true, sinceMs }
     const names = liveNamesOf(basename(file.path))
     for (const original of this.#candidates(file, names)) {
-      // Each would wait for the other if both are unread, unless one has a row or is not compressed: that is the original.
-      const isFirst =
-        (original.stored.isResumed && !file.stored.isResumed) ||
-        (file.handle.isCompressed && !original.handle.isCompressed)
+      // Each would wait for the other if both are unread, unless one has a row or is what the .gz was made of: that is the original.
+      const isPlain = file.handle.isCompressed && !original.handle.isCompressed
+      const isFirst = isPlain || (original.stored.isResumed && !file.stored.isResumed)
       if (original === file || (original.newAt !== undefined && !isFirst)) continue
       // It may have been truncated just now: then the copy is found, and goes on where it was read to.
       original.refreshContent()
@@ -192,6 +191,8 @@ export class Copies {
       // After a deleted log of one line the next one may just begin with the same.
       if (original.rotation.isDeleted && !isLong(original) && file.cursor.size > original.cursor.size)
         continue
+      // So may one that was rotated after the original.
+      if (original.rotation.isRotated && isShortPart(file, original)) continue
       if (isCopy(file, original)) return { original, isReplacement: false, sinceMs }
       // It may have been truncated while it was compared.
       original.refreshContent()
@@ -308,6 +309,12 @@ function isNamedAfter(file: TailFile, original: TailFile): boolean {
   return [original.livePath, original.identity.openedAs].some((path) =>
     basename(file.path).startsWith(basename(path)),
   )
+}
+
+/** True when a file has a few words, with which the other begins. */
+function isShortPart(file: TailFile, other: TailFile): boolean {
+  const size = contentSizeOfOpen(file)
+  return size < MIN_DISTINCT_BYTES && size < contentSizeOfOpen(other)
 }
 
 function wasRestored({ handle }: TailFile): boolean {

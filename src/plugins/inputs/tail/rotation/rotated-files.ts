@@ -244,8 +244,13 @@ export class RotatedFiles {
         file.readAfter(heir)
       }
     }
+    // An old copy may have been compressed just now.
     const unknown = siblings.filter(
-      (s) => !this.#files.byKey.has(s.key) && !this.#options.isFollowed(s.path) && !isOwn(s),
+      (s) =>
+        !this.#files.byKey.has(s.key) &&
+        !this.#options.isFollowed(s.path) &&
+        contentMs(s) >= since &&
+        !isOwn(s),
     )
     const before = file.predecessor
     const last = this.#openInOrder(path, before, [file], () => unknown)
@@ -273,7 +278,7 @@ export class RotatedFiles {
     const since = this.#positions.lastScanMs - TICK_MS
     const last = this.#openInOrder(path, copy, [file], () =>
       siblingsOf(path, this.scopeOf(path)).filter(
-        (s) => s.key !== file.identity.key && appearedMs(s) >= since && !this.#options.isFollowed(s.path),
+        (s) => s.key !== file.identity.key && contentMs(s) >= since && !this.#options.isFollowed(s.path),
       ),
     )
     if (last !== undefined) file.readAfter(last)
@@ -357,8 +362,8 @@ export class RotatedFiles {
   }
 
   /**
-   * Opens the copy of the content of a file, unless it is being read already; also one that has no more, since its row tells another run
-   * what was read of it.
+   * Opens the copy of the content of a file, unless it is being read already. One that has no more than was read is opened too: its row
+   * says so to the next run, which knows nothing of the content.
    */
   #openHeir(file: TailFile, sibling: Sibling | undefined, path: string): TailFile | undefined {
     const waiting = this.#copies.copyOf(file)
@@ -368,12 +373,11 @@ export class RotatedFiles {
       known.newAt = undefined
       return known.isUnread ? known : undefined
     }
-    const { isFollowed, mayRead } = this.#options
-    const hasMore = sibling.path.endsWith('.gz') || sibling.size > file.cursor.offset
-    if (!hasMore && !mayRead(sibling.path)) return undefined
-    const copy = isFollowed(sibling.path)
-      ? this.#openFollowed(sibling.path)
-      : this.open(sibling, path, undefined)
+    const isFollowed = this.#options.isFollowed(sibling.path)
+    const left = sibling.path.endsWith('.gz') ? 1 : sibling.size - file.cursor.offset
+    const isWanted = left > 0 || (left === 0 && this.#options.mayRead(sibling.path))
+    if (!isWanted && !isFollowed) return undefined
+    const copy = isFollowed ? this.#openFollowed(sibling.path) : this.open(sibling, path, undefined)
     return copy?.isUnread ? copy : undefined
   }
 
@@ -481,13 +485,17 @@ export class RotatedFiles {
 
   /** True when the sibling's name may be made of that of another followed file, which has more of it: `x-2.log.1` is of `x-2.log`. */
   #belongsToOther(sibling: Sibling, path: string): boolean {
-    const live = basename(linkTarget(path))
-    for (const name of liveNamesOf(basename(sibling.path))) {
-      if (name.length <= live.length) continue
-      const other = join(dirname(sibling.path), name)
-      if (this.#files.byPath.has(other)) return true
-      if (this.#options.isFollowedByAny(other) && !isMissing(stat(other))) return true
-    }
+    const target = linkTarget(path)
+    const live = basename(target)
+    // Logs of one directory may have their rotated files in another one.
+    const directories = new Set([sibling.path, path, target].map((one) => dirname(one)))
+    // A rotated file that is held open has no rotated files of its own: `a2.log.1` is not of `a.log.1`.
+    const isOther = (other: string): boolean =>
+      this.#files.byPath.get(other)?.rotation.isRotated === false ||
+      (this.#options.isFollowedByAny(other) && !isMissing(stat(other)))
+    for (const name of liveNamesOf(basename(sibling.path)))
+      if (name.length > live.length && [...directories].some((directory) => isOther(join(directory, name))))
+        return true
     return false
   }
 
