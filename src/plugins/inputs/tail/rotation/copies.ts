@@ -181,9 +181,10 @@ export class Copies {
       return { original: before, isReplacement: true, sinceMs }
     const names = liveNamesOf(basename(file.path))
     for (const original of this.#candidates(file, names)) {
-      // Each would wait for the other if both are unread, unless one has a row or is what the .gz was made of: that is the original.
-      const isPlain = file.handle.isCompressed && !original.handle.isCompressed
-      const isFirst = isPlain || (original.stored.isResumed && !file.stored.isResumed)
+      // Each would wait for the other if both are unread, unless one has a row or is not compressed: that is the original.
+      const isFirst =
+        (original.stored.isResumed && !file.stored.isResumed) ||
+        (file.handle.isCompressed && !original.handle.isCompressed)
       if (original === file || (original.newAt !== undefined && !isFirst)) continue
       // It may have been truncated just now: then the copy is found, and goes on where it was read to.
       original.refreshContent()

@@ -12,7 +12,7 @@ import type { Positions } from '../tracking/positions.ts'
 import { contentOfSkipped, rowOfSkipped } from '../tracking/skipped-files.ts'
 import { type ClosedFiles, contentOf } from './closed-files.ts'
 import { Copies, limitTo } from './copies.ts'
-import { liveNamesOf } from './names.ts'
+import { isRotatedOnce, liveNamesOf } from './names.ts'
 import { presentPathOf } from './present-path.ts'
 import {
   contentSizeOf,
@@ -362,8 +362,8 @@ export class RotatedFiles {
   }
 
   /**
-   * Opens the copy of the content of a file, unless it is being read already. One that has no more than was read is opened too: its row
-   * says so to the next run, which knows nothing of the content.
+   * Opens the copy of the content of a file, unless it is being read already; also one that has no more, since its row tells another run
+   * what was read of it.
    */
   #openHeir(file: TailFile, sibling: Sibling | undefined, path: string): TailFile | undefined {
     const waiting = this.#copies.copyOf(file)
@@ -489,10 +489,13 @@ export class RotatedFiles {
     const live = basename(target)
     // Logs of one directory may have their rotated files in another one.
     const directories = new Set([sibling.path, path, target].map((one) => dirname(one)))
-    // A rotated file that is held open has no rotated files of its own: `a2.log.1` is not of `a.log.1`.
-    const isOther = (other: string): boolean =>
-      this.#files.byPath.get(other)?.rotation.isRotated === false ||
-      (this.#options.isFollowedByAny(other) && !isMissing(stat(other)))
+    // `x-2.log.1` has its name from `x.log.1` rather than from `x.log`, but not rather than from `x-2.log`.
+    const isNear = isRotatedOnce(basename(sibling.path), live)
+    const isOther = (other: string): boolean => {
+      const file = this.#files.byPath.get(other)
+      if (file !== undefined && !(isNear && file.rotation.isRotated)) return true
+      return this.#options.isFollowedByAny(other) && !isMissing(stat(other))
+    }
     for (const name of liveNamesOf(basename(sibling.path)))
       if (name.length > live.length && [...directories].some((directory) => isOther(join(directory, name))))
         return true
