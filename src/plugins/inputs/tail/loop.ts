@@ -270,6 +270,9 @@ export class TailLoop {
     // Another content may have come and gone since the truncation was seen.
     this.#rotated.openUnseenCopies(file, (file.rotation.replacedMs ?? this.#ctx.clock.nowMs()) - TICK_MS)
     file.restart(this.#ctx.clock.nowMs(), stat instanceof FsFailure ? undefined : stat)
+    // If what it has now is gone before it is read, that is known by its size and first bytes.
+    file.refresh()
+    if (!file.handle.isCompressed) file.stored.growFingerprint(file.handle, file.cursor.size)
     // The new content may itself be a copy: rotation may write a copy over the previous one, which keeps its
     // inode.
     if (this.#rotated.copies.mayBeCopy(file)) file.newAt = { before: undefined }

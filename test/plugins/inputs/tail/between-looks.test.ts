@@ -223,3 +223,29 @@ test('a copy that is compressed while it is compared is read on', async () => {
   expect((await run.waitForLines(5)).toSorted()).toEqual(['known', 'next', ...linesOf('unread')])
   expect(run.files.map((file) => file.path)).toContain(`${path}.1.gz`)
 })
+for (const [what, next] of [
+  ['', ''],
+  [', when the log has grown beyond its size', 'next '.repeat(200)],
+] as const)
+  test(`what was only seen of a log that waits for the copy of its last content is read from its own copy${what}`, async () => {
+    const path = join(home(), 'app.log')
+    const run = follow({ path, read_from_head: 'on', ...QUICK, mem_buf_limit: '100M' })
+    appendFileSync(path, 'known 1\n')
+    await run.waitForLines(1)
+    // Compressed, it takes a while to be read.
+    const first = Array.from({ length: 40_000 }, (_, i) => `first ${i} ${'x'.repeat(300)}`)
+    appendFileSync(path, `${first.join('\n')}\n`)
+    writeFileSync(`${path}.3.gz`, gzipSync(readFileSync(path)))
+    truncateSync(path)
+    appendFileSync(path, `${linesOf('second').join('\n')}\n`)
+    await until(() => run.files.some((file) => file.path === path && file.state === 'waiting'), {
+      everyMs: 1,
+    })
+    copyFileSync(path, `${path}.2`)
+    truncateSync(path)
+    appendFileSync(path, `${next}\nnext\n`)
+    await until(() => run.lines().includes('next'))
+    expect(run.lines().filter((line) => line.startsWith('second'))).toEqual(linesOf('second'))
+    expect(run.lines().filter((line) => line.startsWith('first'))).toEqual(first)
+    expect(run.count('lost_bytes')).toBe(0)
+  })
