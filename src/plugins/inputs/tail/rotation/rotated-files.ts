@@ -479,9 +479,11 @@ export class RotatedFiles {
     const live = basename(target)
     // Logs of one directory may have their rotated files in another one.
     const directories = new Set([sibling.path, path, target].map((one) => dirname(one)))
-    // A rotated file that is held open has no rotated files of its own: `a2.log.1` is not of `a.log.1`.
+    // `x-2.log.1` is not of `x.log` if that has `x.log.1`, but may be of `x-2.log`.
+    const isOpenOther = (open: TailFile | undefined): boolean =>
+      open !== undefined && (!open.rotation.isRotated || open.identity.openedAs === path)
     const isOther = (other: string): boolean =>
-      this.#files.byPath.get(other)?.rotation.isRotated === false ||
+      isOpenOther(this.#files.byPath.get(other)) ||
       (this.#options.isFollowedByAny(other) && !isMissing(stat(other)))
     for (const name of liveNamesOf(basename(sibling.path)))
       if (name.length > live.length && [...directories].some((directory) => isOther(join(directory, name))))
