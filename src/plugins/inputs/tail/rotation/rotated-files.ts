@@ -355,7 +355,10 @@ export class RotatedFiles {
     this.#log.info(`${path} was written to and truncated between two looks: reading ${last.path} first`)
   }
 
-  /** Opens the copy of the content of a file, unless it is being read already or has no more. */
+  /**
+   * Opens the copy of the content of a file, unless it is being read already. One that has no more is opened too: the row of the file is
+   * that of its next content, and only the row of the copy tells the next run what of it was acknowledged.
+   */
   #openHeir(file: TailFile, sibling: Sibling | undefined, path: string): TailFile | undefined {
     const waiting = this.#copies.copyOf(file)
     if (waiting !== undefined || sibling === undefined) return waiting
@@ -365,8 +368,6 @@ export class RotatedFiles {
       return known.isUnread ? known : undefined
     }
     const isFollowed = this.#options.isFollowed(sibling.path)
-    const hasMore = sibling.path.endsWith('.gz') || sibling.size > file.cursor.offset
-    if (!hasMore && !isFollowed) return undefined
     const copy = isFollowed ? this.#openFollowed(sibling.path) : this.open(sibling, path, undefined)
     return copy?.isUnread ? copy : undefined
   }
