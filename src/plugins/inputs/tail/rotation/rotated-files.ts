@@ -175,8 +175,23 @@ export class RotatedFiles {
     }
     const scope = this.scopeOf(path, isSwitched ? before.linkTarget : undefined)
     const sinceMs = before.rotation.contentSinceMs
-    const find = (last: TailFile): Sibling[] => rotatedBetween(last, now, siblingsOf(path, scope), sinceMs)
+    const find = (last: TailFile): Sibling[] =>
+      rotatedBetween(last, now, this.#notAfter(now, siblingsOf(path, scope), path), sinceMs)
     return this.#openInOrder(path, before, [before, now], (last) => find(last ?? before)) ?? before
+  }
+
+  /** Leaves out what was rotated after `now`, which has left the path itself: that is found from it, and read after it. */
+  #notAfter(now: TailFile, siblings: Sibling[], path: string): Sibling[] {
+    if (this.#files.openFileAt(path) === now) return siblings
+    const { stored, handle } = now
+    now.refresh()
+    if (!handle.isCompressed) stored.growFingerprint(handle, now.cursor.size)
+    const isNow = (s: Sibling): boolean =>
+      s.key === now.identity.key || (s.path.endsWith('.gz') && isCompressedCopy(stored, s))
+    const at = siblings.findIndex(isNow)
+    return at < 0
+      ? siblings
+      : siblings.filter((s, i) => i <= at || appearedMs(s) < now.rotation.contentSinceMs)
   }
 
   /** Returns where siblings of `path` are looked for. `targetBefore`: where the link led that has been switched. */
