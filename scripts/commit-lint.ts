@@ -28,7 +28,7 @@ const VERBS = new Set(
   expect expire explain expose extend extract fail fall fetch fill filter find finish fix flatten flush fold follow force
   forget format forward free freeze generate get give go group grow guard halve handle hash hide hold honor ignore implement
   import improve include increase index infer inflate inherit init initialize inject inline insert install interrupt
-  introduce invalidate isolate join keep kill label leave lend let lift limit link lint list listen load lock log look
+  introduce invalidate isolate join keep kill know label leave lend let lift limit link lint list listen load lock log look
   lower make map mark match measure merge mention migrate mirror mock move name narrow normalize note notice number observe
   offer omit open order override own pace pack pad parse pass pause permit pick pin place poll populate postpone prefer
   prepare prepend preserve prevent print probe process prohibit promise promote propagate protect prove provide prune
