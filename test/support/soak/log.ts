@@ -198,6 +198,8 @@ export class SoakLog {
   /** Removes the log and creates it again. */
   replace(): void {
     this.write(0)
+    // What a program writes to a removed file cannot be read by an agent that starts after that.
+    this.#closeLate((late) => late.path === this.real)
     unlinkSync(this.real)
     this.#reopen(0, false)
   }

@@ -106,6 +106,7 @@ export async function buildTail(
     counters,
     log,
     watchMs: options.rotatedWatch,
+    isOpen: ({ key }) => files.byKey.has(key),
     reopen: (sibling, livePath, row) => {
       const file = rotated.open(sibling, livePath, row)
       if (file !== undefined) scheduler.add(file)

@@ -308,6 +308,37 @@ describe('rotation while the agent was not running', () => {
     expect(second.received[0]?.tag).toBe(first.received[0]?.tag as string)
   })
 
+  test.each([
+    ['beside the logs', '.'],
+    ['in a directory of their own', 'old'],
+  ])('takes no rotated file for that of a log with a shorter name: %s', async (_, olddir) => {
+    const dir = tmp()
+    const [short, long] = [join(dir, 'a.log'), join(dir, 'a2.log')]
+    const options = { path: join(dir, '*.log'), read_from_head: 'on' }
+    const store = new MemoryStore()
+    writeFileSync(short, 'short one\n')
+    writeFileSync(long, 'long one\n')
+    const first = new TailRun({ tail: options, tag: 't.*', store }).start()
+    atEnd(() => first.abort())
+    await first.waitForLines(2)
+    await first.stop()
+    // The log with the shorter name is resumed first.
+    store.table.sort((a, b) => a.name.length - b.name.length)
+    mkdirSync(join(dir, olddir), { recursive: true })
+    renameSync(short, join(dir, olddir, 'a.log.1'))
+    renameSync(long, join(dir, olddir, 'a2.log.2'))
+    writeFileSync(join(dir, olddir, 'a2.log.1'), 'long two\n')
+    writeFileSync(short, 'short two\n')
+    writeFileSync(long, 'long three\n')
+    const second = new TailRun({ tail: options, tag: 't.*', store }).start()
+    atEnd(() => second.abort())
+    await second.waitForLines(3)
+    const linesOf = (run: TailRun, line: string): string[] =>
+      run.lines(first.received.find(({ record }) => record.log === line)?.tag)
+    expect(linesOf(second, 'short one')).toEqual(['short two'])
+    expect(linesOf(second, 'long one')).toEqual(['long two', 'long three'])
+  })
+
   test('logs that a known file no longer exists, and removes its row', async () => {
     const path = join(tmp(), 'a.log')
     const store = new MemoryStore()
@@ -504,6 +535,27 @@ describe('a log that was empty when it was stored, and is rotated into a directo
       appendFileSync(path, 'two\n')
       expect(await run.waitForLines(2)).toEqual(['one', 'two'])
     })
+})
+
+test('a log that was empty when it was stored is found by its inode beside a rotated file of another row', async () => {
+  const dir = tmp()
+  const [path, renamed] = [join(dir, 'a.log'), join(dir, 'b.log')]
+  const options = { path: join(dir, '*.log'), rotate_wait: '1ms', refresh_interval: '20ms' }
+  const [store, ofEmpty] = [new MemoryStore(), new MemoryStore()]
+  writeFileSync(path, 'one\n')
+  await readAll(store, options, 1)
+  appendFileSync(path, 'two\n')
+  renameSync(path, `${path}.1`)
+  writeFileSync(path, '')
+  await readAll(ofEmpty, options, 0)
+  store.table.push({ ...(ofEmpty.table[0] as OffsetRow), id: 99 })
+  await endRun(dir, store)
+  appendFileSync(`${path}.1`, 'three\n')
+  renameSync(path, `${renamed}.1`)
+  const run = resume(store, options)
+  expect(await run.waitForLines(2)).toEqual(['two', 'three'])
+  appendFileSync(`${renamed}.1`, 'late\n')
+  expect(await run.waitForLines(3)).toEqual(['two', 'three', 'late'])
 })
 
 test('a file whose copy continued at its position before a crash does not count as missing', async () => {

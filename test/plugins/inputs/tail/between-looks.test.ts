@@ -12,7 +12,7 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
-import { follow, MemoryStore, readAll, resume } from '../../../support/tail/run.ts'
+import { follow, MemoryStore, readAll, resume, type TailRun } from '../../../support/tail/run.ts'
 import { tmp } from '../../../support/tmp.ts'
 import { until } from '../../../support/until.ts'
 
@@ -134,3 +134,68 @@ test('what was rotated unseen is read although the known file was written to aft
   const run = resume(store, { path, ...QUICK })
   expect((await run.waitForLines(5)).sort()).toEqual([...linesOf('b'), 'c', 'late'].sort())
 })
+
+describe('the copies of a log that was renamed within Path have the new name', () => {
+  async function renamed(
+    store = new MemoryStore(),
+  ): Promise<{ path: string; store: MemoryStore; run: TailRun }> {
+    const dir = home()
+    const path = join(dir, 'ab.log')
+    writeFileSync(join(dir, 'aa.log'), 'start\n')
+    const run = follow({ path: join(dir, '??.log'), ...QUICK }, { store })
+    await run.waitForLines(1)
+    renameSync(join(dir, 'aa.log'), path)
+    await until(() => run.files.some((file) => file.path === path))
+    return { path, store, run }
+  }
+
+  async function expectCopiesRead(path: string, run: TailRun, before: string[]): Promise<void> {
+    copyTruncate(path, 'first', `${path}.1`)
+    copyTruncate(path, 'second', `${path}.2`)
+    appendFileSync(path, 'next\n')
+    const expected = [...before, ...linesOf('first'), ...linesOf('second'), 'next']
+    expect((await run.waitForLines(expected.length)).sort()).toEqual(expected.sort())
+    expect(run.count('lost_bytes')).toBe(0)
+  }
+
+  test('in the run that saw it renamed', async () => {
+    const { path, run } = await renamed()
+    await expectCopiesRead(path, run, ['start'])
+  })
+
+  test('in the next run', async () => {
+    const { path, store, run } = await renamed()
+    await run.stop()
+    const next = follow({ path: join(path, '../??.log'), ...QUICK }, { store })
+    await until(() => next.files.some((file) => file.path === path && file.state === 'idle'))
+    await expectCopiesRead(path, next, [])
+  })
+})
+
+for (const isAcked of [true, false])
+  test(`a copy of which nothing was left to read is known to the next run, ${isAcked ? '' : 'not '}acknowledged`, async () => {
+    const path = join(home(), 'app.log')
+    const store = new MemoryStore()
+    writeFileSync(path, `${linesOf('first').join('\n')}\n`)
+    const options = { path, refresh_interval: '1h', progress_check_interval: '0.05' }
+    const run = follow(options, { store })
+    run.hold = !isAcked
+    await run.waitForLines(3)
+    if (isAcked) await until(() => (store.table[0]?.offset ?? 0) > 0)
+    copyFileSync(path, `${path}.2`)
+    truncateSync(path)
+    await until(() => run.count('files_truncated') === 1)
+    run.hold = true
+    copyTruncate(path, 'second', `${path}.1`)
+    await run.waitForLines(6)
+    await until(() => store.table.some(({ name }) => name === `${path}.1`))
+    await run.abort()
+    writeFileSync(`${path}.2.gz`, gzipSync(readFileSync(`${path}.2`)))
+    rmSync(`${path}.2`)
+    const next = resume(store, options)
+    appendFileSync(path, 'end\n')
+    await until(() => next.lines().includes('end'))
+    await until(() => next.files.every(({ state }) => state !== 'reading' && state !== 'waiting'))
+    const expected = [...(isAcked ? [] : linesOf('first')), ...linesOf('second'), 'end']
+    expect(next.lines().sort()).toEqual(expected.sort())
+  })

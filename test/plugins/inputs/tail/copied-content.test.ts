@@ -1,4 +1,4 @@
-import { expect, test } from 'bun:test'
+import { describe, expect, test } from 'bun:test'
 import {
   appendFileSync,
   copyFileSync,
@@ -110,6 +110,91 @@ test('a copy that is not read leaves no row, by which the next run would read it
   expect(await next.waitForLines(1)).toEqual(['end'])
 })
 
+describe('a backup of the beginning of a log is not read when the log is truncated', () => {
+  /** Longer than the fingerprint, of which the backup has a part. */
+  const [beginning, rest] = [linesOf('a', 10), linesOf('b', 40)]
+
+  test('of one that has grown since', async () => {
+    const path = join(tmp(), 'app.log')
+    writeFileSync(path, '')
+    const run = follow({ path, progress_check_interval: '20ms' })
+    await until(() => run.files.length === 1)
+    appendFileSync(path, text(beginning))
+    await run.waitForLines(10)
+    copyFileSync(path, join(path, '../app-20240505.log'))
+    appendFileSync(path, text(rest))
+    await run.waitForLines(50)
+    copyFileSync(path, `${path}.1`)
+    truncateSync(path)
+    await until(() => run.count('files_truncated') === 1)
+    appendFileSync(path, 'end\n')
+    expect((await run.waitForLines(51)).slice(50)).toEqual(['end'])
+  })
+
+  test('unless it is so short that the next content may begin like it', async () => {
+    const path = join(tmp(), 'app.log')
+    writeFileSync(path, text(['start', ...rest]))
+    const run = follow({ path, ...EVENTS_ONLY })
+    await run.waitForLines(41)
+    // Synchronous: the agent runs in this process and cannot read in between.
+    copyFileSync(path, `${path}.1`)
+    truncateSync(path)
+    appendFileSync(path, 'start\n')
+    copyFileSync(path, `${path}.2`)
+    truncateSync(path)
+    expect((await run.waitForLines(42)).slice(41)).toEqual(['start'])
+  })
+
+  test('of one that an earlier run has read', async () => {
+    const path = join(tmp(), 'app.log')
+    const store = new MemoryStore()
+    writeFileSync(path, text([...beginning, ...rest]))
+    const first = follow({ path }, { store })
+    await first.waitForLines(50)
+    await first.stop()
+    const run = resume(store, { path, progress_check_interval: '20ms' })
+    await until(() => run.files.length === 1)
+    writeFileSync(join(path, '../app-20240505.log'), text(beginning))
+    truncateSync(path)
+    await until(() => run.count('files_truncated') === 1)
+    appendFileSync(path, 'end\n')
+    expect(await run.waitForLines(1)).toEqual(['end'])
+  })
+})
+
+test.each(['', '.gz'])(
+  'a copy of what was read before a truncation is not read by the next run%s',
+  async (suffix) => {
+    const path = join(tmp(), 'app.log')
+    const store = new MemoryStore()
+    const options = { path, progress_check_interval: '20ms' }
+    writeFileSync(path, text(linesOf('a')))
+    const run = follow(options, { store })
+    await run.waitForLines(20)
+    // Not all of the first copy was read from the log.
+    appendFileSync(path, text(linesOf('rest')))
+    for (const [n, what] of ['b', 'c', 'd'].entries()) {
+      copyFileSync(path, `${path}-2026112${n}`)
+      truncateSync(path)
+      await until(() => run.count('files_truncated') === n + 1)
+      appendFileSync(path, text(linesOf(what)))
+      await run.waitForLines(20 * (n + 3))
+    }
+    await run.stop()
+    if (suffix !== '') for (const n of [0, 1, 2]) gzip(`${path}-2026112${n}`)
+    const next = resume(store, options)
+    appendFileSync(path, 'end\n')
+    expect(await next.waitForLines(1)).toEqual(['end'])
+  },
+)
+
+/** Compresses a file as gzip does, which keeps its time. */
+function gzip(path: string): void {
+  const { mtime } = statSync(path)
+  writeFileSync(`${path}.gz`, gzipSync(readFileSync(path)))
+  utimesSync(`${path}.gz`, mtime, mtime)
+  rmSync(path)
+}
 for (const [state, rotate_wait] of [
   ['held open', '1h'],
   ['closed', '20ms'],

@@ -155,6 +155,25 @@ for (const [what, compress] of [
   })
 }
 
+test('an incomplete .gz is not read if it was found with its original, whichever of the two comes first', async () => {
+  const { path, run, store } = await followAll()
+  await run.stop()
+  const names = [1, 2, 3, 4, 5, 6]
+  const compressed = names.map((n) => gzipSync(text(linesOf(`b${n}`))))
+  for (const [i, n] of names.entries()) {
+    writeFileSync(`${path}.${n}`, text(linesOf(`b${n}`)))
+    writeFileSync(`${path}.${n}.gz`, (compressed[i] as Buffer).subarray(0, -20))
+  }
+  const next = resume(store, { path: `${path}*`, rotate_wait: '1h', ...QUICK })
+  const expected = names.flatMap((n) => linesOf(`b${n}`))
+  await next.waitForLines(expected.length)
+  for (const [i, n] of names.entries()) {
+    appendFileSync(`${path}.${n}.gz`, (compressed[i] as Buffer).subarray(-20))
+    unlinkSync(`${path}.${n}`)
+  }
+  await expectOnce({ path, run: next, away: '', store }, expected)
+})
+
 test('a log that begins like the previous one is read from its start', async () => {
   const { path, run } = await followAll()
   renameSync(path, `${path}.1`)

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'bun:test'
 import {
   appendFileSync,
   closeSync,
+  copyFileSync,
   mkdirSync,
   openSync,
   readFileSync,
@@ -32,11 +33,11 @@ interface Closed {
 }
 
 /** Runs until the rotated file `a.log.1` is read, acknowledged and closed; the live file is empty. */
-async function closeRotated(more: Record<string, string> = {}): Promise<Closed> {
+async function closeRotated(more: Record<string, string> = {}, first = 'one'): Promise<Closed> {
   const dir = join(tmp(), 'logs', 'app')
   mkdirSync(dir, { recursive: true })
   const path = join(dir, 'a.log')
-  writeFileSync(path, 'one\n')
+  writeFileSync(path, `${first}\n`)
   const fd = openSync(path, 'a')
   atEnd(() => closeSync(fd))
   const store = new MemoryStore()
@@ -139,6 +140,67 @@ describe('a line written to a rotated file after it was closed arrives once, und
       await until(() => run.files.every(({ state }) => state === 'idle'))
       expect(run.lines().sort()).toEqual(['late', 'live'])
       expect(new Set(run.received.map(({ tag }) => tag)).size).toBe(1)
+    })
+  }
+})
+
+describe('what was written to a closed file arrives from its copy when that', () => {
+  const first = 'one'.padEnd(100, '.')
+  const moves: [string, (closed: Closed) => void][] = [
+    [
+      'was truncated at its path, and is copied',
+      ({ path, fd }) => {
+        writeSync(fd, 'late\n')
+        copyFileSync(`${path}.1`, `${path}.2`)
+        truncateSync(`${path}.1`)
+      },
+    ],
+    [
+      'was deleted, and is copied',
+      ({ path, fd }) => {
+        writeSync(fd, 'late\n')
+        copyFileSync(`${path}.1`, `${path}.2`)
+        unlinkSync(`${path}.1`)
+      },
+    ],
+    [
+      'returned to the path of its log, was copied and truncated there',
+      ({ path, fd }) => {
+        writeSync(fd, 'late\n')
+        renameSync(`${path}.1`, path)
+        copyFileSync(path, `${path}.1`)
+        truncateSync(path)
+      },
+    ],
+    [
+      'was truncated at its path, and its copy compressed',
+      ({ path, fd }) => {
+        writeSync(fd, 'late\n')
+        writeFileSync(`${path}.2.gz`, gzipSync(readFileSync(`${path}.1`)))
+        truncateSync(`${path}.1`)
+      },
+    ],
+  ]
+  for (const [what, move] of moves) {
+    test(what, async () => {
+      const closed = await closeRotated({}, first)
+      await untilStored(closed)
+      move(closed)
+      expect(await closed.run.waitForLines(2)).toEqual([first, 'late'])
+      appendFileSync(closed.path, 'live\n')
+      expect(await closed.run.waitForLines(3)).toEqual([first, 'late', 'live'])
+    })
+
+    test(`${what}, while the agent was not running`, async () => {
+      const closed = await closeRotated({}, first)
+      await untilStored(closed)
+      await closed.run.stop()
+      move(closed)
+      appendFileSync(closed.path, 'live\n')
+      const run = follow(closed.options, { store: closed.store, tag: 'app.*' })
+      await run.waitForLines(2)
+      await until(() => run.files.every(({ state }) => state === 'idle'))
+      expect(run.lines().sort()).toEqual(['late', 'live'])
     })
   }
 })

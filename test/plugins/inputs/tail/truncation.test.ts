@@ -118,6 +118,25 @@ describe('while nothing is read because the output does not acknowledge', () => 
     expect([truncated(run), run.count('null_bytes_skipped')]).toEqual([OLD.length - read, OLD.length])
   })
 
+  test('a file of which nothing was read is read from its copy, and nothing counts as lost', async () => {
+    const dir = tmp()
+    const path = join(dir, 'app.log')
+    const { run } = await stopped(join(dir, 'big.log'), OLD, { path: join(dir, '*.log') })
+    writeFileSync(path, '')
+    await until(() => run.files.length === 2)
+    appendFileSync(path, numbered('unread', 20))
+    await until(() => run.files.some(({ size }) => size === 20 * LINE_BYTES))
+    copyFileSync(path, `${path}.1`)
+    truncateSync(path)
+    await until(() => run.count('files_truncated') === 1)
+    appendFileSync(path, 'next\n')
+    run.ack()
+    await until(() => run.lines().includes('next'))
+    const read = run.lines().filter((line) => !line.startsWith('old'))
+    expect(read).toEqual([...numbered('unread', 20).trimEnd().split('\n'), 'next'])
+    expect(run.count('lost_bytes')).toBe(0)
+  }, 60_000)
+
   test('the truncation of a held rotated file is counted, and what is written to it later arrives', async () => {
     const path = join(tmp(), 'app.log')
     const { run, read } = await stopped(path, OLD, { rotate_wait: '50ms', progress_check_interval: '20ms' })

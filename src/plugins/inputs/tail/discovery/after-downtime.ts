@@ -195,10 +195,7 @@ export class AfterDowntime {
       isComplete = opened.isComplete
       remaining = remaining.filter((row) => !missing.includes(row) && this.#positions.isUnclaimed(row))
     }
-    for (const row of unsure) {
-      if (inPlace.some((s) => mayBe(row, s))) this.#positions.remove(row)
-      else this.#searchFor(row, path, scope)
-    }
+    for (const row of unsure) this.#searchFor(row, path, scope, () => inPlace.some((s) => mayBe(row, s)))
     if (live !== undefined && previous !== undefined && previous !== live) live.readAfter(previous)
   }
 
@@ -362,8 +359,10 @@ export class AfterDowntime {
     )
   }
 
-  /** Has the search look for a file wherever it may be; only then is it known to be gone. */
-  #searchFor(row: OffsetRow, path: string, scope: SiblingScope): void {
+  /**
+   * Has the search look for a file wherever it may be; only then is it known to be gone, or to be one that `isOpened` without its row.
+   */
+  #searchFor(row: OffsetRow, path: string, scope: SiblingScope, isOpened = () => false): void {
     this.#search.add({
       inode: row.inode,
       directories: [dirname(linkTarget(path)), ...(scope.directories ?? [])],
@@ -372,7 +371,7 @@ export class AfterDowntime {
         if (!this.#positions.isUnclaimed(row)) return
         const found = identified ?? this.#compressedBeside(row, path)
         if (found === undefined) {
-          if (this.#hasReadCopy(row, path, scope)) this.#positions.remove(row)
+          if (isOpened() || this.#hasReadCopy(row, path, scope)) this.#positions.remove(row)
           else if (this.#isInPlace(row, path)) this.#reportTruncated(row, path)
           else this.#removeMissing(row, path)
           return

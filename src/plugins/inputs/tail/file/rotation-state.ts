@@ -7,8 +7,7 @@ const MAX_PAST_CONTENTS = 8
 export interface KnownContent
   extends Pick<OffsetRow, 'offset' | 'marker' | 'markerSize' | 'fingerprint' | 'fingerprintSize'> {
   /**
-   * Bytes of the fingerprint of a short content. With them, a copy that is shorter than the fingerprint can
-   * still be compared.
+   * Bytes of the fingerprint. With them, a copy that is shorter than the fingerprint can still be compared.
    */
   head?: Buffer | undefined
   /** Time in milliseconds at which the content was replaced; copies of it were made before. */
@@ -18,6 +17,7 @@ export interface KnownContent
 /** State of a file's rotation: when it left its path, and since when it has its current content. */
 export class RotationState {
   #rotatedMs: number | undefined
+  #leftPath: string | undefined
   #deleted = false
   #contentSinceMs: number
   /** Contents of the file before each truncation or rewrite, the newest last. */
@@ -38,6 +38,11 @@ export class RotationState {
     return this.#rotatedMs
   }
 
+  /** Path that the file has left; undefined while it is at its path. */
+  get leftPath(): string | undefined {
+    return this.#leftPath
+  }
+
   get isRotated(): boolean {
     return this.#rotatedMs !== undefined
   }
@@ -55,8 +60,9 @@ export class RotationState {
     return this.#contentSinceMs
   }
 
-  markRotated(nowMs: number): void {
+  markRotated(nowMs: number, path: string): void {
     this.#rotatedMs = nowMs
+    this.#leftPath = path
   }
 
   markDeleted(): void {
@@ -66,6 +72,7 @@ export class RotationState {
   /** Records that the file is at a path matched by Path again. */
   markFollowed(): void {
     this.#rotatedMs = undefined
+    this.#leftPath = undefined
     this.#deleted = false
   }
 
@@ -103,6 +110,8 @@ export class RotationState {
     this.#contentSinceMs = ms
     this.#replacedMs = undefined
     this.#heir = undefined
+    // Backups of the beginning are made of the present content: for those before the last one hashes suffice.
+    for (const past of this.pastContents) past.head = undefined
     this.pastContents.push({ ...before, untilMs: ms })
     if (this.pastContents.length > MAX_PAST_CONTENTS) this.pastContents.shift()
   }

@@ -3,7 +3,7 @@ import type { OffsetRow } from '../../../../core/offset-store.ts'
 import type { FileHandle } from './file-handle.ts'
 import { FINGERPRINT_BYTES, fingerprintOf, isHole, MIN_DISTINCT_BYTES, peek } from './fingerprint.ts'
 
-/** Maximum total size of the first bytes kept for short contents; beyond that only hashes are kept. */
+/** Maximum total size of the first bytes kept of contents; beyond that only hashes are kept. */
 const MAX_HEAD_BYTES = 1_000_000
 let headBytes = 0
 
@@ -63,8 +63,8 @@ export class StoredRow {
   }
 
   /**
-   * Bytes of the fingerprint, for a short content; undefined when those of other files already use
-   * MAX_HEAD_BYTES.
+   * Bytes of the fingerprint: a backup of the beginning of a content has fewer. Undefined when those of other files
+   * already use MAX_HEAD_BYTES.
    */
   get head(): Buffer | undefined {
     return this.#head
@@ -88,8 +88,7 @@ export class StoredRow {
 
   #keepHead(head: Buffer | undefined): void {
     headBytes -= this.#head?.length ?? 0
-    const isKept =
-      head !== undefined && head.length < FINGERPRINT_BYTES && headBytes + head.length <= MAX_HEAD_BYTES
+    const isKept = head !== undefined && headBytes + head.length <= MAX_HEAD_BYTES
     this.#head = isKept ? Buffer.from(head) : undefined
     headBytes += this.#head?.length ?? 0
   }
@@ -97,12 +96,15 @@ export class StoredRow {
   /**
    * Extends the fingerprint as the file grows, until it covers FINGERPRINT_BYTES: also over bytes that are
    * not acknowledged, or a file that is compressed before its first ack could not be told from another one.
+   * It stays as it is if the file has another content by now: a copy of what it had is recognized by it.
    */
   growFingerprint(handle: FileHandle, fileSize: number): void {
     const size = Math.min(FINGERPRINT_BYTES, fileSize)
-    if (size <= this.#fingerprintSize) return
+    // Of a resumed file the hash is known, and not the bytes.
+    const isResumed = size > 0 && size === this.#fingerprintSize && this.#head === undefined
+    if (size <= this.#fingerprintSize && !(isResumed && headBytes + size <= MAX_HEAD_BYTES)) return
     const head = peek(handle.fd, 0, size)
-    if (head !== undefined) this.setFingerprint(head)
+    if (head !== undefined && this.beginsAs(head)) this.setFingerprint(head)
   }
 
   /** True when the first bytes of the file differ from the fingerprint; false when they cannot be read. */

@@ -91,6 +91,11 @@ export class TailFile implements Contributor {
     return this.#path
   }
 
+  /** Path at which the file is followed, or was until it was rotated: copies of it are named after that. */
+  get livePath(): string {
+    return this.rotation.leftPath ?? this.#path
+  }
+
   get tag(): string {
     return this.identity.tag
   }
@@ -218,9 +223,10 @@ export class TailFile implements Contributor {
     } else this.#recordTruncation(size, size < offset || this.#isCutShort(size) || this.#hasOtherBytes())
   }
 
-  /** True when nothing was read of a file that has fewer bytes now than its fingerprint: what it has cannot be compared. */
+  /** True when nothing was read of a file that shrank, and what it has cannot be compared with what it had. */
   #isCutShort(size: number): boolean {
-    return this.cursor.offset === 0 && size < this.stored.fingerprintSize
+    const { fingerprintSize } = this.stored
+    return this.cursor.offset === 0 && (fingerprintSize === 0 || size < fingerprintSize)
   }
 
   #hasOtherBytes(): boolean {

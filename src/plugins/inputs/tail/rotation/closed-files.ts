@@ -4,7 +4,7 @@ import type { OffsetRow } from '../../../../core/offset-store.ts'
 import type { Clock, Logger } from '../../../../core/services.ts'
 import { close, FsFailure, openFile, stat as statOf } from '../../../../lib/fs/file-system.ts'
 import type { TailCounters } from '../counters.ts'
-import { mismatch } from '../file/fingerprint.ts'
+import { isHole, mismatch } from '../file/fingerprint.ts'
 import { storedKey } from '../file/identity.ts'
 import type { KnownContent } from '../file/rotation-state.ts'
 import type { TailFile } from '../file/tail-file.ts'
@@ -19,9 +19,10 @@ import {
   isCopyOfContent,
   isFileOf,
   isWithin,
+  largestOf,
   rowForSibling,
 } from './same-content.ts'
-import { DirectoryNames, type Sibling, siblingAt, siblingsOf } from './siblings.ts'
+import { appearedMs, DirectoryNames, type Sibling, siblingAt, siblingsOf } from './siblings.ts'
 
 /** Closed files that are remembered; beyond that the oldest is forgotten. */
 const MAX_FILES = 10_000
@@ -48,6 +49,8 @@ interface ClosedFilesOptions {
   log: Logger
   /** Rotated_Watch in milliseconds. */
   watchMs: number
+  /** True when the sibling is read already. */
+  isOpen: (sibling: Sibling) => boolean
   /** Opens a file again from the offset of its row. */
   reopen: (sibling: Sibling, livePath: string, row: OffsetRow) => TailFile | undefined
 }
@@ -65,7 +68,8 @@ export class ClosedFiles {
 
   constructor(options: ClosedFilesOptions) {
     this.#options = options
-    for (const row of options.positions.closedBefore) this.#remember(row, row.target ?? row.name)
+    for (const row of options.positions.closedBefore)
+      this.#remember(row, row.target ?? row.name, row.openedAs ?? row.name)
   }
 
   /** Remembers a file that is about to be closed. A deleted one has no name by which it could be found again. */
@@ -75,12 +79,12 @@ export class ClosedFiles {
     if (!isWatched) {
       this.#gone.push({
         content: contentOf(file),
-        livePath: file.identity.openedAs,
+        livePath: file.livePath,
         closedMs: this.#options.clock.nowMs(),
       })
       if (this.#gone.length > MAX_GONE) this.#gone.shift()
       positions.forget(file)
-    } else this.#remember(positions.keepClosed(file), file.target)
+    } else this.#remember(positions.keepClosed(file), file.target, file.livePath)
   }
 
   /** Returns the row of the file at the descriptor, if it is one of these, and forgets it: the file is followed again. */
@@ -141,8 +145,7 @@ export class ClosedFiles {
   }
 
   #examineMoved(file: ClosedFile, names: DirectoryNames | undefined): void {
-    const scope = { directories: [dirname(file.path)], targetBefore: targetBefore(file) }
-    const moved = siblingsOf(file.livePath, scope, names)
+    const moved = this.#siblingsOf(file, names)
     const here = moved.find((s) => BigInt.asIntN(64, s.inode) === file.row.inode && isFileOf(file.row, s))
     if (here !== undefined) {
       file.path = here.path
@@ -154,6 +157,11 @@ export class ClosedFiles {
     else this.#searchFor(file)
   }
 
+  #siblingsOf(file: ClosedFile, names?: DirectoryNames): Sibling[] {
+    const scope = { directories: [dirname(file.path)], targetBefore: targetBefore(file) }
+    return siblingsOf(file.livePath, scope, names)
+  }
+
   #searchFor(file: ClosedFile): void {
     this.#options.search.add({
       inode: file.row.inode,
@@ -161,6 +169,7 @@ export class ClosedFiles {
       isIt: (sibling) => isFileOf(file.row, sibling),
       settle: (found) => {
         if (!this.#has(file)) return
+        if (found === undefined && this.#readLateCopy(file)) return
         if (found === undefined) {
           this.#options.log.debug(`${file.path} is gone; everything in it was read when it was closed`)
           this.#forget(file)
@@ -179,12 +188,28 @@ export class ClosedFiles {
     // What cannot be opened is tried again with the next look: it may still be the file.
     if (late > 0 && (isFileOf(row, sibling) || !canOpen(sibling.path))) this.#reopen(file, sibling, late)
     // Truncated, or another file with the inode: nothing of it is known any more.
-    else this.#forget(file)
+    else if (!this.#readLateCopy(file)) this.#forget(file)
+  }
+
+  /**
+   * Reads what was written late from a copy of a file that is gone, or has another content since. Only what was copied later can have
+   * more than was read. Returns false when there is no such copy.
+   */
+  #readLateCopy(file: ClosedFile): boolean {
+    const { row } = file
+    const sinceMs = (row.closedAt ?? 0) * 1000
+    const isCopy = (s: Sibling): boolean =>
+      appearedMs(s) >= sinceMs && !this.#options.isOpen(s) && !this.has(s) && isCopyOfContent(row, s)
+    const copy = largestOf(this.#siblingsOf(file).filter(isCopy), isHole(row))
+    const late = copy === undefined ? 0 : lateBytesIn(copy, row)
+    if (copy === undefined || late <= 0) return false
+    this.#reopen(file, copy, late)
+    return true
   }
 
   /** The file was compressed since; what was written late is in the copy, behind what was read. */
   #readLateCompressed(file: ClosedFile, sibling: Sibling): void {
-    const late = contentSizeOf(sibling) - (file.row.offset % 2 ** 32)
+    const late = lateBytesIn(sibling, file.row)
     if (late === 0) this.#forget(file)
     else if (late > 0) this.#reopen(file, sibling, late)
   }
@@ -193,14 +218,14 @@ export class ClosedFiles {
     const row = this.#release(file)
     const opened = this.#options.reopen(sibling, file.livePath, rowForSibling(row, sibling))
     if (opened === undefined) {
-      this.#remember({ ...row, closedAt: file.row.closedAt }, sibling.path, bytes)
+      this.#remember({ ...row, closedAt: file.row.closedAt }, sibling.path, file.livePath, bytes)
       return
     }
     this.#options.log.info(`${sibling.path} was written to after it was closed: reading it on`, { bytes })
   }
 
-  #remember(row: OffsetRow, path: string, unreadBytes = 0): void {
-    const file = { row, path, livePath: row.openedAs ?? row.name, unreadBytes }
+  #remember(row: OffsetRow, path: string, livePath: string, unreadBytes = 0): void {
+    const file = { row, path, livePath, unreadBytes }
     if (this.#files.size >= MAX_FILES) this.#forget(this.#files.values().next().value as ClosedFile)
     this.#files.set(storedKey(row), file)
   }
@@ -233,9 +258,11 @@ export class ClosedFiles {
 
 /**
  * True when a file with the content of a closed one was made of that, and not by a program that writes the same lines again: that is
- * gone, or was written to later; of a compressed file the name tells, or that the next rotated file has the name of the closed one.
+ * gone, was truncated (perhaps at its first path, to which it returned), or was written to later; of a compressed file the name tells, or
+ * that the next rotated file has the name of the closed one.
  */
 function isMadeOf(sibling: Sibling, { row, path, livePath }: ClosedFile): boolean {
+  if (hasOtherContent(row, path) || hasOtherContent(row, livePath)) return true
   const stat = statOf(path)
   if (stat instanceof FsFailure) return true
   const isCompressed = sibling.path.endsWith('.gz')
@@ -248,6 +275,17 @@ function isMadeOf(sibling: Sibling, { row, path, livePath }: ClosedFile): boolea
     isWithin(BigInt(Math.round(sibling.mtimeMs * 1e6)), stat) ||
     isBackupOf(sibling, path)
   )
+}
+
+/** True when the file of the row is at the path, and has another content. */
+function hasOtherContent(row: OffsetRow, path: string): boolean {
+  const stat = statOf(path)
+  return !(stat instanceof FsFailure) && isSame(row, stat) && !isFileOf(row, siblingAt(path, stat))
+}
+
+/** Returns how much more than was read is in a copy; below 0 when it has less, or that cannot be found out. */
+function lateBytesIn(copy: Sibling, { offset }: OffsetRow): number {
+  return contentSizeOf(copy) - (copy.path.endsWith('.gz') ? offset % 2 ** 32 : offset)
 }
 
 /** Returns the name by which the siblings of a closed file are found that was the target of a link. */

@@ -181,8 +181,10 @@ export class Copies {
       return { original: before, isReplacement: true, sinceMs }
     const names = liveNamesOf(basename(file.path))
     for (const original of this.#candidates(file, names)) {
-      // Each would wait for the other if both are unread, unless one has a row: that is the original.
-      const isFirst = original.stored.isResumed && !file.stored.isResumed
+      // Each would wait for the other if both are unread, unless one has a row or is not compressed: that is the original.
+      const isFirst =
+        (original.stored.isResumed && !file.stored.isResumed) ||
+        (file.handle.isCompressed && !original.handle.isCompressed)
       if (original === file || (original.newAt !== undefined && !isFirst)) continue
       // It may have been truncated just now: then the copy is found, and goes on where it was read to.
       original.refreshContent()
@@ -190,6 +192,8 @@ export class Copies {
       // After a deleted log of one line the next one may just begin with the same.
       if (original.rotation.isDeleted && !isLong(original) && file.cursor.size > original.cursor.size)
         continue
+      // So may one that was rotated after the original.
+      if (original.rotation.isRotated && isShortPart(file, original)) continue
       if (isCopy(file, original)) return { original, isReplacement: false, sinceMs }
       // It may have been truncated while it was compared.
       original.refreshContent()
@@ -208,9 +212,10 @@ export class Copies {
     if (!rotation.isReplaced || !isOpenCopyOfContent(original.content(), file, true)) return false
     // It may have been found as the copy before it was examined.
     if (rotation.isHeir(file.identity.key)) return true
-    if (rotation.hasHeir) file.startAt(file.cursor.size)
+    if (rotation.hasHeir)
+      file.startAt(limitTo(Math.max(original.cursor.offset, contentSizeOfOpen(file)), file))
     else {
-      original.handOver(file)
+      original.handOver(file, limitTo(original.cursor.offset, file))
       rotation.recordHeir(file.identity.key)
     }
     return true
@@ -224,8 +229,9 @@ export class Copies {
       if (live !== undefined) yield live
     }
     // A .gz may be made of any file of its log; a plain copy is made of the live one, since rotated files are only renamed.
-    const isRelated = ({ path, identity, linkTarget }: TailFile): boolean =>
+    const isRelated = ({ path, livePath, identity, linkTarget }: TailFile): boolean =>
       names.has(basename(identity.openedAs)) ||
+      names.has(basename(livePath)) ||
       (linkTarget !== undefined && names.has(basename(linkTarget))) ||
       (file.handle.isCompressed && [...liveNamesOf(basename(path))].some((name) => names.has(name)))
     // Rotated files may be put into another directory.
@@ -278,7 +284,7 @@ function keyOf({ dev, ino }: BigIntStats): { device: bigint; inode: bigint } {
 }
 
 /** The size of a .gz is not known before it is inflated: its reader discards up to the offset, or to its end. */
-function limitTo(offset: number, { handle, cursor }: TailFile): number {
+export function limitTo(offset: number, { handle, cursor }: TailFile): number {
   return handle.isCompressed ? offset : Math.min(offset, cursor.size)
 }
 
@@ -300,7 +306,16 @@ function unchain(original: TailFile, copy: TailFile): TailFile[] {
  * program's. After that was renamed, a file with such a name may be the next one of the log, with the same lines.
  */
 function isNamedAfter(file: TailFile, original: TailFile): boolean {
-  return !original.rotation.isRotated && basename(file.path).startsWith(basename(original.identity.openedAs))
+  if (original.rotation.isRotated) return false
+  return [original.livePath, original.identity.openedAs].some((path) =>
+    basename(file.path).startsWith(basename(path)),
+  )
+}
+
+/** True when a file has a few words, with which the other begins. */
+function isShortPart(file: TailFile, other: TailFile): boolean {
+  const size = contentSizeOfOpen(file)
+  return size < MIN_DISTINCT_BYTES && size < contentSizeOfOpen(other)
 }
 
 function wasRestored({ handle }: TailFile): boolean {

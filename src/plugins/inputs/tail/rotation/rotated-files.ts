@@ -11,8 +11,8 @@ import type { OpenFiles } from '../tracking/open-files.ts'
 import type { Positions } from '../tracking/positions.ts'
 import { contentOfSkipped, rowOfSkipped } from '../tracking/skipped-files.ts'
 import { type ClosedFiles, contentOf } from './closed-files.ts'
-import { Copies } from './copies.ts'
-import { liveNamesOf } from './names.ts'
+import { Copies, limitTo } from './copies.ts'
+import { isRotatedOnce, liveNamesOf } from './names.ts'
 import { presentPathOf } from './present-path.ts'
 import {
   contentSizeOf,
@@ -136,7 +136,7 @@ export class RotatedFiles {
   markRotated(file: TailFile, path: string): string | undefined {
     this.#files.unbind(file)
     if (file.rotation.isRotated) return undefined
-    this.hold(file)
+    this.hold(file, path)
     this.#counters.add('files_rotated')
     this.#readGrowth(file)
     const { isDeleted } = file.rotation
@@ -221,7 +221,7 @@ export class RotatedFiles {
    * content is lost.
    */
   openCopies(file: TailFile): { copy: TailFile; size: number } | undefined {
-    const path = file.identity.openedAs
+    const path = file.livePath
     const since = file.rotation.contentSinceMs - TICK_MS
     const find = (): Sibling[] =>
       siblingsOf(path, this.scopeOf(path)).filter(
@@ -236,7 +236,8 @@ export class RotatedFiles {
     const own = content === undefined ? undefined : largestOf(siblings.filter(isOwn), isHole(content))
     const heir = content === undefined ? undefined : this.#openHeir(file, own, path)
     if (heir !== undefined) {
-      file.handOver(heir)
+      // It may have less: what was written after it was made, and read.
+      file.handOver(heir, limitTo(file.cursor.offset, heir))
       file.rotation.recordHeir(heir.identity.key)
       this.#positions.touch(heir)
       this.#options.onMore(heir)
@@ -272,7 +273,7 @@ export class RotatedFiles {
    * was there before is never read, also if the copy shows up later.
    */
   openCopiesOfSkipped(file: TailFile, before: SkippedFile): { copy: TailFile; size: number } | undefined {
-    const path = file.identity.openedAs
+    const path = file.livePath
     const content = contentOfSkipped(before)
     if (content !== undefined) file.rotation.pastContents.push(content)
     const { opened: copy } = this.openCopyOfSkipped(before, path, file.identity.key)
@@ -341,7 +342,7 @@ export class RotatedFiles {
    * file is read after them. Does nothing when nothing appeared in its directory since.
    */
   openUnseenCopies(file: TailFile, sinceMs: number): void {
-    const path = file.identity.openedAs
+    const path = file.livePath
     const scope = this.scopeOf(path)
     const home = stat(dirname(linkTarget(path)))
     const isQuiet = home instanceof FsFailure || Number(home.mtimeNs) / 1e6 < sinceMs
@@ -363,7 +364,10 @@ export class RotatedFiles {
     this.#log.info(`${path} was written to and truncated between two looks: reading ${last.path} first`)
   }
 
-  /** Opens the copy of the content of a file, unless it is being read already or has no more. */
+  /**
+   * Opens the copy of the content of a file, unless it is being read already; also one that has no more, since its row tells another run
+   * what was read of it.
+   */
   #openHeir(file: TailFile, sibling: Sibling | undefined, path: string): TailFile | undefined {
     const waiting = this.#copies.copyOf(file)
     if (waiting !== undefined || sibling === undefined) return waiting
@@ -373,8 +377,9 @@ export class RotatedFiles {
       return known.isUnread ? known : undefined
     }
     const isFollowed = this.#options.isFollowed(sibling.path)
-    const hasMore = sibling.path.endsWith('.gz') || sibling.size > file.cursor.offset
-    if (!hasMore && !isFollowed) return undefined
+    const left = sibling.path.endsWith('.gz') ? 1 : sibling.size - file.cursor.offset
+    const isWanted = left > 0 || (left === 0 && this.#options.mayRead(sibling.path))
+    if (!isWanted && !isFollowed) return undefined
     const copy = isFollowed ? this.#openFollowed(sibling.path) : this.open(sibling, path, undefined)
     return copy?.isUnread ? copy : undefined
   }
@@ -476,20 +481,27 @@ export class RotatedFiles {
   isUnknown(sibling: Sibling, path: string, known: readonly TailFile[]): boolean {
     if (this.#options.closed.has(sibling)) return false
     if (!this.#options.mayRead(sibling.path) || this.#belongsToOther(sibling, path)) return false
-    const before = [...this.#held].filter((one) => one.identity.openedAs === path)
+    const before = [...this.#held].filter((one) => one.livePath === path)
     if ([...known, ...before].some((one) => hadContentOf(one, sibling))) return false
     return this.#options.closed.readOf(sibling, new Set([path])) === undefined
   }
 
   /** True when the sibling's name may be made of that of another followed file, which has more of it: `x-2.log.1` is of `x-2.log`. */
   #belongsToOther(sibling: Sibling, path: string): boolean {
-    const live = basename(linkTarget(path))
-    for (const name of liveNamesOf(basename(sibling.path))) {
-      if (name.length <= live.length) continue
-      const other = join(dirname(sibling.path), name)
-      if (this.#files.byPath.has(other)) return true
-      if (this.#options.isFollowedByAny(other) && !isMissing(stat(other))) return true
+    const target = linkTarget(path)
+    const live = basename(target)
+    // Logs of one directory may have their rotated files in another one.
+    const directories = new Set([sibling.path, path, target].map((one) => dirname(one)))
+    // `x-2.log.1` has its name from `x.log.1` rather than from `x.log`, but not rather than from `x-2.log`.
+    const isNear = isRotatedOnce(basename(sibling.path), live)
+    const isOther = (other: string): boolean => {
+      const file = this.#files.byPath.get(other)
+      if (file !== undefined && !(isNear && file.rotation.isRotated)) return true
+      return this.#options.isFollowedByAny(other) && !isMissing(stat(other))
     }
+    for (const name of liveNamesOf(basename(sibling.path)))
+      if (name.length > live.length && [...directories].some((directory) => isOther(join(directory, name))))
+        return true
     return false
   }
 
@@ -498,14 +510,14 @@ export class RotatedFiles {
     const file = this.#files.openRotated(sibling.path, sibling.key, path, row)
     if (file === undefined) return undefined
     if (file.handle.isCompressed && file.stored.fingerprint === undefined) setFingerprintOfCopy(file, sibling)
-    this.hold(file)
+    this.hold(file, path)
     this.#files.bind(sibling.path, file)
     return file
   }
 
-  /** Holds the file open until it is drained. */
-  hold(file: TailFile): void {
-    file.rotation.markRotated(this.#clock.nowMs())
+  /** Holds the file, which has left `path`, open until it is drained. */
+  hold(file: TailFile, path: string): void {
+    file.rotation.markRotated(this.#clock.nowMs(), path)
     this.#held.add(file)
   }
 

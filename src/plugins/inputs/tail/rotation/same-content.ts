@@ -118,9 +118,10 @@ function isNul(bytes: Buffer): boolean {
   return bytes.every((byte) => byte === 0)
 }
 
-/** True when `part` is the beginning of the first bytes of a content. */
+/** True when `part` is the beginning of the first bytes of a content, and long enough not to be that of the next one. */
 function isPartOfHead(head: Buffer | undefined, part: Buffer | undefined): boolean {
-  if (head === undefined || part === undefined || part.length === 0 || part.length > head.length) return false
+  if (head === undefined || part === undefined || part.length > head.length) return false
+  if (part.length < Math.min(MIN_DISTINCT_BYTES, head.length)) return false
   if (isNul(part)) return false
   return head.compare(part, 0, part.length, 0, part.length) === 0
 }

@@ -79,13 +79,23 @@ describe('the fingerprint', () => {
     expect([stored.fingerprintSize, stored.fingerprint]).toEqual([10, short])
     writeFileSync(path, 'x'.repeat(5000))
     stored.growFingerprint(handle, 5000)
-    expect([stored.fingerprintSize, stored.head]).toEqual([1024, undefined])
+    expect([stored.fingerprintSize, stored.head?.toString()]).toEqual([1024, 'x'.repeat(1024)])
     expect(stored.fingerprint).not.toBe(short)
     // It cannot be read any more: what is known stays.
     const long = stored.fingerprint
     truncateSync(path)
     stored.growFingerprint(handle, 5000)
     expect(stored.fingerprint).toBe(long)
+  })
+
+  test('does not grow over another content', () => {
+    const path = join(tmp(), 'a.log')
+    const { stored, handle } = tailFile(path, 'first line\n')
+    stored.growFingerprint(handle, 11)
+    const known = stored.fingerprint
+    writeFileSync(path, 'other line, which is longer\n')
+    stored.growFingerprint(handle, 28)
+    expect([stored.fingerprint, stored.fingerprintSize]).toEqual([known, 11])
   })
 
   test('tells other first bytes, and nothing when there are fewer', () => {
@@ -116,7 +126,7 @@ describe('the fingerprint', () => {
     expect(stored.created).toBe(6)
   })
 
-  test('keeps the first bytes of short contents up to a megabyte in all', () => {
+  test('keeps the first bytes of contents up to a megabyte in all', () => {
     const dir = tmp()
     const files = Array.from({ length: 1100 }, (_, i) => tailFile(join(dir, `${i}.log`), 'x'.repeat(1000)))
     const grow = (): number => {

@@ -174,7 +174,7 @@ describe('a file', () => {
     const { path, made, look } = read(10, 5)
     made.reachEnd()
     expect(made.status()).toMatchObject({ state: 'idle', size: 400, read: 200, acked: 200, lag: 200 })
-    made.rotation.markRotated(1)
+    made.rotation.markRotated(1, made.path)
     expect(made.status().state).toBe('rotated')
     made.rotation.markDeleted()
     expect(made.status().state).toBe('deleted')
