@@ -32,6 +32,7 @@ import {
 import {
   appearedMs,
   contentMs,
+  type DirectoryNames,
   directoriesIn,
   hasMoved,
   MAX_ATTEMPTS,
@@ -204,14 +205,16 @@ export class RotatedFiles {
 
   /**
    * Looks in the directories within that of `path` for rotated files of it, of which one `isKnown`, and remembers such directories. Returns
-   * true if there is one.
+   * true if there is one. `names`: listings, for lookups of many files.
    */
-  findDirectories(path: string, isKnown: (sibling: Sibling) => boolean): boolean {
-    const home = dirname(linkTarget(path))
+  findDirectories(path: string, isKnown: (sibling: Sibling) => boolean, names?: DirectoryNames): boolean {
+    const target = linkTarget(path)
+    const home = dirname(target)
     let isFound = false
-    for (const name of directoriesIn(home).slice(0, MAX_DIRECTORIES)) {
+    for (const name of (names?.directoriesIn(home) ?? directoriesIn(home)).slice(0, MAX_DIRECTORIES)) {
       const directory = join(home, name)
       if (this.#directories.get(path)?.has(directory)) continue
+      if (names?.rotatedFrom(directory, basename(target)).length === 0) continue
       const within = siblingsOf(path, { directories: [directory] }).filter(
         (s) => dirname(s.path) === directory,
       )
