@@ -88,9 +88,10 @@ export class ClosedFiles {
         closedMs: this.#options.clock.nowMs(),
       })
       if (this.#gone.length > MAX_GONE) this.#gone.shift()
-      }
-      if (watchMs > 0) this.#remember(positions.keepClosed(file), file.target, { livePath: file.livePath, isWatched })
-      else positions.forget(file)
+    }
+    if (watchMs > 0)
+      this.#remember(positions.keepClosed(file), file.target, { livePath: file.livePath, isWatched })
+    else positions.forget(file)
   }
 
   /** Returns the row of the file at the descriptor, if it is one of these, and forgets it: the file is followed again. */
