@@ -114,6 +114,7 @@ export class TailLoop {
         counters: this.#ctx.counters,
         log: this.#ctx.log,
         onMore: (file) => this.#scheduler.add(file),
+        onLast: (path, file) => this.#reconciler.rememberLastFile(path, file),
       }).resume()
       this.#positions.holdScans(this.#search.isPending)
     }

@@ -575,6 +575,24 @@ test('rotations of a log that was renamed within Path before are read from a dir
   expect((await run.waitForLines(3)).toSorted()).toEqual(['four', 'three', 'two'])
 })
 
+test('a log that is created after the start is read after its rotated files', async () => {
+  const dir = tmp()
+  const path = join(dir, 'a.log')
+  const store = new MemoryStore()
+  writeFileSync(path, 'one\n')
+  await readAll(store, { path }, 1)
+  await endRun(dir, store)
+  // Compressed, it takes a while to be read.
+  const rest = Array.from({ length: 4000 }, (_, i) => `rest ${i} ${'x'.repeat(3000)}`)
+  writeFileSync(`${path}.1.gz`, gzipSync(`one\n${rest.join('\n')}\n`))
+  rmSync(path)
+  const run = resume(store, { path })
+  await until(() => run.files.some((file) => file.path === `${path}.1.gz`), { everyMs: 1 })
+  writeFileSync(path, 'new\n')
+  await until(() => run.lines().length > rest.length)
+  expect(run.lines().indexOf('new')).toBe(rest.length)
+}, 60_000)
+
 test('a file whose copy continued at its position before a crash does not count as missing', async () => {
   const path = join(tmp(), 'a.log')
   const store = new MemoryStore()

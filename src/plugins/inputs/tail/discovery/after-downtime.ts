@@ -47,6 +47,8 @@ interface AfterDowntimeOptions {
   log: Logger
   /** There is something to read in a file. */
   onMore: (file: TailFile) => void
+  /** There is no file at a path: what appears there is read after the one that was the last there. */
+  onLast: (path: string, file: TailFile) => void
 }
 
 /**
@@ -71,6 +73,7 @@ export class AfterDowntime {
   readonly #counters: TailCounters
   readonly #log: Logger
   readonly #onMore: (file: TailFile) => void
+  readonly #onLast: (path: string, file: TailFile) => void
   /** Only while `resume` runs. */
   #index: OpenFileIndex | undefined
   /** Rows of files that were skipped by the previous run. */
@@ -85,6 +88,7 @@ export class AfterDowntime {
     this.#counters = options.counters
     this.#log = options.log
     this.#onMore = options.onMore
+    this.#onLast = options.onLast
   }
 
   /** Opens what is beside the paths of known and new files, and has the search look for the rest. */
@@ -196,7 +200,9 @@ export class AfterDowntime {
       remaining = remaining.filter((row) => !missing.includes(row) && this.#positions.isUnclaimed(row))
     }
     for (const row of unsure) this.#searchFor(row, path, scope, () => inPlace.some((s) => mayBe(row, s)))
-    if (live !== undefined && previous !== undefined && previous !== live) live.readAfter(previous)
+    if (previous === undefined || previous === live) return
+    if (live !== undefined) live.readAfter(previous)
+    else this.#onLast(path, previous)
   }
 
   /** True when copies of a log that was known while it was empty were put into a directory within its own. */

@@ -140,7 +140,7 @@ export class Reconciler {
     const known = bound !== undefined && file !== bound && this.#rebind(bound, path) ? undefined : bound
     if (known !== undefined && file !== known) this.#markRotated(known, path)
     if (found === undefined || file === undefined) {
-      if (known !== undefined && matches) this.#rememberLastFile(path, known)
+      if (known !== undefined && matches) this.rememberLastFile(path, known)
       if (isMissing(lstat(path))) this.#files.forgetLink(path)
       return
     }
@@ -239,7 +239,8 @@ export class Reconciler {
     this.#scheduler.soon(Math.max(SETTLE_MS, this.#glob.restMs), () => this.scan(false))
   }
 
-  #rememberLastFile(path: string, file: TailFile): void {
+  /** Remembers the last file at a path where there is none: what appears there is read after it. */
+  rememberLastFile(path: string, file: TailFile): void {
     const files = this.#lastFiles
     if (files.size >= MAX_EMPTY_PATHS) files.delete(files.keys().next().value as string)
     files.set(path, file)
