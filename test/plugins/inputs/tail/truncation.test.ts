@@ -120,6 +120,23 @@ describe('while nothing is read because the output does not acknowledge', () => 
     expect([truncated(run), run.count('null_bytes_skipped')]).toEqual([OLD.length - read, OLD.length])
   })
 
+  test('a content that is copied and replaced by a smaller one before it is read is read from the copy', async () => {
+    const path = join(tmp(), 'app.log')
+    const { run } = await stopped(path, OLD)
+    renameSync(path, `${path}-20261121`)
+    writeFileSync(path, '')
+    await until(() => run.files.length === 2)
+    appendFileSync(path, numbered('new', 50))
+    await until(() => run.files.some(({ size }) => size === 50 * LINE_BYTES))
+    copyFileSync(path, `${path}-20261122`)
+    truncateSync(path)
+    appendFileSync(path, numbered('next', 20))
+    run.ack()
+    const lines = await run.waitForLines(100_070)
+    expect(lines.slice(100_000).join('\n')).toBe(`${numbered('new', 50)}${numbered('next', 20)}`.trimEnd())
+    expect(run.count('lost_bytes')).toBe(0)
+  })
+
   test('the truncation of a held rotated file is counted, and what is written to it later arrives', async () => {
     const path = join(tmp(), 'app.log')
     const { run, read } = await stopped(path, OLD, { rotate_wait: '50ms', progress_check_interval: '20ms' })

@@ -221,9 +221,10 @@ export class TailFile implements Contributor {
     } else this.#recordTruncation(size, size < offset || this.#isCutShort(size) || this.#hasOtherBytes())
   }
 
-  /** True when nothing was read of a file that has fewer bytes now than its fingerprint: what it has cannot be compared. */
+  /** True when nothing was read of a file that has no fingerprint, or fewer bytes than that now: what it has cannot be compared. */
   #isCutShort(size: number): boolean {
-    return this.cursor.offset === 0 && size < this.stored.fingerprintSize
+    const { fingerprintSize } = this.stored
+    return this.cursor.offset === 0 && (fingerprintSize === 0 || size < fingerprintSize)
   }
 
   #hasOtherBytes(): boolean {

@@ -68,6 +68,15 @@ describe('a look finds', () => {
     expect(long.look()).toEqual([{ from: 30 * LINE, to: 50 * LINE, size: 30 * LINE, isRewritten: false }])
   })
 
+  test('a cut of a file that was not hashed yet: what is left cannot be compared', () => {
+    const truncations: Truncation[] = []
+    const path = join(tmp(), 'a.log')
+    const made = tailFile(path, text('old', 50), 0, (truncation) => truncations.push(truncation))
+    writeFileSync(path, text('new', 30))
+    made.refresh()
+    expect(truncations).toEqual([{ from: 0, to: 50 * LINE, size: 30 * LINE, isRewritten: true }])
+  })
+
   test.each([0, 5])('other content that is smaller, equal or larger, with %d lines read', (upTo) => {
     for (const lines of [45, 50, 60]) {
       const { path, made, look, truncations } = read(50, upTo)
