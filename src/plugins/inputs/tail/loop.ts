@@ -166,6 +166,8 @@ export class TailLoop {
       file.state === 'idle' ? this.#options.eventBatchSize : this.#options.staticBatchSize,
     )
     file.startReading()
+    // Once something is read, a truncation since the last look would be taken for the loss of the end only.
+    if (cursor.offset === 0 && !handle.isCompressed) file.refresh()
     const before = cursor.offset
     const turn = this.#readTurn(file, limit)
     // A turn that finds nothing new is not activity: each scan causes one.

@@ -202,6 +202,24 @@ test.each(['', '.gz'])(
   },
 )
 
+test('a backup of a file that was renamed within Path and rotated then is not read either', async () => {
+  const dir = tmp()
+  const path = join(dir, 'b.log')
+  const options = { path: join(dir, '?.log'), progress_check_interval: '20ms', rotate_wait: '1h' }
+  writeFileSync(join(dir, 'a.log'), text(linesOf('a')))
+  const run = follow(options)
+  await run.waitForLines(20)
+  renameSync(join(dir, 'a.log'), path)
+  await until(() => run.files[0]?.path === path)
+  renameSync(path, `${path}-20261121`)
+  writeFileSync(path, text(linesOf('b')))
+  await run.waitForLines(40)
+  copyFileSync(`${path}-20261121`, join(dir, 'b.4711.log'))
+  renameSync(path, `${path}-20261122`)
+  writeFileSync(path, text(linesOf('c')))
+  expect((await run.waitForLines(60)).slice(40)).toEqual(linesOf('c'))
+})
+
 test('a generation with the same lines as the one before it is read', async () => {
   const path = join(tmp(), 'app.log')
   const store = new MemoryStore()

@@ -12,7 +12,7 @@ import type { Positions } from '../tracking/positions.ts'
 import { contentOfSkipped, rowOfSkipped } from '../tracking/skipped-files.ts'
 import { type ClosedFiles, contentOf } from './closed-files.ts'
 import { Copies, limitTo } from './copies.ts'
-import { liveNamesOf } from './names.ts'
+import { isRotatedName, liveNamesOf } from './names.ts'
 import { presentPathOf } from './present-path.ts'
 import {
   contentSizeOf,
@@ -479,12 +479,8 @@ export class RotatedFiles {
         isYoungerThanResumed(file, one) ||
         (!one.rotation.isRotated && wasMadeAfter(file, one)))
     const isBackupOfHeld = (file: TailFile, one: TailFile): boolean =>
-      one !== file &&
-      one.identity.openedAs === file.identity.openedAs &&
-      isPartOf(file, one) &&
-      isLessThan(file, one) &&
-      isBackup(file, one)
-    const held = [...this.#held].filter((one) => one.handle.isOpen)
+      one !== file && isPartOf(file, one) && isLessThan(file, one) && isBackup(file, one)
+    const held = opened[0] === undefined ? [] : this.#heldOf(opened[0].identity.openedAs)
     const isKept = (file: TailFile): boolean =>
       hasPosition(file) ||
       !(
@@ -506,6 +502,13 @@ export class RotatedFiles {
       last = file
     }
     return last
+  }
+
+  /** Returns the held files that were rotated from a path; they may have been opened under another one. */
+  #heldOf(live: string): TailFile[] {
+    const isOfLive = ({ path, identity }: TailFile): boolean =>
+      identity.openedAs === live || isRotatedName(basename(path), basename(live))
+    return [...this.#held].filter((one) => one.handle.isOpen && isOfLive(one))
   }
 
   /**
