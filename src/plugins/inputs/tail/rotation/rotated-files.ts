@@ -230,8 +230,13 @@ export class RotatedFiles {
     file.rotation.markReplaced(this.#clock.nowMs())
     const isOwn = (s: Sibling): boolean => content !== undefined && isCopyOfContent(content, s, true)
     if (!siblings.some(isOwn) && this.findDirectories(path, isOwn)) siblings = find()
-    const own = content === undefined ? undefined : largestOf(siblings.filter(isOwn), isHole(content))
-    const heir = content === undefined ? undefined : this.#openHeir(file, own, path)
+    let heir: TailFile | undefined
+    for (let attempt = 1; content !== undefined && attempt <= MAX_ATTEMPTS; attempt++) {
+      heir = this.#openHeir(file, largestOf(siblings.filter(isOwn), isHole(content)), path)
+      // A copy that was compressed or renamed meanwhile has another name now.
+      if (heir !== undefined || !siblings.some(hasMoved)) break
+      siblings = find()
+    }
     if (heir !== undefined) {
       // It may have less: what was written after it was made, and read.
       file.handOver(heir, limitTo(file.cursor.offset, heir))
