@@ -80,7 +80,7 @@ async function cpuOfScan(pid: number): Promise<number> {
 }
 
 /** Returns the CPU time of the longest turn of the event loop while `work` runs, in ms. */
-async function longestTurn(work: () => Promise<void>): Promise<number> {
+async function longestTurn(work: () => Promise<unknown>): Promise<number> {
   let longest = 0
   let isRunning = true
   let before = process.threadCpuUsage()

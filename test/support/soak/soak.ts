@@ -20,6 +20,8 @@ const CLOSED_MS = 900
 const DUMP_MS = 300
 const MAX_LATE_WRITERS = 3
 const DAY_S = 86_400
+/** Time after which a file has other times than one that was written before. */
+const TICK_MS = 20
 /** Steps that the message of a failure has; the trace has all. */
 const SHOWN_STEPS = 30
 
@@ -336,6 +338,9 @@ export class Soak {
       `${stem}.4711${extension}`,
     ]
     if (wide) await this.#agent.arrived([log])
+    // Fewer bytes may be the first words of the next file, and what was made in one clock tick has the same times.
+    while (!log.isDistinct) log.write(1)
+    await Bun.sleep(TICK_MS)
     this.#note(log.backUp(names[format] as string, ofRotated))
     if (this.#dice.chance(0.5)) log.write(this.#dice.int(20))
   }

@@ -115,6 +115,7 @@ export class TailLoop {
         log: this.#ctx.log,
         onMore: (file) => this.#scheduler.add(file),
       }).resume()
+      this.#positions.holdScans(this.#search.isPending)
     }
     this.#closed.check()
     void this.#runSearch()
@@ -129,7 +130,8 @@ export class TailLoop {
 
   /** Runs the search; with Exit_On_Eof the run may be over when it ends. */
   async #runSearch(): Promise<void> {
-    await this.#search.run()
+    const isOver = await this.#search.run()
+    if (isOver) this.#positions.holdScans(false)
     if (this.#options.exitOnEof) this.#scheduler.interrupt()
   }
 

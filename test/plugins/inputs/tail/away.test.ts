@@ -514,6 +514,23 @@ test('a log that was empty when it was stored is found by its inode beside a rot
   expect(await run.waitForLines(3)).toEqual(['two', 'three', 'late'])
 })
 
+test('rotations of a log that was renamed within Path before are read from a directory that is searched', async () => {
+  const dir = tmp()
+  const [path, renamed, archive] = [join(dir, 'a.log'), join(dir, 'b.log'), join(dir, 'archive')]
+  const options = { path: join(dir, '*.log') }
+  const store = new MemoryStore()
+  writeFileSync(path, 'one\n')
+  await readAll(store, options, 1)
+  await endRun(dir, store)
+  mkdirSync(archive)
+  appendFileSync(path, 'two\n')
+  renameSync(path, join(archive, 'b.log.2'))
+  writeFileSync(join(archive, 'b.log.1'), 'three\n')
+  writeFileSync(renamed, 'four\n')
+  const run = resume(store, options)
+  expect((await run.waitForLines(3)).toSorted()).toEqual(['four', 'three', 'two'])
+})
+
 test('a file whose copy continued at its position before a crash does not count as missing', async () => {
   const path = join(tmp(), 'a.log')
   const store = new MemoryStore()

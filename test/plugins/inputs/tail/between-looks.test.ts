@@ -12,8 +12,9 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
+import { systemCalls } from '../../../../src/lib/fs/system-calls.ts'
 import { follow, MemoryStore, readAll, resume, type TailRun } from '../../../support/tail/run.ts'
-import { tmp } from '../../../support/tmp.ts'
+import { atEnd, tmp } from '../../../support/tmp.ts'
 import { until } from '../../../support/until.ts'
 
 const QUICK = { refresh_interval: '0.05', progress_check_interval: '0.05' }
@@ -200,6 +201,28 @@ for (const isAcked of [true, false])
     expect(next.lines().sort()).toEqual(expected.sort())
   })
 
+test('a copy that is compressed while it is compared is read on', async () => {
+  const path = join(home(), 'app.log')
+  writeFileSync(path, 'known\n')
+  const run = follow({ path, refresh_interval: '1h', progress_check_interval: '1h', rotate_wait: '1h' })
+  await run.waitForLines(1)
+  const { openSync } = systemCalls
+  atEnd(() => {
+    systemCalls.openSync = openSync
+  })
+  systemCalls.openSync = ((opened: string, ...rest: [number]) => {
+    if (opened === `${path}.1`) {
+      systemCalls.openSync = openSync
+      writeFileSync(`${path}.1.gz`, gzipSync(readFileSync(`${path}.1`)))
+      rmSync(`${path}.1`)
+    }
+    return openSync(opened, ...rest)
+  }) as typeof openSync
+  copyTruncate(path, 'unread', `${path}.1`)
+  appendFileSync(path, 'next\n')
+  expect((await run.waitForLines(5)).toSorted()).toEqual(['known', 'next', ...linesOf('unread')])
+  expect(run.files.map((file) => file.path)).toContain(`${path}.1.gz`)
+})
 for (const [what, next] of [
   ['', ''],
   [', when the log has grown beyond its size', 'next '.repeat(200)],
@@ -226,27 +249,3 @@ for (const [what, next] of [
     expect(run.lines().filter((line) => line.startsWith('first'))).toEqual(first)
     expect(run.count('lost_bytes')).toBe(0)
   })
-
-for (const [what, compress] of [
-  ['', false],
-  [' and compressed while no agent ran', true],
-] as const) {
-  test(`a copy of what was read before the truncation is not read by the next run${what}`, async () => {
-    const path = join(home(), 'app.log')
-    const store = new MemoryStore()
-    writeFileSync(path, `${linesOf('read').join('\n')}\n`)
-    const run = resume(store, { path, read_from_head: 'on', refresh_interval: '1h' })
-    await run.waitForLines(3)
-    copyFileSync(path, `${path}.1`)
-    truncateSync(path)
-    await until(() => run.count('files_truncated') > 0)
-    await run.stop()
-    if (compress) {
-      writeFileSync(`${path}.1.gz`, gzipSync(readFileSync(`${path}.1`)))
-      rmSync(`${path}.1`)
-    }
-    appendFileSync(path, 'next\n')
-    const second = resume(store, { path, ...QUICK })
-    expect(await second.waitForLines(1)).toEqual(['next'])
-  })
-}

@@ -13,6 +13,7 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
+import { TICK_MS } from '../../../../src/plugins/inputs/tail/file/fingerprint.ts'
 import { follow, MemoryStore, readAll, resume } from '../../../support/tail/run.ts'
 import { tmp } from '../../../support/tmp.ts'
 import { until } from '../../../support/until.ts'
@@ -160,6 +161,62 @@ describe('a backup of the beginning of a log is not read when the log is truncat
     appendFileSync(path, 'end\n')
     expect(await run.waitForLines(1)).toEqual(['end'])
   })
+})
+
+test.each(['app.log.old', 'app-20240505.log'])(
+  'a copy of a new log that has not changed since is not read while the agent does not know either: %s',
+  async (name) => {
+    const dir = tmp()
+    const path = join(dir, 'app.log')
+    const store = new MemoryStore()
+    writeFileSync(path, text(linesOf('a')))
+    await readAll(store, { path }, 20)
+    renameSync(path, `${path}.1`)
+    writeFileSync(path, text(linesOf('b')))
+    // Times of files are those of clock ticks.
+    await Bun.sleep(2 * TICK_MS)
+    copyFileSync(path, join(dir, name))
+    const run = resume(store, { path, progress_check_interval: '20ms' })
+    expect(await run.waitForLines(20)).toEqual(linesOf('b'))
+    appendFileSync(path, 'end\n')
+    expect((await run.waitForLines(21)).slice(20)).toEqual(['end'])
+  },
+)
+
+test.each(['', '.gz'])(
+  'a backup of a rotated file that is held is not read when the log is rotated again%s',
+  async (suffix) => {
+    const dir = tmp()
+    const path = join(dir, 'app.log')
+    writeFileSync(path, text(linesOf('a')))
+    const run = follow({ path, progress_check_interval: '20ms', rotate_wait: '1h' })
+    await run.waitForLines(20)
+    renameSync(path, `${path}-20261121`)
+    writeFileSync(path, text(linesOf('b')))
+    await run.waitForLines(40)
+    if (suffix !== '') gzip(`${path}-20261121`)
+    copyFileSync(`${path}-20261121${suffix}`, join(dir, `app.4711.log${suffix}`))
+    renameSync(path, `${path}-20261122`)
+    writeFileSync(path, text(linesOf('c')))
+    expect((await run.waitForLines(60)).slice(40)).toEqual(linesOf('c'))
+  },
+)
+
+test('a generation with the same lines as the one before it is read', async () => {
+  const path = join(tmp(), 'app.log')
+  const store = new MemoryStore()
+  writeFileSync(path, text(linesOf('a')))
+  await readAll(store, { path }, 20)
+  renameSync(path, `${path}.3`)
+  for (const n of [2, 1]) {
+    await Bun.sleep(2 * TICK_MS)
+    writeFileSync(path, text(linesOf('b')))
+    renameSync(path, `${path}.${n}`)
+  }
+  await Bun.sleep(2 * TICK_MS)
+  writeFileSync(path, text(linesOf('b')))
+  const run = resume(store, { path, rotate_wait: '50ms', progress_check_interval: '20ms' })
+  expect(await run.waitForLines(60)).toEqual([...linesOf('b'), ...linesOf('b'), ...linesOf('b')])
 })
 
 test.each(['', '.gz'])(

@@ -7,10 +7,12 @@ import {
   renameSync,
   truncateSync,
   unlinkSync,
+  utimesSync,
   writeFileSync,
   writeSync,
 } from 'node:fs'
 import { join } from 'node:path'
+import { gzipSync } from 'node:zlib'
 import type { Chunk } from '../../../../src/core/chunk.ts'
 import { follow, type TailRun } from '../../../support/tail/run.ts'
 import { tmp } from '../../../support/tmp.ts'
@@ -198,6 +200,52 @@ test('a file that is truncated and grows beyond its size before anything is read
   await run.waitForLines(200)
   expect(run.lines().every((line) => line.startsWith('new'))).toBe(true)
   expect([run.count('files_truncated'), truncated(run)]).toEqual([1, old.length])
+})
+
+test('a truncation between two holes is seen before anything is read, and the lines are read from the copy', async () => {
+  const path = join(tmp(), 'app.log')
+  let isReady = () => {}
+  const ready = new Promise<void>((resolve) => {
+    isReady = resolve
+  })
+  let waits = true
+  const filter = { ready: () => (waits ? ready : undefined), apply: (chunk: Chunk) => chunk }
+  const fd = openSync(path, 'w')
+  // The writer has no O_APPEND: it goes on at its position.
+  let at = 5000
+  const put = (what: string): void => {
+    at += writeSync(fd, numbered(what, 50), at)
+  }
+  put('first')
+  const run = follow({ path, progress_check_interval: '20ms' }, { filters: [filter as never] })
+  await until(() => run.files[0]?.state === 'waiting')
+  put('second')
+  await until(() => run.files[0]?.size === at)
+  copyFileSync(path, `${path}-20261121`)
+  truncateSync(path)
+  put('third')
+  await until(() => run.count('files_truncated') === 1)
+  waits = false
+  isReady()
+  const expected = ['first', 'second', 'third'].map((what) => numbered(what, 50)).join('')
+  expect((await run.waitForLines(150)).join('\n')).toBe(expected.trimEnd())
+  closeSync(fd)
+})
+
+test('an old rotated file that is compressed just before the truncation is not read', async () => {
+  const path = join(tmp(), 'app.log')
+  const old = Date.now() / 1000 - 60
+  writeFileSync(path, numbered('a', 50))
+  const run = follow({ path, progress_check_interval: '20ms' })
+  await run.waitForLines(50)
+  copyFileSync(path, `${path}-20261122`)
+  writeFileSync(`${path}-20261121.gz`, gzipSync(numbered('old', 50)))
+  utimesSync(`${path}-20261121.gz`, old, old)
+  truncateSync(path)
+  await until(() => run.count('files_truncated') === 1)
+  appendFileSync(path, 'end\n')
+  expect((await run.waitForLines(51)).at(-1)).toBe('end')
+  expect(run.count('files_opened')).toBe(2)
 })
 
 test('an open record of several lines is sent before the new content is read', async () => {

@@ -352,13 +352,22 @@ export class AfterDowntime {
           return
         }
         const directory = dirname(found.path)
-        this.#rotated.recordDirectory(path, directory)
-        const siblings = siblingsOf(path, { directories: [directory] })
+        const live = this.#livePathOf(found, path)
+        this.#rotated.recordDirectory(live, directory)
+        const siblings = siblingsOf(live, { directories: [directory] })
         const after = siblings.filter((s) => dirname(s.path) === directory && s.key !== found.key)
         const later = after.filter((s) => s.mtimeMs >= found.mtimeMs)
-        this.#openInOrder(path, [found, ...later], new Map([[found, row]]), undefined, [])
+        this.#openInOrder(live, [found, ...later], new Map([[found, row]]), undefined, [])
       },
     })
+  }
+
+  /** Returns the path of the log whose rotated file was found: `path`, or the one to which that was renamed before it was rotated. */
+  #livePathOf({ path: found }: Sibling, path: string): string {
+    const names = liveNamesOf(basename(found))
+    if (names.has(basename(path))) return path
+    const renamed = [...names].map((name) => join(dirname(path), name))
+    return renamed.find((one) => this.#files.byPath.has(one)) ?? path
   }
 
   /**

@@ -37,6 +37,8 @@ export class ReadCursor {
   /** Last bytes before the offset, compared at each read: a rewritten file shows there. */
   readonly #lastBytes = Buffer.alloc(MARKER_BYTES)
   #lastBytesLength = 0
+  /** Last bytes of a file of which nothing was read, and their end: others may follow the hole at its start by now. */
+  #seen: { bytes: Buffer; end: number } | undefined
 
   constructor(offset: number, size: number, isSkipping: boolean, openedMs: number) {
     this.#offset = this.startedAt = offset
@@ -176,6 +178,21 @@ export class ReadCursor {
     return !this.#isRewritten && this.#compareLastBytes(handle) === true
   }
 
+  /** Keeps the last bytes that were seen of a file of which nothing was read. */
+  keepSeenBytes({ fd }: FileHandle): void {
+    const [end, length] = [this.#size, Math.min(MARKER_BYTES, this.#size)]
+    const bytes = this.#offset === 0 && length > 0 ? peek(fd, end - length, length) : undefined
+    this.#seen = bytes === undefined ? undefined : { bytes: Buffer.from(bytes), end }
+  }
+
+  /** True when nothing was read of the file, and it has other bytes where its last ones were seen. */
+  seenBytesDiffer({ fd, isOpen }: FileHandle): boolean {
+    if (this.#offset > 0) this.#seen = undefined
+    if (!isOpen || this.#seen === undefined) return false
+    const { bytes, end } = this.#seen
+    return peek(fd, end - bytes.length, bytes.length)?.equals(bytes) === false
+  }
+
   /** True when the bytes before the offset differ from the kept ones; false when they cannot be read. */
   lastBytesDiffer(handle: FileHandle): boolean {
     return this.#compareLastBytes(handle) === false
@@ -201,5 +218,6 @@ export class ReadCursor {
     this.#isRewritten = false
     this.#skipping = false
     this.#lastBytesLength = 0
+    this.#seen = undefined
   }
 }

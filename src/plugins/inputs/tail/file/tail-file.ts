@@ -84,6 +84,7 @@ export class TailFile implements Contributor {
     this.#origin = init.origin
     this.#onTruncated = init.onTruncated
     if (size === 0 && offset === 0) this.#recordEmpty(this.handle.stat())
+    else if (offset === 0 && !this.handle.isCompressed) this.cursor.keepSeenBytes(this.handle)
   }
 
   /** Current path; changes with a rename. */
@@ -218,8 +219,10 @@ export class TailFile implements Contributor {
     // A larger file may have been truncated and have grown again. If nothing was read yet, its first bytes
     // are compared.
     if (size > greatestSize) {
-      if (isRewritten || !this.#hasOtherBytes()) this.cursor.recordGrowth(size)
-      else this.#recordTruncation(size, true)
+      if (isRewritten || !this.#hasOtherBytes()) {
+        this.cursor.recordGrowth(size)
+        if (offset === 0) this.cursor.keepSeenBytes(this.handle)
+      } else this.#recordTruncation(size, true)
     } else this.#recordTruncation(size, size < offset || this.#isCutShort(size) || this.#hasOtherBytes())
   }
 
@@ -230,7 +233,10 @@ export class TailFile implements Contributor {
   }
 
   #hasOtherBytes(): boolean {
-    return this.cursor.lastBytesDiffer(this.handle) || this.stored.firstBytesDiffer(this.handle)
+    const { cursor, handle } = this
+    return (
+      cursor.lastBytesDiffer(handle) || this.stored.firstBytesDiffer(handle) || cursor.seenBytesDiffer(handle)
+    )
   }
 
   #recordTruncation(size: number, isRewritten: boolean): void {
@@ -254,6 +260,7 @@ export class TailFile implements Contributor {
     this.stored.restart(nowMs)
     this.handle.source.restart()
     this.cursor.restart(this.handle.isCompressed ? 0 : Number(stat?.size ?? 0))
+    if (!this.handle.isCompressed) this.cursor.keepSeenBytes(this.handle)
     this.acks.restart()
     this.#recordEmpty(stat)
     // A copy of the old content was made before this time, or in the same tick of the system's clock.

@@ -45,18 +45,19 @@ export class IdentitySearch {
     this.#isStopped = true
   }
 
-  /** Searches for the files added so far, and settles each; does nothing while a search runs. */
-  async run(): Promise<void> {
-    if (this.#isRunning || this.#missing.length === 0) return
+  /** Searches for the files added so far, and settles each; does nothing while a search runs. Returns true when all are settled. */
+  async run(): Promise<boolean> {
+    if (this.#isRunning) return false
     this.#isRunning = true
     try {
       while (this.#missing.length > 0 && !this.#isStopped) {
         const missing = new Set(this.#missing)
         this.#missing = []
         await this.#search(missing)
-        if (this.#isStopped) return
+        if (this.#isStopped) return false
         await this.#giveUp(missing)
       }
+      return !this.#isStopped
     } finally {
       this.#isRunning = false
     }

@@ -27,6 +27,7 @@ import {
   rowForSibling,
   setFingerprintOfCopy,
   wasCopiedFrom,
+  wasMadeAfter,
 } from './same-content.ts'
 import {
   appearedMs,
@@ -231,10 +232,10 @@ export class RotatedFiles {
     const isOwn = (s: Sibling): boolean => content !== undefined && isCopyOfContent(content, s, true)
     if (!siblings.some(isOwn) && this.findDirectories(path, isOwn)) siblings = find()
     let heir: TailFile | undefined
-    for (let attempt = 1; content !== undefined && attempt <= MAX_ATTEMPTS; attempt++) {
+    for (let attempt = 1; content !== undefined; attempt++) {
       heir = this.#openHeir(file, largestOf(siblings.filter(isOwn), isHole(content)), path)
-      // A copy that was compressed or renamed meanwhile has another name now.
-      if (heir !== undefined || !siblings.some(hasMoved)) break
+      // The copy may be compressed just now.
+      if (heir !== undefined || attempt === MAX_ATTEMPTS || !siblings.some(hasMoved)) break
       siblings = find()
     }
     if (heir !== undefined) {
@@ -250,15 +251,15 @@ export class RotatedFiles {
       }
     }
     // An old copy may have been compressed just now.
-    const unknown = siblings.filter(
-      (s) =>
-        !this.#files.byKey.has(s.key) &&
-        !this.#options.isFollowed(s.path) &&
-        contentMs(s) >= since &&
-        !isOwn(s),
-    )
+    const isUnknown = (s: Sibling): boolean =>
+      !this.#files.byKey.has(s.key) && !this.#options.isFollowed(s.path) && contentMs(s) >= since && !isOwn(s)
+    const unknown: Sibling[] = []
     const before = file.predecessor
-    const last = this.#openInOrder(path, before, [file], () => unknown)
+    const last = this.#openInOrder(path, before, [file], () => {
+      const found = (unknown.length === 0 ? siblings : find()).filter(isUnknown)
+      unknown.push(...found)
+      return found
+    })
     if (last !== undefined && last !== before) file.readAfter(last)
     const copy = heir ?? (last === before ? undefined : last)
     if (copy === undefined) return undefined
@@ -456,10 +457,23 @@ export class RotatedFiles {
       one !== file &&
       !file.stored.isResumed &&
       isPartOf(file, one) &&
-      (wasCopiedFrom(file, one) || isYoungerThanResumed(file, one))
+      (wasCopiedFrom(file, one) ||
+        isYoungerThanResumed(file, one) ||
+        (!one.rotation.isRotated && wasMadeAfter(file, one)))
+    const isBackupOfHeld = (file: TailFile, one: TailFile): boolean =>
+      one !== file &&
+      one.identity.openedAs === file.identity.openedAs &&
+      isPartOf(file, one) &&
+      isLessThan(file, one) &&
+      isBackup(file, one)
+    const held = [...this.#held].filter((one) => one.handle.isOpen)
     const isKept = (file: TailFile): boolean =>
       hasPosition(file) ||
-      !(opened.some((one) => isCopyOfOpened(file, one)) || known.some((one) => isCopyOfKnown(file, one)))
+      !(
+        opened.some((one) => isCopyOfOpened(file, one)) ||
+        known.some((one) => isCopyOfKnown(file, one)) ||
+        held.some((one) => isBackupOfHeld(file, one))
+      )
     const dropped = new Set(opened.filter((file) => !isKept(file)))
     for (const file of opened) {
       if (dropped.has(file)) {

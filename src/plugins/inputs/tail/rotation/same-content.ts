@@ -211,6 +211,17 @@ export function wasCopiedFrom(file: TailFile, original: TailFile): boolean {
   return isWithin(own.mtimeNs, { birthtimeNs, mtimeNs: later.mtimeNs })
 }
 
+/**
+ * True when a file was created after the last change of a log, and has the size of that: with the same content it is a copy, as what was
+ * rotated away from the path of the log is older than that, or than its truncation. The birth of a .gz says nothing.
+ */
+export function wasMadeAfter(file: TailFile, log: TailFile): boolean {
+  if (file.handle.isCompressed || log.handle.isCompressed) return false
+  const [own, last] = [file.handle.stat(), log.handle.stat()]
+  if (own instanceof FsFailure || last instanceof FsFailure || own.size !== last.size) return false
+  return own.birthtimeNs > last.birthtimeNs && own.birthtimeNs >= last.mtimeNs
+}
+
 /** True when a file was completed at `ns`, between the creation of another and the last write to that. */
 export function isWithin(
   ns: bigint,

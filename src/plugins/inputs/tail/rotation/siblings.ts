@@ -239,10 +239,14 @@ function compareAges(a: Sibling, b: Sibling): number {
   return compareDatesOfNames(basename(a.path), basename(b.path)) || compareTimes(a, b)
 }
 
-/** Compares times; for two rotations within a clock tick births, and then logrotate's numbers, are the best guess. */
+/**
+ * Compares times; for two rotations within a clock tick births, and then logrotate's numbers, are the best guess. The birth of a .gz is
+ * that of its compression: all of a log may be compressed at once, the latest first.
+ */
 function compareTimes(a: Sibling, b: Sibling): number {
-  const older = a.mtimeMs - b.mtimeMs || a.birthMs - b.birthMs || b.path.length - a.path.length
-  return older || (a.path < b.path ? 1 : -1)
+  const isGzip = a.path.endsWith('.gz') || b.path.endsWith('.gz')
+  const older = a.mtimeMs - b.mtimeMs || (isGzip ? 0 : a.birthMs - b.birthMs)
+  return older || b.path.length - a.path.length || (a.path < b.path ? 1 : -1)
 }
 
 function rotatedIn(directory: string, live: string): string[] {

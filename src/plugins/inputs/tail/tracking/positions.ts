@@ -45,6 +45,7 @@ export class Positions {
   /** Time of the last full scan of this run, or else of the previous one, in milliseconds; undefined at the very first. */
   #lastScanMs: number | undefined
   #hasScanned = false
+  #isScanHeld = false
   /** Bytes acknowledged since the last write. */
   #uncommittedBytes = 0
   #isCommitQueued = false
@@ -116,6 +117,14 @@ export class Positions {
     this.#hasScanned = true
     this.#scanned = { patterns: this.#patterns, ms }
     this.#lastScanMs = ms
+  }
+
+  /**
+   * Writes no scan while `isHeld`: a file of the previous run is searched for, and what was rotated after that is read only when it is
+   * found. A run that begins before then searches again for what came since the earlier scan.
+   */
+  holdScans(isHeld: boolean): void {
+    this.#isScanHeld = isHeld
   }
 
   /** Returns the newest unclaimed row of this inode, of this device if one of them is. */
@@ -248,11 +257,12 @@ export class Positions {
       rows.push(row)
     }
     const closed = [...this.#closed]
+    const scanned = this.#isScanHeld ? undefined : this.#scanned
     try {
       this.#store.write({
         upsert: [...rows, ...closed],
         remove: this.#removed,
-        scanned: this.#scanned,
+        scanned,
         ...(skipped === undefined ? {} : { skipped: { paths: this.#patterns.join(','), files: skipped } }),
       })
     } catch (error) {
@@ -268,7 +278,7 @@ export class Positions {
     }
     this.#closed.clear()
     this.#removed = []
-    this.#scanned = undefined
+    if (scanned !== undefined) this.#scanned = undefined
     if (skipped !== undefined) this.skipped.recordWritten()
     return true
   }

@@ -2,17 +2,12 @@ import { describe, expect, test } from 'bun:test'
 import { appendFileSync, renameSync, truncateSync, unlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Truncation } from '../../../../../src/plugins/inputs/tail/file/read-cursor.ts'
-import { TailFile } from '../../../../../src/plugins/inputs/tail/file/tail-file.ts'
+import type { TailFile } from '../../../../../src/plugins/inputs/tail/file/tail-file.ts'
 import { readTo, tailFile } from '../../../../support/tail/tail-file.ts'
 import { tmp } from '../../../../support/tmp.ts'
 
-/** Returns a file for tests of the order only. */
-function file(): TailFile {
-  const parts = { offset: 0, size: 1, isSkipping: false, openedMs: 0, contentSinceMs: 0 }
-  return new TailFile(parts as unknown as ConstructorParameters<typeof TailFile>[0])
-}
-
 test('no file waits for itself, however many files are in between', () => {
+  const file = (): TailFile => tailFile(join(tmp(), 'a.log'), 'x')
   const [first, second, third] = [file(), file(), file()] as const
   second.readAfter(first)
   third.readAfter(second)

@@ -61,6 +61,14 @@ test('orders files that were last written in one clock tick by their birth time'
   expect(siblingsOf(path).map((s) => s.path)).toEqual(names)
 })
 
+test('orders compressed files of one clock tick by their numbers, whichever was compressed first', () => {
+  const path = join(tmp(), 'a.log')
+  const names = ['10', '9', '8', '2', '1'].map((n) => `${path}.${n}.gz`)
+  for (const name of names.toReversed()) writeFileSync(name, gzipSync('line\n'))
+  for (const name of names) utimesSync(name, 1000, 1000)
+  expect(siblingsOf(path).map((s) => s.path)).toEqual(names)
+})
+
 test('finds a file that is compressed right after its directory was listed', () => {
   const dir = tmp()
   const path = join(dir, 'a.log')

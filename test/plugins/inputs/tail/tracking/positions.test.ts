@@ -300,6 +300,19 @@ describe('scans', () => {
     expect([store.writes, store.lastScan]).toEqual([2, 2000])
   })
 
+  test('are written only when nothing is searched for any more', () => {
+    const { store, positions, file, clock } = setUp()
+    positions.holdScans(true)
+    positions.recordScan(1000)
+    positions.adopt(file())
+    clock.advance(0)
+    expect([store.writes, store.lastScan]).toEqual([1, undefined])
+    positions.holdScans(false)
+    positions.adopt(file())
+    clock.advance(0)
+    expect([store.writes, store.lastScan]).toEqual([2, 1000])
+  })
+
   test('tell what is new: by birth, or, when it is known what was skipped, by having no row', () => {
     const { store, clock } = setUp()
     const log = { error() {}, warn() {}, info() {}, debug() {} }
