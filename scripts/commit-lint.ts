@@ -23,12 +23,12 @@ const VERBS = new Set(
   bound break bring build bump bundle cache call cancel cap carry catch change check choose claim clamp clarify classify clean
   clear close collapse collect combine commit compare compile complete compress compute configure confirm connect consume
   continue convert copy correct count cover create cut deal decide declare decode decompress default defer define delay
-  delete deliver demote deny deprecate derive describe detach detect disable discard discover distinguish divide document
+  delete deliver demote deny deprecate derive describe detach detect disable discard discover distinguish divide do document
   double drain draw drop dump emit empty enable encode end enforce ensure enter escape evict exclude exempt exit expand
   expect expire explain expose extend extract fail fall fetch fill filter find finish fix flatten flush fold follow force
   forget format forward free freeze generate get give go group grow guard halve handle hash hide hold honor ignore implement
   import improve include increase index infer inflate inherit init initialize inject inline insert install interrupt
-  introduce invalidate isolate join keep kill label leave lend let lift limit link lint list listen load lock log look
+  introduce invalidate isolate join keep kill know label leave lend let lift limit link lint list listen load lock log look
   lower make map mark match measure merge mention migrate mirror mock move name narrow normalize note notice number observe
   offer omit open order override own pace pack pad parse pass pause permit pick pin place poll populate postpone prefer
   prepare prepend preserve prevent print probe process prohibit promise promote propagate protect prove provide prune

@@ -348,7 +348,8 @@ export class Soak {
   /** Renames a log within Path. */
   async #move(log: SoakLog): Promise<void> {
     const agent = this.#agent.running
-    const free = this.plan.abilities.has('moved')
+    // Renamed and compressed between two looks, it is to a Path that matches the .gz a log that nobody has seen.
+    const free = this.plan.abilities.has('moved') && !(this.plan.wide && log.o.compress !== 'no')
     if (log.real !== log.path || (agent === undefined && !free)) return
     const path = join(this.plan.logs, `${stemOf(this.#names++)}${basename(log.path).slice(2)}`)
     if (!free) log.write(1)

@@ -493,6 +493,50 @@ test('a log that was empty when it was stored is searched for even if an older r
   expect((await run.waitForLines(2)).toSorted()).toEqual(['one', 'two'])
 })
 
+describe('a log that was empty when it was stored, and is rotated into a directory', () => {
+  test('is read from all its compressed files, before the live one', async () => {
+    const { dir, path, store } = await storeEmptyLog()
+    mkdirSync(join(dir, 'old'))
+    unlinkSync(path)
+    writeFileSync(join(dir, 'old/a.log-20261122.gz'), gzipSync('one\n'))
+    writeFileSync(join(dir, 'old/a.log-20261123.gz'), gzipSync('two\n'))
+    writeFileSync(`${path}-20261124`, 'three\n')
+    writeFileSync(path, 'four\n')
+    const run = resume(store, { path })
+    expect(await run.waitForLines(4)).toEqual(['one', 'two', 'three', 'four'])
+    expect(run.count('files_gone')).toBe(0)
+  })
+
+  test('is read from its copies, before the live one', async () => {
+    const { dir, path, store } = await storeEmptyLog()
+    mkdirSync(join(dir, 'old'))
+    for (const [n, line] of ['one', 'two'].entries()) {
+      appendFileSync(path, `${line}\n`)
+      copyFileSync(path, join(dir, `old/a.log.${2 - n}`))
+      truncateSync(path)
+    }
+    appendFileSync(path, 'three\n')
+    expect(await readAll(store, { path }, 3)).toEqual(['one', 'two', 'three'])
+  })
+
+  for (const [what, prepare] of [
+    ['that has a log of that name', (other: string) => writeFileSync(other, '')],
+    ['whose files are older', (other: string) => age(`${other}.1.gz`, 60)],
+  ] as const)
+    test(`is not read from files in a directory ${what}`, async () => {
+      const { dir, path, store } = await storeEmptyLog()
+      mkdirSync(join(dir, 'other'))
+      unlinkSync(path)
+      writeFileSync(join(dir, 'other/a.log.1.gz'), gzipSync('another log\n'))
+      prepare(join(dir, 'other/a.log'))
+      writeFileSync(path, 'one\n')
+      const run = resume(store, { path })
+      await until(() => run.count('files_gone') === 1)
+      appendFileSync(path, 'two\n')
+      expect(await run.waitForLines(2)).toEqual(['one', 'two'])
+    })
+})
+
 test('a log that was empty when it was stored is found by its inode beside a rotated file of another row', async () => {
   const dir = tmp()
   const [path, renamed] = [join(dir, 'a.log'), join(dir, 'b.log')]

@@ -282,6 +282,20 @@ test('a file that reuses the inode of a closed one is read neither from its offs
   expect(next.lines()).toEqual(['live'])
 })
 
+test('a file that reuses the inode of a closed one is read from its start, even if it begins with the same lines', async () => {
+  const closed = await closeRotated()
+  const { store, run, options, path } = closed
+  await untilStored(closed)
+  await run.stop()
+  const row = store.table.find(({ closedAt }) => closedAt !== undefined)
+  expect(row?.birthMs).toBeGreaterThan(0)
+  Object.assign(row ?? {}, { birthMs: 1 })
+  appendFileSync(`${path}.1`, 'two\n')
+  renameSync(`${path}.1`, path)
+  const next = resume(store, options)
+  expect(await next.waitForLines(2)).toEqual(['one', 'two'])
+})
+
 test('a closed file that returns within Path continues at its position', async () => {
   const closed = await closeRotated()
   const { run, path, fd, store, options } = closed
@@ -310,4 +324,49 @@ test('late bytes that cannot be read count as lost when the watch ends, and arri
   expect(run.lines()).toEqual(['one', 'late'])
   const lost = run.logs.find(({ fields }) => fields.code === 'E_TAIL_ABANDONED')
   expect(lost?.message).toContain(join(dir, 'a.log.2'))
+})
+
+describe('a file that was read and closed since the last scan is not read again by the next run when it was', () => {
+  const long = (text: string): string => `${text.padEnd(100, '.')}\n`
+  const rotations: [string, (path: string) => void, string[]][] = [
+    [
+      'compressed at once',
+      (path) => {
+        writeFileSync(`${path}.1.gz`, gzipSync(readFileSync(path)))
+        unlinkSync(path)
+        writeFileSync(path, long('two'))
+      },
+      ['one', 'two'],
+    ],
+    [
+      'compressed before it was seen',
+      (path) => {
+        renameSync(path, `${path}.2`)
+        writeFileSync(`${path}.1.gz`, gzipSync(long('two')))
+        writeFileSync(path, long('three'))
+      },
+      ['one', 'two', 'three'],
+    ],
+  ]
+  for (const [what, rotate, all] of rotations) {
+    test(what, async () => {
+      const path = join(tmp(), 'a.log')
+      writeFileSync(path, long('one'))
+      const store = new MemoryStore()
+      const options = { path, rotate_wait: '20ms', progress_check_interval: '20ms', refresh_interval: '1h' }
+      const run = follow(options, { store })
+      await run.waitForLines(1)
+      rotate(path)
+      await until(() => run.files.length === 1 && run.received.length === all.length)
+      expect(run.lines().map((line) => line.replace(/\.*$/, ''))).toEqual(all)
+      await run.stop()
+      appendFileSync(path, 'last\n')
+      renameSync(path, `${path}.3`)
+      writeFileSync(path, 'live\n')
+      const next = resume(store, options)
+      await next.waitForLines(2)
+      await until(() => next.files.length === 1)
+      expect(next.lines()).toEqual(['last', 'live'])
+    })
+  }
 })

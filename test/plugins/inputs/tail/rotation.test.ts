@@ -15,6 +15,7 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
+import { systemCalls } from '../../../../src/lib/fs/system-calls.ts'
 import { TICK_MS } from '../../../../src/plugins/inputs/tail/file/fingerprint.ts'
 import { follow, MemoryStore, readAll, resume, TailRun } from '../../../support/tail/run.ts'
 import { tmp } from '../../../support/tmp.ts'
@@ -32,6 +33,36 @@ function compress(path: string, n: number): void {
 }
 
 describe('rotation', () => {
+  for (const [how, isCompressed] of [
+    ['renamed', false],
+    ['compressed', true],
+  ] as const) {
+    test(`reads files in order that are ${how} while the one before them is opened`, async () => {
+      const path = join(tmp(), 'a.log')
+      const giveUp = (n: number): void => {
+        rotate(path, n)
+        if (isCompressed) compress(path, n)
+      }
+      writeFileSync(path, 'one\n')
+      const run = follow({ path })
+      await run.waitForLines(1)
+      const { openSync: open } = systemCalls
+      systemCalls.openSync = ((opened: string, ...rest: [number]) => {
+        const fd = open(opened, ...rest)
+        if (opened !== path) return fd
+        systemCalls.openSync = open
+        giveUp(2)
+        writeFileSync(path, 'three\n')
+        giveUp(3)
+        writeFileSync(path, 'four\n')
+        return fd
+      }) as typeof open
+      giveUp(1)
+      writeFileSync(path, 'two\n')
+      expect(await run.waitForLines(4)).toEqual(['one', 'two', 'three', 'four'])
+    })
+  }
+
   test('reads a renamed file to its end, then the new one, in order', async () => {
     const path = join(tmp(), 'a.log')
     writeFileSync(path, '')

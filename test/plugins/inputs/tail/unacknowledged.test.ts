@@ -1,5 +1,13 @@
-import { expect, test } from 'bun:test'
-import { appendFileSync, copyFileSync, readFileSync, renameSync, unlinkSync, writeFileSync } from 'node:fs'
+import { describe, expect, test } from 'bun:test'
+import {
+  appendFileSync,
+  copyFileSync,
+  readFileSync,
+  renameSync,
+  truncateSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { MemoryStore, resume } from '../../../support/tail/run.ts'
@@ -84,4 +92,59 @@ test('a rotated file stays open, and its lines come once, until they are acknowl
   await until(() => run.count('files_closed') === 1)
   appendFileSync(path, 'end\n')
   expect(await run.waitForLines(written.length + 1)).toEqual([...written, 'end'])
+})
+
+describe('after a copytruncate and a crash the next run reads from the copy', () => {
+  const linesOf = (what: string): string[] =>
+    Array.from({ length: 20 }, (_, i) => `${what} ${i} ${what.repeat(30)}`)
+  const textOf = (what: string): string => `${linesOf(what).join('\n')}\n`
+  for (const [what, isAcked, isWritten, isWithin] of [
+    ['what was not acknowledged', false, true, false],
+    ['what was not acknowledged, if nothing was written since', false, false, false],
+    ['what was not acknowledged, if the copy is within Path', false, true, true],
+    ['nothing, if all of it was acknowledged', true, true, false],
+    ['nothing, if all of it was acknowledged and nothing was written since', true, false, false],
+  ] as const) {
+    test(what, async () => {
+      const path = join(tmp(), 'app.log')
+      const store = new MemoryStore()
+      const options = { path: isWithin ? `${path}*` : path, progress_check_interval: '20ms' }
+      writeFileSync(path, textOf('a'))
+      const first = resume(store, options)
+      await first.waitForLines(20)
+      await until(() => store.table[0]?.offset === textOf('a').length)
+      first.hold = !isAcked
+      appendFileSync(path, textOf('b'))
+      await first.waitForLines(40)
+      const all = textOf('a').length + textOf('b').length
+      if (isAcked) await until(() => store.table[0]?.offset === all)
+      copyFileSync(path, `${path}.1`)
+      truncateSync(path)
+      await until(() => first.count('files_truncated') === 1)
+      if (isWritten) {
+        appendFileSync(path, textOf('c'))
+        await first.waitForLines(60)
+        if (isAcked) await until(() => store.table.some(({ offset }) => offset === textOf('c').length))
+        // Only then is the row that of the new content.
+        else
+          await until(() => store.table.some(({ fingerprintSize }) => fingerprintSize === textOf('c').length))
+      }
+      // Simulates a kill, after everything that can be written was.
+      const killed = new MemoryStore()
+      await first.abort()
+      killed.table = store.rows()
+      killed.lastScan = store.lastScan
+      killed.skipped = store.skipped
+      const second = resume(killed, options)
+      const expected = [
+        ...(isAcked ? [] : linesOf('b')),
+        ...(isWritten && !isAcked ? linesOf('c') : []),
+        'end',
+      ]
+      appendFileSync(path, 'end\n')
+      await until(() => second.lines().includes('end'))
+      await until(() => second.received.length >= expected.length)
+      expect(second.lines()).toEqual(expected)
+    })
+  }
 })

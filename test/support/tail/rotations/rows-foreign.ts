@@ -207,7 +207,6 @@ export const FOREIGN: Row[] = [
   },
   {
     name: 'a single old copy that is replaced',
-    open: 'a copy with the inode of an older one that was closed is not read',
     path: ['app.log'],
     rotate(log) {
       log.copy('app.log', 'app.log.bak')
@@ -235,7 +234,6 @@ export const FOREIGN: Row[] = [
   },
   {
     name: 'rotated files that are compressed and then moved to another folder',
-    open: 'of a log that was known while it was empty only, other directories are not searched',
     path: ['app.log'],
     rotate(log, n) {
       const name = (k: number) => `app.log-${date(k, 'YYYYMMDD')}`

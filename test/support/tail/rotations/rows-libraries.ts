@@ -95,7 +95,6 @@ export const LIBRARIES: Row[] = [
   },
   {
     name: 'log4j2 in a folder for each month, .gz',
-    open: 'of a log that was known while it was empty only, other directories are not searched',
     path: ['app.log'],
     rotate: renamed((n) => `${date(0, 'YYYY-MM')}/app-${date(n, 'MM-DD-YYYY')}-1.log`, { compress: true }),
   },

@@ -107,7 +107,6 @@ export const LOGROTATE: Row[] = [
   },
   {
     name: 'logrotate copytruncate, delaycompress',
-    open: 'in a burst the .gz of the last copy is read again',
     ...app(),
     rotate: numbered({ how: 'copytruncate', compress: 'delayed' }),
   },
@@ -123,7 +122,6 @@ export const LOGROTATE: Row[] = [
   },
   {
     name: 'logrotate copytruncate, olddir',
-    open: 'of a log that was known while it was empty only, other directories are not searched',
     ...app(),
     rotate: numbered({ how: 'copytruncate', name: (n) => `old/app.log.${n}` }),
   },
@@ -169,7 +167,6 @@ export const LOGROTATE: Row[] = [
   { name: 'logrotate olddir', ...app(), rotate: numbered({ name: (n) => `old/app.log.${n}` }) },
   {
     name: 'logrotate olddir, dateext, compress',
-    open: 'of a log that was known while it was empty only, other directories are not searched',
     ...app(),
     rotate: dated((n) => `old/app.log-${day(n)}`, { compress: 'now' }),
   },

@@ -102,13 +102,16 @@ export class AfterDowntime {
       this.#skipped.set(row, file)
       rowsByPath.set(file.path, [...(rowsByPath.get(file.path) ?? []), row])
     }
-    const newPaths = this.#files.createdSinceLastScan().map((file) => file.path)
+    const created = this.#files.createdSinceLastScan()
     const names = new DirectoryNames()
     for (const [path, rows] of rowsByPath) this.#resumePath(path, rows, names)
-    for (const path of pathsWithSiblings(newPaths, names)) {
+    const newPaths = created.map((file) => file.path)
+    const moved = created.filter((file) => this.#hasMovedCopies(file, names)).map((file) => file.path)
+    for (const path of new Set([...pathsWithSiblings(newPaths, names), ...moved])) {
       const live = this.#files.byPath.get(path)
-      if (live !== undefined && !rowsByPath.has(path))
-        live.readAfter(this.#openUnseen(path, live.predecessor, names, this.#copiesSinceMs(live), {}))
+      if (live === undefined || rowsByPath.has(path)) continue
+      const scope = this.#rotated.scopeOf(path)
+      live.readAfter(this.#openUnseen(path, live.predecessor, names, this.#copiesSinceMs(live), scope))
     }
     this.#index = undefined
   }
@@ -152,7 +155,8 @@ export class AfterDowntime {
     let isComplete = false
     for (let attempt = 1; !isComplete && attempt <= MAX_ATTEMPTS; attempt++) {
       let identified = this.#identify(path, remaining, scope, attempt === 1 ? names : undefined)
-      const isMissed = (s: Sibling): boolean => identified.missing.some((row) => isFileOf(row, s))
+      const isMissed = (s: Sibling): boolean =>
+        identified.missing.some((row) => isFileOf(row, s) || (mayBe(row, s) && this.#isMovedSince(s, path)))
       if (identified.missing.length > 0 && this.#rotated.findDirectories(path, isMissed)) {
         scope = this.#scopeOf(path, rows)
         identified = this.#identify(path, remaining, scope, undefined)
@@ -193,6 +197,27 @@ export class AfterDowntime {
     }
     for (const row of unsure) this.#searchFor(row, path, scope, () => inPlace.some((s) => mayBe(row, s)))
     if (live !== undefined && previous !== undefined && previous !== live) live.readAfter(previous)
+  }
+
+  /** True when copies of a log that was known while it was empty were put into a directory within its own. */
+  #hasMovedCopies(live: TailFile, names: DirectoryNames): boolean {
+    if (live.stored.id === undefined) return false
+    const sinceMs = this.#copiesSinceMs(live)
+    return this.#rotated.findDirectories(
+      live.path,
+      (s) => s.mtimeMs >= sinceMs && this.#isMovedSince(s, live.path),
+      names,
+    )
+  }
+
+  /**
+   * True when a file in another directory, of which nothing but the name is known, may have been rotated from the path: it came since the
+   * last scan, and no log of that name is in its directory.
+   */
+  #isMovedSince(sibling: Sibling, path: string): boolean {
+    if (!this.#isSinceLastScan(sibling)) return false
+    const other = statOf(join(dirname(sibling.path), basename(linkTarget(path))))
+    return other instanceof FsFailure && isMissing(other)
   }
 
   /** Returns where the files of the rows may be: beside the path, where their link led, and where they were seen last. */

@@ -7,6 +7,7 @@ import type { TailCounters } from '../counters.ts'
 import { isHole, mismatch } from '../file/fingerprint.ts'
 import { storedKey } from '../file/identity.ts'
 import type { KnownContent } from '../file/rotation-state.ts'
+import { isOfOtherBirth } from '../file/stored-row.ts'
 import type { TailFile } from '../file/tail-file.ts'
 import { linkTarget } from '../tracking/link-target.ts'
 import type { Positions } from '../tracking/positions.ts'
@@ -39,6 +40,8 @@ interface ClosedFile {
   livePath: string
   /** Late bytes that were seen and could not be read yet. */
   unreadBytes: number
+  /** False for a deleted or compressed file: it is remembered until the next scan, and not looked at. */
+  isWatched: boolean
 }
 
 interface ClosedFilesOptions {
@@ -68,11 +71,13 @@ export class ClosedFiles {
 
   constructor(options: ClosedFilesOptions) {
     this.#options = options
-    for (const row of options.positions.closedBefore)
-      this.#remember(row, row.target ?? row.name, row.openedAs ?? row.name)
+    for (const row of options.positions.closedBefore) this.#remember(row, row.target ?? row.name)
   }
 
-  /** Remembers a file that is about to be closed. A deleted one has no name by which it could be found again. */
+  /**
+   * Remembers a file that is about to be closed. A deleted one has no name by which it could be found again; but if the agent ends before
+   * the next scan, the next run must not take a copy of it for a file that nobody has read.
+   */
   add(file: TailFile): void {
     const { positions, watchMs } = this.#options
     const isWatched = watchMs > 0 && !file.rotation.isDeleted && !file.handle.isCompressed
@@ -83,15 +88,18 @@ export class ClosedFiles {
         closedMs: this.#options.clock.nowMs(),
       })
       if (this.#gone.length > MAX_GONE) this.#gone.shift()
-      positions.forget(file)
-    } else this.#remember(positions.keepClosed(file), file.target, file.livePath)
+    }
+    if (watchMs > 0)
+      this.#remember(positions.keepClosed(file), file.target, { livePath: file.livePath, isWatched })
+    else positions.forget(file)
   }
 
   /** Returns the row of the file at the descriptor, if it is one of these, and forgets it: the file is followed again. */
   take(stat: BigIntStats, fd: number, path: string): OffsetRow | undefined {
     const key = storedKey({ device: stat.dev, inode: stat.ino })
     const file = this.#files.get(key)
-    if (file === undefined) return undefined
+    if (file === undefined || !file.isWatched) return undefined
+    if (isOfOtherBirth(file.row, Number(stat.birthtimeNs) / 1e6)) return undefined
     if (mismatch(file.row, fd, Number(stat.size), path, false) !== undefined) return undefined
     return this.#release(file)
   }
@@ -114,6 +122,7 @@ export class ClosedFiles {
       names.has(basename(livePath)) && areNear(dirname(livePath), directory)
     for (const file of this.#files.values()) {
       const { row, livePath } = file
+      if (row.streamOffset !== undefined) continue
       if (isRelated(livePath) && isCopyOfContent(row, sibling) && isMadeOf(sibling, file)) return row.offset
     }
     for (const { content, livePath } of this.#gone)
@@ -128,7 +137,7 @@ export class ClosedFiles {
     while (this.#gone[0] !== undefined && this.#gone[0].closedMs < expired) this.#gone.shift()
     const moved: ClosedFile[] = []
     for (const file of [...this.#files.values()]) {
-      if ((file.row.closedAt ?? 0) * 1000 < expired) this.#forget(file)
+      if (!file.isWatched || (file.row.closedAt ?? 0) * 1000 < expired) this.#forget(file)
       else if (!this.#examine(file)) moved.push(file)
     }
     // Many are renamed at once, as x.log.1 to x.log.2 of all logs.
@@ -218,14 +227,28 @@ export class ClosedFiles {
     const row = this.#release(file)
     const opened = this.#options.reopen(sibling, file.livePath, rowForSibling(row, sibling))
     if (opened === undefined) {
-      this.#remember({ ...row, closedAt: file.row.closedAt }, sibling.path, file.livePath, bytes)
+      this.#remember({ ...row, closedAt: file.row.closedAt }, sibling.path, {
+        livePath: file.livePath,
+        unreadBytes: bytes,
+      })
       return
     }
     this.#options.log.info(`${sibling.path} was written to after it was closed: reading it on`, { bytes })
   }
 
-  #remember(row: OffsetRow, path: string, livePath: string, unreadBytes = 0): void {
-    const file = { row, path, livePath, unreadBytes }
+  #remember(
+    row: OffsetRow,
+    path: string,
+    {
+      livePath = row.openedAs ?? row.name,
+      unreadBytes = 0,
+      // The offset of the row of a .gz is one on disk, behind which there may be bytes that are none of a member.
+      isWatched = row.streamOffset === undefined,
+    } = {},
+  ): void {
+    const file = { row, path, livePath, unreadBytes, isWatched }
+    const before = this.#files.get(storedKey(row))
+    if (before !== undefined) this.#forget(before)
     if (this.#files.size >= MAX_FILES) this.#forget(this.#files.values().next().value as ClosedFile)
     this.#files.set(storedKey(row), file)
   }

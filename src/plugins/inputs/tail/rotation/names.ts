@@ -50,11 +50,6 @@ export function isRotatedName(name: string, live: string): boolean {
   return mayBeRotatedName(name, live) && liveNamesOf(name).has(live)
 }
 
-/** True when a single insertion makes `name` from `live`: `x.log.1`, but not `x-2.log.1`. */
-export function isRotatedOnce(name: string, live: string): boolean {
-  return name.length <= MAX_NAME_LENGTH && withoutInsertion(uncompressedName(name)).includes(live)
-}
-
 /**
  * False for nearly all names that are not made from `live`, in a fraction of the time: a directory may have 100,000. What is between
  * the common ends of both is in the name too, with numbers in full, behind something that is inserted.

@@ -12,7 +12,7 @@ import type { Positions } from '../tracking/positions.ts'
 import { contentOfSkipped, rowOfSkipped } from '../tracking/skipped-files.ts'
 import { type ClosedFiles, contentOf } from './closed-files.ts'
 import { Copies, limitTo } from './copies.ts'
-import { isRotatedOnce, liveNamesOf } from './names.ts'
+import { liveNamesOf } from './names.ts'
 import { presentPathOf } from './present-path.ts'
 import {
   contentSizeOf,
@@ -32,6 +32,7 @@ import {
 import {
   appearedMs,
   contentMs,
+  type DirectoryNames,
   directoriesIn,
   hasMoved,
   MAX_ATTEMPTS,
@@ -176,8 +177,23 @@ export class RotatedFiles {
     }
     const scope = this.scopeOf(path, isSwitched ? before.linkTarget : undefined)
     const sinceMs = before.rotation.contentSinceMs
-    const find = (last: TailFile): Sibling[] => rotatedBetween(last, now, siblingsOf(path, scope), sinceMs)
+    const find = (last: TailFile): Sibling[] =>
+      rotatedBetween(last, now, this.#notAfter(now, siblingsOf(path, scope), path), sinceMs)
     return this.#openInOrder(path, before, [before, now], (last) => find(last ?? before)) ?? before
+  }
+
+  /** Leaves out what was rotated after `now`, which has left the path itself: that is found from it, and read after it. */
+  #notAfter(now: TailFile, siblings: Sibling[], path: string): Sibling[] {
+    if (this.#files.openFileAt(path) === now) return siblings
+    const { stored, handle } = now
+    now.refresh()
+    if (!handle.isCompressed) stored.growFingerprint(handle, now.cursor.size)
+    const isNow = (s: Sibling): boolean =>
+      s.key === now.identity.key || (s.path.endsWith('.gz') && isCompressedCopy(stored, s))
+    const at = siblings.findIndex(isNow)
+    return at < 0
+      ? siblings
+      : siblings.filter((s, i) => i <= at || appearedMs(s) < now.rotation.contentSinceMs)
   }
 
   /** Returns where siblings of `path` are looked for. `targetBefore`: where the link led that has been switched. */
@@ -189,14 +205,16 @@ export class RotatedFiles {
 
   /**
    * Looks in the directories within that of `path` for rotated files of it, of which one `isKnown`, and remembers such directories. Returns
-   * true if there is one.
+   * true if there is one. `names`: listings, for lookups of many files.
    */
-  findDirectories(path: string, isKnown: (sibling: Sibling) => boolean): boolean {
-    const home = dirname(linkTarget(path))
+  findDirectories(path: string, isKnown: (sibling: Sibling) => boolean, names?: DirectoryNames): boolean {
+    const target = linkTarget(path)
+    const home = dirname(target)
     let isFound = false
-    for (const name of directoriesIn(home).slice(0, MAX_DIRECTORIES)) {
+    for (const name of (names?.directoriesIn(home) ?? directoriesIn(home)).slice(0, MAX_DIRECTORIES)) {
       const directory = join(home, name)
       if (this.#directories.get(path)?.has(directory)) continue
+      if (names?.rotatedFrom(directory, basename(target)).length === 0) continue
       const within = siblingsOf(path, { directories: [directory] }).filter(
         (s) => dirname(s.path) === directory,
       )
@@ -508,13 +526,12 @@ export class RotatedFiles {
     const live = basename(target)
     // Logs of one directory may have their rotated files in another one.
     const directories = new Set([sibling.path, path, target].map((one) => dirname(one)))
-    // `x-2.log.1` has its name from `x.log.1` rather than from `x.log`, but not rather than from `x-2.log`.
-    const isNear = isRotatedOnce(basename(sibling.path), live)
-    const isOther = (other: string): boolean => {
-      const file = this.#files.byPath.get(other)
-      if (file !== undefined && !(isNear && file.rotation.isRotated)) return true
-      return this.#options.isFollowedByAny(other) && !isMissing(stat(other))
-    }
+    // `x-2.log.1` is not of `x.log` if that has `x.log.1`, but may be of `x-2.log`.
+    const isOpenOther = (open: TailFile | undefined): boolean =>
+      open !== undefined && (!open.rotation.isRotated || open.identity.openedAs === path)
+    const isOther = (other: string): boolean =>
+      isOpenOther(this.#files.byPath.get(other)) ||
+      (this.#options.isFollowedByAny(other) && !isMissing(stat(other)))
     for (const name of liveNamesOf(basename(sibling.path)))
       if (name.length > live.length && [...directories].some((directory) => isOther(join(directory, name))))
         return true

@@ -57,6 +57,11 @@ export class DirectoryNames {
     return this.#indexOf(directory).differingInDigits(name)
   }
 
+  /** Returns the names of the directories within `directory`. */
+  directoriesIn(directory: string): string[] {
+    return this.#indexOf(directory).directoriesAt(directory)
+  }
+
   #indexOf(directory: string): DirectoryIndex {
     const known = this.#byDirectory.get(directory)
     if (known !== undefined) return known

@@ -180,10 +180,18 @@ export class Positions {
     this.#arm()
   }
 
-  /** Keeps and returns the row of a file that is about to be closed, in case more is written to it. */
+  /**
+   * Keeps and returns the row of a file that is about to be closed, in case more is written to it. When its descriptor is closed, its
+   * inode may be used again: only the birth time tells then.
+   */
   keepClosed(file: TailFile): OffsetRow {
     this.#dirty.delete(file)
-    const row = { ...rowOf(file), closedAt: Math.floor(this.#clock.nowMs() / 1000) }
+    const { birthMs } = file.identity
+    const row = {
+      ...rowOf(file),
+      ...(birthMs > 0 ? { birthMs: Math.floor(birthMs) } : {}),
+      closedAt: Math.floor(this.#clock.nowMs() / 1000),
+    }
     this.#closed.add(row)
     this.#arm()
     return row
