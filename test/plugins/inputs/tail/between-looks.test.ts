@@ -2,10 +2,12 @@ import { describe, expect, test } from 'bun:test'
 import {
   appendFileSync,
   copyFileSync,
+  fstatSync,
   mkdirSync,
   readFileSync,
   renameSync,
   rmSync,
+  statSync,
   truncateSync,
   utimesSync,
   writeFileSync,
@@ -257,9 +259,10 @@ for (const [what, next] of [
     expect(run.count('lost_bytes')).toBe(0)
   })
 
-for (const [what, isRead] of [
-  ['of a file that was read on', true],
-  ['of a new content', false],
+for (const [what, isRead, isBegun] of [
+  ['of a file that was read on', true, true],
+  ['of a new content', false, true],
+  ['of a new content of which nothing was read', false, false],
 ] as const)
   test(`a copy that was made before the start has what is truncated unread after it, ${what}`, async () => {
     const path = join(home(), 'app.log')
@@ -272,14 +275,29 @@ for (const [what, isRead] of [
     await tick()
     copyFileSync(path, `${path}.1`)
     await tick()
+    const truncate = (): void => {
+      truncateSync(path)
+      appendFileSync(path, 'end\n')
+    }
+    const { readSync } = systemCalls
+    const { ino } = statSync(path)
+    if (!isBegun)
+      systemCalls.readSync = ((fd: number, ...rest: [Buffer, number, number, number]) => {
+        // What is compared is less.
+        if (rest[2] > 4096 && fstatSync(fd).ino === ino) {
+          systemCalls.readSync = readSync
+          truncate()
+        }
+        return readSync(fd, ...rest)
+      }) as typeof readSync
     const run = new TailRun({ tail: { path, ...QUICK }, store, memBufLimit: 200_000 })
     run.hold = true
     atEnd(() => run.abort())
     run.start()
-    await until(() => run.files.some((file) => file.path === path && file.read > 1000))
-    await tick()
-    truncateSync(path)
-    appendFileSync(path, 'end\n')
+    if (isBegun) {
+      await until(() => run.files.some((file) => file.path === path && file.read > 1000))
+      truncate()
+    }
     await until(() => run.count('files_truncated') === 1)
     run.ack()
     await until(() => run.lines().includes('end'))

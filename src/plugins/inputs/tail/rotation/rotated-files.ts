@@ -27,7 +27,6 @@ import {
   rowForSibling,
   setFingerprintOfCopy,
   wasCopiedFrom,
-  wasMadeAfter,
 } from './same-content.ts'
 import {
   appearedMs,
@@ -481,9 +480,7 @@ export class RotatedFiles {
       one !== file &&
       !file.stored.isResumed &&
       isPartOf(file, one) &&
-      (wasCopiedFrom(file, one) ||
-        isYoungerThanResumed(file, one) ||
-        (!one.rotation.isRotated && wasMadeAfter(file, one)))
+      (wasCopiedFrom(file, one) || isYoungerThanResumed(file, one))
     const isBackupOfHeld = (file: TailFile, one: TailFile): boolean =>
       one !== file &&
       one.identity.openedAs === file.identity.openedAs &&
