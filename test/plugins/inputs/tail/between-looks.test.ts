@@ -2,10 +2,12 @@ import { describe, expect, test } from 'bun:test'
 import {
   appendFileSync,
   copyFileSync,
+  fstatSync,
   mkdirSync,
   readFileSync,
   renameSync,
   rmSync,
+  statSync,
   truncateSync,
   utimesSync,
   writeFileSync,
@@ -13,7 +15,8 @@ import {
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { systemCalls } from '../../../../src/lib/fs/system-calls.ts'
-import { follow, MemoryStore, readAll, resume, type TailRun } from '../../../support/tail/run.ts'
+import { TICK_MS } from '../../../../src/plugins/inputs/tail/file/fingerprint.ts'
+import { follow, MemoryStore, readAll, resume, TailRun } from '../../../support/tail/run.ts'
 import { atEnd, tmp } from '../../../support/tmp.ts'
 import { until } from '../../../support/until.ts'
 
@@ -28,6 +31,12 @@ function copyTruncate(path: string, generation: string, copy: string): void {
   appendFileSync(path, `${linesOf(generation).join('\n')}\n`)
   copyFileSync(path, copy)
   truncateSync(path)
+}
+
+/** Waits until new files get later times than those written so far. */
+async function tick(): Promise<void> {
+  const begun = Date.now()
+  await until(() => Date.now() > begun + 2 * TICK_MS)
 }
 
 /** Returns the directory of a log that has others beside it, so that it is not searched for far away. */
@@ -229,7 +238,7 @@ for (const [what, next] of [
 ] as const)
   test(`what was only seen of a log that waits for the copy of its last content is read from its own copy${what}`, async () => {
     const path = join(home(), 'app.log')
-    const run = follow({ path, read_from_head: 'on', ...QUICK, mem_buf_limit: '100M' })
+    const run = follow({ path, read_from_head: 'on', ...QUICK })
     appendFileSync(path, 'known 1\n')
     await run.waitForLines(1)
     // Compressed, it takes a while to be read.
@@ -247,5 +256,52 @@ for (const [what, next] of [
     await until(() => run.lines().includes('next'))
     expect(run.lines().filter((line) => line.startsWith('second'))).toEqual(linesOf('second'))
     expect(run.lines().filter((line) => line.startsWith('first'))).toEqual(first)
+    expect(run.count('lost_bytes')).toBe(0)
+  })
+
+for (const [what, isRead, isBegun] of [
+  ['of a file that was read on', true, true],
+  ['of a new content', false, true],
+  ['of a new content of which nothing was read', false, false],
+] as const)
+  test(`a copy that was made before the start has what is truncated unread after it, ${what}`, async () => {
+    const path = join(home(), 'app.log')
+    const store = new MemoryStore()
+    writeFileSync(path, `${linesOf('a').join('\n')}\n`)
+    await readAll(store, { path }, 3)
+    if (!isRead) truncateSync(path)
+    const lines = Array.from({ length: 10_000 }, (_, i) => `b ${i} ${'b'.repeat(100)}`)
+    appendFileSync(path, `${lines.join('\n')}\n`)
+    await tick()
+    copyFileSync(path, `${path}.1`)
+    await tick()
+    const truncate = (): void => {
+      truncateSync(path)
+      appendFileSync(path, 'end\n')
+    }
+    const { readSync } = systemCalls
+    const { ino } = statSync(path)
+    if (!isBegun)
+      systemCalls.readSync = ((fd: number, ...rest: [Buffer, number, number, number]) => {
+        // What is compared is less.
+        if (rest[2] > 4096 && fstatSync(fd).ino === ino) {
+          systemCalls.readSync = readSync
+          truncate()
+        }
+        return readSync(fd, ...rest)
+      }) as typeof readSync
+    const run = new TailRun({ tail: { path, ...QUICK }, store, memBufLimit: 200_000 })
+    run.hold = true
+    atEnd(() => run.abort())
+    run.start()
+    if (isBegun) {
+      await until(() => run.files.some((file) => file.path === path && file.read > 1000))
+      truncate()
+    }
+    await until(() => run.count('files_truncated') === 1)
+    run.ack()
+    await until(() => run.lines().includes('end'))
+    await until(() => run.files.every(({ state }) => state !== 'reading' && state !== 'waiting'))
+    expect(run.lines().sort()).toEqual([...lines, 'end'].sort())
     expect(run.count('lost_bytes')).toBe(0)
   })

@@ -1,5 +1,13 @@
 import { afterEach, expect, test } from 'bun:test'
-import { appendFileSync, renameSync, statSync, unlinkSync, writeFileSync } from 'node:fs'
+import {
+  appendFileSync,
+  copyFileSync,
+  renameSync,
+  statSync,
+  truncateSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { systemCalls } from '../../../../src/lib/fs/system-calls.ts'
@@ -146,3 +154,24 @@ test.each([
     expect(await readAll(store, { path }, 3)).toEqual(['two', 'three', 'four'])
   },
 )
+
+test('the copy of a truncated log that is renamed as it is opened is read all the same', async () => {
+  const path = join(tmp(), 'a.log')
+  writeFileSync(path, `${'one '.repeat(20)}\n`)
+  const run = follow({ path, read_from_head: 'on', progress_check_interval: '20ms' })
+  await run.waitForLines(1)
+  appendFileSync(path, 'two\n')
+  copyFileSync(path, `${path}.1`)
+  truncateSync(path)
+  let opened = 0
+  systemCalls.openSync = ((name: string, ...rest: [number]) => {
+    // First its content is compared.
+    if (name !== `${path}.1` || ++opened < 2) return original.openSync(name, ...rest)
+    Object.assign(systemCalls, original)
+    renameSync(`${path}.1`, `${path}.2`)
+    writeFileSync(`${path}.1`, 'three\n')
+    return original.openSync(name, ...rest)
+  }) as typeof original.openSync
+  expect((await run.waitForLines(3)).slice(1).sort()).toEqual(['three', 'two'])
+  expect(run.count('lost_bytes')).toBe(0)
+})

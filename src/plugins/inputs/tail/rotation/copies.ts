@@ -18,6 +18,7 @@ import {
   isOpenCopyOfContent,
   setFingerprintOfCopy,
   wasCopiedFrom,
+  wasMadeAfter,
   wasPutInPlace,
 } from './same-content.ts'
 import { type Sibling, siblingAt } from './siblings.ts'
@@ -148,7 +149,8 @@ export class Copies {
     const isQuiet = isLast || this.#options.clock.nowMs() - sinceMs >= this.#options.waitMs
     const isGone = original.rotation.isDeleted
     // Two programs may write the same lines: a name that both may have is not enough while the original is as it was.
-    const isEvident = isGone || isNamedAfter(file, original) || wasCopiedFrom(file, original)
+    const isEvident =
+      isGone || isNamedAfter(file, original) || wasCopiedFrom(file, original) || isMadeAfter(file, original)
     if (isQuiet && !isEvident) return undefined
     if (file.handle.isCompressed) {
       if (!isGone && !isQuiet) return 'wait'
@@ -181,10 +183,12 @@ export class Copies {
       return { original: before, isReplacement: true, sinceMs }
     const names = liveNamesOf(basename(file.path))
     for (const original of this.#candidates(file, names)) {
-      // Each would wait for the other if both are unread, unless one has a row or is not compressed: that is the original.
+      // Each would wait for the other if both are unread, unless it is clear which one is the original: one with a row, or that is not
+      // compressed, or that has not changed since the copy was made.
       const isFirst =
         (original.stored.isResumed && !file.stored.isResumed) ||
-        (file.handle.isCompressed && !original.handle.isCompressed)
+        (file.handle.isCompressed && !original.handle.isCompressed) ||
+        isMadeAfter(file, original)
       if (original === file || (original.newAt !== undefined && !isFirst)) continue
       // It may have been truncated just now: then the copy is found, and goes on where it was read to.
       original.refreshContent()
@@ -316,6 +320,11 @@ function isNamedAfter(file: TailFile, original: TailFile): boolean {
 function isShortPart(file: TailFile, other: TailFile): boolean {
   const size = contentSizeOfOpen(file)
   return size < MIN_DISTINCT_BYTES && size < contentSizeOfOpen(other)
+}
+
+/** True when the original is at its path, and has not changed since the file was created. */
+function isMadeAfter(file: TailFile, original: TailFile): boolean {
+  return !original.rotation.isRotated && wasMadeAfter(file, original)
 }
 
 function wasRestored({ handle }: TailFile): boolean {

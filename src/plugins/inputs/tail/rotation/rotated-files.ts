@@ -27,7 +27,6 @@ import {
   rowForSibling,
   setFingerprintOfCopy,
   wasCopiedFrom,
-  wasMadeAfter,
 } from './same-content.ts'
 import {
   appearedMs,
@@ -239,15 +238,21 @@ export class RotatedFiles {
   openCopies(file: TailFile): { copy: TailFile; size: number } | undefined {
     const path = file.livePath
     const since = file.rotation.contentSinceMs - TICK_MS
+    const isRecent = (s: Sibling): boolean => appearedMs(s) >= since
+    // The agent may have been started between the copy and the truncation.
+    const isBeforeStart = (s: Sibling): boolean =>
+      file.rotation.pastContents.length === 0 &&
+      appearedMs(s) >= file.identity.birthMs &&
+      this.#positions.createdSinceLastScan(appearedMs(s))
     const find = (): Sibling[] =>
       siblingsOf(path, this.scopeOf(path)).filter(
-        (s) => s.key !== file.identity.key && appearedMs(s) >= since,
+        (s) => s.key !== file.identity.key && (isRecent(s) || isBeforeStart(s)),
       )
     let siblings = find()
     // What was written after an earlier truncation, and not read yet, cannot be recognized: its copy is one that nobody knows.
     const content = file.rotation.isReplaced ? undefined : file.content()
     file.rotation.markReplaced(this.#clock.nowMs())
-    const isOwn = (s: Sibling): boolean => content !== undefined && isCopyOfContent(content, s, true)
+    const isOwn = (s: Sibling): boolean => content !== undefined && isCopyOfContent(content, s, isRecent(s))
     if (!siblings.some(isOwn) && this.findDirectories(path, isOwn)) siblings = find()
     let heir: TailFile | undefined
     for (let attempt = 1; content !== undefined; attempt++) {
@@ -475,9 +480,7 @@ export class RotatedFiles {
       one !== file &&
       !file.stored.isResumed &&
       isPartOf(file, one) &&
-      (wasCopiedFrom(file, one) ||
-        isYoungerThanResumed(file, one) ||
-        (!one.rotation.isRotated && wasMadeAfter(file, one)))
+      (wasCopiedFrom(file, one) || isYoungerThanResumed(file, one))
     const isBackupOfHeld = (file: TailFile, one: TailFile): boolean =>
       one !== file && isPartOf(file, one) && isLessThan(file, one) && isBackup(file, one)
     const held = opened[0] === undefined ? [] : this.#heldOf(opened[0].identity.openedAs)

@@ -1,6 +1,7 @@
 import type { BigIntStats } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { entriesIn, FsFailure, isMissing, lstat, namesIn, stat } from '../../../../lib/fs/file-system.ts'
+import { TICK_MS } from '../file/fingerprint.ts'
 import { identityKey } from '../file/identity.ts'
 import { linkTarget } from '../tracking/link-target.ts'
 import {
@@ -129,10 +130,17 @@ function group(names: string[], keysOf: (name: string) => Iterable<string>): Map
 export function siblingsOf(link: string, scope: SiblingScope = {}, names?: DirectoryNames): Sibling[] {
   let found = findSiblings(link, scope, names)
   // What was renamed or compressed since the directory was read has a name that was not among these.
-  for (let attempt = 1; found.isOutOfDate && attempt <= MAX_ATTEMPTS; attempt++)
+  for (let attempt = 1; found.isOutOfDate && attempt <= MAX_ATTEMPTS; attempt++) {
+    const before = found.siblings
     found = findSiblings(link, scope, undefined)
+    if (haveSameFiles(found.siblings, before)) break
+  }
   const plain = new Set(found.siblings.keys())
   return [...found.siblings.values()].filter((s) => isReadable(s, plain)).sort(compareAges)
+}
+
+function haveSameFiles(a: Map<string, Sibling>, b: Map<string, Sibling>): boolean {
+  return a.size === b.size && [...a].every(([path, { key }]) => b.get(path)?.key === key)
 }
 
 function findSiblings(
@@ -144,11 +152,17 @@ function findSiblings(
   const live = basename(path)
   const siblings = new Map<string, Sibling>()
   let isOutOfDate = false
+  const listedMs = Date.now() - TICK_MS
   const add = (candidate: string): void => {
     const properties = stat(candidate)
-    if (properties instanceof FsFailure) isOutOfDate ||= isMissing(properties) && isMissing(lstat(candidate))
-    else if (candidate !== path && properties.isFile())
-      siblings.set(candidate, siblingAt(candidate, properties))
+    if (properties instanceof FsFailure) {
+      isOutOfDate ||= isMissing(properties) && isMissing(lstat(candidate))
+      return
+    }
+    if (candidate === path || !properties.isFile()) return
+    // It may have got its name since the directory was read, and the file that had it another one.
+    isOutOfDate ||= names === undefined && Number(properties.ctimeNs) / 1e6 >= listedMs
+    siblings.set(candidate, siblingAt(candidate, properties))
   }
   const { targetBefore } = scope
   for (const directory of new Set([dirname(path), ...(scope.directories ?? [])])) {

@@ -29,6 +29,20 @@ test('finds files with siblings in one read of their directory, through links to
   expect(found.map((path) => siblingsOf(path).length)).toEqual([1, 1, 1])
 })
 
+test('finds a file under its new name when another one got its name after the directory was read', () => {
+  const dir = tmp()
+  const path = join(dir, 'a.log')
+  for (const name of ['a.log', 'a.log.1']) writeFileSync(join(dir, name), name)
+  systemCalls.statSync = ((name: string, ...rest: [{ bigint: true }]) => {
+    if (name !== `${path}.1`) return original.statSync(name, ...rest)
+    Object.assign(systemCalls, original)
+    renameSync(`${path}.1`, `${path}.2`)
+    writeFileSync(`${path}.1`, 'next')
+    return original.statSync(name, ...rest)
+  }) as typeof original.statSync
+  expect(siblingsOf(path).map((s) => s.path)).toEqual([`${path}.2`, `${path}.1`])
+})
+
 test('finds a file under its new name when it was renamed after its directory was read', () => {
   const dir = tmp()
   const path = join(dir, 'a.log')
@@ -73,7 +87,8 @@ test('finds a file that is compressed right after its directory was listed', () 
   expect(siblingsOf(path).map((s) => s.path)).toEqual([`${path}.1.gz`])
   // A dangling link is not a renamed file.
   expect(siblingsOf(path).map((s) => s.path)).toEqual([`${path}.1.gz`])
-  expect(listings).toBe(3)
+  // What has changed a moment ago may just have been renamed: each result is compared with another one.
+  expect(listings).toBe(5)
 })
 
 test('finds the compressed files among the former targets of a link', () => {
