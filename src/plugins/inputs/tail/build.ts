@@ -172,6 +172,8 @@ export async function buildTail(
     mayRead: (path) => !glob.excludes(path) && !otherInputs.follow(path),
     isFollowed: (path) => glob.matches(path),
     isFollowedByAny: (path) => glob.matches(path) || otherInputs.follow(path),
+    continueInCopy: (original, copy) =>
+      joiner === undefined ? original.handOver(copy) : joiner.continueInCopy(original, copy),
     again: (file, ms) => scheduler.once(ms, () => scheduler.add(file)),
     clock,
     counters,

@@ -56,6 +56,8 @@ interface RotatedFilesOptions {
   isFollowed: (path: string) => boolean
   /** True when the path is within Path, or within that of another input. */
   isFollowedByAny: (path: string) => boolean
+  /** Makes an unread copy go on where its original was read to, with the records that are open there. */
+  continueInCopy: (original: TailFile, copy: TailFile) => void
   /** Examines a file again after some milliseconds. */
   again: (file: TailFile, ms: number) => void
   clock: Clock
@@ -89,6 +91,7 @@ export class RotatedFiles {
     | 'mayRead'
     | 'isFollowed'
     | 'isFollowedByAny'
+    | 'continueInCopy'
     | 'readLastLine'
     | 'onMore'
     | 'onDrained'
@@ -105,7 +108,7 @@ export class RotatedFiles {
     this.#counters = options.counters
     this.#log = options.log
     this.#options = options
-    const { files, closed, waitMs, clock, counters, log, again } = options
+    const { files, closed, waitMs, clock, counters, log, again, continueInCopy } = options
     const { skipped } = options.positions
     this.#copies = new Copies({
       files,
@@ -116,6 +119,7 @@ export class RotatedFiles {
       clock,
       counters,
       log,
+      continueInCopy,
       again,
     })
   }
@@ -248,7 +252,7 @@ export class RotatedFiles {
     const own = content === undefined ? undefined : largestOf(siblings.filter(isOwn), isHole(content))
     const heir = content === undefined ? undefined : this.#openHeir(file, own, path)
     if (heir !== undefined) {
-      file.handOver(heir)
+      this.#options.continueInCopy(file, heir)
       file.rotation.recordHeir(heir.identity.key)
       this.#positions.touch(heir)
       this.#options.onMore(heir)
