@@ -505,9 +505,12 @@ export class RotatedFiles {
     const isOther = (other: string): boolean =>
       isOpenOther(this.#files.byPath.get(other)) ||
       (this.#options.isFollowedByAny(other) && !isMissing(stat(other)))
-    for (const name of liveNamesOf(basename(sibling.path)))
-      if (name.length > live.length && [...directories].some((directory) => isOther(join(directory, name))))
-        return true
+    // `x2.log.1` has more in common with `x2.log` than with `x.log.1`, which may be followed too.
+    const own = commonStart(basename(sibling.path), live)
+    for (const name of liveNamesOf(basename(sibling.path))) {
+      if (name.length <= live.length || commonStart(basename(sibling.path), name) < own) continue
+      if ([...directories].some((directory) => isOther(join(directory, name)))) return true
+    }
     return false
   }
 
@@ -613,6 +616,13 @@ function hadContentOf(file: TailFile, sibling: Sibling): boolean {
   // Its copies were looked for when the truncation was seen; the next content is not read yet.
   if (!rotation.isReplaced || !(rotation.hasHeir || contentSizeOf(sibling) <= cursor.offset)) return false
   return isCopyOfContent(file.content(), sibling)
+}
+
+/** Returns the number of characters with which both names begin. */
+function commonStart(a: string, b: string): number {
+  let size = 0
+  while (size < a.length && size < b.length && a[size] === b[size]) size++
+  return size
 }
 
 /** True when `file` is not read before `other`. */
