@@ -12,6 +12,7 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
+import { systemCalls } from '../../../../src/lib/fs/system-calls.ts'
 import { follow, MemoryStore, readAll, resume } from '../../../support/tail/run.ts'
 import { tmp } from '../../../support/tmp.ts'
 import { until } from '../../../support/until.ts'
@@ -133,4 +134,23 @@ test('what was rotated unseen is read although the known file was written to aft
   utimesSync(`${path}.2`, later, later)
   const run = resume(store, { path, ...QUICK })
   expect((await run.waitForLines(5)).sort()).toEqual([...linesOf('b'), 'c', 'late'].sort())
+})
+
+test('a file that is rotated after the empty log was written to, and before that is read, is read after it', async () => {
+  const path = join(home(), 'app.log')
+  writeFileSync(path, '')
+  const run = follow({ path, ...QUICK })
+  await until(() => run.files.every(({ state }) => state === 'idle') && run.files.length === 1)
+  const { fstatSync: stat } = systemCalls
+  systemCalls.fstatSync = ((...args: Parameters<typeof stat>) => {
+    const found = stat(...args)
+    if (Number(found?.size) !== 'first\n'.length) return found
+    systemCalls.fstatSync = stat
+    renameSync(path, `${path}-20261121`)
+    writeFileSync(`${path}-20261122`, 'second\n')
+    writeFileSync(path, 'third\n')
+    return found
+  }) as typeof stat
+  appendFileSync(path, 'first\n')
+  expect(await run.waitForLines(3)).toEqual(['first', 'second', 'third'])
 })

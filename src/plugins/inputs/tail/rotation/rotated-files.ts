@@ -368,7 +368,8 @@ export class RotatedFiles {
     const isUnseen = (s: Sibling): boolean =>
       contentMs(s) > sinceMs && !this.#options.isFollowed(s.path) && !isCopyOfContent(content, s, true)
     const before = file.predecessor
-    const last = this.#openInOrder(path, before, [file], () => siblingsOf(path, scope).filter(isUnseen))
+    const find = (): Sibling[] => this.#notAfter(file, siblingsOf(path, scope), path).filter(isUnseen)
+    const last = this.#openInOrder(path, before, [file], find)
     if (last === undefined || last === before) return
     file.readAfter(last)
     this.#log.info(`${path} was written to and truncated between two looks: reading ${last.path} first`)
