@@ -20,6 +20,7 @@ import { PlainLines } from './reading/plain-lines.ts'
 import { FileReader } from './reading/reader.ts'
 import { Scheduler } from './reading/scheduler.ts'
 import { ClosedFiles } from './rotation/closed-files.ts'
+import { limitTo } from './rotation/copies.ts'
 import { IdentitySearch } from './rotation/identity-search.ts'
 import { RotatedFiles } from './rotation/rotated-files.ts'
 import { SkippedWatch } from './rotation/skipped-watch.ts'
@@ -172,6 +173,12 @@ export async function buildTail(
     mayRead: (path) => !glob.excludes(path) && !otherInputs.follow(path),
     isFollowed: (path) => glob.matches(path),
     isFollowedByAny: (path) => glob.matches(path) || otherInputs.follow(path),
+    continueInCopy: (original, copy) => {
+      const offset = limitTo(original.cursor.offset, copy)
+      // It may have less: what was written after it was made, and read.
+      if (joiner === undefined || offset < original.cursor.offset) original.handOver(copy, offset)
+      else joiner.continueInCopy(original, copy)
+    },
     again: (file, ms) => scheduler.once(ms, () => scheduler.add(file)),
     clock,
     counters,

@@ -153,8 +153,11 @@ export class TailLoop {
         this.#scheduler.waitFor(file, predecessor)
         return
       }
-      this.#joiner?.handOver(predecessor, file)
-      file.readAfter(undefined)
+      // Open records go on in the content that is read next: not in one that was truncated, which ends with this turn.
+      if (!file.rotation.isReplaced) {
+        this.#joiner?.handOver(predecessor, file)
+        file.readAfter(undefined)
+      }
     }
     if (this.#awaitsFilter(file)) return
     if (file.newAt !== undefined && this.#rotated.copies.examine(file, this.#options.exitOnEof) === 'wait') {

@@ -339,6 +339,20 @@ describe('rotation while the agent was not running', () => {
     expect(linesOf(second, 'long one')).toEqual(['long two', 'long three'])
   })
 
+  test('reads the rotated file of a log although a name like it is followed as another log', async () => {
+    const dir = tmp()
+    const options = { path: `${join(dir, 'a.log')}*,${join(dir, 'a2.log')}`, read_from_head: 'on' }
+    const store = new MemoryStore()
+    writeFileSync(join(dir, 'a.log'), 'short\n')
+    writeFileSync(join(dir, 'a2.log'), 'long one\n')
+    await readAll(store, options, 2)
+    renameSync(join(dir, 'a.log'), join(dir, 'a.log.1'))
+    renameSync(join(dir, 'a2.log'), join(dir, 'a2.log.2'))
+    writeFileSync(join(dir, 'a2.log.1'), 'long two\n')
+    writeFileSync(join(dir, 'a2.log'), 'long three\n')
+    expect(await readAll(store, options, 2)).toEqual(['long two', 'long three'])
+  })
+
   test('logs that a known file no longer exists, and removes its row', async () => {
     const path = join(tmp(), 'a.log')
     const store = new MemoryStore()

@@ -305,3 +305,21 @@ for (const [what, isRead, isBegun] of [
     expect(run.lines().sort()).toEqual([...lines, 'end'].sort())
     expect(run.count('lost_bytes')).toBe(0)
   })
+test('a file that is rotated after the empty log was written to, and before that is read, is read after it', async () => {
+  const path = join(home(), 'app.log')
+  writeFileSync(path, '')
+  const run = follow({ path, ...QUICK })
+  await until(() => run.files.every(({ state }) => state === 'idle') && run.files.length === 1)
+  const { fstatSync: stat } = systemCalls
+  systemCalls.fstatSync = ((...args: Parameters<typeof stat>) => {
+    const found = stat(...args)
+    if (Number(found?.size) !== 'first\n'.length) return found
+    systemCalls.fstatSync = stat
+    renameSync(path, `${path}-20261121`)
+    writeFileSync(`${path}-20261122`, 'second\n')
+    writeFileSync(path, 'third\n')
+    return found
+  }) as typeof stat
+  appendFileSync(path, 'first\n')
+  expect(await run.waitForLines(3)).toEqual(['first', 'second', 'third'])
+})

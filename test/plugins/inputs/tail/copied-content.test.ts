@@ -8,6 +8,7 @@ import {
   rmSync,
   statSync,
   truncateSync,
+  unlinkSync,
   utimesSync,
   writeFileSync,
 } from 'node:fs'
@@ -324,4 +325,63 @@ test('a copy that the previous run had read is not read again when the next rota
   await until(() => next.count('files_truncated') === 1)
   appendFileSync(path, 'end\n')
   expect(await next.waitForLines(2)).toEqual(['c', 'end'])
+})
+
+test('a copy that was closed is not read again when it is compressed under the next name and another has its own', async () => {
+  const path = join(tmp(), 'app.log')
+  const options = { path, rotate_wait: '20ms', progress_check_interval: '20ms', refresh_interval: '1h' }
+  writeFileSync(path, text(linesOf('a')))
+  const run = follow(options)
+  await run.waitForLines(20)
+  copyFileSync(path, `${path}.1`)
+  truncateSync(path)
+  await until(() => run.count('files_closed') === 1)
+  // The log itself tells nothing of its first content any more.
+  unlinkSync(path)
+  writeFileSync(path, text(linesOf('b')))
+  await run.waitForLines(40)
+  await until(() => run.count('files_closed') === 2)
+  writeFileSync(`${path}.2.gz`, gzipSync(readFileSync(`${path}.1`)))
+  unlinkSync(`${path}.1`)
+  copyFileSync(path, `${path}.1`)
+  truncateSync(path)
+  appendFileSync(path, text(linesOf('c')))
+  await run.waitForLines(60)
+  await until(() => run.files.length === 1)
+  expect(run.lines()).toEqual([...linesOf('a'), ...linesOf('b'), ...linesOf('c')])
+})
+
+describe('a record of which a part is only in the copy arrives whole, and its position is not lost', () => {
+  const line = (flag: string, body: string): string => `2026-01-02T03:04:05.5Z stdout ${flag} ${body}\n`
+  for (const [what, pattern, ends] of [
+    ['in the copy', '', ['one', 'two begins, ends', 'three']],
+    ['in the copy, which is within Path', '*', ['one', 'two begins, ends', 'three']],
+    ['in what was written after the truncation', '', ['one', 'two begins, goes on, ends', 'three']],
+  ] as const) {
+    test(`when it ends ${what}`, async () => {
+      const path = join(tmp(), 'app.log')
+      const store = new MemoryStore()
+      const options = {
+        path: `${path}${pattern}`,
+        'multiline.parser': 'cri',
+        progress_check_interval: '20ms',
+      }
+      writeFileSync(path, line('F', 'one') + line('P', 'two begins'))
+      const run = follow(options, { store })
+      await run.waitForLines(1)
+      await until(() => run.files[0]?.read === line('F', 'one').length + line('P', 'two begins').length)
+      const isLater = ends[1].includes('goes on')
+      appendFileSync(path, isLater ? line('P', ', goes on') : line('F', ', ends'))
+      copyFileSync(path, `${path}.1`)
+      truncateSync(path)
+      appendFileSync(path, (isLater ? line('F', ', ends') : '') + line('F', 'three'))
+      expect(await run.waitForLines(3)).toEqual([...ends])
+      const sizes = [path, `${path}.1`].map((name) => readFileSync(name).length)
+      await until(() => sizes.every((size) => store.table.some(({ offset }) => offset === size)))
+      await run.stop()
+      const next = resume(store, options)
+      appendFileSync(path, line('F', 'end'))
+      expect(await next.waitForLines(1)).toEqual(['end'])
+    })
+  }
 })

@@ -57,6 +57,11 @@ export class AckTracker {
     return this.#hasRanges
   }
 
+  /** Offset beyond which no position is stored, as open records begin there. */
+  get commitLimit(): number | undefined {
+    return this.#commitLimit
+  }
+
   /** Stores no position beyond `offset` until the limit is lifted; an earlier limit stays. */
   limitCommits(offset: number): void {
     this.#commitLimit ??= offset

@@ -269,11 +269,11 @@ export class TailFile implements Contributor {
 
   /**
    * Makes `heir`, an unread copy of the content, continue at `offset`, up to which this file was read. The position of
-   * the copy follows the acks of what was read here.
+   * the copy follows the acks of what was read here, up to `settles`: the rest is in records that the copy completes.
    */
-  handOver(heir: TailFile, offset = this.cursor.offset): void {
+  handOver(heir: TailFile, offset = this.cursor.offset, settles = offset): void {
     heir.cursor.startAt(offset, heir.handle)
-    this.acks.handOver(heir.acks, offset)
+    this.acks.handOver(heir.acks, settles)
   }
 
   /** Returns the properties by which a copy of the content is recognized. */

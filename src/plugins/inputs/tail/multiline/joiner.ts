@@ -177,10 +177,23 @@ export class Joiner {
 
   /** Moves the open records of a rotated file to its successor, where their next lines are expected. */
   handOver(from: TailFile, to: TailFile): void {
+    this.#move(from, to)?.addFile(to, to.cursor.offset)
+  }
+
+  /** Makes `copy`, an unread copy of what was read of a file, go on where that was read to, with its open records. */
+  continueInCopy(from: TailFile, copy: TailFile): void {
+    const { commitLimit } = from.acks
+    const hold = commitLimit === undefined ? undefined : this.#move(from, copy)
+    from.handOver(copy, from.cursor.offset, hold === undefined ? undefined : commitLimit)
+    if (commitLimit !== undefined) hold?.replaceFile(from, copy, commitLimit)
+  }
+
+  /** Moves the open records; returns what holds back the positions, if there are any. */
+  #move(from: TailFile, to: TailFile): PositionHold | undefined {
     const open = this.#open.get(from)
-    if (open === undefined || from.tag !== to.tag) return
+    if (open === undefined || from.tag !== to.tag) return undefined
     const next = this.recordsOf(to)
-    if (next.byStream.size > 0) return
+    if (next.byStream.size > 0) return undefined
     for (const [stream, record] of open.byStream) {
       next.byStream.set(stream, record)
       open.byStream.delete(stream)
@@ -188,7 +201,7 @@ export class Joiner {
     }
     next.hold = open.hold
     open.hold = undefined
-    next.hold?.addFile(to, to.cursor.offset)
+    return next.hold
   }
 
   /** Drops open records at the end of the run; the next run reads their lines again. */

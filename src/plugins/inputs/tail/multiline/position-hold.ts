@@ -29,6 +29,13 @@ export class PositionHold {
     file.acks.limitCommits(from)
   }
 
+  /** Puts a copy in the place of its original, of which no lines are in the open records any more. */
+  replaceFile(original: TailFile, copy: TailFile, from: number): void {
+    this.#files.delete(original)
+    original.acks.liftCommitLimit()
+    this.addFile(copy, from)
+  }
+
   /** Records that an open record was written to `out`. True when none is open any more. */
   end(out: Appender): boolean {
     const clean = --this.#open === 0

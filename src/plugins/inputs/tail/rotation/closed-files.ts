@@ -123,11 +123,30 @@ export class ClosedFiles {
     for (const file of this.#files.values()) {
       const { row, livePath } = file
       if (row.streamOffset !== undefined) continue
-      if (isRelated(livePath) && isCopyOfContent(row, sibling) && isMadeOf(sibling, file)) return row.offset
+      if (isRelated(livePath) && isCopyOfContent(row, sibling) && this.#isMadeOf(sibling, file))
+        return row.offset
     }
     for (const { content, livePath } of this.#gone)
       if (isRelated(livePath) && isCopyOfContent(content, sibling)) return content.offset
     return undefined
+  }
+
+  /**
+   * True when a file with the content of a closed one was made of that, and not by a program that writes the same lines again: that is
+   * gone, was truncated (perhaps at its first path, to which it returned), or was written to later; of a compressed file the name tells.
+   */
+  #isMadeOf(sibling: Sibling, file: ClosedFile): boolean {
+    const { row, path, livePath } = file
+    if (hasOtherContent(row, path) || hasOtherContent(row, livePath)) return true
+    const here = statOf(path)
+    const isHere = !(here instanceof FsFailure) && isSame(row, here)
+    // Renamed since the last look, with another file at its path perhaps.
+    const present = isHere ? path : this.#siblingsOf(file).find((s) => isSameInode(row, s))?.path
+    const stat = present === undefined ? undefined : statOf(present)
+    if (present === undefined || stat === undefined || stat instanceof FsFailure) return true
+    const isCompressed = sibling.path.endsWith('.gz') && uncompressedName(sibling.path) === present
+    const ns = BigInt(Math.round(sibling.mtimeMs * 1e6))
+    return isCompressed || isWithin(ns, stat) || isBackupOf(sibling, present)
   }
 
   /** Looks for late lines in all files; those that are not at their path are looked for by their identity. */
@@ -155,7 +174,7 @@ export class ClosedFiles {
 
   #examineMoved(file: ClosedFile, names: DirectoryNames | undefined): void {
     const moved = this.#siblingsOf(file, names)
-    const here = moved.find((s) => BigInt.asIntN(64, s.inode) === file.row.inode && isFileOf(file.row, s))
+    const here = moved.find((s) => isSameInode(file.row, s) && isFileOf(file.row, s))
     if (here !== undefined) {
       file.path = here.path
       this.#readLate(file, here)
@@ -279,27 +298,6 @@ export class ClosedFiles {
   }
 }
 
-/**
- * True when a file with the content of a closed one was made of that, and not by a program that writes the same lines again: that is
- * gone, was truncated (perhaps at its first path, to which it returned), or was written to later; of a compressed file the name tells, or
- * that the next rotated file has the name of the closed one.
- */
-function isMadeOf(sibling: Sibling, { row, path, livePath }: ClosedFile): boolean {
-  if (hasOtherContent(row, path) || hasOtherContent(row, livePath)) return true
-  const stat = statOf(path)
-  if (stat instanceof FsFailure) return true
-  const isCompressed = sibling.path.endsWith('.gz')
-  if (isCompressed && !isFileOf(row, siblingAt(path, stat))) {
-    const siblings = siblingsOf(livePath, { directories: [dirname(path)] })
-    return !siblings.some((s) => !s.path.endsWith('.gz') && isFileOf(row, s))
-  }
-  return (
-    (isCompressed && uncompressedName(sibling.path) === path) ||
-    isWithin(BigInt(Math.round(sibling.mtimeMs * 1e6)), stat) ||
-    isBackupOf(sibling, path)
-  )
-}
-
 /** True when the file of the row is at the path, and has another content. */
 function hasOtherContent(row: OffsetRow, path: string): boolean {
   const stat = statOf(path)
@@ -326,6 +324,10 @@ function canOpen(path: string): boolean {
   if (opened instanceof FsFailure) return false
   close(opened.fd)
   return true
+}
+
+function isSameInode(row: OffsetRow, sibling: Sibling): boolean {
+  return BigInt.asIntN(64, sibling.inode) === row.inode
 }
 
 function isSame({ device, inode }: OffsetRow, stat: BigIntStats): boolean {

@@ -36,6 +36,8 @@ interface CopiesOptions {
   clock: Clock
   counters: TailCounters
   log: Logger
+  /** Makes an unread copy go on where its original was read to, with the records that are open there. */
+  continueInCopy: (original: TailFile, copy: TailFile) => void
   /** Examines the file again after some time. */
   again: (file: TailFile, ms: number) => void
 }
@@ -167,6 +169,8 @@ export class Copies {
     if (!file.isUnread) return
     // What is read and not acknowledged is read again from the copy after a crash.
     if (typeof original === 'string') file.startAt(offset)
+    else if (offset === original.cursor.offset && contentSizeOfOpen(file) > offset)
+      this.#options.continueInCopy(original, file)
     else original.handOver(file, offset)
     this.#options.counters.add('files_copied')
     const path = typeof original === 'string' ? original : original.path
@@ -219,7 +223,7 @@ export class Copies {
     if (rotation.hasHeir)
       file.startAt(limitTo(Math.max(original.cursor.offset, contentSizeOfOpen(file)), file))
     else {
-      original.handOver(file, limitTo(original.cursor.offset, file))
+      this.#options.continueInCopy(original, file)
       rotation.recordHeir(file.identity.key)
     }
     return true

@@ -57,6 +57,8 @@ interface RotatedFilesOptions {
   isFollowed: (path: string) => boolean
   /** True when the path is within Path, or within that of another input. */
   isFollowedByAny: (path: string) => boolean
+  /** Makes an unread copy go on where its original was read to, with the records that are open there. */
+  continueInCopy: (original: TailFile, copy: TailFile) => void
   /** Examines a file again after some milliseconds. */
   again: (file: TailFile, ms: number) => void
   clock: Clock
@@ -90,6 +92,7 @@ export class RotatedFiles {
     | 'mayRead'
     | 'isFollowed'
     | 'isFollowedByAny'
+    | 'continueInCopy'
     | 'readLastLine'
     | 'onMore'
     | 'onDrained'
@@ -106,7 +109,7 @@ export class RotatedFiles {
     this.#counters = options.counters
     this.#log = options.log
     this.#options = options
-    const { files, closed, waitMs, clock, counters, log, again } = options
+    const { files, closed, waitMs, clock, counters, log, again, continueInCopy } = options
     const { skipped } = options.positions
     this.#copies = new Copies({
       files,
@@ -117,6 +120,7 @@ export class RotatedFiles {
       clock,
       counters,
       log,
+      continueInCopy,
       again,
     })
   }
@@ -262,8 +266,7 @@ export class RotatedFiles {
       siblings = find()
     }
     if (heir !== undefined) {
-      // It may have less: what was written after it was made, and read.
-      file.handOver(heir, limitTo(file.cursor.offset, heir))
+      this.#options.continueInCopy(file, heir)
       file.rotation.recordHeir(heir.identity.key)
       this.#positions.touch(heir)
       this.#options.onMore(heir)
@@ -384,7 +387,8 @@ export class RotatedFiles {
     const isUnseen = (s: Sibling): boolean =>
       contentMs(s) > sinceMs && !this.#options.isFollowed(s.path) && !isCopyOfContent(content, s, true)
     const before = file.predecessor
-    const last = this.#openInOrder(path, before, [file], () => siblingsOf(path, scope).filter(isUnseen))
+    const find = (): Sibling[] => this.#notAfter(file, siblingsOf(path, scope), path).filter(isUnseen)
+    const last = this.#openInOrder(path, before, [file], find)
     if (last === undefined || last === before) return
     file.readAfter(last)
     this.#log.info(`${path} was written to and truncated between two looks: reading ${last.path} first`)
@@ -538,9 +542,12 @@ export class RotatedFiles {
     const isOther = (other: string): boolean =>
       isOpenOther(this.#files.byPath.get(other)) ||
       (this.#options.isFollowedByAny(other) && !isMissing(stat(other)))
-    for (const name of liveNamesOf(basename(sibling.path)))
-      if (name.length > live.length && [...directories].some((directory) => isOther(join(directory, name))))
-        return true
+    // `x2.log.1` has more in common with `x2.log` than with `x.log.1`, which may be followed too.
+    const own = commonStart(basename(sibling.path), live)
+    for (const name of liveNamesOf(basename(sibling.path))) {
+      if (name.length <= live.length || commonStart(basename(sibling.path), name) < own) continue
+      if ([...directories].some((directory) => isOther(join(directory, name)))) return true
+    }
     return false
   }
 
@@ -646,6 +653,13 @@ function hadContentOf(file: TailFile, sibling: Sibling): boolean {
   // Its copies were looked for when the truncation was seen; the next content is not read yet.
   if (!rotation.isReplaced || !(rotation.hasHeir || contentSizeOf(sibling) <= cursor.offset)) return false
   return isCopyOfContent(file.content(), sibling)
+}
+
+/** Returns the number of characters with which both names begin. */
+function commonStart(a: string, b: string): number {
+  let size = 0
+  while (size < a.length && size < b.length && a[size] === b[size]) size++
+  return size
 }
 
 /** True when `file` is not read before `other`. */
