@@ -219,6 +219,8 @@ export class Soak {
     log.write(1 + this.#dice.int(20))
     log.from.splice(0, log.from.length, ...log.counts)
     log.aged = true
+    // What is written to it before it is opened is found by the next refresh, after the log that follows it.
+    log.unordered = true
     const time = Date.now() / 1000 - 3 * DAY_S
     utimesSync(log.path, time, time)
     this.#note(`${log.path} is old, lines from ${log.from}`)
