@@ -173,6 +173,16 @@ describe('the copies of a log that was renamed within Path have the new name', (
     await expectCopiesRead(path, run, ['start'])
   })
 
+  test('when it is renamed and truncated between two looks', async () => {
+    const dir = home()
+    const path = join(dir, 'ab.log')
+    writeFileSync(join(dir, 'aa.log'), 'start\n')
+    const run = follow({ path: join(dir, '??.log'), refresh_interval: '0.05', progress_check_interval: '1h' })
+    await run.waitForLines(1)
+    renameSync(join(dir, 'aa.log'), path)
+    await expectCopiesRead(path, run, ['start'])
+  })
+
   test('in the next run', async () => {
     const { path, store, run } = await renamed()
     await run.stop()

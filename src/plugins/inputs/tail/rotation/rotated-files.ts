@@ -240,7 +240,7 @@ export class RotatedFiles {
    * content is lost.
    */
   openCopies(file: TailFile): { copy: TailFile; size: number } | undefined {
-    const path = file.livePath
+    const path = this.#presentPathOf(file)
     const since = file.rotation.contentSinceMs - TICK_MS
     const isRecent = (s: Sibling): boolean => appearedMs(s) >= since
     // The agent may have been started between the copy and the truncation.
@@ -295,6 +295,14 @@ export class RotatedFiles {
       handle.isCompressed ? Number.POSITIVE_INFINITY : cursor.size,
     )
     return { copy, size: Math.max(...sizes) }
+  }
+
+  /** Returns the path of which the copies of a file are named: it may have been renamed within Path just before it was truncated. */
+  #presentPathOf(file: TailFile): string {
+    const { livePath } = file
+    if (this.#files.openFileAt(livePath) === file) return livePath
+    const present = presentPathOf(file, livePath)
+    return present !== undefined && this.#options.isFollowed(present) ? present : livePath
   }
 
   /**
