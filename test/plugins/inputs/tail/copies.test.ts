@@ -256,6 +256,22 @@ for (const n of [20, 15])
     await expectOnce(followed, [...linesOf('a'), ...linesOf('b', n), ...linesOf('c')])
   })
 
+test('a copy that overwrites the previous one before that was looked at is not read', async () => {
+  for (let n = 0; n < 10; n++) {
+    const followed = await followAll()
+    const { path, run } = followed
+    copyFileSync(path, `${path}.1`)
+    truncateSync(path)
+    appendFileSync(path, text(linesOf('b', 15)))
+    await until(() => run.files.length === 2 && run.received.length === 35, { everyMs: 0 })
+    copyFileSync(path, `${path}.1`)
+    truncateSync(path)
+    appendFileSync(path, text(linesOf('c')))
+    await run.waitForLines(55)
+    await expectOnce(followed, [...linesOf('a'), ...linesOf('b', 15), ...linesOf('c')])
+  }
+})
+
 test('a copy that overwrote the previous one while the agent was not running continues at the position of its original', async () => {
   const { path, run, store } = await followAll()
   copyFileSync(path, `${path}.1`)

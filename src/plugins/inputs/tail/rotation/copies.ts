@@ -68,6 +68,8 @@ export class Copies {
    */
   examine(file: TailFile, isLast: boolean): 'read' | 'wait' {
     if (!file.handle.isCompressed) file.refresh()
+    // It is examined again when it begins anew.
+    if (file.cursor.isRewritten) return 'read'
     const known = this.#suspects.get(file)
     if (known === undefined && !this.#hasContent(file)) return isLast ? this.#resolve(file) : 'read'
     const suspect = known ?? this.#originalOf(file)

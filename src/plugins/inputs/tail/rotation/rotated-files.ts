@@ -412,7 +412,7 @@ export class RotatedFiles {
     const known = this.#files.byKey.get(sibling.key)
     if (known !== undefined) {
       known.newAt = undefined
-      return known.isUnread ? known : undefined
+      return known.isUnread && !known.cursor.isRewritten ? known : undefined
     }
     const isFollowed = this.#options.isFollowed(sibling.path)
     const left = sibling.path.endsWith('.gz') ? 1 : sibling.size - file.cursor.offset
