@@ -12,7 +12,7 @@ import {
   utimesSync,
   writeFileSync,
 } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { TICK_MS } from '../../../../src/plugins/inputs/tail/file/fingerprint.ts'
 import { follow, MemoryStore, readAll, resume } from '../../../support/tail/run.ts'
@@ -349,6 +349,22 @@ test('a copy that was closed is not read again when it is compressed under the n
   await run.waitForLines(60)
   await until(() => run.files.length === 1)
   expect(run.lines()).toEqual([...linesOf('a'), ...linesOf('b'), ...linesOf('c')])
+})
+
+test('a backup of the copy of copytruncate, which is held open, is not read', async () => {
+  const path = join(tmp(), 'app.log')
+  writeFileSync(path, text(linesOf('a')))
+  const run = follow({ path, rotate_wait: '2s', progress_check_interval: '20ms' })
+  await run.waitForLines(20)
+  copyFileSync(path, `${path}-20261121`)
+  truncateSync(path)
+  await until(() => run.count('files_truncated') === 1)
+  // After the truncation, by the clock of the file system.
+  await Bun.sleep(2 * TICK_MS)
+  copyFileSync(`${path}-20261121`, join(dirname(path), 'app.4711.log'))
+  appendFileSync(path, text(linesOf('b')))
+  expect(await run.waitForLines(40)).toEqual([...linesOf('a'), ...linesOf('b')])
+  expect(run.files.map((file) => file.path)).not.toContain(join(dirname(path), 'app.4711.log'))
 })
 
 describe('a record of which a part is only in the copy arrives whole, and its position is not lost', () => {

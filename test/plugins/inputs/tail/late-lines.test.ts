@@ -9,6 +9,7 @@ import {
   renameSync,
   truncateSync,
   unlinkSync,
+  utimesSync,
   writeFileSync,
   writeSync,
 } from 'node:fs'
@@ -280,6 +281,32 @@ test('a file that reuses the inode of a closed one is read neither from its offs
   await next.waitForLines(1)
   await until(() => store.table.length === 1)
   expect(next.lines()).toEqual(['live'])
+})
+
+test('a closed file is not read again by the next run when it was compressed after the last scan', async () => {
+  const first = 'one'.padEnd(100, '.')
+  const closed = await closeRotated({}, first)
+  const { store, run, options, path } = closed
+  await untilStored(closed)
+  const later = Date.now() / 1000 + 3600
+  writeFileSync(`${path}.1.gz`, gzipSync(readFileSync(`${path}.1`)))
+  utimesSync(`${path}.1.gz`, later, later)
+  unlinkSync(`${path}.1`)
+  const compressedMs = Date.now()
+  let lines = 1
+  // What is stored shows that the agent has looked at the copy.
+  await until(async () => {
+    appendFileSync(path, 'live\n')
+    await run.waitForLines(++lines)
+    return (store.lastScan ?? 0) > compressedMs
+  })
+  await run.stop()
+  renameSync(path, `${path}.2`)
+  writeFileSync(path, 'last\n')
+  const next = resume(store, options)
+  await until(() => next.lines().includes('last'))
+  await until(() => next.files.every(({ state }) => state === 'idle'))
+  expect(next.lines()).not.toContain(first)
 })
 
 test('a file that reuses the inode of a closed one is read from its start, even if it begins with the same lines', async () => {

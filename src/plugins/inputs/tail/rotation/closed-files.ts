@@ -23,7 +23,7 @@ import {
   largestOf,
   rowForSibling,
 } from './same-content.ts'
-import { appearedMs, DirectoryNames, type Sibling, siblingAt, siblingsOf } from './siblings.ts'
+import { appearedMs, contentMs, DirectoryNames, type Sibling, siblingAt, siblingsOf } from './siblings.ts'
 
 /** Closed files that are remembered; beyond that the oldest is forgotten. */
 const MAX_FILES = 10_000
@@ -238,7 +238,9 @@ export class ClosedFiles {
   /** The file was compressed since; what was written late is in the copy, behind what was read. */
   #readLateCompressed(file: ClosedFile, sibling: Sibling): void {
     const late = lateBytesIn(sibling, file.row)
-    if (late === 0) this.#forget(file)
+    // Until a scan is stored that is later than the copy, only the row tells the next run that this was read.
+    const isOld = contentMs(sibling) <= this.#options.positions.lastScanMs
+    if (late === 0 && isOld) this.#forget(file)
     else if (late > 0) this.#reopen(file, sibling, late)
   }
 

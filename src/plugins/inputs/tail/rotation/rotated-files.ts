@@ -19,6 +19,7 @@ import {
   contentSizeOfOpen,
   haveCommonContent,
   isBackup,
+  isBackupOf,
   isCompressedCopy,
   isCopyOfContent,
   isEmptyGzip,
@@ -535,6 +536,7 @@ export class RotatedFiles {
     if (!this.#options.mayRead(sibling.path) || this.#belongsToOther(sibling, path)) return false
     const before = [...this.#held].filter((one) => one.livePath === path)
     if ([...known, ...before].some((one) => hadContentOf(one, sibling))) return false
+    if (before.some((one) => isBackupOfHeld(sibling, one))) return false
     return this.#options.closed.readOf(sibling, new Set([path])) === undefined
   }
 
@@ -661,6 +663,13 @@ function hadContentOf(file: TailFile, sibling: Sibling): boolean {
   // Its copies were looked for when the truncation was seen; the next content is not read yet.
   if (!rotation.isReplaced || !(rotation.hasHeir || contentSizeOf(sibling) <= cursor.offset)) return false
   return isCopyOfContent(file.content(), sibling)
+}
+
+/** True when the sibling is a backup of what was read of a held file, by its name and by how it was written. */
+function isBackupOfHeld(sibling: Sibling, held: TailFile): boolean {
+  const { cursor, path, handle } = held
+  if (handle.isCompressed || !isBackupOf(sibling, path)) return false
+  return contentSizeOf(sibling) <= cursor.offset && isCopyOfContent(held.content(), sibling)
 }
 
 /** Returns the number of characters with which both names begin. */
