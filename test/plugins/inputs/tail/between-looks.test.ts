@@ -5,9 +5,11 @@ import {
   fstatSync,
   mkdirSync,
   readFileSync,
+  readlinkSync,
   renameSync,
   rmSync,
   statSync,
+  symlinkSync,
   truncateSync,
   utimesSync,
   writeFileSync,
@@ -332,4 +334,35 @@ test('a file that is rotated after the empty log was written to, and before that
   }) as typeof stat
   appendFileSync(path, 'first\n')
   expect(await run.waitForLines(3)).toEqual(['first', 'second', 'third'])
+})
+
+test('a link that is switched twice while its file is opened leaves no file unread', async () => {
+  const dir = home()
+  const path = join(dir, 'app.log')
+  const target = (n: number): string => join(dir, '..', `app-2026112${n}.log`)
+  const point = (n: number): void => {
+    symlinkSync(target(n), `${path}.new`)
+    renameSync(`${path}.new`, path)
+  }
+  writeFileSync(target(1), 'one\n')
+  point(1)
+  const run = follow({ path, ...QUICK })
+  await run.waitForLines(1)
+  const { openSync } = systemCalls
+  atEnd(() => {
+    systemCalls.openSync = openSync
+  })
+  systemCalls.openSync = ((opened: string, ...rest: [number]) => {
+    const fd = openSync(opened, ...rest)
+    if (opened === path && readlinkSync(path) === target(2)) {
+      systemCalls.openSync = openSync
+      writeFileSync(target(3), 'three\n')
+      writeFileSync(target(4), 'four\n')
+      point(4)
+    }
+    return fd
+  }) as typeof openSync
+  writeFileSync(target(2), 'two\n')
+  point(2)
+  expect(await run.waitForLines(4)).toEqual(['one', 'two', 'three', 'four'])
 })

@@ -1,8 +1,12 @@
 import { readlinkSync, realpathSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
+import { FsFailure, readLink, stat } from '../../../../lib/fs/file-system.ts'
+import { identityKey } from '../file/identity.ts'
 
 /** Symbolic links followed one by one when the target does not exist. */
 const MAX_LINKS = 8
+/** Suffix of the kernel's name for an open file that has been deleted. */
+const DELETED = ' (deleted)'
 
 /**
  * Returns the path that a path resolves to, also when nothing is there any more: rotation renames the file to which a
@@ -23,4 +27,12 @@ export function linkTarget(path: string): string {
     }
   }
   return target
+}
+
+/** Returns the present path of the open file with this identity key; undefined when it has none, or the kernel does not tell. */
+export function kernelPathOf(fd: number, key: string): string | undefined {
+  const name = readLink(`/proc/self/fd/${fd}`)
+  if (name instanceof FsFailure || name.endsWith(DELETED)) return undefined
+  const found = stat(name)
+  return !(found instanceof FsFailure) && identityKey(found.dev, found.ino) === key ? name : undefined
 }

@@ -16,7 +16,7 @@ import { rowForFile, StoredRow } from '../file/stored-row.ts'
 import { expandTag } from '../file/tag.ts'
 import { TailFile } from '../file/tail-file.ts'
 import { gzipEvents } from './gzip-events.ts'
-import { linkTarget } from './link-target.ts'
+import { kernelPathOf, linkTarget } from './link-target.ts'
 import type { Positions } from './positions.ts'
 import type { ReadErrors } from './read-errors.ts'
 import { AT_HEAD, type Start, StartOffset, type StartOffsetOptions } from './start-offset.ts'
@@ -163,7 +163,7 @@ export class OpenFiles {
   /** Records that `path` resolves to `file`; returns the directory in which events of its appends occur. */
   bind(path: string, file: TailFile): string {
     this.byPath.set(path, file)
-    const target = linkTarget(path)
+    const target = targetOf(file, path)
     file.rename(path, target)
     if (target !== path) this.byPath.set(target, file)
     this.#recordTarget(path, target)
@@ -329,4 +329,13 @@ export class OpenFiles {
     const { ignoreOlderMs } = this.#options
     return ignoreOlderMs > 0 && this.#clock.nowMs() - mtimeMs > ignoreOlderMs
   }
+}
+
+/** Returns the path of the file itself. A link may have been switched since the file was opened: then it leads to another one. */
+function targetOf(file: TailFile, path: string): string {
+  const target = linkTarget(path)
+  if (target === path) return path
+  const found = statOf(target)
+  const isIt = !(found instanceof FsFailure) && identityKey(found.dev, found.ino) === file.identity.key
+  return isIt ? target : (kernelPathOf(file.handle.fd, file.identity.key) ?? target)
 }
