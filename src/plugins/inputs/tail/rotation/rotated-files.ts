@@ -219,7 +219,7 @@ export class RotatedFiles {
    * content is lost.
    */
   openCopies(file: TailFile): { copy: TailFile; size: number } | undefined {
-    const path = file.identity.openedAs
+    const path = livePathOf(file)
     const since = file.rotation.contentSinceMs - TICK_MS
     const find = (): Sibling[] =>
       siblingsOf(path, this.scopeOf(path)).filter(
@@ -343,7 +343,7 @@ export class RotatedFiles {
    * file is read after them. Does nothing when nothing appeared in its directory since.
    */
   openUnseenCopies(file: TailFile, sinceMs: number): void {
-    const path = file.identity.openedAs
+    const path = livePathOf(file)
     const scope = this.scopeOf(path)
     const home = stat(dirname(linkTarget(path)))
     const isQuiet = home instanceof FsFailure || Number(home.mtimeNs) / 1e6 < sinceMs
@@ -608,6 +608,11 @@ export class RotatedFiles {
     if (file.handle.isOpen && file.state !== 'closed') this.#files.close(file)
     this.#options.onDrained(file)
   }
+}
+
+/** Returns the path of which copies of a file have the name: that of the log, which may have been renamed within Path. */
+function livePathOf({ rotation, identity, path }: TailFile): string {
+  return rotation.isRotated ? identity.openedAs : path
 }
 
 /** True when the sibling is a copy of what the file had before it was truncated, and nothing of it is read from there. */
