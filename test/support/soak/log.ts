@@ -142,6 +142,11 @@ export class SoakLog {
     return this.#rotated.length > 0
   }
 
+  /** Name of the log when it was rotated last: its name is another one after it was renamed. */
+  get rotatedFrom(): string {
+    return this.#rotated[0]?.base || basename(this.path)
+  }
+
   write(lines: number): void {
     let text = this.#rest
     this.#rest = ''

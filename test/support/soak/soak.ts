@@ -329,9 +329,10 @@ export class Soak {
   /** Copies a log under a rotated name. A copy within Path is one more log until the agent has read the original. */
   async #backUp(log: SoakLog): Promise<void> {
     const { extension, wide } = this.plan
-    const name = basename(log.path)
-    const stem = extension === '' ? name : name.slice(0, -extension.length)
     const [format, ofRotated] = [this.#dice.int(5), this.#dice.chance(0.4)]
+    // A name that no rotation makes of that of the original tells nothing.
+    const name = ofRotated ? log.rotatedFrom : basename(log.path)
+    const stem = extension === '' ? name : name.slice(0, -extension.length)
     const names = [
       `${name}.bak`,
       `${name}.old`,

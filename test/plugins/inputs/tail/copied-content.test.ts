@@ -221,6 +221,25 @@ test('a backup of a file that was renamed within Path and rotated then is not re
   expect((await run.waitForLines(60)).slice(40)).toEqual(linesOf('c'))
 })
 
+test('a copy of a log that was renamed within Path is found by its present name', async () => {
+  const dir = tmp()
+  const path = join(dir, 'b.log')
+  writeFileSync(join(dir, 'a.log'), text(linesOf('a')))
+  const run = follow({ path: join(dir, '?.log'), progress_check_interval: '20ms' })
+  await run.waitForLines(20)
+  renameSync(join(dir, 'a.log'), path)
+  await until(() => run.files[0]?.path === path)
+  // Synchronous: the agent runs in this process and cannot look in between.
+  for (const [n, what] of ['b', 'c'].entries()) {
+    appendFileSync(path, text(linesOf(what)))
+    copyFileSync(path, `${path}-2026112${n}`)
+    truncateSync(path)
+  }
+  appendFileSync(path, 'end\n')
+  expect((await run.waitForLines(61)).slice(20)).toEqual([...linesOf('b'), ...linesOf('c'), 'end'])
+  expect(run.count('lost_bytes')).toBe(0)
+})
+
 test('a generation with the same lines as the one before it is read', async () => {
   const path = join(tmp(), 'app.log')
   const store = new MemoryStore()

@@ -6,11 +6,13 @@ import {
   statSync,
   truncateSync,
   unlinkSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { systemCalls } from '../../../../src/lib/fs/system-calls.ts'
+import { TICK_MS } from '../../../../src/plugins/inputs/tail/file/fingerprint.ts'
 import { follow, MemoryStore, readAll } from '../../../support/tail/run.ts'
 import { tmp } from '../../../support/tmp.ts'
 import { until } from '../../../support/until.ts'
@@ -57,6 +59,35 @@ test('a read file that became stale when its server deleted it is closed like an
   unlinkSync(path)
   await until(() => run.files.length === 0)
   expect(run.count('lost_bytes')).toBe(0)
+})
+
+test('a copy that is compressed while it is about to be opened is found under its new name', async () => {
+  const path = join(tmp(), 'app.log')
+  const copy = `${path}-20261122`
+  writeFileSync(path, 'a\n')
+  const run = follow({ path, progress_check_interval: '20ms' })
+  await run.waitForLines(1)
+  // Synchronous: the agent runs in this process and cannot look in between.
+  truncateSync(path)
+  appendFileSync(path, 'b 1\nb 2\n')
+  copyFileSync(path, copy)
+  truncateSync(path)
+  appendFileSync(path, 'c\n')
+  const { mtime } = statSync(copy)
+  Bun.sleepSync(3 * TICK_MS)
+  let isPlain = true
+  const openSync = (...args: Parameters<typeof original.openSync>): number => {
+    if (isPlain && args[0] === copy) {
+      isPlain = false
+      renameSync(copy, `${copy}.gz`)
+      writeFileSync(`${copy}.gz`, gzipSync('b 1\nb 2\n'))
+      utimesSync(`${copy}.gz`, mtime, mtime)
+    }
+    return original.openSync(...args)
+  }
+  Object.assign(systemCalls, { openSync })
+  expect((await run.waitForLines(4)).sort()).toEqual(['a', 'b 1', 'b 2', 'c'])
+  expect(isPlain).toBe(false)
 })
 
 test('a .gz that cannot be read for a while is reported once, not as damaged, and read later', async () => {

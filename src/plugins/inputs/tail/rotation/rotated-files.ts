@@ -253,7 +253,7 @@ export class RotatedFiles {
       siblingsOf(path, this.scopeOf(path)).filter(
         (s) => s.key !== file.identity.key && (isRecent(s) || isBeforeStart(s)),
       )
-    let siblings = find()
+    let siblings: Sibling[] | undefined = find()
     // What was written after an earlier truncation, and not read yet, cannot be recognized: its copy is one that nobody knows.
     const content = file.rotation.isReplaced ? undefined : file.content()
     file.rotation.markReplaced(this.#clock.nowMs())
@@ -277,21 +277,25 @@ export class RotatedFiles {
         file.readAfter(heir)
       }
     }
-    // An old copy may have been compressed just now.
-    const isUnknown = (s: Sibling): boolean =>
-      !this.#files.byKey.has(s.key) && !this.#options.isFollowed(s.path) && contentMs(s) >= since && !isOwn(s)
-    const unknown: Sibling[] = []
-    const before = file.predecessor
-    const last = this.#openInOrder(path, before, [file], () => {
-      const found = (unknown.length === 0 ? siblings : find()).filter(isUnknown)
-      unknown.push(...found)
+    // A .gz that appears now may be of an old file that was compressed with this rotation.
+    const isUnseen = (s: Sibling): boolean =>
+      contentMs(s) >= since && !this.#files.byKey.has(s.key) && !this.#options.isFollowed(s.path) && !isOwn(s)
+    const unknown = new Set<string>()
+    // Looked for again if one was compressed or renamed meanwhile.
+    const findUnknown = (): Sibling[] => {
+      const found = (siblings ?? find()).filter(isUnseen)
+      siblings = undefined
+      for (const { key } of found) unknown.add(key)
       return found
-    })
+    }
+    const before = file.predecessor
+    const last = this.#openInOrder(path, before, [file], findUnknown)
     if (last !== undefined && last !== before) file.readAfter(last)
     const copy = heir ?? (last === before ? undefined : last)
     if (copy === undefined) return undefined
     // One of a content that nobody knows may be any of them, after several truncations the first.
-    const copies = heir === undefined ? unknown.flatMap((s) => this.#files.byKey.get(s.key) ?? []) : [heir]
+    const copies =
+      heir === undefined ? [...unknown].flatMap((key) => this.#files.byKey.get(key) ?? []) : [heir]
     const sizes = copies.map(({ handle, cursor }) =>
       handle.isCompressed ? Number.POSITIVE_INFINITY : cursor.size,
     )
