@@ -540,10 +540,11 @@ describe('a log that was empty when it was stored, and is rotated into a directo
     test(`is not read from files in a directory ${what}`, async () => {
       const { dir, path, store } = await storeEmptyLog()
       mkdirSync(join(dir, 'other'))
-      unlinkSync(path)
       writeFileSync(join(dir, 'other/a.log.1.gz'), gzipSync('another log\n'))
       prepare(join(dir, 'other/a.log'))
-      writeFileSync(path, 'one\n')
+      // The new file has another inode.
+      writeFileSync(`${path}.new`, 'one\n')
+      renameSync(`${path}.new`, path)
       const run = resume(store, { path })
       await until(() => run.count('files_gone') === 1)
       appendFileSync(path, 'two\n')
@@ -606,6 +607,32 @@ test('a log that is created after the start is read after its rotated files', as
   await until(() => run.lines().length > rest.length)
   expect(run.lines().indexOf('new')).toBe(rest.length)
 }, 60_000)
+
+describe('a log whose rotated files are compressed in a directory beside its own', () => {
+  for (const [what, hasLog, expected] of [
+    ['is read from them', false, ['two', 'three', 'four']],
+    ['is not read from them if that has a log of its name', true, ['four']],
+  ] as const)
+    test(what, async () => {
+      const dir = tmp()
+      const [path, archive] = [join(dir, 'logs/app/a.log'), join(dir, 'logs/archive')]
+      const store = new MemoryStore()
+      for (const one of [join(dir, 'logs/app'), archive]) mkdirSync(one, { recursive: true })
+      writeFileSync(path, 'one\n')
+      await readAll(store, { path }, 1)
+      await endRun(dir, store)
+      writeFileSync(join(archive, 'a.log-20261122.gz'), gzipSync('one\ntwo\n'))
+      writeFileSync(join(archive, 'a.log-20261123.gz'), gzipSync('three\n'))
+      if (hasLog) writeFileSync(join(archive, 'a.log'), '')
+      // The new file has another inode.
+      writeFileSync(`${path}.new`, 'four\n')
+      renameSync(`${path}.new`, path)
+      const run = resume(store, { path })
+      await run.waitForLines(expected.length)
+      await until(() => run.count('files_gone') === (hasLog ? 1 : 0))
+      expect(run.lines()).toEqual([...expected])
+    })
+})
 
 test('a file whose copy continued at its position before a crash does not count as missing', async () => {
   const path = join(tmp(), 'a.log')

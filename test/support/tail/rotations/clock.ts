@@ -9,18 +9,18 @@ export const REFRESH_S = 0.5
 
 /**
  * A clock that the agent drives, for waits that must not depend on the speed of the machine. It writes files
- * that only a full search finds. When the line of such a file arrives, every other input was due for at least
- * one more search.
+ * that the agent finds by polling. When the line of one that was written a refresh interval later arrives,
+ * every other input was due for at least one more search.
  */
 export class AgentClock {
   readonly #dir: string
   readonly #peer: TablePeer
-  readonly #refreshS: number
+  readonly #refreshMs: number
   #ticks = 0
 
   /** `refreshS`: interval of the other inputs. */
   constructor(root: string, peer: TablePeer, refreshS: number) {
-    this.#refreshS = refreshS
+    this.#refreshMs = refreshS * 1000
     this.#dir = join(root, 'clock')
     this.#peer = peer
     mkdirSync(this.#dir)
@@ -35,11 +35,11 @@ export class AgentClock {
       db: join(this.#dir, 'clock.db'),
       read_from_head: 'on',
       inotify_watcher: 'off',
-      refresh_interval: this.#refreshS * 2,
+      refresh_interval: REFRESH_S,
     }
   }
 
-  /** Writes a line that the next search finds, and returns it. */
+  /** Writes a line that the agent finds, and returns it. */
   wind(): string {
     const line = `0/${this.#ticks++}`
     writeFileSync(join(this.#dir, `${this.#ticks}.log`), `${line} tick\n`)
@@ -48,7 +48,15 @@ export class AgentClock {
 
   /** Resolves after the next search. */
   async tick(agent: Running): Promise<void> {
-    const line = this.wind()
+    const dueMs = performance.now() + this.#refreshMs
+    let isDue = false
+    while (!isDue) {
+      isDue = performance.now() >= dueMs
+      await this.#arrivalOf(this.wind(), agent)
+    }
+  }
+
+  async #arrivalOf(line: string, agent: Running): Promise<void> {
     const searched = (): boolean => {
       if (agent.exit !== undefined) throw new Error(`the agent has ended: ${agent.stderr.slice(-2000)}`)
       return this.#peer.arrived.has(`clock ${line}`)

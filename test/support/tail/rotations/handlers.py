@@ -33,9 +33,15 @@ class Compressing(logging.handlers.RotatingFileHandler):
 
 
 class Timed(logging.handlers.TimedRotatingFileHandler):
-    """Moves its clock by an interval at each rotation, which would otherwise all get the name of one second."""
+    """Moves its clock by an interval at each rotation, which would otherwise all get the name of one second.
+
+    Rotates on request only, not whenever a second of the machine's clock is over.
+    """
 
     rotations = 0
+
+    def shouldRollover(self, record):
+        return False
 
     def doRollover(self):
         type(self).rotations += 1

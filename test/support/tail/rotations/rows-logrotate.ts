@@ -76,6 +76,14 @@ export const LOGROTATE_COMMAND = logrotateCommand()
 
 const day = (n: number) => date(n, 'YYYYMMDD')
 const app = (ending = '') => ({ path: [`app.log${ending}`] })
+/** A log that is never empty when the agent first sees it: its copies are recognized by their content. */
+const written = (): Pick<Row, 'path' | 'begin'> => ({
+  path: ['app.log'],
+  async begin(log) {
+    log.open('app.log')
+    await log.write()
+  },
+})
 const beforeEnding = (n: number) => `app-${day(n)}.log`
 
 export const LOGROTATE: Row[] = [
@@ -174,6 +182,16 @@ export const LOGROTATE: Row[] = [
     name: 'logrotate olddir beside the folder, dateext',
     ...app(),
     rotate: dated((n) => `../archive/app.log-${day(n)}`),
+  },
+  {
+    name: 'logrotate olddir beside the folder, dateext, compress',
+    ...written(),
+    rotate: dated((n) => `../archive/app.log-${day(n)}`, { compress: 'now' }),
+  },
+  {
+    name: 'logrotate copytruncate, olddir beside the folder, dateext',
+    ...written(),
+    rotate: dated((n) => `../archive/app.log-${day(n)}`, { how: 'copytruncate' }),
   },
   { name: 'logrotate renamecopy', ...app(), rotate: numbered({ how: 'renamecopy' }) },
   { name: 'logrotate copy', ...app(), rotate: numbered({ how: 'copy' }) },

@@ -158,10 +158,11 @@ export class AfterDowntime {
     const inPlace: Sibling[] = []
     let isComplete = false
     for (let attempt = 1; !isComplete && attempt <= MAX_ATTEMPTS; attempt++) {
-      let identified = this.#identify(path, remaining, scope, attempt === 1 ? names : undefined)
+      const listed = attempt === 1 ? names : undefined
+      let identified = this.#identify(path, remaining, scope, listed)
       const isMissed = (s: Sibling): boolean =>
         identified.missing.some((row) => isFileOf(row, s) || (mayBe(row, s) && this.#isMovedSince(s, path)))
-      if (identified.missing.length > 0 && this.#rotated.findDirectories(path, isMissed)) {
+      if (identified.missing.length > 0 && this.#rotated.findDirectories(path, isMissed, listed)) {
         scope = this.#scopeOf(path, rows)
         identified = this.#identify(path, remaining, scope, undefined)
       }
@@ -217,12 +218,13 @@ export class AfterDowntime {
   }
 
   /**
-   * True when a file in another directory, of which nothing but the name is known, may have been rotated from the path: it came since the
-   * last scan, and no log of that name is in its directory.
+   * True when a file in a directory within that of the path, of which nothing but the name is known, may have been rotated from the path: it
+   * came since the last scan, and no log of that name is in its directory.
    */
   #isMovedSince(sibling: Sibling, path: string): boolean {
-    if (!this.#isSinceLastScan(sibling)) return false
-    const other = statOf(join(dirname(sibling.path), basename(linkTarget(path))))
+    const [directory, target] = [dirname(sibling.path), linkTarget(path)]
+    if (dirname(directory) !== dirname(target) || !this.#isSinceLastScan(sibling)) return false
+    const other = statOf(join(directory, basename(target)))
     return other instanceof FsFailure && isMissing(other)
   }
 

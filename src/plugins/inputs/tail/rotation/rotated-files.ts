@@ -41,7 +41,7 @@ import {
   siblingsOf,
 } from './siblings.ts'
 
-/** Directories that are searched for rotated files within that of a log. */
+/** Directories that are searched for rotated files within that of a log, and beside it. */
 const MAX_DIRECTORIES = 64
 
 interface RotatedFilesOptions {
@@ -208,21 +208,19 @@ export class RotatedFiles {
   }
 
   /**
-   * Looks in the directories within that of `path` for rotated files of it, of which one `isKnown`, and remembers such directories. Returns
-   * true if there is one. `names`: listings, for lookups of many files.
+   * Looks in the directories within and beside that of `path` for rotated files of it, of which one `isKnown`, and remembers such
+   * directories. Returns true if there is one. `names`: listings, for lookups of many files.
    */
   findDirectories(path: string, isKnown: (sibling: Sibling) => boolean, names?: DirectoryNames): boolean {
     const target = linkTarget(path)
-    const home = dirname(target)
     let isFound = false
-    for (const name of (names?.directoriesIn(home) ?? directoriesIn(home)).slice(0, MAX_DIRECTORIES)) {
-      const directory = join(home, name)
+    for (const directory of directoriesNear(target, names)) {
       if (this.#directories.get(path)?.has(directory)) continue
       if (names?.rotatedFrom(directory, basename(target)).length === 0) continue
-      const within = siblingsOf(path, { directories: [directory] }).filter(
+      const siblings = siblingsOf(path, { directories: [directory] }).filter(
         (s) => dirname(s.path) === directory,
       )
-      if (!within.some(isKnown)) continue
+      if (!siblings.some(isKnown)) continue
       this.recordDirectory(path, directory)
       isFound = true
     }
@@ -658,6 +656,25 @@ export class RotatedFiles {
     if (file.handle.isOpen && file.state !== 'closed') this.#files.close(file)
     this.#options.onDrained(file)
   }
+}
+
+/** Returns the directories within that of a file, and those beside it that have no log of its name, which may be rotated there. */
+function directoriesNear(path: string, names: DirectoryNames | undefined): string[] {
+  const home = dirname(path)
+  const parent = dirname(home)
+  const within = (directory: string): string[] =>
+    (names?.directoriesIn(directory) ?? directoriesIn(directory))
+      .slice(0, MAX_DIRECTORIES)
+      .map((name) => join(directory, name))
+  // Beside /var/log is most of the machine: only deeper parents belong to one program.
+  if (dirname(parent) === '/') return within(home)
+  const beside = within(parent).filter((one) => one !== home && !exists(join(one, basename(path))))
+  return [...within(home), ...beside]
+}
+
+function exists(path: string): boolean {
+  const found = stat(path)
+  return !(found instanceof FsFailure && isMissing(found))
 }
 
 /** True when the sibling is a copy of what the file had before it was truncated, and nothing of it is read from there. */
