@@ -387,9 +387,13 @@ export class AfterDowntime {
         const directory = dirname(found.path)
         const live = this.#livePathOf(found, path)
         this.#rotated.recordDirectory(live, directory)
-        const siblings = siblingsOf(live, { directories: [directory] })
-        const after = siblings.filter((s) => dirname(s.path) === directory && s.key !== found.key)
-        const later = after.filter((s) => s.mtimeMs >= found.mtimeMs)
+        const siblings = siblingsOf(live, { directories: [directory] }).filter(
+          (s) => dirname(s.path) === directory,
+        )
+        const later = this.#after(
+          siblings.findIndex((s) => s.key === found.key),
+          siblings,
+        )
         this.#openInOrder(live, [found, ...later], new Map([[found, row]]), undefined, [])
       },
     })
