@@ -590,6 +590,23 @@ test('rotations of a log that was renamed within Path before are read from a dir
   expect((await run.waitForLines(3)).toSorted()).toEqual(['four', 'three', 'two'])
 })
 
+test('a file that is not read at the path, with the inode of a known one, does not hide what was compressed of that', async () => {
+  const dir = tmp()
+  const path = join(dir, 'a.log')
+  const store = new MemoryStore()
+  const options = { path, ignore_older: '1d' }
+  writeFileSync(path, 'one\n')
+  await readAll(store, options, 1)
+  await endRun(dir, store)
+  writeFileSync(`${path}.1.gz`, gzipSync('one\ntwo\n'))
+  writeFileSync(`${path}.new`, 'old\n')
+  age(`${path}.new`, 3 * 86_400)
+  renameSync(`${path}.new`, path)
+  const [row] = store.table as [OffsetRow]
+  store.table = [{ ...row, inode: statSync(path, { bigint: true }).ino }]
+  expect(await readAll(store, options, 1)).toEqual(['two'])
+})
+
 test('late lines in a file that is searched for hide none that was rotated after it', async () => {
   const dir = tmp()
   const [path, archive] = [join(dir, 'a.log'), join(dir, 'archive')]

@@ -1,7 +1,7 @@
 import { basename, dirname, join } from 'node:path'
 import type { OffsetRow, SkippedFile } from '../../../../core/offset-store.ts'
 import type { Logger } from '../../../../core/services.ts'
-import { FsFailure, isMissing, namesIn, stat as statOf } from '../../../../lib/fs/file-system.ts'
+import { canOpen, FsFailure, isMissing, namesIn, stat as statOf } from '../../../../lib/fs/file-system.ts'
 import type { TailCounters } from '../counters.ts'
 import { isAllHole, isHole, MIN_DISTINCT_BYTES } from '../file/fingerprint.ts'
 import { isLater } from '../file/stored-row.ts'
@@ -129,11 +129,13 @@ export class AfterDowntime {
    * True when the file of the row is still at its path but not read now: too old for Ignore_Older, or unreadable. Its row
    * is kept.
    */
-  #isSkipped({ inode }: OffsetRow, path: string): boolean {
+  #isSkipped(row: OffsetRow, path: string): boolean {
     const stat = statOf(path)
     // A directory that cannot be searched: the file may still be there.
     if (stat instanceof FsFailure) return !isMissing(stat)
-    return BigInt.asIntN(64, stat.ino) === inode && this.#files.openFileAt(path) === undefined
+    if (BigInt.asIntN(64, stat.ino) !== row.inode || this.#files.openFileAt(path) !== undefined) return false
+    // Another file may have come to the path since the scan, with the inode of the row's.
+    return isFileOf(row, siblingAt(path, stat)) || !canOpen(path)
   }
 
   /**

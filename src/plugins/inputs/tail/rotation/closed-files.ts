@@ -2,7 +2,7 @@ import type { BigIntStats } from 'node:fs'
 import { basename, dirname } from 'node:path'
 import type { OffsetRow } from '../../../../core/offset-store.ts'
 import type { Clock, Logger } from '../../../../core/services.ts'
-import { close, FsFailure, openFile, stat as statOf } from '../../../../lib/fs/file-system.ts'
+import { canOpen, FsFailure, stat as statOf } from '../../../../lib/fs/file-system.ts'
 import type { TailCounters } from '../counters.ts'
 import { isHole, mismatch } from '../file/fingerprint.ts'
 import { storedKey } from '../file/identity.ts'
@@ -319,13 +319,6 @@ function targetBefore({ livePath, path }: ClosedFile): string | undefined {
 /** True when two directories are the same, one is within the other, or both are within the same one. */
 function areNear(a: string, b: string): boolean {
   return a === b || a === dirname(b) || b === dirname(a) || dirname(a) === dirname(b)
-}
-
-function canOpen(path: string): boolean {
-  const opened = openFile(path)
-  if (opened instanceof FsFailure) return false
-  close(opened.fd)
-  return true
 }
 
 function isSameInode(row: OffsetRow, sibling: Sibling): boolean {
