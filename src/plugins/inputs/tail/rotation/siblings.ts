@@ -11,6 +11,7 @@ import {
   isUnreadableFormat,
   liveNamesOf,
   maskDigits,
+  uncompressedName,
 } from './names.ts'
 
 /** Attempts to find files whose names change meanwhile, because a rotation goes on. */
@@ -136,7 +137,7 @@ export function siblingsOf(link: string, scope: SiblingScope = {}, names?: Direc
     if (haveSameFiles(found.siblings, before)) break
   }
   const plain = new Set(found.siblings.keys())
-  return [...found.siblings.values()].filter((s) => isReadable(s, plain)).sort(compareAges)
+  return inOrder([...found.siblings.values()].filter((s) => isReadable(s, plain)))
 }
 
 function haveSameFiles(a: Map<string, Sibling>, b: Map<string, Sibling>): boolean {
@@ -239,19 +240,41 @@ export function pathsWithSiblings(links: readonly string[], names: DirectoryName
   })
 }
 
-/** Compares the age of two siblings by the dates in their names, else by their times. */
-function compareAges(a: Sibling, b: Sibling): number {
-  return compareDatesOfNames(basename(a.path), basename(b.path)) || compareTimes(a, b)
+/**
+ * Sorts siblings by the dates in their names, else by their times. For two rotations within a clock tick births, and then numbers, are
+ * the best guess. The birth of a .gz is that of its compression: all of a log may be compressed at once, the latest first.
+ */
+function inOrder(siblings: Sibling[]): Sibling[] {
+  let isAscending: boolean | undefined
+  const compareInTick = (a: Sibling, b: Sibling): number => {
+    isAscending ??= haveAscendingNumbers(siblings)
+    return isAscending ? compareNumbers(a, b) : compareNumbers(b, a)
+  }
+  const compareTimes = (a: Sibling, b: Sibling): number =>
+    a.mtimeMs - b.mtimeMs || (a.path.endsWith('.gz') || b.path.endsWith('.gz') ? 0 : a.birthMs - b.birthMs)
+  return siblings.sort(
+    (a, b) =>
+      compareDatesOfNames(basename(a.path), basename(b.path)) || compareTimes(a, b) || compareInTick(a, b),
+  )
 }
 
-/**
- * Compares times; for two rotations within a clock tick births, and then logrotate's numbers, are the best guess. The birth of a .gz is
- * that of its compression: all of a log may be compressed at once, the latest first.
- */
-function compareTimes(a: Sibling, b: Sibling): number {
-  const isGzip = a.path.endsWith('.gz') || b.path.endsWith('.gz')
-  const older = a.mtimeMs - b.mtimeMs || (isGzip ? 0 : a.birthMs - b.birthMs)
-  return older || b.path.length - a.path.length || (a.path < b.path ? 1 : -1)
+/** True when later files have greater numbers, as log4j2's do by default, and not smaller ones, as logrotate's. */
+function haveAscendingNumbers(siblings: readonly Sibling[]): boolean {
+  const byTime = siblings.toSorted((a, b) => a.mtimeMs - b.mtimeMs)
+  let ascents = 0
+  for (const [i, later] of byTime.entries()) {
+    const earlier = byTime[i - 1]
+    if (earlier === undefined || later.mtimeMs - earlier.mtimeMs <= TICK_MS) continue
+    if (maskDigits(basename(later.path)) !== maskDigits(basename(earlier.path))) continue
+    ascents += Math.sign(compareNumbers(later, earlier))
+  }
+  return ascents > 0
+}
+
+/** Compares the numbers of two names that differ in nothing else. */
+function compareNumbers(a: Sibling, b: Sibling): number {
+  const [x, y] = [uncompressedName(a.path), uncompressedName(b.path)]
+  return x.length - y.length || (x < y ? -1 : 1)
 }
 
 function rotatedIn(directory: string, live: string): string[] {
