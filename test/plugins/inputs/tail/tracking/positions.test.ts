@@ -286,6 +286,22 @@ test('a row that is removed is not found any more, and written out soon; a file 
   expect(isClosed).toBe(true)
 })
 
+test.each(['forget', 'keepClosed'] as const)(
+  '%s: what is acknowledged later writes no row of the file',
+  (release) => {
+    const { store, positions, file, clock } = setUp()
+    const made = file()
+    positions.adopt(made)
+    positions.commit()
+    positions[release](made)
+    positions.commit()
+    const rows = store.table
+    positions.touch(made, 4)
+    clock.advance(60_000)
+    expect(store.table).toEqual(rows)
+  },
+)
+
 describe('scans', () => {
   test('are written with rows, but cause no write, except the first', () => {
     const { store, positions, file, clock } = setUp()
