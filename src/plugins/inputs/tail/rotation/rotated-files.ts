@@ -3,6 +3,7 @@ import type { OffsetRow, SkippedFile } from '../../../../core/offset-store.ts'
 import type { Clock, Logger } from '../../../../core/services.ts'
 import { FsFailure, isMissing, readLink, stat } from '../../../../lib/fs/file-system.ts'
 import type { TailCounters } from '../counters.ts'
+import { isGzipName } from '../file/compression.ts'
 import { isHole, TICK_MS } from '../file/fingerprint.ts'
 import { identityKey, storedKey } from '../file/identity.ts'
 import type { TailFile } from '../file/tail-file.ts'
@@ -193,7 +194,7 @@ export class RotatedFiles {
     now.refresh()
     if (!handle.isCompressed) stored.growFingerprint(handle, now.cursor.size)
     const isNow = (s: Sibling): boolean =>
-      s.key === now.identity.key || (s.path.endsWith('.gz') && isCompressedCopy(stored, s))
+      s.key === now.identity.key || (isGzipName(s.path) && isCompressedCopy(stored, s))
     const at = siblings.findIndex(isNow)
     return at < 0
       ? siblings
@@ -339,7 +340,7 @@ export class RotatedFiles {
     key?: string,
   ): { isFound: boolean; opened: TailFile | undefined } {
     const row = rowOfSkipped(skipped)
-    const hasMore = (s: Sibling): boolean => s.path.endsWith('.gz') || s.size > row.offset
+    const hasMore = (s: Sibling): boolean => isGzipName(s.path) || s.size > row.offset
     const isOwn = (s: Sibling): boolean =>
       s.key !== key && hasMore(s) && !this.#isKnown(s) && this.#options.mayRead(s.path) && isFileOf(row, s)
     const find = (): Sibling[] => siblingsOf(path, this.scopeOf(path)).filter(isOwn)
@@ -418,7 +419,7 @@ export class RotatedFiles {
       return known.isUnread && !known.cursor.isRewritten ? known : undefined
     }
     const isFollowed = this.#options.isFollowed(sibling.path)
-    const left = sibling.path.endsWith('.gz') ? 1 : sibling.size - file.cursor.offset
+    const left = isGzipName(sibling.path) ? 1 : sibling.size - file.cursor.offset
     const isWanted = left > 0 || (left === 0 && this.#options.mayRead(sibling.path))
     if (!isWanted && !isFollowed) return undefined
     const copy = isFollowed ? this.#openFollowed(sibling.path) : this.open(sibling, path, undefined)
@@ -747,14 +748,14 @@ function rotatedBetween(file: TailFile, now: TailFile, siblings: Sibling[], sinc
   const nowMs = now.identity.birthMs
   // A file that began after the one that is at the path now was never there, unless that one was moved in.
   const untilMs = nowMs >= sinceMs ? nowMs + TICK_MS : Number.POSITIVE_INFINITY
-  const plain = siblings.filter((s) => !s.path.endsWith('.gz') && isLater(s) && s.birthMs <= untilMs)
+  const plain = siblings.filter((s) => !isGzipName(s.path) && isLater(s) && s.birthMs <= untilMs)
   plain.sort((a, b) => a.birthMs - b.birthMs)
   const { handle, cursor, stored } = file
   if (handle.isOpen && !handle.isCompressed) stored.growFingerprint(handle, cursor.size)
   const byKey = siblings.findIndex((s) => s.key === file.identity.key)
   const isItself = (s: Sibling): boolean =>
     cursor.size === 0 ? isLater(s) && isEmptyGzip(s) : isCompressedCopy(stored, s)
-  const own = byKey >= 0 ? byKey : siblings.findIndex((s) => s.path.endsWith('.gz') && isItself(s))
+  const own = byKey >= 0 ? byKey : siblings.findIndex((s) => isGzipName(s.path) && isItself(s))
   if (own < 0) return plain
-  return [...siblings.slice(own + 1).filter((s) => s.path.endsWith('.gz') && isLater(s)), ...plain]
+  return [...siblings.slice(own + 1).filter((s) => isGzipName(s.path) && isLater(s)), ...plain]
 }

@@ -3,6 +3,7 @@ import { basename } from 'node:path'
 import { constants, gunzipSync } from 'node:zlib'
 import type { OffsetRow } from '../../../../core/offset-store.ts'
 import { close, FsFailure, openFile, read } from '../../../../lib/fs/file-system.ts'
+import { isGzipName } from '../file/compression.ts'
 import {
   FINGERPRINT_BYTES,
   fingerprintOf,
@@ -40,9 +41,9 @@ const heads = new WeakMap<Sibling, Buffer | undefined>()
 export function isFileOf(row: OffsetRow, sibling: Sibling): boolean {
   const hasInode = BigInt.asIntN(64, sibling.inode) === row.inode
   if (!hasInode && isAllHole(row)) return false
-  if (sibling.path.endsWith('.gz')) {
+  if (isGzipName(sibling.path)) {
     // The offset and the marker of the row of a .gz are of the bytes on disk.
-    const isOfGzip = row.name.endsWith('.gz') || row.streamOffset !== undefined
+    const isOfGzip = isGzipName(row.name) || row.streamOffset !== undefined
     if (!isOfGzip) return isCompressedCopy(row, sibling)
     if (!hasInode || isOfOtherBirth(row, sibling.birthMs))
       return isCompressedCopy({ ...row, offset: 0, markerSize: 0 }, sibling)
@@ -65,9 +66,9 @@ export function isFileOf(row: OffsetRow, sibling: Sibling): boolean {
  */
 export function isCopyOfContent(content: KnownContent, sibling: Sibling, isRecent = false): boolean {
   if (!isDistinct(content, isRecent)) return false
-  if (content.untilMs !== undefined && !sibling.path.endsWith('.gz') && sibling.birthMs > content.untilMs)
+  if (content.untilMs !== undefined && !isGzipName(sibling.path) && sibling.birthMs > content.untilMs)
     return false
-  if (sibling.path.endsWith('.gz'))
+  if (isGzipName(sibling.path))
     return isCompressedCopy(content, sibling) || isPartOfHead(content.head, headOf(sibling))
   return withFile(sibling, (fd) => hasContent(fd, sibling.size, content, isRecent)) ?? false
 }
@@ -158,7 +159,7 @@ function hasMarkerIn(sibling: Sibling, { offset, marker, markerSize }: Marked): 
 export function beginsWithHole(sibling: Sibling): boolean {
   const isNulHead = (head: Buffer | undefined): boolean =>
     head !== undefined && head.length > 0 && isNul(head)
-  if (sibling.path.endsWith('.gz')) return isNulHead(headOf(sibling))
+  if (isGzipName(sibling.path)) return isNulHead(headOf(sibling))
   const size = Math.min(FINGERPRINT_BYTES, sibling.size)
   return withFile(sibling, (fd) => isNulHead(peek(fd, 0, size))) ?? false
 }
@@ -270,7 +271,7 @@ export function isBackup(file: TailFile, other: TailFile): boolean {
 /** Does the same for a sibling with the content of a file that was rotated to `path`. */
 export function isBackupOf({ path, birthMs, mtimeMs, size }: Sibling, original: string): boolean {
   if (haveNamesOfOneKind(path, original)) return false
-  return path.endsWith('.gz') || (birthMs > 0 && mtimeMs - birthMs <= BACKUP_MS + size / COPY_BYTES_PER_MS)
+  return isGzipName(path) || (birthMs > 0 && mtimeMs - birthMs <= BACKUP_MS + size / COPY_BYTES_PER_MS)
 }
 
 /** Returns the first bytes of a file, up to END_BYTES behind a hole. */
@@ -287,7 +288,7 @@ function headOfFile({ handle, cursor }: TailFile): Buffer | undefined {
 
 /** Returns the size of the content: of a compressed file what its trailer says, modulo 2^32; -1 when it cannot be found out. */
 export function contentSizeOf(sibling: Sibling): number {
-  if (!sibling.path.endsWith('.gz')) return sibling.size
+  if (!isGzipName(sibling.path)) return sibling.size
   return withFile(sibling, (fd) => sizeInTrailer(fd, sibling.size)) ?? -1
 }
 
@@ -392,6 +393,6 @@ function withFile<T>(sibling: Sibling, use: (fd: number) => T): T | undefined {
  * copy, which has another inode; the row of a .gz has its own.
  */
 export function rowForSibling(row: OffsetRow, sibling: Sibling): OffsetRow {
-  if (!sibling.path.endsWith('.gz') || row.name.endsWith('.gz')) return row
+  if (!isGzipName(sibling.path) || isGzipName(row.name)) return row
   return { ...row, offset: 0, streamOffset: row.streamOffset ?? row.offset, markerSize: 0 }
 }
