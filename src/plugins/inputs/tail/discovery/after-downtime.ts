@@ -7,18 +7,17 @@ import { isGzipName } from '../file/compression.ts'
 import { isAllHole, isHole, MIN_DISTINCT_BYTES } from '../file/fingerprint.ts'
 import { isLater } from '../file/stored-row.ts'
 import type { TailFile } from '../file/tail-file.ts'
+import { wasPutInPlace } from '../rotation/copy-evidence.ts'
+import { beginsWithHole, contentSizeOf } from '../rotation/decompressed.ts'
 import type { IdentitySearch } from '../rotation/identity-search.ts'
-import { compareDatesOfNames, isRotatedName, liveNamesOf } from '../rotation/names.ts'
+import { compareDatesOfNames, liveNamesOf } from '../rotation/names.ts'
 import type { RotatedFiles } from '../rotation/rotated-files.ts'
 import {
-  beginsWithHole,
-  contentSizeOf,
   isCompressedCopy,
   isCopyOfContent,
   isFileOf,
   largestOf,
   rowForSibling,
-  wasPutInPlace,
 } from '../rotation/same-content.ts'
 import {
   appearedMs,

@@ -12,18 +12,10 @@ import { isOfOtherBirth } from '../file/stored-row.ts'
 import type { TailFile } from '../file/tail-file.ts'
 import { linkTarget } from '../tracking/link-target.ts'
 import type { Positions } from '../tracking/positions.ts'
+import { wasMadeOf } from './copy-evidence.ts'
+import { contentSizeOf } from './decompressed.ts'
 import type { IdentitySearch } from './identity-search.ts'
-import { uncompressedName } from './names.ts'
-import {
-  contentSizeOf,
-  isBackupOf,
-  isCompressedCopy,
-  isCopyOfContent,
-  isFileOf,
-  isWithin,
-  largestOf,
-  rowForSibling,
-} from './same-content.ts'
+import { isCompressedCopy, isCopyOfContent, isFileOf, largestOf, rowForSibling } from './same-content.ts'
 import { appearedMs, contentMs, DirectoryNames, type Sibling, siblingAt, siblingsOf } from './siblings.ts'
 
 /** Closed files that are remembered; beyond that the oldest is forgotten. */
@@ -145,9 +137,7 @@ export class ClosedFiles {
     const present = isHere ? path : this.#siblingsOf(file).find((s) => isSameInode(row, s))?.path
     const stat = present === undefined ? undefined : statOf(present)
     if (present === undefined || stat === undefined || stat instanceof FsFailure) return true
-    const isCompressed = isGzipName(sibling.path) && uncompressedName(sibling.path) === present
-    const ns = BigInt(Math.round(sibling.mtimeMs * 1e6))
-    return isCompressed || isWithin(ns, stat) || isBackupOf(sibling, present)
+    return wasMadeOf(sibling, present, stat)
   }
 
   /** Looks for late lines in all files; those that are not at their path are looked for by their identity. */
