@@ -3,21 +3,21 @@ import type { OffsetRow, SkippedFile } from '../../../../core/offset-store.ts'
 import type { Logger } from '../../../../core/services.ts'
 import { canOpen, FsFailure, isMissing, namesIn, stat as statOf } from '../../../../lib/fs/file-system.ts'
 import type { TailCounters } from '../counters.ts'
+import { isGzipName } from '../file/compression.ts'
 import { isAllHole, isHole, MIN_DISTINCT_BYTES } from '../file/fingerprint.ts'
 import { isLater } from '../file/stored-row.ts'
 import type { TailFile } from '../file/tail-file.ts'
+import { wasPutInPlace } from '../rotation/copy-evidence.ts'
+import { beginsWithHole, contentSizeOf } from '../rotation/decompressed.ts'
 import type { IdentitySearch } from '../rotation/identity-search.ts'
-import { compareDatesOfNames, isRotatedName, liveNamesOf } from '../rotation/names.ts'
+import { compareDatesOfNames, liveNamesOf } from '../rotation/names.ts'
 import type { RotatedFiles } from '../rotation/rotated-files.ts'
 import {
-  beginsWithHole,
-  contentSizeOf,
   isCompressedCopy,
   isCopyOfContent,
   isFileOf,
   largestOf,
   rowForSibling,
-  wasPutInPlace,
 } from '../rotation/same-content.ts'
 import {
   appearedMs,
@@ -419,7 +419,7 @@ export class AfterDowntime {
       const names = namesIn(directory)
       if (names instanceof FsFailure) continue
       for (const name of names) {
-        if (!name.startsWith(live) || !name.endsWith('.gz')) continue
+        if (!name.startsWith(live) || !isGzipName(name)) continue
         const stat = statOf(join(directory, name))
         if (stat instanceof FsFailure || !stat.isFile()) continue
         const sibling = siblingAt(join(directory, name), stat)
@@ -459,11 +459,13 @@ export class AfterDowntime {
   #after(index: number, siblings: Sibling[]): Sibling[] {
     const first = siblings[index]
     if (first === undefined) return siblings
-    const isGzip = (s: Sibling): boolean => s.path.endsWith('.gz')
     const isYounger = (s: Sibling): boolean => {
       if (compareDatesOfNames(basename(s.path), basename(first.path)) < 0) return false
       // The birth of a .gz says nothing.
-      return this.#isSinceLastScan(s) && (isGzip(s) || isGzip(first) || s.birthMs > first.birthMs)
+      return (
+        this.#isSinceLastScan(s) &&
+        (isGzipName(s.path) || isGzipName(first.path) || s.birthMs > first.birthMs)
+      )
     }
     return [...siblings.slice(0, index).filter(isYounger), ...siblings.slice(index + 1)]
   }
@@ -525,7 +527,7 @@ export class AfterDowntime {
 
   /** True when a sibling that no row knows is to be read. */
   #isUnseen(sibling: Sibling, path: string, rows: readonly OffsetRow[]): boolean {
-    const isCompressed = sibling.path.endsWith('.gz')
+    const isCompressed = isGzipName(sibling.path)
     const isHoleOf = (row: OffsetRow): boolean =>
       isAllHole(row) && this.#positions.isUnclaimed(row) && mayBe(row, sibling) && beginsWithHole(sibling)
     if (!this.#isSinceLastScan(sibling) && !this.#isRewritten(sibling, rows) && !rows.some(isHoleOf))
@@ -543,8 +545,7 @@ export class AfterDowntime {
 
   /** True when the sibling is the file of one of the rows, with another content: it was truncated, and then rotated. */
   #isRewritten(sibling: Sibling, rows: readonly OffsetRow[]): boolean {
-    if (sibling.path.endsWith('.gz') || this.#positions.createdSinceLastScan(appearedMs(sibling)))
-      return false
+    if (isGzipName(sibling.path) || this.#positions.createdSinceLastScan(appearedMs(sibling))) return false
     return rows.some((row) => isSameInode(row, sibling) && !isFileOf(row, sibling))
   }
 
@@ -676,7 +677,7 @@ function isAt({ path, inode, birthMs }: SkippedFile): boolean {
 function isFileItself(file: TailFile | undefined, sibling: Sibling): boolean {
   if (file === undefined || !file.handle.isOpen) return false
   if (sibling.key === file.identity.key) return true
-  if (file.handle.isCompressed || !sibling.path.endsWith('.gz')) return false
+  if (file.handle.isCompressed || !isGzipName(sibling.path)) return false
   file.stored.growFingerprint(file.handle, file.cursor.size)
   return isCompressedCopy(file.stored, sibling)
 }

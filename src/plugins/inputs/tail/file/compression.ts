@@ -32,3 +32,8 @@ export function compressedFailure(head: Buffer): FsFailure | undefined {
       return new FsFailure(COMPRESSED, `it is compressed with ${format}, and only gzip is supported`)
   return undefined
 }
+
+/** True for the name or path of a compressed file that can be read, unless its content turns out to be plain. */
+export function isGzipName(name: string): boolean {
+  return name.endsWith('.gz')
+}

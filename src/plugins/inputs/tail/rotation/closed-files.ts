@@ -4,6 +4,7 @@ import type { OffsetRow } from '../../../../core/offset-store.ts'
 import type { Clock, Logger } from '../../../../core/services.ts'
 import { canOpen, FsFailure, stat as statOf } from '../../../../lib/fs/file-system.ts'
 import type { TailCounters } from '../counters.ts'
+import { isGzipName } from '../file/compression.ts'
 import { isHole, mismatch } from '../file/fingerprint.ts'
 import { storedKey } from '../file/identity.ts'
 import type { KnownContent } from '../file/rotation-state.ts'
@@ -11,18 +12,10 @@ import { isOfOtherBirth } from '../file/stored-row.ts'
 import type { TailFile } from '../file/tail-file.ts'
 import { linkTarget } from '../tracking/link-target.ts'
 import type { Positions } from '../tracking/positions.ts'
+import { wasMadeOf } from './copy-evidence.ts'
+import { contentSizeOf } from './decompressed.ts'
 import type { IdentitySearch } from './identity-search.ts'
-import { uncompressedName } from './names.ts'
-import {
-  contentSizeOf,
-  isBackupOf,
-  isCompressedCopy,
-  isCopyOfContent,
-  isFileOf,
-  isWithin,
-  largestOf,
-  rowForSibling,
-} from './same-content.ts'
+import { isCompressedCopy, isCopyOfContent, isFileOf, largestOf, rowForSibling } from './same-content.ts'
 import { appearedMs, contentMs, DirectoryNames, type Sibling, siblingAt, siblingsOf } from './siblings.ts'
 
 /** Closed files that are remembered; beyond that the oldest is forgotten. */
@@ -144,9 +137,7 @@ export class ClosedFiles {
     const present = isHere ? path : this.#siblingsOf(file).find((s) => isSameInode(row, s))?.path
     const stat = present === undefined ? undefined : statOf(present)
     if (present === undefined || stat === undefined || stat instanceof FsFailure) return true
-    const isCompressed = sibling.path.endsWith('.gz') && uncompressedName(sibling.path) === present
-    const ns = BigInt(Math.round(sibling.mtimeMs * 1e6))
-    return isCompressed || isWithin(ns, stat) || isBackupOf(sibling, present)
+    return wasMadeOf(sibling, present, stat)
   }
 
   /** Looks for late lines in all files; those that are not at their path are looked for by their identity. */
@@ -180,7 +171,7 @@ export class ClosedFiles {
       this.#readLate(file, here)
       return
     }
-    const compressed = moved.find((s) => s.path.endsWith('.gz') && isCompressedCopy(file.row, s))
+    const compressed = moved.find((s) => isGzipName(s.path) && isCompressedCopy(file.row, s))
     if (compressed !== undefined) this.#readLateCompressed(file, compressed)
     else this.#searchFor(file)
   }
@@ -308,7 +299,7 @@ function hasOtherContent(row: OffsetRow, path: string): boolean {
 
 /** Returns how much more than was read is in a copy; below 0 when it has less, or that cannot be found out. */
 function lateBytesIn(copy: Sibling, { offset }: OffsetRow): number {
-  return contentSizeOf(copy) - (copy.path.endsWith('.gz') ? offset % 2 ** 32 : offset)
+  return contentSizeOf(copy) - (isGzipName(copy.path) ? offset % 2 ** 32 : offset)
 }
 
 /** Returns the name by which the siblings of a closed file are found that was the target of a link. */

@@ -9,18 +9,11 @@ import type { TailFile } from '../file/tail-file.ts'
 import type { OpenFiles } from '../tracking/open-files.ts'
 import { contentOfSkipped, type SkippedFiles } from '../tracking/skipped-files.ts'
 import type { ClosedFiles } from './closed-files.ts'
+import { isMadeAfter, isNamedAfter, isShortPart, wasCopiedFrom, wasRestored } from './copy-evidence.ts'
+import { contentSizeOfOpen } from './decompressed.ts'
 import { liveNamesOf } from './names.ts'
 import { presentPathOf } from './present-path.ts'
-import {
-  contentSizeOfOpen,
-  isCopy,
-  isCopyOfContent,
-  isOpenCopyOfContent,
-  setFingerprintOfCopy,
-  wasCopiedFrom,
-  wasMadeAfter,
-  wasPutInPlace,
-} from './same-content.ts'
+import { isCopy, isCopyOfContent, isOpenCopyOfContent, setFingerprintOfCopy } from './same-content.ts'
 import { type Sibling, siblingAt } from './siblings.ts'
 
 /** With more open files a file is compared only with those whose names it may have been made of. */
@@ -309,33 +302,6 @@ function unchain(original: TailFile, copy: TailFile): TailFile[] {
     unchained.push(one)
   }
   return unchained
-}
-
-/**
- * True when the name of the file begins with that of its original, which is still there: `x.log.1`, but not `x1.log`, which may be another
- * program's. After that was renamed, a file with such a name may be the next one of the log, with the same lines.
- */
-function isNamedAfter(file: TailFile, original: TailFile): boolean {
-  if (original.rotation.isRotated) return false
-  return [original.livePath, original.identity.openedAs].some((path) =>
-    basename(file.path).startsWith(basename(path)),
-  )
-}
-
-/** True when a file has a few words, with which the other begins. */
-function isShortPart(file: TailFile, other: TailFile): boolean {
-  const size = contentSizeOfOpen(file)
-  return size < MIN_DISTINCT_BYTES && size < contentSizeOfOpen(other)
-}
-
-/** True when the original is at its path, and has not changed since the file was created. */
-function isMadeAfter(file: TailFile, original: TailFile): boolean {
-  return !original.rotation.isRotated && wasMadeAfter(file, original)
-}
-
-function wasRestored({ handle }: TailFile): boolean {
-  const stat = handle.stat()
-  return !(stat instanceof FsFailure) && wasPutInPlace(stat)
 }
 
 /** Returns the file as what is at its present path: it may have been renamed since it was opened, as a .gz is by the next rotation. */

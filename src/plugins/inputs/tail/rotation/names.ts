@@ -1,3 +1,5 @@
+import { isGzipName } from '../file/compression.ts'
+
 /** Suffixes of compressed files; only gzip can be read. */
 const COMPRESSED = /\.(gz|bz2|xz|zst|lz4|Z|zip)$/
 /** Words that rotation appends: `x.log.old`. */
@@ -103,7 +105,7 @@ export function uncompressedName(name: string): string {
 
 /** True for a compressed file that cannot be read: only gzip can. */
 export function isUnreadableFormat(name: string): boolean {
-  return COMPRESSED.test(name) && !name.endsWith('.gz')
+  return COMPRESSED.test(name) && !isGzipName(name)
 }
 
 /**

@@ -1,33 +1,36 @@
 import { basename, dirname, join } from 'node:path'
 import type { OffsetRow, SkippedFile } from '../../../../core/offset-store.ts'
 import type { Clock, Logger } from '../../../../core/services.ts'
-import { FsFailure, isMissing, readLink, stat } from '../../../../lib/fs/file-system.ts'
+import { FsFailure, isMissing, stat } from '../../../../lib/fs/file-system.ts'
 import type { TailCounters } from '../counters.ts'
+import { isGzipName } from '../file/compression.ts'
 import { isHole, TICK_MS } from '../file/fingerprint.ts'
-import { identityKey, storedKey } from '../file/identity.ts'
+import { storedKey } from '../file/identity.ts'
 import type { TailFile } from '../file/tail-file.ts'
 import { linkTarget } from '../tracking/link-target.ts'
 import type { OpenFiles } from '../tracking/open-files.ts'
 import type { Positions } from '../tracking/positions.ts'
 import { contentOfSkipped, rowOfSkipped } from '../tracking/skipped-files.ts'
 import { type ClosedFiles, contentOf } from './closed-files.ts'
-import { Copies, limitTo } from './copies.ts'
+import { Copies } from './copies.ts'
+import {
+  hadContentOf,
+  hasPosition,
+  isBackupOfHeld,
+  isCopyOfHeld,
+  isCopyOfKnown,
+  isCopyOfUnseen,
+} from './copy-evidence.ts'
+import { isEmptyGzip } from './decompressed.ts'
 import { isRotatedName, liveNamesOf } from './names.ts'
 import { presentPathOf } from './present-path.ts'
 import {
-  contentSizeOf,
-  contentSizeOfOpen,
-  haveCommonContent,
-  isBackup,
-  isBackupOf,
   isCompressedCopy,
   isCopyOfContent,
-  isEmptyGzip,
   isFileOf,
   largestOf,
   rowForSibling,
   setFingerprintOfCopy,
-  wasCopiedFrom,
 } from './same-content.ts'
 import {
   appearedMs,
@@ -193,7 +196,7 @@ export class RotatedFiles {
     now.refresh()
     if (!handle.isCompressed) stored.growFingerprint(handle, now.cursor.size)
     const isNow = (s: Sibling): boolean =>
-      s.key === now.identity.key || (s.path.endsWith('.gz') && isCompressedCopy(stored, s))
+      s.key === now.identity.key || (isGzipName(s.path) && isCompressedCopy(stored, s))
     const at = siblings.findIndex(isNow)
     return at < 0
       ? siblings
@@ -339,7 +342,7 @@ export class RotatedFiles {
     key?: string,
   ): { isFound: boolean; opened: TailFile | undefined } {
     const row = rowOfSkipped(skipped)
-    const hasMore = (s: Sibling): boolean => s.path.endsWith('.gz') || s.size > row.offset
+    const hasMore = (s: Sibling): boolean => isGzipName(s.path) || s.size > row.offset
     const isOwn = (s: Sibling): boolean =>
       s.key !== key && hasMore(s) && !this.#isKnown(s) && this.#options.mayRead(s.path) && isFileOf(row, s)
     const find = (): Sibling[] => siblingsOf(path, this.scopeOf(path)).filter(isOwn)
@@ -418,7 +421,7 @@ export class RotatedFiles {
       return known.isUnread && !known.cursor.isRewritten ? known : undefined
     }
     const isFollowed = this.#options.isFollowed(sibling.path)
-    const left = sibling.path.endsWith('.gz') ? 1 : sibling.size - file.cursor.offset
+    const left = isGzipName(sibling.path) ? 1 : sibling.size - file.cursor.offset
     const isWanted = left > 0 || (left === 0 && this.#options.mayRead(sibling.path))
     if (!isWanted && !isFollowed) return undefined
     const copy = isFollowed ? this.#openFollowed(sibling.path) : this.open(sibling, path, undefined)
@@ -486,25 +489,13 @@ export class RotatedFiles {
     let last = before
     // One that was opened a moment ago may have grown since.
     for (const one of known) if (one.handle.isOpen && !one.rotation.isReplaced) one.refresh()
-    const isCopyOfOpened = (file: TailFile, one: TailFile): boolean =>
-      one !== file &&
-      haveCommonContent(file, one) &&
-      isLessThan(file, one) &&
-      (isBackup(file, one) || (!file.stored.isResumed && wasCopiedFrom(file, one)))
-    const isCopyOfKnown = (file: TailFile, one: TailFile): boolean =>
-      one !== file &&
-      !file.stored.isResumed &&
-      isPartOf(file, one) &&
-      (wasCopiedFrom(file, one) || isYoungerThanResumed(file, one))
-    const isBackupOfHeld = (file: TailFile, one: TailFile): boolean =>
-      one !== file && isPartOf(file, one) && isLessThan(file, one) && isBackup(file, one)
     const held = opened[0] === undefined ? [] : this.#heldOf(opened[0].identity.openedAs)
     const isKept = (file: TailFile): boolean =>
       hasPosition(file) ||
       !(
-        opened.some((one) => isCopyOfOpened(file, one)) ||
+        opened.some((one) => isCopyOfUnseen(file, one)) ||
         known.some((one) => isCopyOfKnown(file, one)) ||
-        held.some((one) => isBackupOfHeld(file, one))
+        held.some((one) => isCopyOfHeld(file, one))
       )
     const dropped = new Set(opened.filter((file) => !isKept(file)))
     for (const file of opened) {
@@ -677,22 +668,6 @@ function exists(path: string): boolean {
   return !(found instanceof FsFailure && isMissing(found))
 }
 
-/** True when the sibling is a copy of what the file had before it was truncated, and nothing of it is read from there. */
-function hadContentOf(file: TailFile, sibling: Sibling): boolean {
-  const { rotation, cursor } = file
-  if (rotation.pastContents.some((content) => isCopyOfContent(content, sibling))) return true
-  // Its copies were looked for when the truncation was seen; the next content is not read yet.
-  if (!rotation.isReplaced || !(rotation.hasHeir || contentSizeOf(sibling) <= cursor.offset)) return false
-  return isCopyOfContent(file.content(), sibling)
-}
-
-/** True when the sibling is a backup of what was read of a held file, by its name and by how it was written. */
-function isBackupOfHeld(sibling: Sibling, held: TailFile): boolean {
-  const { cursor, path, handle } = held
-  if (handle.isCompressed || !isBackupOf(sibling, path)) return false
-  return contentSizeOf(sibling) <= cursor.offset && isCopyOfContent(held.content(), sibling)
-}
-
 /** Returns the number of characters with which both names begin. */
 function commonStart(a: string, b: string): number {
   let size = 0
@@ -710,33 +685,6 @@ function waitsFor(file: TailFile, other: TailFile): boolean {
   return false
 }
 
-/** True when a file has nothing but what the beginning of the other has, which may have just begun with the same words. */
-function isPartOf(file: TailFile, other: TailFile): boolean {
-  return contentSizeOfOpen(file) <= contentSizeOfOpen(other) && haveCommonContent(file, other)
-}
-
-/** True when something of the file was read by an earlier run; one that was only opened by it has a row, too. */
-function hasPosition({ stored, cursor }: TailFile): boolean {
-  return stored.isResumed && cursor.offset > 0
-}
-
-/**
- * True when a file was created after `live`, which has the content of its row still: what has the same content then is no
- * earlier generation of it, but a copy.
- */
-function isYoungerThanResumed(file: TailFile, live: TailFile): boolean {
-  return hasPosition(live) && !live.rotation.isRotated && file.identity.birthMs > live.identity.birthMs
-}
-
-/** True when of two files with a common content the first is the copy: it has less, or was made later. */
-function isLessThan(file: TailFile, other: TailFile): boolean {
-  if (hasPosition(file) !== hasPosition(other)) return hasPosition(other)
-  const bySize = contentSizeOfOpen(other) - contentSizeOfOpen(file)
-  const byBirth = file.identity.birthMs - other.identity.birthMs
-  if (bySize === 0 && file.handle.isCompressed !== other.handle.isCompressed) return file.handle.isCompressed
-  return bySize !== 0 ? bySize > 0 : byBirth !== 0 ? byBirth > 0 : file.path > other.path
-}
-
 /**
  * Returns the siblings that were rotated after `file` and before `now` came to its path, in order. Plain files are chosen by birth. The
  * birth of a compressed file is when it was compressed, perhaps long after it was read: of those only the ones listed after `file`
@@ -747,14 +695,14 @@ function rotatedBetween(file: TailFile, now: TailFile, siblings: Sibling[], sinc
   const nowMs = now.identity.birthMs
   // A file that began after the one that is at the path now was never there, unless that one was moved in.
   const untilMs = nowMs >= sinceMs ? nowMs + TICK_MS : Number.POSITIVE_INFINITY
-  const plain = siblings.filter((s) => !s.path.endsWith('.gz') && isLater(s) && s.birthMs <= untilMs)
+  const plain = siblings.filter((s) => !isGzipName(s.path) && isLater(s) && s.birthMs <= untilMs)
   plain.sort((a, b) => a.birthMs - b.birthMs)
   const { handle, cursor, stored } = file
   if (handle.isOpen && !handle.isCompressed) stored.growFingerprint(handle, cursor.size)
   const byKey = siblings.findIndex((s) => s.key === file.identity.key)
   const isItself = (s: Sibling): boolean =>
     cursor.size === 0 ? isLater(s) && isEmptyGzip(s) : isCompressedCopy(stored, s)
-  const own = byKey >= 0 ? byKey : siblings.findIndex((s) => s.path.endsWith('.gz') && isItself(s))
+  const own = byKey >= 0 ? byKey : siblings.findIndex((s) => isGzipName(s.path) && isItself(s))
   if (own < 0) return plain
-  return [...siblings.slice(own + 1).filter((s) => s.path.endsWith('.gz') && isLater(s)), ...plain]
+  return [...siblings.slice(own + 1).filter((s) => isGzipName(s.path) && isLater(s)), ...plain]
 }

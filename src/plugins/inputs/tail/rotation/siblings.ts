@@ -1,6 +1,7 @@
 import type { BigIntStats } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { entriesIn, FsFailure, isMissing, lstat, namesIn, stat } from '../../../../lib/fs/file-system.ts'
+import { isGzipName } from '../file/compression.ts'
 import { TICK_MS } from '../file/fingerprint.ts'
 import { identityKey } from '../file/identity.ts'
 import { linkTarget } from '../tracking/link-target.ts'
@@ -192,7 +193,7 @@ export function appearedMs({ birthMs, mtimeMs }: Sibling): number {
  * .gz says nothing, but gzip keeps the time at which the content was complete.
  */
 export function contentMs(sibling: Sibling): number {
-  return sibling.path.endsWith('.gz') ? sibling.mtimeMs : appearedMs(sibling)
+  return isGzipName(sibling.path) ? sibling.mtimeMs : appearedMs(sibling)
 }
 
 /** True when the sibling is not at its path any more: it was renamed, compressed or deleted, and another file may be there. */
@@ -216,7 +217,7 @@ export function siblingAt(path: string, properties: BigIntStats): Sibling {
 /** False while a file is being compressed, when both exist and the copy may not be complete, and for other formats than gzip. */
 function isReadable({ path }: Sibling, all: Set<string>): boolean {
   if (isUnreadableFormat(path)) return false
-  return !path.endsWith('.gz') || !all.has(path.slice(0, -'.gz'.length))
+  return !isGzipName(path) || !all.has(path.slice(0, -'.gz'.length))
 }
 
 /**
@@ -251,7 +252,7 @@ function inOrder(siblings: Sibling[]): Sibling[] {
     return isAscending ? compareNumbers(a, b) : compareNumbers(b, a)
   }
   const compareTimes = (a: Sibling, b: Sibling): number =>
-    a.mtimeMs - b.mtimeMs || (a.path.endsWith('.gz') || b.path.endsWith('.gz') ? 0 : a.birthMs - b.birthMs)
+    a.mtimeMs - b.mtimeMs || (isGzip(a.path) || isGzip(b.path) ? 0 : a.birthMs - b.birthMs)
   return siblings.sort(
     (a, b) =>
       compareDatesOfNames(basename(a.path), basename(b.path)) || compareTimes(a, b) || compareInTick(a, b),

@@ -5,7 +5,7 @@ import type { Clock, Logger } from '../../../../core/services.ts'
 import { close, FsFailure, isMissing, openFile, stat as statOf } from '../../../../lib/fs/file-system.ts'
 import type { TailCounters } from '../counters.ts'
 import { type ByteSource, PlainSource } from '../file/byte-source.ts'
-import { COMPRESSED, compressedFailure, MAGIC_BYTES } from '../file/compression.ts'
+import { COMPRESSED, compressedFailure, isGzipName, MAGIC_BYTES } from '../file/compression.ts'
 import { EntryEncoder, type EntryFormat, hasFileFields, NO_NAMES } from '../file/entry-encoder.ts'
 import { FileHandle } from '../file/file-handle.ts'
 import { peek, TICK_MS } from '../file/fingerprint.ts'
@@ -320,7 +320,7 @@ export class OpenFiles {
 
   /** `file` is not called before this returns, as a .gz is inflated asynchronously. */
   #source(fd: number, path: string, start: Start, size: number, file: () => TailFile): ByteSource {
-    if (!path.endsWith('.gz') || isPlainContent(fd)) return new PlainSource(fd)
+    if (!isGzipName(path) || isPlainContent(fd)) return new PlainSource(fd)
     const events = gzipEvents(file, this.#onMore, this.#counters, this.#log)
     return new GzipSource(fd, { memberAt: 0, ...start.gzip, offset: start.offset }, size, this.#clock, events)
   }

@@ -1,6 +1,7 @@
 import type { BigIntStats } from 'node:fs'
 import type { OffsetRow, SkippedFile } from '../../../../core/offset-store.ts'
 import { close, FsFailure, openFile } from '../../../../lib/fs/file-system.ts'
+import { isGzipName } from '../file/compression.ts'
 import {
   FINGERPRINT_BYTES,
   fingerprintOf,
@@ -181,7 +182,7 @@ function contentBefore(offset: number, path: string, stat: BigIntStats): Content
   const { fd, stat: found } = opened
   try {
     if (identityKey(found.dev, found.ino) !== identityKey(stat.dev, stat.ino)) return {}
-    if (path.endsWith('.gz')) return markerAt(fd, offset)
+    if (isGzipName(path)) return markerAt(fd, offset)
     const head = peek(fd, 0, Math.min(FINGERPRINT_BYTES, offset))
     if (head === undefined) return {}
     const known = { fingerprint: fingerprintOf(head), fingerprintSize: head.length }

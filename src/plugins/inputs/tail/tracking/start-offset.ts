@@ -3,6 +3,7 @@ import { basename } from 'node:path'
 import type { OffsetRow, SkippedFile } from '../../../../core/offset-store.ts'
 import type { Logger } from '../../../../core/services.ts'
 import type { TailCounters } from '../counters.ts'
+import { isGzipName } from '../file/compression.ts'
 import { mismatch } from '../file/fingerprint.ts'
 import { type GzipStart, isMemberAt, isPlainContent } from '../file/gzip-source.ts'
 import { isLater } from '../file/stored-row.ts'
@@ -77,7 +78,7 @@ export class StartOffset {
     const size = Number(stat.size)
     const skipped = this.#positions.skipped.find(stat)
     if (skipped !== undefined) this.#positions.skipped.remove(skipped)
-    const isCompressed = path.endsWith('.gz') && !isPlainContent(fd)
+    const isCompressed = isGzipName(path) && !isPlainContent(fd)
     if (skipped !== undefined && row === undefined)
       return this.#skippedStart(skipped, fd, size, isCompressed, isFirstScan)
     const isNew = this.#isNew(stat, path, isFirstScan)

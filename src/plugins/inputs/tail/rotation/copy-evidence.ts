@@ -1,0 +1,218 @@
+import type { BigIntStats } from 'node:fs'
+import { basename } from 'node:path'
+import { FsFailure } from '../../../../lib/fs/file-system.ts'
+import { isGzipName } from '../file/compression.ts'
+import { MIN_DISTINCT_BYTES } from '../file/fingerprint.ts'
+import type { TailFile } from '../file/tail-file.ts'
+import { contentSizeOf, contentSizeOfOpen } from './decompressed.ts'
+import { maskDigits, uncompressedName } from './names.ts'
+import { haveCommonContent, isCopyOfContent } from './same-content.ts'
+import type { Sibling } from './siblings.ts'
+
+/*
+ * Equal content alone does not make a file a copy, since a program may write the same lines again. These
+ * functions tell from names, sizes and times whether one of two files with a common content was made of the
+ * other.
+ */
+
+/** Maximum time in which a small file is copied, and minimum number of bytes copied per millisecond. */
+const COPY_MS = 20
+const COPY_BYTES_PER_MS = 100_000
+/** Maximum time in which a small backup is made on a busy machine. It is long because the name counts too. */
+const BACKUP_MS = 500
+
+/**
+ * True when a sibling, which has the content of the file at `path`, was made of that file: it is its .gz, it
+ * was completed before the last write to the file, or it is a backup of the file.
+ */
+export function wasMadeOf(sibling: Sibling, path: string, stat: BigIntStats): boolean {
+  const isCompressed = isGzipName(sibling.path) && uncompressedName(sibling.path) === path
+  const ns = BigInt(Math.round(sibling.mtimeMs * 1e6))
+  return isCompressed || isWithin(ns, stat) || isBackupOf(sibling, path)
+}
+
+/**
+ * True when a file with the content of `original` was completed while `original` was still being written to,
+ * and so is a copy of it: a program that writes the same lines again does so after the previous log was
+ * rotated. False when the times are not available.
+ */
+export function wasCopiedFrom(file: TailFile, original: TailFile): boolean {
+  if (original.rotation.isDeleted || original.rotation.isReplaced) return true
+  const [own, later] = [file.handle.stat(), original.handle.stat()]
+  if (own instanceof FsFailure || later instanceof FsFailure) return false
+  // gzip preserves the modification time of the file that it compresses.
+  if (file.handle.isCompressed && uncompressedName(file.path) === original.path) return true
+  const birthtimeNs = original.handle.isCompressed ? 0n : later.birthtimeNs
+  // Times have the resolution of a clock tick: a file that is smaller than the original and has the time of
+  // its last write is a copy too.
+  if (contentSizeOfOpen(file) < contentSizeOfOpen(original))
+    return birthtimeNs <= own.mtimeNs && own.mtimeNs <= later.mtimeNs
+  return isWithin(own.mtimeNs, { birthtimeNs, mtimeNs: later.mtimeNs })
+}
+
+/**
+ * True when a file was created after the last change of a log and has the size of the log. If it has the same
+ * content, it is a copy: what was rotated away from the path of the log is older than the log, or older than
+ * its truncation. False for a .gz, whose birth is that of its compression.
+ */
+function wasMadeAfter(file: TailFile, log: TailFile): boolean {
+  if (file.handle.isCompressed || log.handle.isCompressed) return false
+  const [own, last] = [file.handle.stat(), log.handle.stat()]
+  if (own instanceof FsFailure || last instanceof FsFailure || own.size !== last.size) return false
+  return own.birthtimeNs > last.birthtimeNs && own.birthtimeNs >= last.mtimeNs
+}
+
+/** True when `ns` is between the creation of a file and the last write to it. */
+function isWithin(
+  ns: bigint,
+  { birthtimeNs, mtimeNs }: Pick<BigIntStats, 'birthtimeNs' | 'mtimeNs'>,
+): boolean {
+  return birthtimeNs < ns && ns < mtimeNs
+}
+
+/**
+ * True when a file was put in its place with all of its content, as when a file is restored or edited in
+ * place: it was moved there, had its times set after it was written, or was written at once, as by cp. Most
+ * programs take longer to write their lines.
+ */
+export function wasPutInPlace(stat: BigIntStats): boolean {
+  return stat.ctimeNs > stat.mtimeNs || wasWrittenAtOnce(stat)
+}
+
+/** Does the same for an open file. */
+export function wasRestored({ handle }: TailFile): boolean {
+  const stat = handle.stat()
+  return !(stat instanceof FsFailure) && wasPutInPlace(stat)
+}
+
+/**
+ * True when a file was written in the time that a copy of its size takes. `mostMs`: the time for a small
+ * file.
+ */
+function wasWrittenAtOnce({ birthtimeNs, mtimeNs, size }: BigIntStats, mostMs = COPY_MS): boolean {
+  return Number(mtimeNs - birthtimeNs) / 1e6 <= mostMs + Number(size) / COPY_BYTES_PER_MS
+}
+
+/**
+ * True when `file`, which has a common content with `other`, is a backup: the names differ in more than
+ * digits, so they were not made by the same rotation, and one of the files was written at once. When a
+ * program writes the same lines again, both files are rotated to names that differ in digits only.
+ */
+function isBackup(file: TailFile, other: TailFile): boolean {
+  if (haveNamesOfOneKind(file.path, other.path)) return false
+  if (contentSizeOfOpen(file) > contentSizeOfOpen(other)) return false
+  if (file.handle.isCompressed && other.handle.isCompressed) return true
+  return [file, other].some(({ handle }) => {
+    const stat = handle.isCompressed ? undefined : handle.stat()
+    return stat !== undefined && !(stat instanceof FsFailure) && wasWrittenAtOnce(stat, BACKUP_MS)
+  })
+}
+
+/** Does the same for a sibling that has the content of a file which was rotated to the path `original`. */
+function isBackupOf({ path, birthMs, mtimeMs, size }: Sibling, original: string): boolean {
+  if (haveNamesOfOneKind(path, original)) return false
+  return isGzipName(path) || (birthMs > 0 && mtimeMs - birthMs <= BACKUP_MS + size / COPY_BYTES_PER_MS)
+}
+
+/** True when two names differ only in digits and in the suffix of a compression. */
+function haveNamesOfOneKind(a: string, b: string): boolean {
+  return maskDigits(basename(a)) === maskDigits(basename(b))
+}
+
+/**
+ * True when the name of the file begins with the complete name of its original: `x.log.1`, but not
+ * `x1.log`, which another program may write. False once the original was rotated: then a file with such a
+ * name may be the next rotated one, with the same lines.
+ */
+export function isNamedAfter(file: TailFile, original: TailFile): boolean {
+  if (original.rotation.isRotated) return false
+  return [original.livePath, original.identity.openedAs].some((path) =>
+    basename(file.path).startsWith(basename(path)),
+  )
+}
+
+/** True when the original is still at its path and has not changed since the file was created. */
+export function isMadeAfter(file: TailFile, original: TailFile): boolean {
+  return !original.rotation.isRotated && wasMadeAfter(file, original)
+}
+
+/** True when a file is smaller than the other and too short to be recognized by its content. */
+export function isShortPart(file: TailFile, other: TailFile): boolean {
+  const size = contentSizeOfOpen(file)
+  return size < MIN_DISTINCT_BYTES && size < contentSizeOfOpen(other)
+}
+
+/** True when the sibling is a backup of what was read of a held file. */
+export function isBackupOfHeld(sibling: Sibling, held: TailFile): boolean {
+  const { cursor, path, handle } = held
+  if (handle.isCompressed || !isBackupOf(sibling, path)) return false
+  return contentSizeOf(sibling) <= cursor.offset && isCopyOfContent(held.content(), sibling)
+}
+
+/**
+ * True when the sibling is a copy of a content that the file had before a truncation, and nothing has to be
+ * read from the sibling.
+ */
+export function hadContentOf(file: TailFile, sibling: Sibling): boolean {
+  const { rotation, cursor } = file
+  if (rotation.pastContents.some((content) => isCopyOfContent(content, sibling))) return true
+  // Between the detection of a truncation, when copies were looked for, and the start of reading the new
+  // content.
+  if (!rotation.isReplaced || !(rotation.hasHeir || contentSizeOf(sibling) <= cursor.offset)) return false
+  return isCopyOfContent(file.content(), sibling)
+}
+
+/** True when an unseen file is a copy of another unseen file: of the two, only `other` is read. */
+export function isCopyOfUnseen(file: TailFile, other: TailFile): boolean {
+  return (
+    other !== file &&
+    haveCommonContent(file, other) &&
+    isLessThan(file, other) &&
+    (isBackup(file, other) || (!file.stored.isResumed && wasCopiedFrom(file, other)))
+  )
+}
+
+/** True when an unseen file is a copy of a file that is read anyway. */
+export function isCopyOfKnown(file: TailFile, known: TailFile): boolean {
+  return (
+    known !== file &&
+    !file.stored.isResumed &&
+    isPartOf(file, known) &&
+    (wasCopiedFrom(file, known) || isYoungerThanResumed(file, known))
+  )
+}
+
+/** True when an unseen file is a backup of a file that is held open after its rotation. */
+export function isCopyOfHeld(file: TailFile, held: TailFile): boolean {
+  return held !== file && isPartOf(file, held) && isLessThan(file, held) && isBackup(file, held)
+}
+
+/** True when all that a file has is also at the beginning of the other, which does not make it a copy yet. */
+function isPartOf(file: TailFile, other: TailFile): boolean {
+  return contentSizeOfOpen(file) <= contentSizeOfOpen(other) && haveCommonContent(file, other)
+}
+
+/** True when an earlier run read some of the file. A file that was only opened then also has a row. */
+export function hasPosition({ stored, cursor }: TailFile): boolean {
+  return stored.isResumed && cursor.offset > 0
+}
+
+/**
+ * True when a file was created after `live`, which still has the content of its row. If both have the same
+ * content, the file is a copy and no earlier generation of the log.
+ */
+function isYoungerThanResumed(file: TailFile, live: TailFile): boolean {
+  return hasPosition(live) && !live.rotation.isRotated && file.identity.birthMs > live.identity.birthMs
+}
+
+/**
+ * True when the first of two files with a common content is the one to drop: it has less, or was made
+ * later.
+ */
+function isLessThan(file: TailFile, other: TailFile): boolean {
+  if (hasPosition(file) !== hasPosition(other)) return hasPosition(other)
+  const bySize = contentSizeOfOpen(other) - contentSizeOfOpen(file)
+  const byBirth = file.identity.birthMs - other.identity.birthMs
+  if (bySize === 0 && file.handle.isCompressed !== other.handle.isCompressed) return file.handle.isCompressed
+  return bySize !== 0 ? bySize > 0 : byBirth !== 0 ? byBirth > 0 : file.path > other.path
+}
