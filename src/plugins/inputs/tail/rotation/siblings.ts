@@ -252,7 +252,7 @@ function inOrder(siblings: Sibling[]): Sibling[] {
     return isAscending ? compareNumbers(a, b) : compareNumbers(b, a)
   }
   const compareTimes = (a: Sibling, b: Sibling): number =>
-    a.mtimeMs - b.mtimeMs || (isGzip(a.path) || isGzip(b.path) ? 0 : a.birthMs - b.birthMs)
+    a.mtimeMs - b.mtimeMs || (isGzipName(a.path) || isGzipName(b.path) ? 0 : a.birthMs - b.birthMs)
   return siblings.sort(
     (a, b) =>
       compareDatesOfNames(basename(a.path), basename(b.path)) || compareTimes(a, b) || compareInTick(a, b),
