@@ -145,7 +145,8 @@ export class TailLoop {
   async #turn(file: TailFile, signal: AbortSignal): Promise<void> {
     const { cursor, handle } = file
     if (!handle.isOpen) return
-    if (file.wasEmptyBefore()) this.#rotated.openUnseenCopies(file, file.rotation.contentSinceMs)
+    if (file.wasEmptyBefore())
+      this.#rotated.truncatedCopies.openUnseenCopies(file, file.rotation.contentSinceMs)
     const { predecessor } = file
     if (predecessor !== undefined) {
       if (!predecessor.isDrained) {
@@ -193,7 +194,7 @@ export class TailLoop {
     } else if (handle.source.complete) {
       if (handle.isOpen) file.reachEnd()
       this.#scheduler.release(file)
-      if (file.rotation.isRotated) this.#rotated.closeIfDone(file)
+      if (file.rotation.isRotated) this.#rotated.held.closeIfDone(file)
     }
   }
 
@@ -274,7 +275,10 @@ export class TailLoop {
     const stat = file.handle.stat()
     this.#ctx.appender(file.tag).seal()
     // Another content may have come and gone since the truncation was seen.
-    this.#rotated.openUnseenCopies(file, (file.rotation.replacedMs ?? this.#ctx.clock.nowMs()) - TICK_MS)
+    this.#rotated.truncatedCopies.openUnseenCopies(
+      file,
+      (file.rotation.replacedMs ?? this.#ctx.clock.nowMs()) - TICK_MS,
+    )
     file.restart(this.#ctx.clock.nowMs(), stat instanceof FsFailure ? undefined : stat)
     // If what it has now is gone before it is read, that is known by its size and first bytes.
     file.refresh()
@@ -295,8 +299,8 @@ export class TailLoop {
       if (!file.rotation.isRotated) this.#reconciler.reconcile(file.path, false, true)
       else if (!file.cursor.isAtEnd) this.#scheduler.add(file)
     }
-    this.#rotated.check()
-    if (this.#rotated.isHolding || this.#isStopped) this.#progressCheck.recordActivity()
+    this.#rotated.held.check()
+    if (this.#rotated.held.all.size > 0 || this.#isStopped) this.#progressCheck.recordActivity()
   }
 
   #isFirstScanRead(): boolean {

@@ -114,7 +114,7 @@ export class AfterDowntime {
     for (const path of new Set([...pathsWithSiblings(newPaths, names), ...moved])) {
       const live = this.#files.byPath.get(path)
       if (live === undefined || rowsByPath.has(path)) continue
-      const scope = this.#rotated.scopeOf(path)
+      const scope = this.#rotated.directories.scopeOf(path)
       live.readAfter(this.#openUnseen(path, live.predecessor, names, this.#copiesSinceMs(live), scope))
     }
     this.#index = undefined
@@ -162,7 +162,7 @@ export class AfterDowntime {
       let identified = this.#identify(path, remaining, scope, listed)
       const isMissed = (s: Sibling): boolean =>
         identified.missing.some((row) => isFileOf(row, s) || (mayBe(row, s) && this.#isMovedSince(s, path)))
-      if (identified.missing.length > 0 && this.#rotated.findDirectories(path, isMissed, listed)) {
+      if (identified.missing.length > 0 && this.#rotated.directories.find(path, isMissed, listed)) {
         scope = this.#scopeOf(path, rows)
         identified = this.#identify(path, remaining, scope, undefined)
       }
@@ -210,7 +210,7 @@ export class AfterDowntime {
   #hasMovedCopies(live: TailFile, names: DirectoryNames): boolean {
     if (live.stored.id === undefined) return false
     const sinceMs = this.#copiesSinceMs(live)
-    return this.#rotated.findDirectories(
+    return this.#rotated.directories.find(
       live.path,
       (s) => s.mtimeMs >= sinceMs && this.#isMovedSince(s, live.path),
       names,
@@ -235,7 +235,7 @@ export class AfterDowntime {
     const switched = rows.find((row) => row.target !== undefined && row.target !== target)?.target
     const directories = new Set([
       ...before.map((one) => dirname(one)),
-      ...(this.#rotated.scopeOf(path).directories ?? []),
+      ...(this.#rotated.directories.scopeOf(path).directories ?? []),
     ])
     return { directories, ...(switched === undefined ? {} : { targetBefore: switched }) }
   }
@@ -386,7 +386,7 @@ export class AfterDowntime {
         }
         const directory = dirname(found.path)
         const live = this.#livePathOf(found, path)
-        this.#rotated.recordDirectory(live, directory)
+        this.#rotated.directories.record(live, directory)
         const siblings = siblingsOf(live, { directories: [directory] })
         const after = siblings.filter((s) => dirname(s.path) === directory && s.key !== found.key)
         const later = after.filter((s) => s.mtimeMs >= found.mtimeMs)
@@ -485,7 +485,7 @@ export class AfterDowntime {
   ): { last: TailFile | undefined; isComplete: boolean } {
     const opened: TailFile[] = []
     const live = this.#files.byPath.get(path)
-    const order = () => this.#rotated.putInOrder(opened, live === undefined ? [] : [live], before)
+    const order = () => this.#rotated.unseen.putInOrder(opened, live === undefined ? [] : [live], before)
     for (const sibling of siblings) {
       const row = known.get(sibling)
       const open = this.#files.byKey.get(sibling.key)
@@ -496,7 +496,7 @@ export class AfterDowntime {
         continue
       }
       if (row === undefined && !this.#isUnseen(sibling, path, rows)) continue
-      const file = this.#rotated.open(
+      const file = this.#rotated.held.open(
         sibling,
         path,
         row === undefined ? undefined : rowForSibling(row, sibling),
@@ -530,7 +530,7 @@ export class AfterDowntime {
     if (isCompressed && rows.some((row) => this.#positions.isUnclaimed(row) && isCopyOfContent(row, sibling)))
       return false
     const live = this.#files.byPath.get(path)
-    return this.#rotated.isUnknown(sibling, path, live === undefined ? [] : [live])
+    return this.#rotated.filter.isUnknown(sibling, path, live === undefined ? [] : [live])
   }
 
   #isSinceLastScan(sibling: Sibling): boolean {

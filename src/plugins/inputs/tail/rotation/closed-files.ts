@@ -15,7 +15,14 @@ import type { Positions } from '../tracking/positions.ts'
 import { wasMadeOf } from './copy-evidence.ts'
 import { contentSizeOf } from './decompressed.ts'
 import type { IdentitySearch } from './identity-search.ts'
-import { isCompressedCopy, isCopyOfContent, isFileOf, largestOf, rowForSibling } from './same-content.ts'
+import {
+  contentOf,
+  isCompressedCopy,
+  isCopyOfContent,
+  isFileOf,
+  largestOf,
+  rowForSibling,
+} from './same-content.ts'
 import { appearedMs, contentMs, DirectoryNames, type Sibling, siblingAt, siblingsOf } from './siblings.ts'
 
 /** Closed files that are remembered; beyond that the oldest is forgotten. */
@@ -325,11 +332,4 @@ function isSameInode(row: OffsetRow, sibling: Sibling): boolean {
 
 function isSame({ device, inode }: OffsetRow, stat: BigIntStats): boolean {
   return BigInt.asIntN(64, stat.ino) === inode && BigInt.asIntN(64, stat.dev) === device
-}
-
-/** Returns what is known of the content of an open file, with its fingerprint as far as it can be taken. */
-export function contentOf(file: TailFile): KnownContent {
-  const { stored, handle, cursor } = file
-  if (!handle.isCompressed) stored.growFingerprint(handle, cursor.size)
-  return file.content()
 }

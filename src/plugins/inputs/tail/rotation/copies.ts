@@ -18,7 +18,7 @@ import { type Sibling, siblingAt } from './siblings.ts'
 
 /** With more open files a file is compared only with those whose names it may have been made of. */
 const MAX_COMPARED = 1000
-interface CopiesOptions {
+export interface CopiesOptions {
   files: OpenFiles
   closed: ClosedFiles
   skipped: SkippedFiles

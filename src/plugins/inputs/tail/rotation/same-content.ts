@@ -60,6 +60,13 @@ export function isFileOf(row: OffsetRow, sibling: Sibling): boolean {
   )
 }
 
+/** Returns the content of an open file, with a fingerprint of as many bytes as the file has. */
+export function contentOf(file: TailFile): KnownContent {
+  const { stored, handle, cursor } = file
+  if (!handle.isCompressed) stored.growFingerprint(handle, cursor.size)
+  return file.content()
+}
+
 /**
  * True when the sibling begins with a content that was read, or is a copy of the first part of it. A short
  * content must be all that the sibling has, as programs often begin a new log with the same words, unless the
