@@ -1,10 +1,10 @@
 import { FsFailure } from '../../../lib/fs/file-system.ts'
 import type { TailParts } from './build.ts'
 import type { TailContext } from './counters.ts'
-import { AfterDowntime } from './discovery/after-downtime.ts'
 import type { Glob } from './discovery/glob.ts'
 import type { ProgressCheck } from './discovery/progress-check.ts'
 import type { Reconciler } from './discovery/reconciler.ts'
+import { AfterDowntime } from './downtime/after-downtime.ts'
 import { COMPRESSED } from './file/compression.ts'
 import { FINGERPRINT_BYTES, TICK_MS } from './file/fingerprint.ts'
 import type { TailFile } from './file/tail-file.ts'
@@ -113,7 +113,6 @@ export class TailLoop {
         search: this.#search,
         counters: this.#ctx.counters,
         log: this.#ctx.log,
-        onMore: (file) => this.#scheduler.add(file),
         onLast: (path, file) => this.#reconciler.rememberLastFile(path, file),
       }).resume()
       this.#positions.holdScans(this.#search.isPending)

@@ -23,7 +23,15 @@ import {
   largestOf,
   rowForSibling,
 } from './same-content.ts'
-import { appearedMs, contentMs, DirectoryNames, type Sibling, siblingAt, siblingsOf } from './siblings.ts'
+import {
+  appearedMs,
+  contentMs,
+  DirectoryNames,
+  isSameInode,
+  type Sibling,
+  siblingAt,
+  siblingsOf,
+} from './siblings.ts'
 
 /** Closed files that are remembered; beyond that the oldest is forgotten. */
 const MAX_FILES = 10_000
@@ -324,10 +332,6 @@ function canOpen(path: string): boolean {
   if (opened instanceof FsFailure) return false
   close(opened.fd)
   return true
-}
-
-function isSameInode(row: OffsetRow, sibling: Sibling): boolean {
-  return BigInt.asIntN(64, sibling.inode) === row.inode
 }
 
 function isSame({ device, inode }: OffsetRow, stat: BigIntStats): boolean {

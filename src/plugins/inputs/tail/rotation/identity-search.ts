@@ -1,6 +1,7 @@
 import type { BigIntStats } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { FsFailure, lstat, namesInLater } from '../../../../lib/fs/file-system.ts'
+import { append } from '../groups.ts'
 import { type Sibling, siblingAt } from './siblings.ts'
 
 /** Time for which entries are examined before other work gets its turn. */
@@ -78,7 +79,7 @@ export class IdentitySearch {
   /** Settles the files that it finds, and removes them from `missing`. */
   async #search(missing: Set<MissingFile>): Promise<void> {
     const byInode = new Map<bigint, MissingFile[]>()
-    for (const file of missing) byInode.set(file.inode, [...(byInode.get(file.inode) ?? []), file])
+    for (const file of missing) append(byInode, file.inode, file)
     let entries = 0
     let turnEndMs = performance.now() + TURN_MS
     const queue = new DirectoryQueue([...missing].flatMap((file) => file.directories))

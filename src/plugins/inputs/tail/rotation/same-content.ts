@@ -24,7 +24,7 @@ import {
   MAX_INFLATED_BYTES,
   withFile,
 } from './decompressed.ts'
-import type { Sibling } from './siblings.ts'
+import { isSameInode, type Sibling } from './siblings.ts'
 
 /** Bytes compared at both ends of two plain files, and at places in between. */
 const END_BYTES = 65_536
@@ -39,7 +39,7 @@ const MAX_HOLE_GZIP_BYTES = 2 ** 20
  * not.
  */
 export function isFileOf(row: OffsetRow, sibling: Sibling): boolean {
-  const hasInode = BigInt.asIntN(64, sibling.inode) === row.inode
+  const hasInode = isSameInode(row, sibling)
   if (!hasInode && isAllHole(row)) return false
   if (isGzipName(sibling.path)) {
     // Offset and marker of the row of a .gz count the compressed bytes on disk.

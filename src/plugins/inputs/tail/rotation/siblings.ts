@@ -1,9 +1,11 @@
 import type { BigIntStats } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
+import type { OffsetRow } from '../../../../core/offset-store.ts'
 import { entriesIn, FsFailure, isMissing, lstat, namesIn, stat } from '../../../../lib/fs/file-system.ts'
 import { isGzipName } from '../file/compression.ts'
 import { TICK_MS } from '../file/fingerprint.ts'
 import { identityKey } from '../file/identity.ts'
+import { append } from '../groups.ts'
 import { linkTarget } from '../tracking/link-target.ts'
 import {
   compareDatesOfNames,
@@ -115,11 +117,7 @@ class DirectoryIndex {
 function group(names: string[], keysOf: (name: string) => Iterable<string>): Map<string, string[]> {
   const groups = new Map<string, string[]>()
   for (const name of names) {
-    for (const key of keysOf(name)) {
-      const known = groups.get(key)
-      if (known === undefined) groups.set(key, [name])
-      else known.push(name)
-    }
+    for (const key of keysOf(name)) append(groups, key, name)
   }
   return groups
 }
@@ -201,6 +199,12 @@ export function hasMoved({ path, key }: Sibling): boolean {
   return found instanceof FsFailure ? isMissing(found) : identityKey(found.dev, found.ino) !== key
 }
 
+/** True when the sibling has the inode of a row; another file may have had it before. */
+export function isSameInode({ inode }: Pick<OffsetRow, 'inode'>, sibling: Sibling): boolean {
+  return BigInt.asIntN(64, sibling.inode) === inode
+}
+
+/** Returns the file at a path, which has these properties. */
 export function siblingAt(path: string, properties: BigIntStats): Sibling {
   return {
     path,

@@ -7,7 +7,7 @@ import { storedKey } from '../file/identity.ts'
 import type { TailFile } from '../file/tail-file.ts'
 import type { Positions } from '../tracking/positions.ts'
 import type { IdentitySearch } from './identity-search.ts'
-import { DirectoryNames, type Sibling, siblingAt, siblingsOf } from './siblings.ts'
+import { DirectoryNames, isSameInode, type Sibling, siblingAt, siblingsOf } from './siblings.ts'
 
 interface SkippedWatchOptions {
   positions: Positions
@@ -123,7 +123,7 @@ export class SkippedWatch {
 
 function isOf(file: SkippedFile, sibling: Sibling): boolean {
   return (
-    BigInt.asIntN(64, sibling.inode) === file.inode &&
+    isSameInode(file, sibling) &&
     BigInt.asIntN(64, sibling.device) === file.device &&
     Math.floor(sibling.birthMs) === file.birthMs
   )
