@@ -7,16 +7,11 @@ import type { Glob } from '../discovery/glob.ts'
 import { isGzipName } from '../file/compression.ts'
 import type { TailFile } from '../file/tail-file.ts'
 import { append } from '../groups.ts'
+import { DirectoryNames } from '../rotation/directory-names.ts'
 import type { IdentitySearch } from '../rotation/identity-search.ts'
 import type { RotatedFiles } from '../rotation/rotated-files.ts'
 import { isCompressedCopy, isFileOf } from '../rotation/same-content.ts'
-import {
-  DirectoryNames,
-  MAX_ATTEMPTS,
-  pathsWithSiblings,
-  type Sibling,
-  type SiblingScope,
-} from '../rotation/siblings.ts'
+import { MAX_ATTEMPTS, pathsWithSiblings, type Sibling, type SiblingScope } from '../rotation/siblings.ts'
 import { linkTarget } from '../tracking/link-target.ts'
 import type { OpenFiles } from '../tracking/open-files.ts'
 import type { Positions } from '../tracking/positions.ts'

@@ -5,13 +5,13 @@ import { isGzipName } from '../file/compression.ts'
 import { isAllHole } from '../file/fingerprint.ts'
 import type { TailFile } from '../file/tail-file.ts'
 import { beginsWithHole } from '../rotation/decompressed.ts'
+import type { DirectoryNames } from '../rotation/directory-names.ts'
 import { compareDatesOfNames } from '../rotation/names.ts'
 import type { RotatedFiles } from '../rotation/rotated-files.ts'
 import { isCopyOfContent, isFileOf, rowForSibling } from '../rotation/same-content.ts'
 import {
   appearedMs,
   contentMs,
-  type DirectoryNames,
   hasMoved,
   isSameInode,
   MAX_ATTEMPTS,

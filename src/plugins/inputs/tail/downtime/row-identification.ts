@@ -3,10 +3,10 @@ import type { OffsetRow } from '../../../../core/offset-store.ts'
 import { FsFailure, stat as statOf } from '../../../../lib/fs/file-system.ts'
 import type { Glob } from '../discovery/glob.ts'
 import { isAllHole, isHole } from '../file/fingerprint.ts'
+import type { DirectoryNames } from '../rotation/directory-names.ts'
 import { liveNamesOf } from '../rotation/names.ts'
 import { isFileOf, largestOf } from '../rotation/same-content.ts'
 import {
-  type DirectoryNames,
   isSameInode,
   MAX_ATTEMPTS,
   type Sibling,

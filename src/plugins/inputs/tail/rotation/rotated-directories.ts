@@ -1,13 +1,8 @@
 import { basename, dirname, join } from 'node:path'
 import { FsFailure, isMissing, stat } from '../../../../lib/fs/file-system.ts'
 import { linkTarget } from '../tracking/link-target.ts'
-import {
-  type DirectoryNames,
-  directoriesIn,
-  type Sibling,
-  type SiblingScope,
-  siblingsOf,
-} from './siblings.ts'
+import { type DirectoryNames, directoriesIn } from './directory-names.ts'
+import { type Sibling, type SiblingScope, siblingsOf } from './siblings.ts'
 
 /** Maximum number of directories searched for rotated files within that of a log, and again beside it. */
 const MAX_DIRECTORIES = 64
