@@ -149,7 +149,7 @@ export class OffsetDatabase {
 
   #use(db: Database): void {
     this.#db = db
-    this.#statements = prepare(db)
+    this.#statements = prepare(db, this.#statements?.lastId)
     this.owners.load(db)
     this.#cursorTable = undefined
     this.#deletionGuard.remember()

@@ -114,6 +114,10 @@ export const SELECT_ROWS = `SELECT f.id, f.name, f.offset, f.inode, f.created, f
 
 export const INSERT_FILE = `INSERT INTO in_tail_files
   (name, offset, inode, created, rotated, offset_marker, offset_marker_size, id) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`
+/** Takes the id that was given last instead of an id, and gives the next one. */
+export const INSERT_NEXT_FILE = `INSERT INTO in_tail_files
+  (name, offset, inode, created, rotated, offset_marker, offset_marker_size, id)
+  VALUES (?, ?, ?, ?, ?, ?, ?, max((SELECT coalesce(max(id), 0) FROM in_tail_files), ?) + 1)`
 export const UPDATE_FILE = `UPDATE in_tail_files SET name = ?, offset = ?, inode = ?, created = ?, rotated = ?,
   offset_marker = ?, offset_marker_size = ? WHERE id = ?`
 export const REPLACE_SCAN = 'INSERT OR REPLACE INTO shipper_looks VALUES (?, ?)'
@@ -121,7 +125,7 @@ export const REPLACE_EXTRA = 'INSERT OR REPLACE INTO shipper_files VALUES (?, ?,
 export const REPLACE_ROTATED = 'INSERT OR REPLACE INTO shipper_rotated VALUES (?, ?, ?, ?, ?, ?, ?)'
 export const SELECT_ROTATED_IDS = 'SELECT id FROM shipper_rotated'
 
-/** Returns the values for INSERT_FILE and UPDATE_FILE; with a null id SQLite chooses one. */
+/** Returns the values for INSERT_FILE, where SQLite chooses the id if it is null, INSERT_NEXT_FILE and UPDATE_FILE. */
 export function fileValues(row: OffsetRow, id: SqlValue): SqlValue[] {
   return [
     row.name,

@@ -2,7 +2,7 @@ import type { OffsetRow } from '../core/offset-store.ts'
 import type { Database, Statement } from './driver.ts'
 import {
   fileValues,
-  INSERT_FILE,
+  INSERT_NEXT_FILE,
   REPLACE_EXTRA,
   REPLACE_ROTATED,
   REPLACE_SCAN,
@@ -25,13 +25,16 @@ export interface Statements {
   /** Ids with a row in shipper_rotated. Most rows have none, and need no statement for it. */
   rotatedIds: Set<bigint>
   setScan: Statement
+  /** The id that was given last; a run gives none twice, not even that of a row that was removed. */
+  lastId: bigint
 }
 
-/** Prepares all statements. */
-export function prepare(db: Database): Statements {
+/** Prepares all statements. `lastId`: that of the statements before. */
+export function prepare(db: Database, lastId = 0n): Statements {
   return {
+    lastId,
     rows: db.prepare(SELECT_ROWS),
-    insert: db.prepare(INSERT_FILE),
+    insert: db.prepare(INSERT_NEXT_FILE),
     update: db.prepare(UPDATE_FILE),
     extra: db.prepare(REPLACE_EXTRA),
     rotated: db.prepare(REPLACE_ROTATED),
@@ -57,7 +60,9 @@ export function storeRow(statements: Statements, row: OffsetRow, taken: boolean)
     const id = BigInt(row.id)
     if (statements.update.run(...fileValues(row, id)).changes > 0) return id
   }
-  return statements.insert.run(...fileValues(row, null)).id
+  const { id } = statements.insert.run(...fileValues(row, statements.lastId))
+  statements.lastId = id
+  return id
 }
 
 /** Writes the columns that only some rows have, or removes them. */

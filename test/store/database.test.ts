@@ -135,6 +135,16 @@ test('waits for another program at the first failed write only, and again after 
   expect(timeouts()).toEqual(['PRAGMA busy_timeout = 0', 'PRAGMA busy_timeout = 200'])
 })
 
+test('an id is not given again in a run, even if its row was removed', () => {
+  const { database } = new Observed()
+  const [first, second, third] = [row(1), row(2), row(3)]
+  database.write({ upsert: [first, second], remove: [] })
+  database.write({ upsert: [], remove: [second] })
+  database.write({ upsert: [third], remove: [second] })
+  database.write({ upsert: [], remove: [second] })
+  expect(database.rows().map(({ inode }) => inode)).toEqual([first.inode, third.inode])
+})
+
 test('DB.sync sets how SQLite waits for the disk', () => {
   expect(new Observed({ sync: 'extra' }).executed).toContain('PRAGMA synchronous = EXTRA')
 })

@@ -94,6 +94,14 @@ export function openFile(path: string): OpenedFile | FsFailure {
   return fd instanceof FsFailure ? fd : accept(fd, isRegular)
 }
 
+/** True when there is a regular file that can be opened for reading. */
+export function canOpen(path: string): boolean {
+  const opened = openFile(path)
+  if (opened instanceof FsFailure) return false
+  close(opened.fd)
+  return true
+}
+
 /** What may be opened besides regular files. */
 interface AppendOptions {
   /** Permissions of a file that is created, before the umask. */

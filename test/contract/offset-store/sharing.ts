@@ -207,11 +207,14 @@ export const sharing: OffsetCase[] = [
       a.write({ upsert: [removed], remove: [] })
       const id = removed.id
       a.write({ upsert: [], remove: [removed] })
-      const next = row(2, { created: removed.created })
-      a.write({ upsert: [next], remove: [] })
-      assert.equal(next.id, id)
       a.close()
       b.close()
+      const [a1, b1] = await start()
+      const next = row(2, { created: removed.created })
+      a1.write({ upsert: [next], remove: [] })
+      assert.equal(next.id, id)
+      a1.close()
+      b1.close()
       const [a2, b2] = await start()
       assert.deepEqual([offsets(a2), offsets(b2)], [[2000], []])
     },

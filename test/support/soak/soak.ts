@@ -351,8 +351,8 @@ export class Soak {
   /** Renames a log within Path. */
   async #move(log: SoakLog): Promise<void> {
     const agent = this.#agent.running
-    // Renamed and compressed between two looks, it is to a Path that matches the .gz a log that nobody has seen.
-    const free = this.plan.abilities.has('moved') && !(this.plan.wide && log.o.compress !== 'no')
+    // Of a log that is renamed, rotated and compressed before the new name is stored neither inode nor name is known.
+    const free = this.plan.abilities.has('moved') && log.o.compress === 'no'
     if (log.real !== log.path || (agent === undefined && !free)) return
     const path = join(this.plan.logs, `${stemOf(this.#names++)}${basename(log.path).slice(2)}`)
     if (!free) log.write(1)

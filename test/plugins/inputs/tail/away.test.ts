@@ -590,6 +590,42 @@ test('rotations of a log that was renamed within Path before are read from a dir
   expect((await run.waitForLines(3)).toSorted()).toEqual(['four', 'three', 'two'])
 })
 
+test('a file that is not read at the path, with the inode of a known one, does not hide what was compressed of that', async () => {
+  const dir = tmp()
+  const path = join(dir, 'a.log')
+  const store = new MemoryStore()
+  const options = { path, ignore_older: '1d' }
+  writeFileSync(path, 'one\n')
+  await readAll(store, options, 1)
+  await endRun(dir, store)
+  writeFileSync(`${path}.1.gz`, gzipSync('one\ntwo\n'))
+  writeFileSync(`${path}.new`, 'old\n')
+  age(`${path}.new`, 3 * 86_400)
+  renameSync(`${path}.new`, path)
+  const [row] = store.table as [OffsetRow]
+  store.table = [{ ...row, inode: statSync(path, { bigint: true }).ino }]
+  expect(await readAll(store, options, 1)).toEqual(['two'])
+})
+
+test('late lines in a file that is searched for hide none that was rotated after it', async () => {
+  const dir = tmp()
+  const [path, archive] = [join(dir, 'a.log'), join(dir, 'archive')]
+  const store = new MemoryStore()
+  writeFileSync(path, 'one\n')
+  await readAll(store, { path }, 1)
+  await endRun(dir, store)
+  mkdirSync(archive)
+  renameSync(path, join(archive, '20261121_a.log'))
+  writeFileSync(join(archive, '20261122_a.log'), 'two\n')
+  writeFileSync(join(archive, '20261123_a.log'), 'three\n')
+  writeFileSync(path, 'four\n')
+  age(join(archive, '20261122_a.log'), 20)
+  age(join(archive, '20261123_a.log'), 10)
+  appendFileSync(join(archive, '20261121_a.log'), 'late\n')
+  const run = resume(store, { path })
+  expect((await run.waitForLines(4)).toSorted()).toEqual(['four', 'late', 'three', 'two'])
+})
+
 test('a log that is created after the start is read after its rotated files', async () => {
   const dir = tmp()
   const path = join(dir, 'a.log')

@@ -1,7 +1,7 @@
 import { basename, dirname, join } from 'node:path'
 import type { OffsetRow, SkippedFile } from '../../../../core/offset-store.ts'
 import type { Logger } from '../../../../core/services.ts'
-import { FsFailure, isMissing, stat as statOf } from '../../../../lib/fs/file-system.ts'
+import { canOpen, FsFailure, isMissing, stat as statOf } from '../../../../lib/fs/file-system.ts'
 import type { TailCounters } from '../counters.ts'
 import type { Glob } from '../discovery/glob.ts'
 import { isGzipName } from '../file/compression.ts'
@@ -11,7 +11,13 @@ import { DirectoryNames } from '../rotation/directory-names.ts'
 import type { IdentitySearch } from '../rotation/identity-search.ts'
 import type { RotatedFiles } from '../rotation/rotated-files.ts'
 import { isCompressedCopy, isFileOf } from '../rotation/same-content.ts'
-import { MAX_ATTEMPTS, pathsWithSiblings, type Sibling, type SiblingScope } from '../rotation/siblings.ts'
+import {
+  MAX_ATTEMPTS,
+  pathsWithSiblings,
+  type Sibling,
+  type SiblingScope,
+  siblingAt,
+} from '../rotation/siblings.ts'
 import { linkTarget } from '../tracking/link-target.ts'
 import type { OpenFiles } from '../tracking/open-files.ts'
 import type { Positions } from '../tracking/positions.ts'
@@ -115,11 +121,13 @@ export class AfterDowntime {
    * True when the file of the row is still at its path and was not opened, as it is too old for
    * Ignore_Older or cannot be read. Its row is kept.
    */
-  #isSkipped({ inode }: OffsetRow, path: string): boolean {
+  #isSkipped(row: OffsetRow, path: string): boolean {
     const stat = statOf(path)
     // In a directory that cannot be searched the file may still exist.
     if (stat instanceof FsFailure) return !isMissing(stat)
-    return BigInt.asIntN(64, stat.ino) === inode && this.#files.openFileAt(path) === undefined
+    if (BigInt.asIntN(64, stat.ino) !== row.inode || this.#files.openFileAt(path) !== undefined) return false
+    // Since the scan, another file may have come to the path, with the inode of the row's.
+    return isFileOf(row, siblingAt(path, stat)) || !canOpen(path)
   }
 
   /**

@@ -77,9 +77,13 @@ export class MissingRows {
         const directory = dirname(found.path)
         const live = this.#livePathOf(found, path)
         this.#rotated.directories.record(live, directory)
-        const siblings = siblingsOf(live, { directories: [directory] })
-        const after = siblings.filter((s) => dirname(s.path) === directory && s.key !== found.key)
-        const later = after.filter((s) => s.mtimeMs >= found.mtimeMs)
+        const siblings = siblingsOf(live, { directories: [directory] }).filter(
+          (s) => dirname(s.path) === directory,
+        )
+        const later = this.#siblings.rotatedAfter(
+          siblings.findIndex((s) => s.key === found.key),
+          siblings,
+        )
         this.#siblings.openInOrder(live, [found, ...later], new Map([[found, row]]), undefined, [])
       },
     })

@@ -2,7 +2,7 @@ import type { BigIntStats } from 'node:fs'
 import { basename, dirname } from 'node:path'
 import type { OffsetRow } from '../../../../core/offset-store.ts'
 import type { Clock, Logger } from '../../../../core/services.ts'
-import { close, FsFailure, openFile, stat as statOf } from '../../../../lib/fs/file-system.ts'
+import { canOpen, FsFailure, stat as statOf } from '../../../../lib/fs/file-system.ts'
 import type { TailCounters } from '../counters.ts'
 import { isGzipName } from '../file/compression.ts'
 import { isHole, mismatch } from '../file/fingerprint.ts'
@@ -328,13 +328,6 @@ function targetBefore({ livePath, path }: ClosedFile): string | undefined {
 /** True when two directories are the same, or one is directly within or beside the other. */
 function areNear(a: string, b: string): boolean {
   return a === b || a === dirname(b) || b === dirname(a) || dirname(a) === dirname(b)
-}
-
-function canOpen(path: string): boolean {
-  const opened = openFile(path)
-  if (opened instanceof FsFailure) return false
-  close(opened.fd)
-  return true
 }
 
 function isSame({ device, inode }: OffsetRow, stat: BigIntStats): boolean {

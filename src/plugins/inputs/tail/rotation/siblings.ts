@@ -7,7 +7,7 @@ import { TICK_MS } from '../file/fingerprint.ts'
 import { identityKey } from '../file/identity.ts'
 import { linkTarget } from '../tracking/link-target.ts'
 import { type DirectoryNames, inTurn, rotatedIn } from './directory-names.ts'
-import { compareDatesOfNames, isUnreadableFormat } from './names.ts'
+import { compareDatesOfNames, isUnreadableFormat, maskDigits, uncompressedName } from './names.ts'
 
 /** Maximum number of attempts to find files while a rotation changes their names. */
 export const MAX_ATTEMPTS = 5
@@ -46,7 +46,7 @@ export function siblingsOf(link: string, scope: SiblingScope = {}, names?: Direc
     if (haveSameFiles(found.siblings, before)) break
   }
   const plain = new Set(found.siblings.keys())
-  return [...found.siblings.values()].filter((s) => isReadable(s, plain)).sort(compareAges)
+  return inOrder([...found.siblings.values()].filter((s) => isReadable(s, plain)))
 }
 
 function haveSameFiles(a: Map<string, Sibling>, b: Map<string, Sibling>): boolean {
@@ -152,18 +152,43 @@ export function pathsWithSiblings(links: readonly string[], names: DirectoryName
   })
 }
 
-/** Compares the ages of two siblings by the dates in their names, or else by their times. */
-function compareAges(a: Sibling, b: Sibling): number {
-  return compareDatesOfNames(basename(a.path), basename(b.path)) || compareTimes(a, b)
+/**
+ * Sorts siblings by the dates in their names, or else by their times. For two rotations within a clock
+ * tick, the best guess is the birth, then the number. The birth of a .gz does not count, as all files of a
+ * log may be compressed at once, the newest first.
+ */
+function inOrder(siblings: Sibling[]): Sibling[] {
+  let isAscending: boolean | undefined
+  const compareInTick = (a: Sibling, b: Sibling): number => {
+    isAscending ??= haveAscendingNumbers(siblings)
+    return isAscending ? compareNumbers(a, b) : compareNumbers(b, a)
+  }
+  const compareTimes = (a: Sibling, b: Sibling): number =>
+    a.mtimeMs - b.mtimeMs || (isGzipName(a.path) || isGzipName(b.path) ? 0 : a.birthMs - b.birthMs)
+  return siblings.sort(
+    (a, b) =>
+      compareDatesOfNames(basename(a.path), basename(b.path)) || compareTimes(a, b) || compareInTick(a, b),
+  )
 }
 
 /**
- * Compares modification times. For two rotations within a clock tick, the best guess is the birth, then the
- * number in the name as logrotate counts. The birth of a .gz does not count, as all files of a log may be
- * compressed at once, the newest first.
+ * True when later files have greater numbers, as those of log4j2 by default, and not smaller ones, as
+ * logrotate.
  */
-function compareTimes(a: Sibling, b: Sibling): number {
-  const isGzip = isGzipName(a.path) || isGzipName(b.path)
-  const older = a.mtimeMs - b.mtimeMs || (isGzip ? 0 : a.birthMs - b.birthMs)
-  return older || b.path.length - a.path.length || (a.path < b.path ? 1 : -1)
+function haveAscendingNumbers(siblings: readonly Sibling[]): boolean {
+  const byTime = siblings.toSorted((a, b) => a.mtimeMs - b.mtimeMs)
+  let ascents = 0
+  for (const [i, later] of byTime.entries()) {
+    const earlier = byTime[i - 1]
+    if (earlier === undefined || later.mtimeMs - earlier.mtimeMs <= TICK_MS) continue
+    if (maskDigits(basename(later.path)) !== maskDigits(basename(earlier.path))) continue
+    ascents += Math.sign(compareNumbers(later, earlier))
+  }
+  return ascents > 0
+}
+
+/** Compares the numbers of two names that differ in nothing else, except the suffix of a compression. */
+function compareNumbers(a: Sibling, b: Sibling): number {
+  const [x, y] = [uncompressedName(a.path), uncompressedName(b.path)]
+  return x.length - y.length || (x < y ? -1 : 1)
 }

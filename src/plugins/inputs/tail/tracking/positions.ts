@@ -45,6 +45,8 @@ export class Positions {
   #scanned: { patterns: readonly string[]; ms: number } | undefined
   /** Time of the last full scan of this run, or else of the previous one, in milliseconds; undefined at the very first. */
   #lastScanMs: number | undefined
+  /** Files that are closed, or about to be. */
+  readonly #released = new WeakSet<TailFile>()
   #hasScanned = false
   #isScanHeld = false
   /** Bytes acknowledged since the last write. */
@@ -173,10 +175,16 @@ export class Positions {
 
   /** Removes the row of a file that is closed for good. */
   forget(file: TailFile): void {
-    this.#dirty.delete(file)
+    this.#release(file)
     if (file.stored.id === undefined) return
     this.#removed.push(rowOf(file))
     this.#arm()
+  }
+
+  /** Writes nothing of the file any more: what is acknowledged later must not bring its row back, nor take that of another file. */
+  #release(file: TailFile): void {
+    this.#dirty.delete(file)
+    this.#released.add(file)
   }
 
   /**
@@ -184,7 +192,7 @@ export class Positions {
    * inode may be used again: only the birth time tells then.
    */
   keepClosed(file: TailFile): OffsetRow {
-    this.#dirty.delete(file)
+    this.#release(file)
     const { birthMs } = file.identity
     const row = {
       ...rowOf(file),
@@ -224,6 +232,7 @@ export class Positions {
 
   /** Schedules a write of the file's row; `bytes` of the file were acknowledged. */
   touch(file: TailFile, bytes = 0): void {
+    if (this.#released.has(file)) return
     this.#dirty.add(file)
     this.#uncommittedBytes += bytes
     if (this.#uncommittedBytes >= COMMIT_BYTES) this.#queueCommit()

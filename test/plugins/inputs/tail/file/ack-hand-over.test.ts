@@ -147,3 +147,36 @@ test('the heir of an acknowledged content begins at its end', () => {
   expect([heir.position, heir.isPending, heir.hasRanges]).toEqual([20, false, false])
   expect(heir.endRange(30, false)?.text).toBe('20-30')
 })
+
+test('each of two heirs of a content gets the acks of what it inherits', () => {
+  const original = new AckTracker(0, false, () => {})
+  const range = original.endRange(50, false)
+  const heirs = [new AckTracker(0, false, () => {}), new AckTracker(0, false, () => {})]
+  for (const heir of heirs) original.handOver(heir, 50)
+  range?.settle('delivered')
+  expect(heirs.map(({ position, isPending }) => [position, isPending])).toEqual([
+    [50, false],
+    [50, false],
+  ])
+})
+
+test('an heir that has less than is acknowledged begins at its own end', () => {
+  const original = new AckTracker(0, false, () => {})
+  original.endRange(50, false)?.settle('delivered')
+  const heir = new AckTracker(0, false, () => {})
+  original.handOver(heir, 30)
+  expect([heir.position, heir.isPending]).toEqual([30, false])
+  heir.endRange(40, false)?.settle('delivered')
+  expect(heir.position).toBe(40)
+})
+
+test('an heir hears nothing of what its original has acknowledged beyond the hand-over', () => {
+  const original = new AckTracker(0, false, () => {})
+  const [inherited, more] = [original.endRange(50, false), original.endRange(80, false)]
+  const heard: number[] = []
+  const heir = new AckTracker(0, false, (bytes) => heard.push(bytes))
+  original.handOver(heir, 50)
+  inherited?.settle('delivered')
+  more?.settle('delivered')
+  expect([heir.position, heard]).toEqual([50, [50]])
+})

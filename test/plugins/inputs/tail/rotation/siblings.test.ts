@@ -66,6 +66,14 @@ test('orders compressed files of one clock tick by their numbers, whichever was 
   expect(siblingsOf(path).map((s) => s.path)).toEqual(names)
 })
 
+test('orders files of one clock tick by the direction in which the numbers of the others go', () => {
+  const path = join(tmp(), 'a.log')
+  const names = ['1', '2', '9', '10'].map((n) => path.replace('.log', `-${n}.log`))
+  for (const name of names) writeFileSync(`${name}.gz`, gzipSync('line\n'))
+  for (const [i, name] of names.entries()) utimesSync(`${name}.gz`, 1000, i < 2 ? 1000 + i : 1002)
+  expect(siblingsOf(path).map((s) => s.path)).toEqual(names.map((name) => `${name}.gz`))
+})
+
 test('finds a file that is compressed right after its directory was listed', () => {
   const dir = tmp()
   const path = join(dir, 'a.log')

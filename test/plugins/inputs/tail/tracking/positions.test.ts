@@ -286,7 +286,49 @@ test('a row that is removed is not found any more, and written out soon; a file 
   expect(isClosed).toBe(true)
 })
 
+test.each(['forget', 'keepClosed'] as const)(
+  '%s: what is acknowledged later writes no row of the file',
+  (release) => {
+    const { store, positions, file, clock } = setUp()
+    const made = file()
+    positions.adopt(made)
+    positions.commit()
+    positions[release](made)
+    positions.commit()
+    const rows = store.table
+    positions.touch(made, 4)
+    clock.advance(60_000)
+    expect(store.table).toEqual(rows)
+  },
+)
+test('a file that is closed before its row was written has one row', () => {
+  const { store, positions, file } = setUp()
+  const one = file()
+  positions.touch(one)
+  positions.keepClosed(one)
+  positions.commit()
+  expect(store.table.map(({ closedAt }) => closedAt !== undefined)).toEqual([true])
+})
+
+test('a closed file of which everything was read is told from the next one with its inode by its birth', () => {
+  const { positions, file } = setUp()
+  const one = file()
+  readTo(one, CONTENT.length)
+  expect(positions.keepClosed(one).birthMs).toBe(Math.floor(one.identity.birthMs))
+})
+
 describe('scans', () => {
+  test('are known by their time before they are written: that of the previous run until the first', () => {
+    const { store, clock, positions } = setUp()
+    expect(positions.lastScanMs).toBe(0)
+    store.lastScan = 1000
+    const log = { error() {}, warn() {}, info() {}, debug() {} }
+    const next = new Positions(store, ['/a/*.log'], clock, log)
+    expect(next.lastScanMs).toBe(1000)
+    next.recordScan(2000)
+    expect([next.lastScanMs, store.lastScan]).toEqual([2000, 1000])
+  })
+
   test('are written with rows, but cause no write, except the first', () => {
     const { store, positions, file, clock } = setUp()
     positions.recordScan(1000)
