@@ -147,8 +147,8 @@ export class AfterDowntime {
     let scope = this.#scopeOf(path, rows)
     let remaining = rows
     let previous: TailFile | undefined
-    // Rows whose file may be one of the siblings. They are removed only once that one is open, in the same
-    // transaction.
+    // Rows whose file may be one of the siblings. A row is removed only once that sibling is open: both are
+    // written together.
     const unsure = new Set<OffsetRow>()
     const inPlace: Sibling[] = []
     let isComplete = false

@@ -97,8 +97,8 @@ export class RotatedSiblings {
   }
 
   /**
-   * Opens the siblings of a path of which neither they nor the live file are known: those after the last
-   * one that existed at the last scan. Older ones may have been read before, and compressed later under a
+   * Opens the newest siblings of a path when neither one of them nor the live file is known: those after
+   * the last one that existed at the last scan. Older ones may have been read, and compressed later under a
    * new inode.
    */
   openUnseen(
@@ -146,7 +146,7 @@ export class RotatedSiblings {
     return live?.stored.id === undefined ? 0 : Math.max(live.identity.birthMs, this.#positions.lastWriteMs)
   }
 
-  /** Has an open file continue at the position of a row, which the row of the file replaces. */
+  /** Has an open file continue at the position of a row. The row is removed, as the file has its own. */
   continueOpen(file: TailFile, row: OffsetRow): void {
     const offset = file.handle.isCompressed
       ? (row.streamOffset ?? row.offset)

@@ -17,7 +17,7 @@ interface RowTakeoverOptions {
   siblings: RotatedSiblings
 }
 
-/** Continues rows whose files were not found in files that are open already. */
+/** Continues rows, whose own files were not found, in files that are already open. */
 export class RowTakeover {
   readonly #files: OpenFiles
   readonly #index: OpenFileIndex
@@ -57,7 +57,8 @@ export class RowTakeover {
   }
 
   /**
-   * Continues the row in a new file within Path, into another directory of which rotated files may be put.
+   * Continues the row in a new file within Path that has its content. Rotation may move files to another
+   * directory of Path.
    */
   #continueCopy(row: OffsetRow, path: string): boolean {
     for (const file of this.#index.madeFrom(basename(path))) {
