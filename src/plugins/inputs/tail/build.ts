@@ -109,7 +109,7 @@ export async function buildTail(
     watchMs: options.rotatedWatch,
     isOpen: ({ key }) => files.byKey.has(key),
     reopen: (sibling, livePath, row) => {
-      const file = rotated.open(sibling, livePath, row)
+      const file = rotated.held.open(sibling, livePath, row)
       if (file !== undefined) scheduler.add(file)
       return file
     },
@@ -147,14 +147,14 @@ export async function buildTail(
     clock,
     onSettled: (file, bytes) => {
       positions.touch(file, bytes)
-      if (file.rotation.isRotated) rotated.closeIfDone(file)
+      if (file.rotation.isRotated) rotated.held.closeIfDone(file)
     },
     onTruncated: (file, truncation) => {
-      const copy = truncation.isRewritten ? rotated.openCopies(file) : undefined
+      const copy = truncation.isRewritten ? rotated.truncatedCopies.openCopies(file) : undefined
       reportTruncation(file, truncation, copy, { counters, log })
     },
     onSkippedTruncated: (file, before, isReported) => {
-      const copy = rotated.openCopiesOfSkipped(file, before)
+      const copy = rotated.skippedCopies.openCopies(file, before)
       const { offset, fingerprint } = before
       // A size that was seen while the file could not be opened may be that of the new content, unless it is known by it.
       const to = fingerprint === undefined ? positions.skipped.sizeOf(before) : offset
@@ -202,9 +202,9 @@ export async function buildTail(
     isFollowed: (path) => glob.matches(path),
     mayRead: (path) => !glob.excludes(path) && !otherInputs.follow(path),
     recordSize: (file, size) => files.recordSize(file, size),
-    openCopy: (file) => rotated.openCopyOfSkipped(file, file.path),
+    openCopy: (file) => rotated.skippedCopies.openCopy(file, file.path),
     open: (sibling, path) => {
-      const file = rotated.open(sibling, path, undefined)
+      const file = rotated.held.open(sibling, path, undefined)
       if (file !== undefined) scheduler.add(file)
       return file
     },

@@ -1,10 +1,10 @@
 import { FsFailure } from '../../../lib/fs/file-system.ts'
 import type { TailParts } from './build.ts'
 import type { TailContext } from './counters.ts'
-import { AfterDowntime } from './discovery/after-downtime.ts'
 import type { Glob } from './discovery/glob.ts'
 import type { ProgressCheck } from './discovery/progress-check.ts'
 import type { Reconciler } from './discovery/reconciler.ts'
+import { AfterDowntime } from './downtime/after-downtime.ts'
 import { COMPRESSED } from './file/compression.ts'
 import { FINGERPRINT_BYTES, TICK_MS } from './file/fingerprint.ts'
 import type { TailFile } from './file/tail-file.ts'
@@ -113,7 +113,6 @@ export class TailLoop {
         search: this.#search,
         counters: this.#ctx.counters,
         log: this.#ctx.log,
-        onMore: (file) => this.#scheduler.add(file),
         onLast: (path, file) => this.#reconciler.rememberLastFile(path, file),
       }).resume()
       this.#positions.holdScans(this.#search.isPending)
@@ -145,7 +144,8 @@ export class TailLoop {
   async #turn(file: TailFile, signal: AbortSignal): Promise<void> {
     const { cursor, handle } = file
     if (!handle.isOpen) return
-    if (file.wasEmptyBefore()) this.#rotated.openUnseenCopies(file, file.rotation.contentSinceMs)
+    if (file.wasEmptyBefore())
+      this.#rotated.truncatedCopies.openUnseenCopies(file, file.rotation.contentSinceMs)
     const { predecessor } = file
     if (predecessor !== undefined) {
       if (!predecessor.isDrained) {
@@ -193,7 +193,7 @@ export class TailLoop {
     } else if (handle.source.complete) {
       if (handle.isOpen) file.reachEnd()
       this.#scheduler.release(file)
-      if (file.rotation.isRotated) this.#rotated.closeIfDone(file)
+      if (file.rotation.isRotated) this.#rotated.held.closeIfDone(file)
     }
   }
 
@@ -274,7 +274,10 @@ export class TailLoop {
     const stat = file.handle.stat()
     this.#ctx.appender(file.tag).seal()
     // Another content may have come and gone since the truncation was seen.
-    this.#rotated.openUnseenCopies(file, (file.rotation.replacedMs ?? this.#ctx.clock.nowMs()) - TICK_MS)
+    this.#rotated.truncatedCopies.openUnseenCopies(
+      file,
+      (file.rotation.replacedMs ?? this.#ctx.clock.nowMs()) - TICK_MS,
+    )
     file.restart(this.#ctx.clock.nowMs(), stat instanceof FsFailure ? undefined : stat)
     // If what it has now is gone before it is read, that is known by its size and first bytes.
     file.refresh()
@@ -295,8 +298,8 @@ export class TailLoop {
       if (!file.rotation.isRotated) this.#reconciler.reconcile(file.path, false, true)
       else if (!file.cursor.isAtEnd) this.#scheduler.add(file)
     }
-    this.#rotated.check()
-    if (this.#rotated.isHolding || this.#isStopped) this.#progressCheck.recordActivity()
+    this.#rotated.held.check()
+    if (this.#rotated.held.all.size > 0 || this.#isStopped) this.#progressCheck.recordActivity()
   }
 
   #isFirstScanRead(): boolean {

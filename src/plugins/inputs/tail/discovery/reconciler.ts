@@ -145,7 +145,7 @@ export class Reconciler {
       return
     }
     if (matches) {
-      this.#rotated.resumeFollowing(file)
+      this.#rotated.held.resumeFollowing(file)
       if (known !== file) this.#watchFolder(this.#files.bind(path, file))
     }
     const before = known ?? this.#lastFiles.get(path)
@@ -164,8 +164,8 @@ export class Reconciler {
    * before its new name is reconciled.
    */
   #markRotated(file: TailFile, path: string): void {
-    const name = this.#rotated.markRotated(file, path)
-    if (name !== undefined && this.#glob.matches(name)) this.#rotated.resumeFollowing(file)
+    const name = this.#rotated.held.markRotated(file, path)
+    if (name !== undefined && this.#glob.matches(name)) this.#rotated.held.resumeFollowing(file)
   }
 
   /**
@@ -173,9 +173,9 @@ export class Reconciler {
    * have been faster than our scan.
    */
   #predecessorOf(file: TailFile, before: TailFile | undefined, path: string): TailFile | undefined {
-    if (before !== undefined) return this.#rotated.openMissedSince(before, file, path)
+    if (before !== undefined) return this.#rotated.unseen.openMissedSince(before, file, path)
     if (this.#lastScanMs === undefined || this.#files.byKey.size > MAX_FILES_FOR_MISSED) return undefined
-    return this.#rotated.openMissedBefore(file, path, this.#lastScanMs)
+    return this.#rotated.unseen.openMissedBefore(file, path, this.#lastScanMs)
   }
 
   /**

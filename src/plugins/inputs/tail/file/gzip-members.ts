@@ -1,4 +1,5 @@
 import type { InflateRaw } from 'node:zlib'
+import { peek } from './fingerprint.ts'
 
 /**
  * A .gz as in RFC 1952. Anything after the last member that is not another member is ignored, as gzip does.
@@ -20,8 +21,23 @@ const FLAG = { CRC16: 2, EXTRA: 4, NAME: 8, COMMENT: 16, RESERVED: 0xe0 }
 const MAX_HEADER_BYTES = 131_072
 
 /** True when a member may begin with these bytes. A single byte is enough, as more may follow. */
-export function isGzipHead(head: Buffer): boolean {
+function isGzipHead(head: Buffer): boolean {
   return head.every((byte, at) => at >= MAGIC.length || byte === MAGIC[at])
+}
+
+/**
+ * True when an open file named .gz is not compressed. False for an empty one, which may still become
+ * anything.
+ */
+export function isPlainContent(fd: number): boolean {
+  const head = peek(fd, 0, 2) ?? peek(fd, 0, 1)
+  return head !== undefined && !isGzipHead(head)
+}
+
+/** True when a member may begin at `position`. */
+export function isMemberAt(fd: number, position: number): boolean {
+  const head = peek(fd, position, 3)
+  return head !== undefined && isGzipHead(head) && head[2] === 8
 }
 
 /** Returns the length of the header; undefined when more bytes are needed. Throws for an invalid header. */

@@ -4,8 +4,8 @@ import type { Clock, TimerHandle } from '../../../../core/services.ts'
 import { close, FsFailure, fstat, read } from '../../../../lib/fs/file-system.ts'
 import type { ByteSource, ResumePoint } from './byte-source.ts'
 import { ByteWindow } from './byte-window.ts'
-import { MARKER_BYTES, peek } from './fingerprint.ts'
-import { GzipMembers, isGzipHead } from './gzip-members.ts'
+import { GzipMembers, isPlainContent } from './gzip-members.ts'
+import { RawProgress } from './raw-progress.ts'
 
 /** Decompressed bytes buffered ahead of the reader; inflating pauses when there are more. */
 const WINDOW_BYTES = 262_144
@@ -16,8 +16,6 @@ const FINE_BYTES = 16
 
 /** Time without a change after which a .gz that is corrupt, or ends within a member, counts as damaged. */
 export const GZIP_QUIET_MS = 10_000
-
-const NO_BYTES: Buffer = Buffer.alloc(0)
 
 /** Callbacks of `GzipSource`. None is called before its constructor has returned. */
 export interface GzipEvents {
@@ -47,21 +45,6 @@ export interface GzipStart {
   memberAt: number
   /** Compressed size of the existing content that is skipped; reading begins when the file is larger. */
   skipTo?: number
-}
-
-/**
- * True when an open file named .gz is not compressed. False for an empty one, which may still become
- * anything.
- */
-export function isPlainContent(fd: number): boolean {
-  const head = peek(fd, 0, 2) ?? peek(fd, 0, 1)
-  return head !== undefined && !isGzipHead(head)
-}
-
-/** True when a member may begin at `position`. */
-export function isMemberAt(fd: number, position: number): boolean {
-  const head = peek(fd, position, 3)
-  return head !== undefined && isGzipHead(head) && head[2] === 8
 }
 
 /**
@@ -101,13 +84,7 @@ export class GzipSource implements ByteSource {
   #offered = -1
   /** Compressed position up to which bytes after the last member were reported. */
   #garbageEnd = 0
-  /**
-   * Number of compressed bytes read so far, the first bytes of the file, and the last ones read: appending changes
-   * neither.
-   */
-  #rawEnd: number
-  #firstRaw: Buffer = NO_BYTES
-  #lastRaw: Buffer = NO_BYTES
+  readonly #raw: RawProgress
   /** Size and modification time when inflating stopped. */
   #seen = { size: 0, mtimeNs: 0n }
   #isPumping = false
@@ -119,15 +96,14 @@ export class GzipSource implements ByteSource {
     this.#clock = clock
     this.#events = events
     this.#skipTo = start.skipTo ?? 0
-    this.#rawEnd = start.memberAt
+    this.#raw = new RawProgress(fd, start.memberAt)
     this.#inflated = start.memberAt > 0 ? start.offset : 0
     this.#member = { at: start.memberAt, offset: this.#inflated }
     this.#window = new ByteWindow(start.offset)
-    const isWaiting = size <= Math.max(this.#rawEnd, this.#skipTo)
+    const isWaiting = size <= Math.max(this.#raw.end, this.#skipTo)
     this.#complete = isWaiting
     if (!isWaiting) void this.#pump()
-    else if (this.#rawEnd > 0)
-      this.#lastRaw = Buffer.from(peek(fd, this.#rawEnd - MARKER_BYTES, MARKER_BYTES) ?? this.#lastRaw)
+    else if (this.#raw.end > 0) this.#raw.loadLast()
   }
 
   get isCompressed(): boolean {
@@ -179,35 +155,19 @@ export class GzipSource implements ByteSource {
     if (this.#isPumping || this.#isClosed || this.#isPlain || this.#isRewritten) return
     const size = Number(stat.size)
     if (size === this.#seen.size && stat.mtimeNs === this.#seen.mtimeNs) return
-    if (size < this.#rawEnd || this.#hasOtherRaw()) this.#recordRewrite()
+    if (this.#raw.isRewritten(size)) this.#recordRewrite()
     else if (this.#damage !== undefined) {
       // Until the damage is final, the timer of `#awaitQuiet` checks the file.
       if (this.#complete) this.#awaitQuiet(stat)
-    } else if (size > Math.max(this.#rawEnd, this.#skipTo)) void this.#pump()
-  }
-
-  /**
-   * True when the first bytes of the file, or the last ones read, have changed on disk. During a rewrite the last ones
-   * may already be those of the new content.
-   */
-  #hasOtherRaw(): boolean {
-    return (
-      this.#hasOtherAt(this.#rawEnd - this.#lastRaw.length, this.#lastRaw) ||
-      this.#hasOtherAt(0, this.#firstRaw)
-    )
-  }
-
-  #hasOtherAt(position: number, known: Buffer): boolean {
-    const bytes = known.length === 0 ? undefined : peek(this.#fd, position, known.length)
-    return bytes !== undefined && !bytes.equals(known)
+    } else if (size > Math.max(this.#raw.end, this.#skipTo)) void this.#pump()
   }
 
   resumePoint(acked: number): ResumePoint {
     if (this.#isPlain) return { offset: acked, streamOffset: undefined }
-    if (this.#skipTo > 0 && (this.#rawEnd < this.#skipTo || acked < this.#skipped))
+    if (this.#skipTo > 0 && (this.#raw.end < this.#skipTo || acked < this.#skipped))
       return { offset: this.#skipTo, streamOffset: undefined }
     const isAllAcked = this.#complete && acked >= this.#inflated
-    if (isAllAcked) return { offset: this.#rawEnd, streamOffset: acked }
+    if (isAllAcked) return { offset: this.#raw.end, streamOffset: acked }
     return { offset: acked === this.#member.offset ? this.#member.at : 0, streamOffset: acked }
   }
 
@@ -220,9 +180,9 @@ export class GzipSource implements ByteSource {
     this.#isRewritten = false
     this.#isReported = false
     this.#damage = this.#fineFrom = undefined
-    this.#firstRaw = this.#lastRaw = NO_BYTES
+    this.#raw.restart()
     this.#window.restart(0)
-    this.#inflated = this.#rawEnd = 0
+    this.#inflated = 0
     this.#skipTo = this.#skipped = this.#garbageEnd = 0
     this.#member = { at: 0, offset: 0 }
     void this.#pump()
@@ -250,15 +210,15 @@ export class GzipSource implements ByteSource {
     this.#clock.cancel(this.#quiet)
     const zlib = await import('node:zlib')
     if (this.#isClosed) return
-    if (this.#rawEnd === 0 && isPlainContent(this.#fd)) return this.#becomePlain()
+    if (this.#raw.end === 0 && isPlainContent(this.#fd)) return this.#becomePlain()
     const onData = (data: Buffer): void => this.#keep(data)
-    this.#members ??= new GzipMembers(zlib, this.#rawEnd, onData)
+    this.#members ??= new GzipMembers(zlib, this.#raw.end, onData)
     const members = this.#members
-    if (this.#firstRaw.length === 0) this.#firstRaw = Buffer.from(peek(this.#fd, 0, MARKER_BYTES) ?? NO_BYTES)
+    this.#raw.loadFirst()
     const raw = Buffer.allocUnsafeSlow(RAW_BYTES)
     try {
       for (;;) {
-        const n = read(this.#fd, raw, 0, this.#rawLength(), this.#rawEnd)
+        const n = read(this.#fd, raw, 0, this.#rawLength(), this.#raw.end)
         if (n instanceof FsFailure) {
           this.#fail(n)
           return
@@ -266,15 +226,14 @@ export class GzipSource implements ByteSource {
         if (n === 0) break
         await members.take(raw.subarray(0, n))
         if (this.#isClosed || this.#members !== members) return
-        this.#rawEnd += n
-        this.#lastRaw = Buffer.from(raw.subarray(Math.max(0, n - MARKER_BYTES), n))
+        this.#raw.record(raw.subarray(0, n))
         if (members.memberEnd > this.#member.at && members.isBetween)
           this.#member = { at: members.memberEnd, offset: this.#inflated }
       }
     } catch (error) {
       if (this.#isClosed || this.#members !== members) return
       const member = members.isInTrailer ? members.memberEnd : undefined
-      this.#damage = { reason: messageOf(error), at: this.#rawEnd, member }
+      this.#damage = { reason: messageOf(error), at: this.#raw.end, member }
     }
     this.#settle(members)
   }
@@ -284,13 +243,13 @@ export class GzipSource implements ByteSource {
    * damage.
    */
   #rawLength(): number {
-    const limit = this.#fineFrom !== undefined && this.#rawEnd >= this.#fineFrom ? FINE_BYTES : RAW_BYTES
-    return this.#rawEnd < this.#skipTo ? Math.min(limit, this.#skipTo - this.#rawEnd) : limit
+    const limit = this.#fineFrom !== undefined && this.#raw.end >= this.#fineFrom ? FINE_BYTES : RAW_BYTES
+    return this.#raw.end < this.#skipTo ? Math.min(limit, this.#skipTo - this.#raw.end) : limit
   }
 
   #keep(data: Buffer): void {
     this.#inflated += data.length
-    if (this.#rawEnd < this.#skipTo) {
+    if (this.#raw.end < this.#skipTo) {
       this.#skipped = this.#inflated
       this.#window.restart(this.#inflated)
       return
@@ -306,11 +265,11 @@ export class GzipSource implements ByteSource {
     const stat = fstat(this.#fd)
     if (!(stat instanceof FsFailure)) {
       this.#seen = { size: Number(stat.size), mtimeNs: stat.mtimeNs }
-      if (this.#seen.size < this.#rawEnd || this.#hasOtherRaw()) {
+      if (this.#raw.isRewritten(this.#seen.size)) {
         this.#recordRewrite()
         return
       }
-      if (this.#damage === undefined && this.#seen.size > this.#rawEnd) {
+      if (this.#damage === undefined && this.#seen.size > this.#raw.end) {
         void this.#pump()
         return
       }
@@ -338,8 +297,8 @@ export class GzipSource implements ByteSource {
 
   #reportGarbage(from: number): void {
     const at = Math.max(from, this.#garbageEnd)
-    this.#garbageEnd = this.#rawEnd
-    this.#events.onGarbage(at, this.#rawEnd - at)
+    this.#garbageEnd = this.#raw.end
+    this.#events.onGarbage(at, this.#raw.end - at)
   }
 
   #finish(): void {
@@ -349,7 +308,7 @@ export class GzipSource implements ByteSource {
 
   /** Waits until the file has been unchanged for GZIP_QUIET_MS, as it may still be being written. */
   #awaitQuiet(stat: BigIntStats | undefined): void {
-    this.#seen = { size: Number(stat?.size ?? this.#rawEnd), mtimeNs: stat?.mtimeNs ?? 0n }
+    this.#seen = { size: Number(stat?.size ?? this.#raw.end), mtimeNs: stat?.mtimeNs ?? 0n }
     const quietMs = this.#clock.nowMs() - Number(this.#seen.mtimeNs) / 1e6
     const leftMs = stat === undefined ? GZIP_QUIET_MS : Math.min(GZIP_QUIET_MS, GZIP_QUIET_MS - quietMs)
     this.#clock.cancel(this.#quiet)
@@ -367,8 +326,8 @@ export class GzipSource implements ByteSource {
       return
     }
     if (Number(stat.size) !== this.#seen.size || stat.mtimeNs !== this.#seen.mtimeNs) {
-      if (Number(stat.size) < this.#rawEnd || this.#hasOtherRaw()) this.#recordRewrite()
-      else if (this.#damage === undefined && Number(stat.size) > this.#rawEnd) void this.#pump()
+      if (this.#raw.isRewritten(Number(stat.size))) this.#recordRewrite()
+      else if (this.#damage === undefined && Number(stat.size) > this.#raw.end) void this.#pump()
       else this.#awaitQuiet(stat)
       return
     }
@@ -377,7 +336,7 @@ export class GzipSource implements ByteSource {
       this.#retryMember(this.#damage.at)
       return
     }
-    const { reason, at, member } = this.#damage ?? { reason: 'it ends too early', at: this.#rawEnd }
+    const { reason, at, member } = this.#damage ?? { reason: 'it ends too early', at: this.#raw.end }
     if (!this.#isReported) this.#events.onDamaged(reason, member ?? at, size, member !== undefined)
     this.#isReported = true
     this.#fineFrom = undefined
@@ -393,8 +352,7 @@ export class GzipSource implements ByteSource {
     this.#members = undefined
     this.#damage = undefined
     this.#fineFrom = damagedAt
-    this.#rawEnd = this.#member.at
-    this.#lastRaw = NO_BYTES
+    this.#raw.goBackTo(this.#member.at)
     this.#inflated = this.#member.offset
     void this.#pump()
   }

@@ -14,15 +14,23 @@ import { linkTarget } from '../tracking/link-target.ts'
 import type { Positions } from '../tracking/positions.ts'
 import { wasMadeOf } from './copy-evidence.ts'
 import { contentSizeOf } from './decompressed.ts'
+import { DirectoryNames } from './directory-names.ts'
 import type { IdentitySearch } from './identity-search.ts'
-import { isCompressedCopy, isCopyOfContent, isFileOf, largestOf, rowForSibling } from './same-content.ts'
-import { appearedMs, contentMs, DirectoryNames, type Sibling, siblingAt, siblingsOf } from './siblings.ts'
+import {
+  contentOf,
+  isCompressedCopy,
+  isCopyOfContent,
+  isFileOf,
+  largestOf,
+  rowForSibling,
+} from './same-content.ts'
+import { appearedMs, contentMs, isSameInode, type Sibling, siblingAt, siblingsOf } from './siblings.ts'
 
-/** Closed files that are remembered; beyond that the oldest is forgotten. */
+/** Maximum number of closed files remembered; beyond that the oldest is forgotten. */
 const MAX_FILES = 10_000
-/** Up to this many files are looked for in the names of their directory one by one, which costs less than an index of these. */
+/** Up to this many renamed files are looked for one by one, which costs less than an index of the names. */
 const FEW_FILES = 50
-/** Contents of deleted files that are remembered. */
+/** Maximum number of contents of deleted files remembered. */
 const MAX_GONE = 1000
 
 interface ClosedFile {
@@ -31,9 +39,9 @@ interface ClosedFile {
   path: string
   /** Path from which the file was rotated. */
   livePath: string
-  /** Late bytes that were seen and could not be read yet. */
+  /** Number of late bytes that were seen and could not be read yet. */
   unreadBytes: number
-  /** False for a deleted or compressed file: it is remembered until the next scan, and not looked at. */
+  /** False for a deleted or compressed file, which is not examined and is forgotten by the next check. */
   isWatched: boolean
 }
 
@@ -52,13 +60,15 @@ interface ClosedFilesOptions {
 }
 
 /**
- * Rotated files that were closed after everything in them was read and acknowledged. Programs go on writing to a rotated file until
- * they open the new one, perhaps hours later; for Rotated_Watch each refresh looks for such lines. Their contents are also known by
- * then, so that a copy of one is not read.
+ * Rotated files that were closed after everything in them was read and acknowledged. A program may go on
+ * writing to a rotated file until it opens the new one, perhaps hours later: for Rotated_Watch each refresh
+ * looks for such lines. As long as a file is remembered, a copy of its content is not read.
  */
 export class ClosedFiles {
   readonly #files = new Map<string, ClosedFile>()
-  /** Contents of closed files that cannot be found again, the oldest first: a copy of one may still be. */
+  /**
+   * Contents of closed files that cannot be found again, the oldest first: a copy of one may still appear.
+   */
   readonly #gone: { content: KnownContent; livePath: string; closedMs: number }[] = []
   readonly #options: ClosedFilesOptions
 
@@ -68,8 +78,8 @@ export class ClosedFiles {
   }
 
   /**
-   * Remembers a file that is about to be closed. A deleted one has no name by which it could be found again; but if the agent ends before
-   * the next scan, the next run must not take a copy of it for a file that nobody has read.
+   * Remembers a file that is about to be closed, also a deleted one, which cannot be found again: if the
+   * agent ends before the next scan, the next run must not read a copy of it.
    */
   add(file: TailFile): void {
     const { positions, watchMs } = this.#options
@@ -87,7 +97,10 @@ export class ClosedFiles {
     else positions.forget(file)
   }
 
-  /** Returns the row of the file at the descriptor, if it is one of these, and forgets it: the file is followed again. */
+  /**
+   * Returns the row of the file at the descriptor, if it is a closed one, and forgets it: the file is
+   * followed again.
+   */
   take(stat: BigIntStats, fd: number, path: string): OffsetRow | undefined {
     const key = storedKey({ device: stat.dev, inode: stat.ino })
     const file = this.#files.get(key)
@@ -97,7 +110,7 @@ export class ClosedFiles {
     return this.#release(file)
   }
 
-  /** True when the sibling is one of the files, and not another one with its inode. */
+  /** True when the sibling is a closed file, and not another one with its inode. */
   has(sibling: Sibling): boolean {
     const key = storedKey(sibling)
     const file = this.#files.get(key)
@@ -105,8 +118,9 @@ export class ClosedFiles {
   }
 
   /**
-   * Returns the position up to which the content of the sibling was read as that of a closed file; undefined: it was not. The directory of
-   * the live path may be a near one, as rotated files may be put into another.
+   * Returns the position up to which the content of the sibling was read in a closed file; undefined if it
+   * was not. `livePaths`: paths from which the sibling may have been rotated, in its own directory or in
+   * one near to it.
    */
   readOf(sibling: Sibling, livePaths: ReadonlySet<string>): number | undefined {
     const names = new Set([...livePaths].map((path) => basename(path)))
@@ -125,22 +139,23 @@ export class ClosedFiles {
   }
 
   /**
-   * True when a file with the content of a closed one was made of that, and not by a program that writes the same lines again: that is
-   * gone, was truncated (perhaps at its first path, to which it returned), or was written to later; of a compressed file the name tells.
+   * True when a sibling with the content of a closed file was made of that file, and not by a program that
+   * writes the same lines again: the file is gone, was truncated, perhaps at its first path, to which it
+   * returned, or is the evident original (`wasMadeOf`).
    */
   #isMadeOf(sibling: Sibling, file: ClosedFile): boolean {
     const { row, path, livePath } = file
     if (hasOtherContent(row, path) || hasOtherContent(row, livePath)) return true
     const here = statOf(path)
     const isHere = !(here instanceof FsFailure) && isSame(row, here)
-    // Renamed since the last look, with another file at its path perhaps.
+    // It may have been renamed since the last check, and another file may be at its path.
     const present = isHere ? path : this.#siblingsOf(file).find((s) => isSameInode(row, s))?.path
     const stat = present === undefined ? undefined : statOf(present)
     if (present === undefined || stat === undefined || stat instanceof FsFailure) return true
     return wasMadeOf(sibling, present, stat)
   }
 
-  /** Looks for late lines in all files; those that are not at their path are looked for by their identity. */
+  /** Looks for late lines in all files. Searches for those that are not at their path by their identity. */
   check(): void {
     const { clock, watchMs } = this.#options
     const expired = clock.nowMs() - watchMs
@@ -150,12 +165,12 @@ export class ClosedFiles {
       if (!file.isWatched || (file.row.closedAt ?? 0) * 1000 < expired) this.#forget(file)
       else if (!this.#examine(file)) moved.push(file)
     }
-    // Many are renamed at once, as x.log.1 to x.log.2 of all logs.
+    // Many may be renamed at once, as `x.log.1` to `x.log.2` of all logs.
     const names = moved.length > FEW_FILES ? new DirectoryNames() : undefined
     for (const file of moved) this.#examineMoved(file, names)
   }
 
-  /** Looks for late lines of a file; false when it is not at its path. */
+  /** Looks for late lines of a file. Returns false when the file is not at its path. */
   #examine(file: ClosedFile): boolean {
     const stat = statOf(file.path)
     if (stat instanceof FsFailure || !isSame(file.row, stat)) return false
@@ -204,15 +219,15 @@ export class ClosedFiles {
     const { row } = file
     if (sibling.size === row.offset) return
     const late = sibling.size - row.offset
-    // What cannot be opened is tried again with the next look: it may still be the file.
+    // A file that cannot be opened may still be the one: the next check tries again.
     if (late > 0 && (isFileOf(row, sibling) || !canOpen(sibling.path))) this.#reopen(file, sibling, late)
-    // Truncated, or another file with the inode: nothing of it is known any more.
+    // It was truncated, or the inode belongs to another file now.
     else if (!this.#readLateCopy(file)) this.#forget(file)
   }
 
   /**
-   * Reads what was written late from a copy of a file that is gone, or has another content since. Only what was copied later can have
-   * more than was read. Returns false when there is no such copy.
+   * Reads late lines from a copy of a file that is gone or has another content now. Only a copy that was
+   * made after the file was closed can have more than was read. Returns false when there is no such copy.
    */
   #readLateCopy(file: ClosedFile): boolean {
     const { row } = file
@@ -226,10 +241,10 @@ export class ClosedFiles {
     return true
   }
 
-  /** The file was compressed since; what was written late is in the copy, behind what was read. */
+  /** Reads late lines from the .gz into which the file was compressed, from the position of the file. */
   #readLateCompressed(file: ClosedFile, sibling: Sibling): void {
     const late = lateBytesIn(sibling, file.row)
-    // Until a scan is stored that is later than the copy, only the row tells the next run that this was read.
+    // As long as no stored scan is later than the .gz, only the row tells the next run that the .gz was read.
     const isOld = contentMs(sibling) <= this.#options.positions.lastScanMs
     if (late === 0 && isOld) this.#forget(file)
     else if (late > 0) this.#reopen(file, sibling, late)
@@ -254,7 +269,7 @@ export class ClosedFiles {
     {
       livePath = row.openedAs ?? row.name,
       unreadBytes = 0,
-      // The offset of the row of a .gz is one on disk, behind which there may be bytes that are none of a member.
+      // The row of a .gz counts compressed bytes, which may be followed by garbage.
       isWatched = row.streamOffset === undefined,
     } = {},
   ): void {
@@ -291,38 +306,30 @@ export class ClosedFiles {
   }
 }
 
-/** True when the file of the row is at the path, and has another content. */
+/** True when the file of the row is at the path and has another content. */
 function hasOtherContent(row: OffsetRow, path: string): boolean {
   const stat = statOf(path)
   return !(stat instanceof FsFailure) && isSame(row, stat) && !isFileOf(row, siblingAt(path, stat))
 }
 
-/** Returns how much more than was read is in a copy; below 0 when it has less, or that cannot be found out. */
+/**
+ * Returns how many bytes more than were read a copy has; negative if it has less, or if its size is
+ * unknown.
+ */
 function lateBytesIn(copy: Sibling, { offset }: OffsetRow): number {
   return contentSizeOf(copy) - (isGzipName(copy.path) ? offset % 2 ** 32 : offset)
 }
 
-/** Returns the name by which the siblings of a closed file are found that was the target of a link. */
+/** Returns the path of a closed file that was the target of a link: its siblings are found by that name. */
 function targetBefore({ livePath, path }: ClosedFile): string | undefined {
   return linkTarget(livePath) === livePath ? undefined : path
 }
 
-/** True when two directories are the same, one is within the other, or both are within the same one. */
+/** True when two directories are the same, or one is directly within or beside the other. */
 function areNear(a: string, b: string): boolean {
   return a === b || a === dirname(b) || b === dirname(a) || dirname(a) === dirname(b)
 }
 
-function isSameInode(row: OffsetRow, sibling: Sibling): boolean {
-  return BigInt.asIntN(64, sibling.inode) === row.inode
-}
-
 function isSame({ device, inode }: OffsetRow, stat: BigIntStats): boolean {
   return BigInt.asIntN(64, stat.ino) === inode && BigInt.asIntN(64, stat.dev) === device
-}
-
-/** Returns what is known of the content of an open file, with its fingerprint as far as it can be taken. */
-export function contentOf(file: TailFile): KnownContent {
-  const { stored, handle, cursor } = file
-  if (!handle.isCompressed) stored.growFingerprint(handle, cursor.size)
-  return file.content()
 }

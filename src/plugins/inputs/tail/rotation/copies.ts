@@ -16,9 +16,9 @@ import { presentPathOf } from './present-path.ts'
 import { isCopy, isCopyOfContent, isOpenCopyOfContent, setFingerprintOfCopy } from './same-content.ts'
 import { type Sibling, siblingAt } from './siblings.ts'
 
-/** With more open files a file is compared only with those whose names it may have been made of. */
+/** With more open files, a .gz is compared only with the live file and with rotated files. */
 const MAX_COMPARED = 1000
-interface CopiesOptions {
+export interface CopiesOptions {
   files: OpenFiles
   closed: ClosedFiles
   skipped: SkippedFiles
@@ -29,23 +29,23 @@ interface CopiesOptions {
   clock: Clock
   counters: TailCounters
   log: Logger
-  /** Makes an unread copy go on where its original was read to, with the records that are open there. */
+  /** Has an unread copy continue at the position of its original, with the records that are open there. */
   continueInCopy: (original: TailFile, copy: TailFile) => void
   /** Examines the file again after some time. */
   again: (file: TailFile, ms: number) => void
 }
 
-/** A new file that has the content of an open one so far. */
+/** A new file that has had the content of an open file so far. */
 interface Suspect {
   original: TailFile
-  /** True for a file that is where the original was: it was restored, or edited in place. */
+  /** True for a file at the path of the original: it was restored, or edited in place. */
   isReplacement: boolean
   sinceMs: number
 }
 
 /**
- * Finds new files within Path that are copies of files that are read anyway: those of copytruncate, of gzip, and restored ones. While a
- * copy may still grow, it waits; then it goes on where its original was read to.
+ * Finds new files within Path that are copies of files that are read anyway: made by copytruncate or gzip,
+ * or restored. A copy waits while it may still grow, and then continues at the position of its original.
  */
 export class Copies {
   readonly #options: CopiesOptions
@@ -56,12 +56,13 @@ export class Copies {
   }
 
   /**
-   * Returns `wait` while it cannot be told if a new file is a copy, or from where it has to be read. `isLast`: nothing will be written to
-   * it. To be called before a turn, while `file.newAt` is set.
+   * Returns `wait` while it is unknown whether a new file is a copy, or from which position it has to be
+   * read. Called before each turn while `file.newAt` is set. `isLast`: nothing more will be written to the
+   * file.
    */
   examine(file: TailFile, isLast: boolean): 'read' | 'wait' {
     if (!file.handle.isCompressed) file.refresh()
-    // It is examined again when it begins anew.
+    // It is examined again when reading starts over.
     if (file.cursor.isRewritten) return 'read'
     const known = this.#suspects.get(file)
     if (known === undefined && !this.#hasContent(file)) return isLast ? this.#resolve(file) : 'read'
@@ -69,7 +70,7 @@ export class Copies {
     if (suspect === undefined) return this.#resolve(file)
     const verdict = this.#judge(file, suspect, isLast)
     if (verdict === 'wait') {
-      // What is unchained waits for the end of the copy, which now waits for it.
+      // The files that waited for the copy must not wait for it any longer, as it waits for the original.
       for (const one of unchain(suspect.original, file)) this.#options.again(one, 0)
       this.#suspects.set(file, suspect)
       this.#options.again(file, this.#options.waitMs)
@@ -80,13 +81,13 @@ export class Copies {
     return this.#resolve(file)
   }
 
-  /** True when rotation may have made the name of the file from that of another one that is followed. */
+  /** True when rotation may have made the name of the file from that of a followed file. */
   mayBeCopy({ path }: TailFile): boolean {
     const { byPath } = this.#options.files
     return [...liveNamesOf(basename(path))].some((name) => byPath.has(join(dirname(path), name)))
   }
 
-  /** Returns the copy, within Path and unread, of the content that `original` has lost or is about to lose. */
+  /** Returns the unread copy within Path of the content that `original` has lost, or is about to lose. */
   copyOf(original: TailFile): TailFile | undefined {
     for (const [file, suspect] of this.#suspects) {
       if (suspect.original !== original || suspect.isReplacement) continue
@@ -122,20 +123,20 @@ export class Copies {
   }
 
   /**
-   * Returns the offset from which a suspect is read; undefined: it is no copy, or is read from its start. A copy that has more than its
-   * original goes on where that one is read to, once it is drained.
+   * Returns the position at which a suspect continues, or undefined if it is no copy and is read from its
+   * start. A copy that has more than its original waits until the original is drained.
    */
   #judge(file: TailFile, suspect: Suspect, isLast: boolean): number | 'wait' | undefined {
     const { original, isReplacement, sinceMs } = suspect
     if (!original.handle.isOpen) return undefined
     original.refreshContent()
     if (!isCopy(file, original)) {
-      // Truncated while it was compared, it has the copy go on where it was read to.
+      // If it was truncated while it was compared, this finds its copy, which then continues at its position.
       original.refreshContent()
       return undefined
     }
     const readTo = original.cursor.offset
-    // Of a .gz that is not inflated yet it is not known what is left.
+    // What is left of a .gz is unknown until it is inflated.
     const isDrained = (original.cursor.isAtEnd && original.handle.source.complete) || isLast
     const { size } = file.cursor
     if (isReplacement) {
@@ -145,13 +146,13 @@ export class Copies {
     }
     const isQuiet = isLast || this.#options.clock.nowMs() - sinceMs >= this.#options.waitMs
     const isGone = original.rotation.isDeleted
-    // Two programs may write the same lines: a name that both may have is not enough while the original is as it was.
+    // Two programs may write the same lines: a related name is not enough while the original is unchanged.
     const isEvident =
       isGone || isNamedAfter(file, original) || wasCopiedFrom(file, original) || isMadeAfter(file, original)
     if (isQuiet && !isEvident) return undefined
     if (file.handle.isCompressed) {
       if (!isGone && !isQuiet) return 'wait'
-      // A .gz has no more than the file that it was made of.
+      // A .gz has no more than the file from which it was made.
       if (contentSizeOfOpen(file) > original.cursor.size) return undefined
       return isDrained ? readTo : 'wait'
     }
@@ -159,10 +160,13 @@ export class Copies {
     return isComplete && (isDrained || readTo >= size) ? Math.min(readTo, size) : 'wait'
   }
 
-  /** `original`: the file up to whose offset the content was read, or the path at which another run has read it. */
+  /**
+   * Has a copy continue at an offset. `original`: the file whose position it takes over, or the path at
+   * which the content was read before.
+   */
   #continueAt(file: TailFile, offset: number, original: TailFile | string): void {
     if (!file.isUnread) return
-    // What is read and not acknowledged is read again from the copy after a crash.
+    // After a crash, what was not acknowledged is read again from the copy.
     if (typeof original === 'string') file.startAt(offset)
     else if (offset === original.cursor.offset && contentSizeOfOpen(file) > offset)
       this.#options.continueInCopy(original, file)
@@ -182,23 +186,23 @@ export class Copies {
       return { original: before, isReplacement: true, sinceMs }
     const names = liveNamesOf(basename(file.path))
     for (const original of this.#candidates(file, names)) {
-      // Each would wait for the other if both are unread, unless it is clear which one is the original: one with a row, or that is not
-      // compressed, or that has not changed since the copy was made.
+      // Two unread files would wait for each other, unless it is clear which one is the original: the one
+      // that has a row, is not compressed, or has not changed since the copy was made.
       const isFirst =
         (original.stored.isResumed && !file.stored.isResumed) ||
         (file.handle.isCompressed && !original.handle.isCompressed) ||
         isMadeAfter(file, original)
       if (original === file || (original.newAt !== undefined && !isFirst)) continue
-      // It may have been truncated just now: then the copy is found, and goes on where it was read to.
+      // If it was truncated just now, this finds its copy, which then continues at its position.
       original.refreshContent()
       if (file.newAt === undefined || this.#inherits(file, original)) return undefined
-      // After a deleted log of one line the next one may just begin with the same.
+      // After a deleted log of one line, the next log may begin with the same line.
       if (original.rotation.isDeleted && !isLong(original) && file.cursor.size > original.cursor.size)
         continue
-      // So may one that was rotated after the original.
+      // So may a log that was rotated after the original.
       if (original.rotation.isRotated && isShortPart(file, original)) continue
       if (isCopy(file, original)) return { original, isReplacement: false, sinceMs }
-      // It may have been truncated while it was compared.
+      // It may have been truncated while it was compared, too.
       original.refreshContent()
       if (file.newAt === undefined || this.#inherits(file, original)) return undefined
     }
@@ -207,13 +211,13 @@ export class Copies {
   }
 
   /**
-   * Settles a copy of a content that its original has lost but a moment ago. It was deleted since, or it would have been found then; what
-   * is unread is read from it unless another copy is there.
+   * Settles a copy of the content that its original lost a moment ago, if it is one. The copy takes over
+   * the position of the original, unless another copy has it already. Returns false when it is no copy.
    */
   #inherits(file: TailFile, original: TailFile): boolean {
     const { rotation } = original
     if (!rotation.isReplaced || !isOpenCopyOfContent(original.content(), file, true)) return false
-    // It may have been found as the copy before it was examined.
+    // It may have taken over the position before it was examined.
     if (rotation.isHeir(file.identity.key)) return true
     if (rotation.hasHeir)
       file.startAt(limitTo(Math.max(original.cursor.offset, contentSizeOfOpen(file)), file))
@@ -224,27 +228,28 @@ export class Copies {
     return true
   }
 
-  /** Returns the open files of which the file may be a copy by its name. */
+  /** Returns the open files of which the file may be a copy, by its name. */
   *#candidates(file: TailFile, names: Set<string>): Iterable<TailFile> {
     const { files, held } = this.#options
     for (const name of names) {
       const live = files.byPath.get(join(dirname(file.path), name))
       if (live !== undefined) yield live
     }
-    // A .gz may be made of any file of its log; a plain copy is made of the live one, since rotated files are only renamed.
+    // A .gz may be made of any file of its log, a plain copy only of the live one, as rotated files are
+    // renamed.
     const isRelated = ({ path, livePath, identity, linkTarget }: TailFile): boolean =>
       names.has(basename(identity.openedAs)) ||
       names.has(basename(livePath)) ||
       (linkTarget !== undefined && names.has(basename(linkTarget))) ||
       (file.handle.isCompressed && [...liveNamesOf(basename(path))].some((name) => names.has(name)))
-    // Rotated files may be put into another directory.
+    // The rotated files may be in another directory.
     for (const one of held) if (isRelated(one)) yield one
     if (!file.handle.isCompressed || files.byKey.size > MAX_COMPARED) return
     for (const one of files.byKey.values())
       if (!held.has(one) && file.handle.isCompressed && isRelated(one)) yield one
   }
 
-  /** Goes on where the content was read to that a truncated or closed file had. */
+  /** Continues at the position up to which a truncated or closed file had the content and was read. */
   #continueKnown(file: TailFile, names: Set<string>): void {
     const sibling = siblingOf(file)
     if (sibling === undefined) return
@@ -262,7 +267,10 @@ export class Copies {
     else this.#continueSkipped(file, sibling, livePaths)
   }
 
-  /** Goes on where a file was skipped of which this is a copy, or which it has replaced. */
+  /**
+   * Continues at the offset at which a file was skipped that this one has replaced, or of which it is a
+   * copy.
+   */
   #continueSkipped(file: TailFile, sibling: Sibling, livePaths: Iterable<string>): void {
     for (const path of [file.path, ...livePaths]) {
       for (const skipped of this.#options.skipped.at(path)) {
@@ -286,12 +294,18 @@ function keyOf({ dev, ino }: BigIntStats): { device: bigint; inode: bigint } {
   return { device: dev, inode: ino }
 }
 
-/** The size of a .gz is not known before it is inflated: its reader discards up to the offset, or to its end. */
+/**
+ * Returns the offset, limited to the size of a plain file. The content size of a .gz is unknown before it
+ * is inflated: its reader discards up to the offset, or to the end.
+ */
 export function limitTo(offset: number, { handle, cursor }: TailFile): number {
   return handle.isCompressed ? offset : Math.min(offset, cursor.size)
 }
 
-/** Has no file wait for the copy before its original is read: the copy waits for that. Returns the files that waited for it. */
+/**
+ * Removes the copy from the files before its original, as it waits for the original. Returns those that
+ * waited for it.
+ */
 function unchain(original: TailFile, copy: TailFile): TailFile[] {
   const seen = new Set<TailFile>()
   const unchained: TailFile[] = []
@@ -304,7 +318,10 @@ function unchain(original: TailFile, copy: TailFile): TailFile[] {
   return unchained
 }
 
-/** Returns the file as what is at its present path: it may have been renamed since it was opened, as a .gz is by the next rotation. */
+/**
+ * Returns the file at its present path. It may have been renamed since it was opened, as a .gz is by the
+ * next rotation.
+ */
 function siblingOf(file: TailFile): Sibling | undefined {
   const stat = file.handle.stat()
   if (stat instanceof FsFailure) return undefined

@@ -1,13 +1,14 @@
 import type { BigIntStats } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { FsFailure, lstat, namesInLater } from '../../../../lib/fs/file-system.ts'
+import { append } from '../groups.ts'
 import { type Sibling, siblingAt } from './siblings.ts'
 
-/** Time for which entries are examined before other work gets its turn. */
+/** Time after which other work gets its turn. */
 const TURN_MS = 5
-/** Entries examined between two looks at the clock. */
+/** Number of entries examined between two looks at the clock. */
 const ENTRIES_PER_LOOK = 64
-/** Bounds of one search, for directories that others fill. */
+/** Limits of one search, for directories that others fill. */
 const MAX_ENTRIES = 500_000
 const MAX_DIRECTORIES = 2000
 
@@ -15,17 +16,18 @@ const MAX_DIRECTORIES = 2000
 interface MissingFile {
   /** As stored: signed. */
   inode: bigint
-  /** Directories in which it was, or may be; those within and beside them are searched too. */
+  /** Directories in which the file was or may be. Those within and beside them are searched too. */
   directories: readonly string[]
-  /** True when the file that has the inode is the one that is missed. */
+  /** True when the file with this inode is the missing one. */
   isIt(sibling: Sibling): boolean
-  /** Called once, with the file or with undefined: it is in none of the directories. */
+  /** Called once, with the file, or with undefined when it is in none of the directories. */
   settle(found: Sibling | undefined): void
 }
 
 /**
- * Finds files by their identity, whatever their names are now: in their directory, in those within it, and in those beside it (as of
- * logrotate's olddir). Runs in turns of some milliseconds, since a directory may have any number of entries.
+ * Finds files by their identity, whatever their names are now: in their directory, in those within it, and
+ * in those beside it, as logrotate's olddir may be. Runs in turns of some milliseconds, as a directory may
+ * have any number of entries.
  */
 export class IdentitySearch {
   #missing: MissingFile[] = []
@@ -45,7 +47,10 @@ export class IdentitySearch {
     this.#isStopped = true
   }
 
-  /** Searches for the files added so far, and settles each; does nothing while a search runs. Returns true when all are settled. */
+  /**
+   * Searches for the files added so far and settles each. Does nothing while a search runs. Returns true
+   * when all are settled.
+   */
   async run(): Promise<boolean> {
     if (this.#isRunning) return false
     this.#isRunning = true
@@ -78,7 +83,7 @@ export class IdentitySearch {
   /** Settles the files that it finds, and removes them from `missing`. */
   async #search(missing: Set<MissingFile>): Promise<void> {
     const byInode = new Map<bigint, MissingFile[]>()
-    for (const file of missing) byInode.set(file.inode, [...(byInode.get(file.inode) ?? []), file])
+    for (const file of missing) append(byInode, file.inode, file)
     let entries = 0
     let turnEndMs = performance.now() + TURN_MS
     const queue = new DirectoryQueue([...missing].flatMap((file) => file.directories))
@@ -86,7 +91,7 @@ export class IdentitySearch {
       const found = await namesInLater(next.directory)
       if (this.#isStopped) return
       if (found instanceof FsFailure) continue
-      // The turn in which the names became strings was a long one already.
+      // Converting the names to strings may have taken long.
       await nextTurn()
       turnEndMs = performance.now() + TURN_MS
       for (const name of found) {
@@ -111,7 +116,7 @@ function nextTurn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve))
 }
 
-/** Settles the file that has the inode of the path, if one is missed. */
+/** Settles the missing file that is at the path, if it is one. */
 function examine(
   path: string,
   stat: BigIntStats,
@@ -127,7 +132,10 @@ function examine(
   }
 }
 
-/** home: a directory in which a file was · within: one in a home · parent: that of a home · beside: one in a parent. */
+/**
+ * home: where a file was · within: a directory in a home · parent: that of a home · beside: a directory in
+ * a parent.
+ */
 type Place = 'home' | 'within' | 'parent' | 'beside'
 
 interface QueuedDirectory {
@@ -135,14 +143,17 @@ interface QueuedDirectory {
   place: Place
 }
 
-/** The directories to search, each once: first those in which files were, then those within, then those beside. */
+/**
+ * The directories to search, each once: first those in which files were, then those within and those beside
+ * them.
+ */
 class DirectoryQueue {
   readonly #seen = new Set<string>()
   readonly #queues: Record<Place, QueuedDirectory[]> = { home: [], within: [], parent: [], beside: [] }
 
   constructor(homes: readonly string[]) {
     for (const home of homes) this.#add(home, 'home')
-    // Beside /var/log is most of the machine: only deeper parents belong to one program.
+    // Most of the machine is beside /var/log: only a deeper parent belongs to one program.
     for (const home of homes) if (dirname(dirname(home)) !== '/') this.#add(dirname(home), 'parent')
   }
 

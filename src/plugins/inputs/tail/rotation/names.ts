@@ -12,23 +12,27 @@ const SEPARATOR = /[._-]/
 const DIGIT = /\d/
 /** A date of eight digits and more, which may be appended without a separator: `x.log20261121`. */
 const LONG_DATE = /^(19|20)\d{6}/
-/** Insertions in one name: a date before the extension and a number after it. */
+/** Maximum number of insertions in one name: a date before the extension and a number after it. */
 const MAX_INSERTIONS = 2
-/** Limits for names that somebody made to be expensive: places at which an insertion may begin, and names to examine. */
+/**
+ * Limits for names made to be expensive: number of places at which an insertion may begin, and of names
+ * examined.
+ */
 const MAX_PLACES = 12
 const MAX_NAMES = 32
-/** Names are at most 255 bytes on Linux; a longer text is no name, and is not worth examining. */
+/** Maximum length of a name on Linux; a longer text is not examined. */
 const MAX_NAME_LENGTH = 255
 
 /**
- * Returns the names from which rotation may have made `name`: those that result when a date, a number or both, a word as `.old`, or the
- * suffix of a compression is taken out.
+ * Returns the names from which rotation may have made `name`: those without a date, a number or both,
+ * without a word such as `.old`, or without the suffix of a compression.
  *
  * ```
- *   x.log.1   x.log-20261121.gz   x.1.log   x-2026-11-21T06-00-00.000.log   x20261121.log   20261121-x.log   -> x.log
+ *   x.log.1   x.log-20261121.gz   x.1.log   x20261121.log   20261121-x.log   ->   x.log
+ *   x-2026-11-21T06-00-00.000.log                                            ->   x.log
  * ```
- * Digits that follow a letter directly count only before an extension (`x1.log`, not `x.log2`). Digits are never split: `x12.log` is
- * not made from `x1.log`.
+ * Digits directly after a letter count only before an extension (`x1.log`, not `x.log2`). Digits are never
+ * split: `x12.log` is not made from `x1.log`.
  */
 export function liveNamesOf(name: string): Set<string> {
   const found = new Set<string>()
@@ -47,14 +51,15 @@ export function liveNamesOf(name: string): Set<string> {
   return found
 }
 
-/** True when rotation may have made `name` from `live`: when `live` is one of `liveNamesOf(name)`. */
+/** True when rotation may have made `name` from `live`, which is one of `liveNamesOf(name)` then. */
 export function isRotatedName(name: string, live: string): boolean {
   return mayBeRotatedName(name, live) && liveNamesOf(name).has(live)
 }
 
 /**
- * False for nearly all names that are not made from `live`, in a fraction of the time: a directory may have 100,000. What is between
- * the common ends of both is in the name too, with numbers in full, behind something that is inserted.
+ * False for nearly all names that are not made from `live`, in a fraction of the time, as a directory may
+ * have 100,000 names. The part of `live` between the common beginning and the common end must be in `name`
+ * too, after the insertion, with its numbers complete.
  */
 function mayBeRotatedName(name: string, live: string): boolean {
   if (name.length <= live.length) return false
@@ -84,8 +89,8 @@ function isDigit(code: number): boolean {
 }
 
 /**
- * True when the names differ in their digits only, as those of the files that a link points to in turn: `2026-11-21.log`. Either may be
- * that of a compressed file.
+ * True when the names differ only in digits, as those of the files to which a link leads in turn:
+ * `2026-11-21.log`. The suffix of a compression does not count.
  */
 export function differInDigitsOnly(a: string, b: string): boolean {
   return a.replace(COMPRESSED, '') !== b.replace(COMPRESSED, '') && maskDigits(a) === maskDigits(b)
@@ -93,7 +98,7 @@ export function differInDigitsOnly(a: string, b: string): boolean {
 
 const DIGITS = /\d+/g
 
-/** Returns the name with each run of digits replaced by one, without the suffix of a compression. */
+/** Returns the name with one digit instead of each number, without the suffix of a compression. */
 export function maskDigits(name: string): string {
   return name.replace(COMPRESSED, '').replace(DIGITS, '0')
 }
@@ -109,8 +114,8 @@ export function isUnreadableFormat(name: string): boolean {
 }
 
 /**
- * Compares the dates that rotation put into two names of one log; 0 when they have none, or the same. The number in a name does not
- * decide: logrotate's grows with age, that of others does not.
+ * Compares the dates in two rotated names of one log; 0 when they have none, or the same. A number does not
+ * count: that of logrotate grows with age, that of others does not.
  */
 export function compareDatesOfNames(a: string, b: string): number {
   const [dateA, dateB] = [dateIn(a), dateIn(b)]
@@ -145,7 +150,8 @@ function withoutInsertion(name: string): string[] {
   for (const run of name.matchAll(NUMBER_RUN)) {
     const start = run.index
     const runEnd = start + run[0].length
-    // The separators after the digits stay: they belong to what follows. At the start of a name they go.
+    // The separators after the digits belong to what follows, and stay. At the start of a name they are
+    // removed.
     let end = runEnd
     while (end > start && SEPARATOR.test(name[end - 1] as string)) end--
     if (runEnd === name.length && end < runEnd) continue
@@ -162,10 +168,13 @@ function withoutInsertion(name: string): string[] {
   return found
 }
 
-/** True when the text from `at` to `end`, which ends with a digit, may stand for itself: see `liveNamesOf`. */
+/**
+ * True when the text from `at` to `end`, which ends with a digit, is an insertion of its own: see
+ * `liveNamesOf`.
+ */
 function isInsertion(name: string, at: number, end: number): boolean {
   if (!DIGIT.test(name[at] as string)) return true
-  // Digits right behind a letter, or at the start of the name.
+  // Digits directly after a letter, or at the start of the name.
   if (at === 0) return end < name.length && SEPARATOR.test(name[end] as string)
   return name[end] === '.' || (end === name.length && LONG_DATE.test(name.slice(at, end)))
 }

@@ -24,7 +24,7 @@ import {
   MAX_INFLATED_BYTES,
   withFile,
 } from './decompressed.ts'
-import type { Sibling } from './siblings.ts'
+import { isSameInode, type Sibling } from './siblings.ts'
 
 /** Bytes compared at both ends of two plain files, and at places in between. */
 const END_BYTES = 65_536
@@ -39,7 +39,7 @@ const MAX_HOLE_GZIP_BYTES = 2 ** 20
  * not.
  */
 export function isFileOf(row: OffsetRow, sibling: Sibling): boolean {
-  const hasInode = BigInt.asIntN(64, sibling.inode) === row.inode
+  const hasInode = isSameInode(row, sibling)
   if (!hasInode && isAllHole(row)) return false
   if (isGzipName(sibling.path)) {
     // Offset and marker of the row of a .gz count the compressed bytes on disk.
@@ -58,6 +58,13 @@ export function isFileOf(row: OffsetRow, sibling: Sibling): boolean {
   return (
     withFile(sibling, (fd) => mismatch(row, fd, sibling.size, sibling.path, false) === undefined) ?? false
   )
+}
+
+/** Returns the content of an open file, with a fingerprint of as many bytes as the file has. */
+export function contentOf(file: TailFile): KnownContent {
+  const { stored, handle, cursor } = file
+  if (!handle.isCompressed) stored.growFingerprint(handle, cursor.size)
+  return file.content()
 }
 
 /**

@@ -1,30 +1,18 @@
 import type { BigIntStats } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
-import { entriesIn, FsFailure, isMissing, lstat, namesIn, stat } from '../../../../lib/fs/file-system.ts'
+import type { OffsetRow } from '../../../../core/offset-store.ts'
+import { FsFailure, isMissing, lstat, stat } from '../../../../lib/fs/file-system.ts'
 import { isGzipName } from '../file/compression.ts'
 import { TICK_MS } from '../file/fingerprint.ts'
 import { identityKey } from '../file/identity.ts'
 import { linkTarget } from '../tracking/link-target.ts'
-import {
-  compareDatesOfNames,
-  differInDigitsOnly,
-  isRotatedName,
-  isUnreadableFormat,
-  liveNamesOf,
-  maskDigits,
-  uncompressedName,
-} from './names.ts'
+import { type DirectoryNames, inTurn, rotatedIn } from './directory-names.ts'
+import { compareDatesOfNames, isUnreadableFormat, maskDigits, uncompressedName } from './names.ts'
 
-/** Attempts to find files whose names change meanwhile, because a rotation goes on. */
+/** Maximum number of attempts to find files while a rotation changes their names. */
 export const MAX_ATTEMPTS = 5
 
-/** A directory that was changed this long ago has another time once it is changed again, also on file systems of coarse clocks. */
-const SETTLED_MS = 2000
-
-/** Up to this many lookups among the names of a directory cost less than an index of them. */
-const FEW_LOOKUPS = 50
-
-/** A file that rotation may have made of a followed one, by its name: `x.log.1` of `x.log`. */
+/** A file whose name rotation may have made from that of a followed file: `x.log.1` from `x.log`. */
 export interface Sibling {
   path: string
   /** Identity key: device and inode. */
@@ -39,99 +27,19 @@ export interface Sibling {
 
 /** Where the siblings of a path are looked for. */
 export interface SiblingScope {
-  /** Directories besides that of the file: where rotated files of it were found, or where its link led before. */
+  /** Other directories: those in which rotated files were found, or to which the link led before. */
   directories?: Iterable<string>
-  /** Target of the link before it was switched: names that differ from it in digits only count too. */
+  /** Target of the link before it was switched: names that differ from it only in digits count too. */
   targetBefore?: string | undefined
 }
 
-/** The names of directories, each read once: for lookups of many files of one directory. */
-export class DirectoryNames {
-  readonly #byDirectory = new Map<string, DirectoryIndex>()
-
-  /** Returns the names in `directory` that rotation may have made of `live`. */
-  rotatedFrom(directory: string, live: string): string[] {
-    return this.#indexOf(directory).rotatedFrom(live)
-  }
-
-  /** Returns the names in `directory` that differ from `name` in digits only. */
-  differingInDigits(directory: string, name: string): string[] {
-    return this.#indexOf(directory).differingInDigits(name)
-  }
-
-  /** Returns the names of the directories within `directory`. */
-  directoriesIn(directory: string): string[] {
-    return this.#indexOf(directory).directoriesAt(directory)
-  }
-
-  #indexOf(directory: string): DirectoryIndex {
-    const known = this.#byDirectory.get(directory)
-    if (known !== undefined) return known
-    const index = listOf(directory)
-    this.#byDirectory.set(directory, index)
-    return index
-  }
-}
-
-/** The names of a directory, with an index by what they were made of; built when it is asked first. */
-class DirectoryIndex {
-  readonly names: string[]
-  #byLive: Map<string, string[]> | undefined
-  #byMask: Map<string, string[]> | undefined
-  #lookups = 0
-  #directories: string[] | undefined
-
-  constructor(names: string[]) {
-    this.names = names
-  }
-
-  rotatedFrom(live: string): string[] {
-    this.#byLive ??= group(this.names, liveNamesOf)
-    return this.#byLive.get(live) ?? []
-  }
-
-  /** Returns the same, without an index as long as only few ask. */
-  rotatedFromOne(live: string): string[] {
-    if (this.#byLive === undefined && ++this.#lookups <= FEW_LOOKUPS)
-      return this.names.filter((name) => isRotatedName(name, live))
-    return this.rotatedFrom(live)
-  }
-
-  differingInDigits(name: string): string[] {
-    this.#byMask ??= group(this.names, (one) => [maskDigits(one)])
-    return (this.#byMask.get(maskDigits(name)) ?? []).filter((one) => differInDigitsOnly(one, name))
-  }
-
-  /** Returns the names of the directories within the directory, which is at `path`. */
-  directoriesAt(path: string): string[] {
-    if (this.#directories === undefined) {
-      const entries = entriesIn(path)
-      if (entries instanceof FsFailure) return []
-      this.#directories = entries.filter((one) => one.isDirectory()).map(({ name }) => name)
-    }
-    return this.#directories
-  }
-}
-
-function group(names: string[], keysOf: (name: string) => Iterable<string>): Map<string, string[]> {
-  const groups = new Map<string, string[]>()
-  for (const name of names) {
-    for (const key of keysOf(name)) {
-      const known = groups.get(key)
-      if (known === undefined) groups.set(key, [name])
-      else known.push(name)
-    }
-  }
-  return groups
-}
-
 /**
- * Returns the siblings of a path, the oldest first. For a link, as in /var/log/containers, they are those of its
- * target. `names`: listings that may be out of date.
+ * Returns the siblings of a path, the oldest first. For a link, as in /var/log/containers, they are those
+ * of its target. `names`: listings, which may be out of date.
  */
 export function siblingsOf(link: string, scope: SiblingScope = {}, names?: DirectoryNames): Sibling[] {
   let found = findSiblings(link, scope, names)
-  // What was renamed or compressed since the directory was read has a name that was not among these.
+  // A file that was renamed or compressed since the directory was read has a name that was not in the list.
   for (let attempt = 1; found.isOutOfDate && attempt <= MAX_ATTEMPTS; attempt++) {
     const before = found.siblings
     found = findSiblings(link, scope, undefined)
@@ -162,7 +70,7 @@ function findSiblings(
       return
     }
     if (candidate === path || !properties.isFile()) return
-    // It may have got its name since the directory was read, and the file that had it another one.
+    // The file may have got its name after the directory was read, and the one that had it another name.
     isOutOfDate ||= names === undefined && Number(properties.ctimeNs) / 1e6 >= listedMs
     siblings.set(candidate, siblingAt(candidate, properties))
   }
@@ -175,33 +83,34 @@ function findSiblings(
   return { siblings, isOutOfDate }
 }
 
-/** Returns the names of files to which a link may have pointed in turn, and those rotated from the one it pointed to before. */
-function inTurn(directory: string, before: string, names: DirectoryNames | undefined): string[] {
-  if (names !== undefined)
-    return [...names.differingInDigits(directory, before), ...names.rotatedFrom(directory, before)]
-  const { names: all } = listOf(directory)
-  return all.filter((name) => differInDigitsOnly(name, before) || isRotatedName(name, before))
-}
-
-/** Returns when the file came to be, as far as its file system tells: the birth, or else the last change. */
+/**
+ * Returns the time at which the file was created, or, where the file system has no birth time, last
+ * changed.
+ */
 export function appearedMs({ birthMs, mtimeMs }: Sibling): number {
   return birthMs > 0 ? birthMs : mtimeMs
 }
 
 /**
- * Returns the time since which the content of a sibling may be new. A file may be compressed at any time: the birth of a
- * .gz says nothing, but gzip keeps the time at which the content was complete.
+ * Returns the earliest time at which the content of a sibling was new. The birth of a .gz is that of its
+ * compression, but gzip preserves the modification time.
  */
 export function contentMs(sibling: Sibling): number {
   return isGzipName(sibling.path) ? sibling.mtimeMs : appearedMs(sibling)
 }
 
-/** True when the sibling is not at its path any more: it was renamed, compressed or deleted, and another file may be there. */
+/** True when the sibling is no longer at its path: it was renamed, compressed or deleted. */
 export function hasMoved({ path, key }: Sibling): boolean {
   const found = stat(path)
   return found instanceof FsFailure ? isMissing(found) : identityKey(found.dev, found.ino) !== key
 }
 
+/** True when the sibling has the inode of a row; another file may have had it before. */
+export function isSameInode({ inode }: Pick<OffsetRow, 'inode'>, sibling: Sibling): boolean {
+  return BigInt.asIntN(64, sibling.inode) === inode
+}
+
+/** Returns the file at a path, which has these properties. */
 export function siblingAt(path: string, properties: BigIntStats): Sibling {
   return {
     path,
@@ -214,15 +123,17 @@ export function siblingAt(path: string, properties: BigIntStats): Sibling {
   }
 }
 
-/** False while a file is being compressed, when both exist and the copy may not be complete, and for other formats than gzip. */
+/**
+ * False for a .gz that may be incomplete, as its plain file still exists, and for other formats than gzip.
+ */
 function isReadable({ path }: Sibling, all: Set<string>): boolean {
   if (isUnreadableFormat(path)) return false
   return !isGzipName(path) || !all.has(path.slice(0, -'.gz'.length))
 }
 
 /**
- * True when a rotated file of the path was compressed, in a format that cannot be read, after the row's file was found: it may be
- * that file.
+ * True when a rotated file of the path was compressed in a format that cannot be read, after the file of
+ * the row was found: it may be that file.
  */
 export function hasUnreadableCopy(link: string, { created }: { created: number }): boolean {
   const path = linkTarget(link)
@@ -242,8 +153,9 @@ export function pathsWithSiblings(links: readonly string[], names: DirectoryName
 }
 
 /**
- * Sorts siblings by the dates in their names, else by their times. For two rotations within a clock tick births, and then numbers, are
- * the best guess. The birth of a .gz is that of its compression: all of a log may be compressed at once, the latest first.
+ * Sorts siblings by the dates in their names, or else by their times. For two rotations within a clock
+ * tick, the best guess is the birth, then the number. The birth of a .gz does not count, as all files of a
+ * log may be compressed at once, the newest first.
  */
 function inOrder(siblings: Sibling[]): Sibling[] {
   let isAscending: boolean | undefined
@@ -259,7 +171,10 @@ function inOrder(siblings: Sibling[]): Sibling[] {
   )
 }
 
-/** True when later files have greater numbers, as log4j2's do by default, and not smaller ones, as logrotate's. */
+/**
+ * True when later files have greater numbers, as those of log4j2 by default, and not smaller ones, as
+ * logrotate.
+ */
 function haveAscendingNumbers(siblings: readonly Sibling[]): boolean {
   const byTime = siblings.toSorted((a, b) => a.mtimeMs - b.mtimeMs)
   let ascents = 0
@@ -272,48 +187,8 @@ function haveAscendingNumbers(siblings: readonly Sibling[]): boolean {
   return ascents > 0
 }
 
-/** Compares the numbers of two names that differ in nothing else. */
+/** Compares the numbers of two names that differ in nothing else, except the suffix of a compression. */
 function compareNumbers(a: Sibling, b: Sibling): number {
   const [x, y] = [uncompressedName(a.path), uncompressedName(b.path)]
   return x.length - y.length || (x < y ? -1 : 1)
-}
-
-function rotatedIn(directory: string, live: string): string[] {
-  return listOf(directory).rotatedFromOne(live)
-}
-
-/** The names read last. Collected when memory is: what counts are the events of one moment, as when all logs of a directory are rotated. */
-let listed: { directory: string; key: string; index: WeakRef<DirectoryIndex> } | undefined
-
-/**
- * Returns the names in a directory; none when it was deleted or cannot be read, which the search for Path reports. They are read again
- * only if the directory has changed since, by its time of change, or was changed but a moment before.
- */
-function listOf(directory: string): DirectoryIndex {
-  const before = stat(directory)
-  if (before instanceof FsFailure) return new DirectoryIndex([])
-  const known = knownList(directory, before)
-  if (known !== undefined) return known
-  const names = namesIn(directory)
-  if (names instanceof FsFailure) return new DirectoryIndex([])
-  const index = new DirectoryIndex(names)
-  const isSettled = Date.now() - Number(before.mtimeNs) / 1e6 > SETTLED_MS
-  listed = isSettled ? { directory, key: changeKey(before), index: new WeakRef(index) } : undefined
-  return index
-}
-
-/** Returns the names of the directories within a directory. */
-export function directoriesIn(directory: string): string[] {
-  const before = stat(directory)
-  const known = before instanceof FsFailure ? undefined : knownList(directory, before)
-  return (known ?? new DirectoryIndex([])).directoriesAt(directory)
-}
-
-function knownList(directory: string, properties: BigIntStats): DirectoryIndex | undefined {
-  const isKnown = listed?.directory === directory && listed.key === changeKey(properties)
-  return isKnown ? listed?.index.deref() : undefined
-}
-
-function changeKey({ dev, ino, mtimeNs }: BigIntStats): string {
-  return `${dev}:${ino}:${mtimeNs}`
 }

@@ -6,8 +6,9 @@ import type { TailCounters } from '../counters.ts'
 import { storedKey } from '../file/identity.ts'
 import type { TailFile } from '../file/tail-file.ts'
 import type { Positions } from '../tracking/positions.ts'
+import { DirectoryNames } from './directory-names.ts'
 import type { IdentitySearch } from './identity-search.ts'
-import { DirectoryNames, type Sibling, siblingAt, siblingsOf } from './siblings.ts'
+import { isSameInode, type Sibling, siblingAt, siblingsOf } from './siblings.ts'
 
 interface SkippedWatchOptions {
   positions: Positions
@@ -17,21 +18,21 @@ interface SkippedWatchOptions {
   isFollowed: (path: string) => boolean
   /** True unless the path is excluded, or followed by another input. */
   mayRead: (path: string) => boolean
-  /** Takes note of the size of a file that is not open yet. */
+  /** Records the size of a file that is not open yet. */
   recordSize: (file: SkippedFile, size: number) => void
-  /** Opens the copy of what a file had that is gone. */
+  /** Opens the copy of the content of a file that is gone. */
   openCopy: (file: SkippedFile) => { isFound: boolean; opened: TailFile | undefined }
   /** Opens a file that has left `path`, from the offset at which it was skipped. */
   open: (sibling: Sibling, path: string) => TailFile | undefined
 }
 
 /**
- * Files that were found, could not be opened or were too old, and have left their path since: what was written to them is read once they
- * can be opened. Those at their path are tried by the scan.
+ * Files that were skipped, as they could not be opened or were too old, and have left their path since.
+ * What was written to them is read once they can be opened. The scan tries those that are at their path.
  */
 export class SkippedWatch {
   readonly #options: SkippedWatchOptions
-  /** Present path, as far as it was seen, by identity. */
+  /** The paths at which the files were last seen, by identity. */
   readonly #seen = new Map<string, string>()
 
   constructor(options: SkippedWatchOptions) {
@@ -50,7 +51,7 @@ export class SkippedWatch {
   #examine(file: SkippedFile, names: DirectoryNames): void {
     const path = this.#seen.get(storedKey(file)) ?? file.path
     const stat = statOf(path)
-    // A directory that cannot be searched: the file may still be there.
+    // In a directory that cannot be searched the file may still exist.
     if (stat instanceof FsFailure && !isMissing(stat)) return
     const here = stat instanceof FsFailure ? undefined : siblingAt(path, stat)
     const found =
@@ -89,7 +90,7 @@ export class SkippedWatch {
     )
   }
 
-  /** Has what is left of a file that is gone be read: it may have been compressed. */
+  /** Has the copy of a file that is gone read, if there is one: the file may have been compressed. */
   #recordMissing(file: SkippedFile): void {
     const { positions, openCopy, log } = this.#options
     const { isFound, opened } = openCopy(file)
@@ -104,7 +105,7 @@ export class SkippedWatch {
       )
   }
 
-  /** Forgets a file that is gone; counts and logs what was in it and was not read. */
+  /** Forgets a file that is gone. Counts and logs what was not read of it. */
   #recordGone(file: SkippedFile): void {
     const { positions, counters, log } = this.#options
     const lost = positions.skipped.sizeOf(file) - file.offset
@@ -123,7 +124,7 @@ export class SkippedWatch {
 
 function isOf(file: SkippedFile, sibling: Sibling): boolean {
   return (
-    BigInt.asIntN(64, sibling.inode) === file.inode &&
+    isSameInode(file, sibling) &&
     BigInt.asIntN(64, sibling.device) === file.device &&
     Math.floor(sibling.birthMs) === file.birthMs
   )

@@ -4,9 +4,9 @@ import type { Truncation } from '../file/read-cursor.ts'
 import type { TailFile } from '../file/tail-file.ts'
 
 /**
- * Counts and logs a truncation when it is seen, which is before reading goes on: it may be stopped for long by a full buffer.
- * `copy`: a copy of the content of before, and its
- * size: what it has is read from there. Not known is what was written after the size was seen last and before the truncation.
+ * Counts and logs a truncation as soon as it is seen, since a full buffer may stop reading for long.
+ * `copy`: a copy of the lost content and its size, up to which nothing is lost. Not counted is what was
+ * written after the last look at the size and before the truncation.
  */
 export function reportTruncation(
   file: TailFile,

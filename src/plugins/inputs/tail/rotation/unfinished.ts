@@ -3,9 +3,9 @@ import type { TailCounters } from '../counters.ts'
 import type { TailFile } from '../file/tail-file.ts'
 
 /**
- * Reports deleted files of which not everything is acknowledged when the agent stops: they end with their descriptor. With
- * stored positions the next run looks for a copy, compressed or not, and counts the file in `files_gone` if there is none;
- * without them it is counted here.
+ * Reports deleted files of which not everything is acknowledged when the agent stops: they no longer exist
+ * once they are closed. With stored positions, the next run looks for a copy and counts the file in
+ * `files_gone` if there is none. Without them, the loss is counted here.
  */
 export function reportUnfinished(
   files: Iterable<TailFile>,

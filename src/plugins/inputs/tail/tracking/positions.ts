@@ -4,6 +4,7 @@ import type { Clock, Logger, TimerHandle } from '../../../../core/services.ts'
 import { markerAt } from '../file/fingerprint.ts'
 import { isBlank } from '../file/stored-row.ts'
 import type { TailFile } from '../file/tail-file.ts'
+import { append } from '../groups.ts'
 import { rowOfSkipped, SkippedFiles } from './skipped-files.ts'
 
 /** Acknowledged positions are written after at most this long, or this many acknowledged bytes. */
@@ -75,9 +76,7 @@ export class Positions {
         this.closedBefore.push(row)
         continue
       }
-      const rows = this.#unclaimed.get(row.inode)
-      if (rows === undefined) this.#unclaimed.set(row.inode, [row])
-      else rows.push(row)
+      append(this.#unclaimed, row.inode, row)
     }
   }
 
@@ -163,7 +162,7 @@ export class Positions {
   addSkipped(file: SkippedFile): OffsetRow {
     const row = rowOfSkipped(file)
     this.skipped.remove(file)
-    this.#unclaimed.set(row.inode, [...(this.#unclaimed.get(row.inode) ?? []), row])
+    append(this.#unclaimed, row.inode, row)
     return row
   }
 

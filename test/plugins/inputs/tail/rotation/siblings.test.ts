@@ -3,11 +3,8 @@ import { mkdirSync, renameSync, symlinkSync, unlinkSync, utimesSync, writeFileSy
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { systemCalls } from '../../../../../src/lib/fs/system-calls.ts'
-import {
-  DirectoryNames,
-  pathsWithSiblings,
-  siblingsOf,
-} from '../../../../../src/plugins/inputs/tail/rotation/siblings.ts'
+import { DirectoryNames } from '../../../../../src/plugins/inputs/tail/rotation/directory-names.ts'
+import { pathsWithSiblings, siblingsOf } from '../../../../../src/plugins/inputs/tail/rotation/siblings.ts'
 import { tmp } from '../../../../support/tmp.ts'
 
 const original = { ...systemCalls }

@@ -1,0 +1,192 @@
+import { basename } from 'node:path'
+import type { OffsetRow } from '../../../../core/offset-store.ts'
+import type { Logger } from '../../../../core/services.ts'
+import { isGzipName } from '../file/compression.ts'
+import { isAllHole } from '../file/fingerprint.ts'
+import type { TailFile } from '../file/tail-file.ts'
+import { beginsWithHole } from '../rotation/decompressed.ts'
+import type { DirectoryNames } from '../rotation/directory-names.ts'
+import { compareDatesOfNames } from '../rotation/names.ts'
+import type { RotatedFiles } from '../rotation/rotated-files.ts'
+import { isCopyOfContent, isFileOf, rowForSibling } from '../rotation/same-content.ts'
+import {
+  appearedMs,
+  contentMs,
+  hasMoved,
+  isSameInode,
+  MAX_ATTEMPTS,
+  type Sibling,
+  type SiblingScope,
+  siblingsOf,
+} from '../rotation/siblings.ts'
+import type { OpenFiles } from '../tracking/open-files.ts'
+import type { Positions } from '../tracking/positions.ts'
+import type { OpenFileIndex } from './open-file-index.ts'
+import { mayBeFileOf } from './row-identification.ts'
+
+interface RotatedSiblingsOptions {
+  files: OpenFiles
+  positions: Positions
+  rotated: RotatedFiles
+  index: OpenFileIndex
+  log: Logger
+}
+
+/** Opens the siblings of a path that were rotated while the agent was not running. */
+export class RotatedSiblings {
+  readonly #files: OpenFiles
+  readonly #positions: Positions
+  readonly #rotated: RotatedFiles
+  readonly #index: OpenFileIndex
+  readonly #log: Logger
+
+  constructor(options: RotatedSiblingsOptions) {
+    this.#files = options.files
+    this.#positions = options.positions
+    this.#rotated = options.rotated
+    this.#index = options.index
+    this.#log = options.log
+  }
+
+  /**
+   * Opens siblings, each to be read after the one before it. `known`: those with a row; of the others only
+   * those are opened that appeared since the last scan and are no copies. `rows`: all rows of the path.
+   * `isComplete`: false when a sibling was renamed or compressed meanwhile.
+   */
+  openInOrder(
+    path: string,
+    siblings: Sibling[],
+    known: Map<Sibling, OffsetRow>,
+    before: TailFile | undefined,
+    rows: readonly OffsetRow[],
+  ): { last: TailFile | undefined; isComplete: boolean } {
+    const opened: TailFile[] = []
+    const live = this.#files.byPath.get(path)
+    const order = () => this.#rotated.unseen.putInOrder(opened, live === undefined ? [] : [live], before)
+    for (const sibling of siblings) {
+      const row = known.get(sibling)
+      const open = this.#files.byKey.get(sibling.key)
+      // The live file was rotated since the scan: what follows is found when its path is reconciled.
+      if (open !== undefined && open === live) break
+      if (open !== undefined) {
+        if (row !== undefined && open.isUnread) this.continueOpen(open, row)
+        continue
+      }
+      if (row === undefined && !this.#isUnseen(sibling, path, rows)) continue
+      const file = this.#rotated.held.open(
+        sibling,
+        path,
+        row === undefined ? undefined : rowForSibling(row, sibling),
+      )
+      if (file === undefined && hasMoved(sibling)) return { last: order(), isComplete: false }
+      if (row !== undefined) this.#positions.claim(row)
+      if (file === undefined) continue
+      opened.push(file)
+      this.#index.add(file)
+    }
+    const last = order()
+    for (const file of opened) {
+      if (!file.handle.isOpen) continue
+      const { offset } = file.cursor
+      this.#log.info(
+        `${file.path} was rotated while the agent was not running: reading it from offset ${offset}`,
+        { path },
+      )
+    }
+    return { last, isComplete: true }
+  }
+
+  /**
+   * Opens the newest siblings of a path when neither one of them nor the live file is known: those after
+   * the last one that existed at the last scan. Older ones may have been read, and compressed later under a
+   * new inode.
+   */
+  openUnseen(
+    path: string,
+    before: TailFile | undefined,
+    names: DirectoryNames,
+    sinceMs: number,
+    scope: SiblingScope,
+  ): TailFile | undefined {
+    let last = before
+    for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt++) {
+      const found = siblingsOf(path, scope, attempt === 1 ? names : undefined)
+      const siblings = found.filter((s) => s.mtimeMs >= sinceMs)
+      const seen = siblings.findLastIndex((s) => !this.isSinceLastScan(s))
+      const opened = this.openInOrder(path, this.rotatedAfter(seen, siblings), new Map(), last, [])
+      last = opened.last
+      if (opened.isComplete) break
+    }
+    return last
+  }
+
+  /**
+   * Returns the siblings that were rotated after the one at `index`: those listed after it, and those
+   * listed before it that appeared since the last scan. The order may be wrong if a program went on writing
+   * to the rotated file, or if all were compressed at once, the newest first.
+   */
+  rotatedAfter(index: number, siblings: Sibling[]): Sibling[] {
+    const first = siblings[index]
+    if (first === undefined) return siblings
+    const isYounger = (s: Sibling): boolean => {
+      if (compareDatesOfNames(basename(s.path), basename(first.path)) < 0) return false
+      // The birth of a .gz is that of its compression.
+      return (
+        this.isSinceLastScan(s) && (isGzipName(s.path) || isGzipName(first.path) || s.birthMs > first.birthMs)
+      )
+    }
+    return [...siblings.slice(0, index).filter(isYounger), ...siblings.slice(index + 1)]
+  }
+
+  /**
+   * Returns the time since which siblings of the live file are unread. Of a file that was known while it
+   * was empty, these are the copies made while the agent was not running.
+   */
+  copiesSinceMs(live: TailFile | undefined): number {
+    return live?.stored.id === undefined ? 0 : Math.max(live.identity.birthMs, this.#positions.lastWriteMs)
+  }
+
+  /** Has an open file continue at the position of a row. The row is removed, as the file has its own. */
+  continueOpen(file: TailFile, row: OffsetRow): void {
+    const offset = file.handle.isCompressed
+      ? (row.streamOffset ?? row.offset)
+      : Math.min(row.offset, file.cursor.size)
+    file.newAt = undefined
+    file.startAt(offset)
+    this.#positions.remove(row)
+    this.#positions.touch(file)
+    this.#log.info(
+      `${file.path} has the content that was read as ${row.name}: reading it from offset ${offset}`,
+    )
+  }
+
+  /** True when a sibling that no row knows is to be read. */
+  #isUnseen(sibling: Sibling, path: string, rows: readonly OffsetRow[]): boolean {
+    const isCompressed = isGzipName(sibling.path)
+    const isHoleOf = (row: OffsetRow): boolean =>
+      isAllHole(row) &&
+      this.#positions.isUnclaimed(row) &&
+      mayBeFileOf(row, sibling) &&
+      beginsWithHole(sibling)
+    if (!this.isSinceLastScan(sibling) && !this.isRewritten(sibling, rows) && !rows.some(isHoleOf))
+      return false
+    // It is the copy of a row's file that was not found, or that has another content now.
+    if (isCompressed && rows.some((row) => this.#positions.isUnclaimed(row) && isCopyOfContent(row, sibling)))
+      return false
+    const live = this.#files.byPath.get(path)
+    return this.#rotated.filter.isUnknown(sibling, path, live === undefined ? [] : [live])
+  }
+
+  /** True when the content of the sibling appeared since the last scan of the previous run. */
+  isSinceLastScan(sibling: Sibling): boolean {
+    return this.#positions.createdSinceLastScan(contentMs(sibling))
+  }
+
+  /**
+   * True when the sibling is the file of a row and has another content: it was truncated, and then rotated.
+   */
+  isRewritten(sibling: Sibling, rows: readonly OffsetRow[]): boolean {
+    if (isGzipName(sibling.path) || this.#positions.createdSinceLastScan(appearedMs(sibling))) return false
+    return rows.some((row) => isSameInode(row, sibling) && !isFileOf(row, sibling))
+  }
+}
