@@ -804,7 +804,7 @@ describe('the content of a skipped file', () => {
     }
   })
 
-  test('is none that the file itself must not have', () => {
+  test('does not make a file a copy of itself', () => {
     const { dir, skipped, copies, copy } = setUp()
     const file = copy('app.log', lines(10))
     skipped.add(join(dir, 'app.log'), statSync(file.path, { bigint: true }), 10 * LINE, true)
