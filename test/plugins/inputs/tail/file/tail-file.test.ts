@@ -1,5 +1,13 @@
 import { describe, expect, test } from 'bun:test'
-import { appendFileSync, renameSync, truncateSync, unlinkSync, writeFileSync } from 'node:fs'
+import {
+  appendFileSync,
+  renameSync,
+  statSync,
+  truncateSync,
+  unlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import type { Truncation } from '../../../../../src/plugins/inputs/tail/file/read-cursor.ts'
 import type { TailFile } from '../../../../../src/plugins/inputs/tail/file/tail-file.ts'
@@ -237,4 +245,161 @@ describe('a file', () => {
     made.rename('/c', '/c')
     expect([made.path, made.target, made.linkTarget]).toEqual(['/c', '/c', '/b'])
   })
+})
+
+describe('a file of which nothing was read', () => {
+  function unread(content: string) {
+    const path = join(tmp(), 'a.log')
+    const truncations: Truncation[] = []
+    const made = tailFile(path, content, 0, (truncation) => truncations.push(truncation))
+    return { path, made, truncations }
+  }
+
+  test('was replaced when it has more, and other bytes where its last ones were seen', () => {
+    const { path, made, truncations } = unread(text('old', 50))
+    writeFileSync(path, text('new', 60))
+    made.refresh()
+    expect(truncations).toHaveLength(1)
+  })
+
+  test('was replaced when the bytes differ that it got last', () => {
+    const { path, made, truncations } = unread(text('old', 10))
+    appendFileSync(path, text('more', 3))
+    made.refresh()
+    writeFileSync(path, text('old', 10) + text('else', 6))
+    made.refresh()
+    expect(truncations).toEqual([{ from: 0, to: 13 * LINE, size: 16 * LINE, isRewritten: true }])
+  })
+
+  test('was replaced again when it has other bytes than at its restart', () => {
+    const { path, made, truncations } = unread(text('old', 10))
+    writeFileSync(path, text('new', 10))
+    made.restart(1000, statSync(path, { bigint: true }))
+    writeFileSync(path, text('else', 20))
+    made.refresh()
+    expect(truncations).toEqual([{ from: 0, to: 10 * LINE, size: 20 * LINE, isRewritten: true }])
+  })
+
+  test('is not unread any more once a range of it is in a chunk, wherever reading goes on', () => {
+    const { made } = unread(text('old', 10))
+    made.acks.limitCommits(0)
+    made.cursor.moveTo(LINE)
+    made.closeRange()
+    made.cursor.moveTo(0)
+    expect(made.isUnread).toBe(false)
+  })
+})
+
+describe('an empty file', () => {
+  function empty() {
+    const path = join(tmp(), 'a.log')
+    const made = tailFile(path, '')
+    let seconds = 1_000_000
+    /** Changes the content at a time of its own. */
+    const write = (content: string): void => {
+      writeFileSync(path, content)
+      utimesSync(path, ++seconds, seconds)
+    }
+    return { path, made, write }
+  }
+
+  test('is known to have been written to, once', () => {
+    const { made, write } = empty()
+    expect(made.wasEmptyBefore()).toBe(false)
+    write('one')
+    expect([made.wasEmptyBefore(), made.wasEmptyBefore()]).toEqual([true, false])
+    write('one two')
+    expect(made.wasEmptyBefore()).toBe(false)
+  })
+
+  test('is known to have been written to also when that was truncated, each time', () => {
+    const { made, write } = empty()
+    for (let n = 0; n < 2; n++) {
+      write('')
+      expect([made.wasEmptyBefore(), made.wasEmptyBefore()]).toEqual([true, false])
+    }
+  })
+
+  test('is known again after a truncation, unless it is compressed', () => {
+    for (const isCompressed of [false, true]) {
+      const { path, made, write } = empty()
+      Object.defineProperty(made.handle.source, 'isCompressed', { value: isCompressed })
+      write('')
+      made.restart(1000, statSync(path, { bigint: true }))
+      write('one')
+      expect(made.wasEmptyBefore()).toBe(!isCompressed)
+    }
+  })
+
+  test('is none that had something when it was opened', () => {
+    expect(read(10, 0).made.wasEmptyBefore()).toBe(false)
+  })
+})
+
+describe('a rewrite', () => {
+  test('is told with the size of what is there now', () => {
+    const { path, made, truncations } = read(10, 5)
+    writeFileSync(path, text('new', 3))
+    made.recordRewrite()
+    expect(truncations).toEqual([{ from: 5 * LINE, to: 10 * LINE, size: 3 * LINE, isRewritten: true }])
+  })
+
+  test('stays one when the old bytes are there again', () => {
+    const { path, look } = read(50, 5)
+    writeFileSync(path, text('new', 60))
+    expect(look()).toHaveLength(1)
+    writeFileSync(path, text('old', 10))
+    expect(look()).toEqual([{ from: 0, to: 60 * LINE, size: 10 * LINE, isRewritten: true }])
+  })
+
+  test('keeps the marks of the content of before, and the time since which there is another', () => {
+    const { path, made } = read(10, 5)
+    const { fingerprint } = made.stored
+    utimesSync(path, 2000, 2000)
+    made.restart(5_000_000, statSync(path, { bigint: true }))
+    expect(made.rotation.pastContents).toMatchObject([{ fingerprint, offset: 5 * LINE }])
+    // A copy that was made in the same tick is one of the content of before.
+    expect(made.rotation.contentSinceMs).toBeGreaterThan(2_000_000)
+    expect(made.rotation.contentSinceMs).toBeLessThan(2_000_001)
+    made.restart(5_000_000, undefined)
+    expect(made.rotation.contentSinceMs).toBe(5_000_000)
+  })
+})
+
+describe('a compressed file', () => {
+  function compressed() {
+    const parts = read(10, 5)
+    const { source } = parts.made.handle
+    const calls: string[] = []
+    const note = (what: string) => () => void calls.push(what)
+    Object.defineProperties(source, {
+      isCompressed: { value: true },
+      look: { value: note('look') },
+      restart: { value: note('restart') },
+    })
+    return { ...parts, calls }
+  }
+
+  test('has its changes found by what inflates it, whatever its size and bytes on disk', () => {
+    const { path, made, calls, truncations } = compressed()
+    writeFileSync(path, text('new', 20))
+    made.refreshContent()
+    expect([calls, truncations, made.cursor.size]).toEqual([['look'], [], 10 * LINE])
+  })
+
+  test('begins anew with nothing inflated', () => {
+    const { path, made, calls } = compressed()
+    made.restart(1000, statSync(path, { bigint: true }))
+    expect([calls, made.cursor.size]).toEqual([['restart'], 0])
+  })
+})
+
+test('the position of a copy follows what settles in the original, before where the copy begins', () => {
+  const { made } = read(10, 0)
+  const copy = read(10, 0).made
+  made.cursor.moveTo(3 * LINE)
+  const range = made.closeRange()
+  made.handOver(copy, 5 * LINE, 3 * LINE)
+  range?.settle('delivered')
+  expect([copy.cursor.offset, copy.acks.position, copy.acks.isPending]).toEqual([5 * LINE, 3 * LINE, false])
 })
