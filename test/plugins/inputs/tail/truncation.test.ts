@@ -248,6 +248,17 @@ test('an old rotated file that is compressed just before the truncation is not r
   expect(run.count('files_opened')).toBe(2)
 })
 
+test('a file that is truncated and has grown again is read from its start even if a line of it ends at the offset', async () => {
+  const path = join(tmp(), 'app.log')
+  writeFileSync(path, numbered('old', 1))
+  const run = follow({ path, ...EVENTS_ONLY })
+  await until(() => settled(run) && run.lines().length === 1)
+  truncateSync(path)
+  appendFileSync(path, numbered('new', 20))
+  await run.waitForLines(21)
+  expect(run.lines().join('\n')).toBe(`${numbered('old', 1)}${numbered('new', 20)}`.trimEnd())
+})
+
 test('an open record of several lines is sent before the new content is read', async () => {
   const path = join(tmp(), 'app.log')
   const trace = 'java.lang.IllegalStateException: x\n\tat a.B.c(B.java:1)\n\tat a.B.d(B.java:2)\n'

@@ -120,7 +120,10 @@ export class StoredRow {
    */
   beginsAs(head: Buffer): boolean {
     const size = this.#fingerprintSize
-    return size === 0 || (head.length >= size && fingerprintOf(head.subarray(0, size)) === this.#fingerprint)
+    if (size === 0) return true
+    if (head.length < size) return false
+    if (this.#head?.length === size) return this.#head.compare(head, 0, size) === 0
+    return fingerprintOf(head.subarray(0, size)) === this.#fingerprint
   }
 
   /** Forgets the previous content, because the file was truncated or rewritten. */

@@ -85,6 +85,9 @@ export class FileReader {
       // A file that was empty when it was opened may turn out to be compressed.
       const compressed = isUnread ? compressedFailure(this.#block.subarray(0, n)) : undefined
       if (compressed !== undefined) return compressed
+      // New lines often end like old ones: what was truncated and has grown again may differ at its beginning only.
+      const isFirst = n > before && cursor.offset === started && !isUnread
+      if (isFirst && file.stored.firstBytesDiffer(handle)) return 'rewritten'
       const from = cursor.offset
       cursor.recordGrowth(from + n - before)
       if (n === before) return handle.source.isRewritten ? 'rewritten' : 'end'
