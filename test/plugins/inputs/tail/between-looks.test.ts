@@ -367,3 +367,45 @@ test('a link that is switched twice while its file is opened leaves no file unre
   // Files of one clock tick are in any order.
   expect((await run.waitForLines(4)).toSorted()).toEqual(['four', 'one', 'three', 'two'])
 })
+
+/** Waits, without letting the agent look, until files that are created now are not of the same clock tick. */
+function tickUnseen(dir: string): void {
+  const bornNs = (): bigint => {
+    const probe = join(dir, 'probe')
+    rmSync(probe, { force: true })
+    writeFileSync(probe, '')
+    return statSync(probe, { bigint: true }).birthtimeNs
+  }
+  const beforeNs = bornNs()
+  while (bornNs() - beforeNs <= BigInt(TICK_MS) * 1_000_000n);
+}
+
+test('a log that is renamed, and copied and truncated, between two looks is read from its copy', async () => {
+  const path = join(home(), 'app.log')
+  writeFileSync(path, 'one\n')
+  const run = follow({ path, ...QUICK })
+  await run.waitForLines(1)
+  renameSync(path, `${path}.2`)
+  writeFileSync(path, 'two\n')
+  tickUnseen(join(path, '..'))
+  copyFileSync(path, `${path}.1`)
+  truncateSync(path)
+  appendFileSync(path, 'three\n')
+  expect(await run.waitForLines(3)).toEqual(['one', 'two', 'three'])
+})
+
+test('the target of a link that is rotated before the link is switched is read', async () => {
+  const dir = home()
+  const [path, target] = [join(dir, 'app.log'), join(dir, '0.log')]
+  writeFileSync(target, 'one\n')
+  symlinkSync(target, path)
+  const run = follow({ path, ...QUICK })
+  await run.waitForLines(1)
+  renameSync(target, `${target}.20261129-091500`)
+  writeFileSync(target, 'two\n')
+  tickUnseen(dir)
+  writeFileSync(join(dir, '1.log'), 'three\n')
+  symlinkSync(join(dir, '1.log'), `${path}.new`)
+  renameSync(`${path}.new`, path)
+  expect(await run.waitForLines(3)).toEqual(['one', 'two', 'three'])
+})

@@ -290,3 +290,31 @@ test('a copy that overwrote the previous one while the agent was not running con
   await until(() => next.lines().includes('end'))
   expect(next.lines().sort()).toEqual([...linesOf('c'), ...linesOf('d'), 'end'].sort())
 })
+
+test('a rotated file that is copied and truncated while it is followed is not read twice', async () => {
+  const followed = await followAll()
+  const { path, run } = followed
+  renameSync(path, `${path}.1`)
+  writeFileSync(path, text(linesOf('b')))
+  await run.waitForLines(40)
+  copyFileSync(`${path}.1`, `${path}.2`)
+  truncateSync(`${path}.1`)
+  await until(() => run.count('files_truncated') === 1)
+  await expectOnce(followed, [...linesOf('a'), ...linesOf('b')])
+})
+
+test('a rotated file that is compressed is not taken for one of a log that has only its first lines', async () => {
+  const followed = await followAll()
+  const { path, run } = followed
+  const banner = linesOf('a', 5)
+  renameSync(path, `${path}.1`)
+  writeFileSync(path, text([...banner, 'b']))
+  await run.waitForLines(26)
+  renameSync(`${path}.1`, `${path}.2`)
+  renameSync(path, `${path}.1`)
+  writeFileSync(path, text(banner))
+  writeFileSync(`${path}.2.gz`, gzipSync(readFileSync(`${path}.2`)))
+  unlinkSync(`${path}.2`)
+  await run.waitForLines(31)
+  await expectOnce(followed, [...linesOf('a'), ...banner, 'b', ...banner])
+})

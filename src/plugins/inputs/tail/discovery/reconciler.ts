@@ -155,6 +155,8 @@ export class Reconciler {
       // an earlier run opened it but ended before reading any of it.
       if (file.cursor.offset === 0 && (!isFirstScan || this.#isAfterRestart)) file.newAt = { before }
       file.readAfter(this.#predecessorOf(file, before, path) ?? file.predecessor)
+      // It may have been truncated already.
+      if (before !== undefined) this.#rotated.truncatedCopies.openUnseenCopies(file, file.identity.birthMs)
     }
     if (!onlyIfGrown || found.isNew || !file.cursor.isAtEnd) this.#scheduler.add(file)
   }

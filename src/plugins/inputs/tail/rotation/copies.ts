@@ -69,6 +69,8 @@ export class Copies {
     const suspect = known ?? this.#originalOf(file)
     if (suspect === undefined) return this.#resolve(file)
     const verdict = this.#judge(file, suspect, isLast)
+    // A truncation that was found just now has settled it.
+    if (file.newAt === undefined) return this.#resolve(file)
     if (verdict === 'wait') {
       // The files that waited for the copy must not wait for it any longer, as it waits for the original.
       for (const one of unchain(suspect.original, file)) this.#options.again(one, 0)
@@ -76,7 +78,6 @@ export class Copies {
       this.#options.again(file, this.#options.waitMs)
       return 'wait'
     }
-    if (file.newAt === undefined) return 'read'
     if (verdict !== undefined) this.#continueAt(file, verdict, suspect.original)
     return this.#resolve(file)
   }
@@ -185,6 +186,7 @@ export class Copies {
     if (before?.handle.isOpen && before.rotation.isDeleted && isLong(before) && isCopy(file, before))
       return { original: before, isReplacement: true, sinceMs }
     const names = liveNamesOf(basename(file.path))
+    let shorter: TailFile | undefined
     for (const original of this.#candidates(file, names)) {
       // Two unread files would wait for each other, unless it is clear which one is the original: the one
       // that has a row, is not compressed, or has not changed since the copy was made.
@@ -201,13 +203,19 @@ export class Copies {
         continue
       // So may a log that was rotated after the original.
       if (original.rotation.isRotated && isShortPart(file, original)) continue
-      if (isCopy(file, original)) return { original, isReplacement: false, sinceMs }
+      if (isCopy(file, original)) {
+        // Logs may begin with the same lines: a .gz has no more than the file that it was made of.
+        if (!file.handle.isCompressed || contentSizeOfOpen(file) <= original.cursor.size)
+          return { original, isReplacement: false, sinceMs }
+        shorter ??= original
+      }
       // It may have been truncated while it was compared, too.
       original.refreshContent()
       if (file.newAt === undefined || this.#inherits(file, original)) return undefined
     }
-    this.#continueKnown(file, names)
-    return undefined
+    const isKnown = this.#continueKnown(file, names)
+    // What it has cannot be told while it is being compressed.
+    return isKnown || shorter === undefined ? undefined : { original: shorter, isReplacement: false, sinceMs }
   }
 
   /**
@@ -235,8 +243,7 @@ export class Copies {
       const live = files.byPath.get(join(dirname(file.path), name))
       if (live !== undefined) yield live
     }
-    // A .gz may be made of any file of its log, a plain copy only of the live one, as rotated files are
-    // renamed.
+    // A .gz may be made of any file of its log, a plain copy of any that was at its path.
     const isRelated = ({ path, livePath, identity, linkTarget }: TailFile): boolean =>
       names.has(basename(identity.openedAs)) ||
       names.has(basename(livePath)) ||
@@ -244,34 +251,37 @@ export class Copies {
       (file.handle.isCompressed && [...liveNamesOf(basename(path))].some((name) => names.has(name)))
     // The rotated files may be in another directory.
     for (const one of held) if (isRelated(one)) yield one
-    if (!file.handle.isCompressed || files.byKey.size > MAX_COMPARED) return
-    for (const one of files.byKey.values())
-      if (!held.has(one) && file.handle.isCompressed && isRelated(one)) yield one
+    if (files.byKey.size > MAX_COMPARED) return
+    for (const one of files.byKey.values()) if (!held.has(one) && isRelated(one)) yield one
   }
 
-  /** Continues at the position up to which a truncated or closed file had the content and was read. */
-  #continueKnown(file: TailFile, names: Set<string>): void {
+  /**
+   * Continues at the position up to which a truncated or closed file had the content and was read. Returns
+   * false when none had it.
+   */
+  #continueKnown(file: TailFile, names: Set<string>): boolean {
     const sibling = siblingOf(file)
-    if (sibling === undefined) return
+    if (sibling === undefined) return false
     const livePaths = new Set([...names].map((name) => join(dirname(file.path), name)))
     for (const path of livePaths) {
       const past = this.#options.files.byPath.get(path)?.rotation.pastContents ?? []
       for (const content of past)
         if (isCopyOfContent(content, sibling)) {
           this.#continueAt(file, limitTo(content.offset, file), path)
-          return
+          return true
         }
     }
     const readTo = this.#options.closed.readOf(sibling, livePaths)
-    if (readTo !== undefined) this.#continueAt(file, limitTo(readTo, file), sibling.path)
-    else this.#continueSkipped(file, sibling, livePaths)
+    if (readTo === undefined) return this.#continueSkipped(file, sibling, livePaths)
+    this.#continueAt(file, limitTo(readTo, file), sibling.path)
+    return true
   }
 
   /**
    * Continues at the offset at which a file was skipped that this one has replaced, or of which it is a
    * copy.
    */
-  #continueSkipped(file: TailFile, sibling: Sibling, livePaths: Iterable<string>): void {
+  #continueSkipped(file: TailFile, sibling: Sibling, livePaths: Iterable<string>): boolean {
     for (const path of [file.path, ...livePaths]) {
       for (const skipped of this.#options.skipped.at(path)) {
         const content = contentOfSkipped(skipped)
@@ -284,9 +294,10 @@ export class Copies {
             : isGone || basename(file.path).startsWith(basename(path))
         if (!isEvident || !isCopyOfContent(content, sibling, isGone && path !== file.path)) continue
         this.#continueAt(file, limitTo(content.offset, file), path)
-        return
+        return true
       }
     }
+    return false
   }
 }
 

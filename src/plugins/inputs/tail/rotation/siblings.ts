@@ -80,6 +80,8 @@ function findSiblings(
     const others = targetBefore === undefined ? [] : inTurn(directory, basename(targetBefore), names)
     for (const name of [...rotated, ...others]) add(join(directory, name))
   }
+  // The former target may have been rotated, too, before the link was switched.
+  if (targetBefore !== undefined && !isMissing(stat(targetBefore))) add(targetBefore)
   return { siblings, isOutOfDate }
 }
 

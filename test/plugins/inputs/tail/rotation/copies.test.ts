@@ -536,6 +536,7 @@ describe('the original of a copy', () => {
     const original = open('app.log', lines(10))
     readTo(original, 10 * LINE)
     files.byPath.clear()
+    files.byKey.clear()
     original.rotation.markRotated(0, original.path)
     const file = copy('app.log.1', lines(10))
     expect(copies.examine(file, false)).toBe('read')
