@@ -607,6 +607,23 @@ test('a file that is not read at the path, with the inode of a known one, does n
   expect(await readAll(store, options, 1)).toEqual(['two'])
 })
 
+test('a backup beside the log is not taken for the file of it that was rotated into a directory', async () => {
+  const dir = tmp()
+  const [path, old] = [join(dir, 'a.log'), join(dir, 'old')]
+  const store = new MemoryStore()
+  writeFileSync(path, 'one\n')
+  await readAll(store, { path }, 1)
+  await endRun(dir, store)
+  copyFileSync(path, join(dir, 'a-20240505.log'))
+  appendFileSync(path, 'two\n')
+  mkdirSync(old)
+  renameSync(path, join(old, 'a.log.2'))
+  writeFileSync(join(old, 'a.log.1'), 'three\n')
+  writeFileSync(path, 'four\n')
+  const run = resume(store, { path })
+  expect((await run.waitForLines(3)).toSorted()).toEqual(['four', 'three', 'two'])
+})
+
 test('late lines in a file that is searched for hide none that was rotated after it', async () => {
   const dir = tmp()
   const [path, archive] = [join(dir, 'a.log'), join(dir, 'archive')]

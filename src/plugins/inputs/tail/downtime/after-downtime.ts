@@ -12,6 +12,7 @@ import type { IdentitySearch } from '../rotation/identity-search.ts'
 import type { RotatedFiles } from '../rotation/rotated-files.ts'
 import { isCompressedCopy, isFileOf } from '../rotation/same-content.ts'
 import {
+  isSameInode,
   MAX_ATTEMPTS,
   pathsWithSiblings,
   type Sibling,
@@ -159,7 +160,14 @@ export class AfterDowntime {
         identified.missing.some(
           (row) => isFileOf(row, s) || (mayBeFileOf(row, s) && this.#isMovedSince(s, path)),
         )
-      if (identified.missing.length > 0 && this.#rotated.directories.find(path, isMissed, listed)) {
+      // A copy beside the path may be a backup of the file, which was rotated into a directory.
+      const copied = [...identified.known].filter(
+        ([s, row]) => !isSameInode(row, s) && !isGzipName(s.path) && row.fingerprintSize,
+      )
+      const isCopied = (s: Sibling): boolean =>
+        copied.some(([, row]) => isSameInode(row, s) && isFileOf(row, s))
+      const isSought = identified.missing.length + copied.length > 0
+      if (isSought && this.#rotated.directories.find(path, (s) => isCopied(s) || isMissed(s), listed)) {
         scope = this.#scopeOf(path, rows)
         identified = this.#rows.identify(path, remaining, scope, undefined)
       }
