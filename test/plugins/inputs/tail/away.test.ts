@@ -624,6 +624,25 @@ test('a backup beside the log is not taken for the file of it that was rotated i
   expect((await run.waitForLines(3)).toSorted()).toEqual(['four', 'three', 'two'])
 })
 
+test('a log that was begun and rotated while no agent ran is read when its next file comes after the start', async () => {
+  const dir = tmp()
+  const path = join(dir, 'b.log')
+  const store = new MemoryStore()
+  const options = { path: join(dir, '*.log'), refresh_interval: '20ms' }
+  writeFileSync(join(dir, 'a.log'), 'one\n')
+  writeFileSync(`${path}.2`, 'of an earlier log\n')
+  await readAll(store, options, 1)
+  await endRun(dir, store)
+  writeFileSync(`${path}.1`, 'two\n')
+  const writtenMs = Date.now()
+  // By then its first scan is none in which the files above may have come.
+  await until(() => Date.now() > writtenMs + 2 * TICK_MS)
+  const run = resume(store, options)
+  await until(() => run.files.length === 1)
+  writeFileSync(path, 'three\n')
+  expect(await run.waitForLines(2)).toEqual(['two', 'three'])
+})
+
 test('late lines in a file that is searched for hide none that was rotated after it', async () => {
   const dir = tmp()
   const [path, archive] = [join(dir, 'a.log'), join(dir, 'archive')]

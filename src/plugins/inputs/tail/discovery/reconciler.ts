@@ -73,6 +73,7 @@ export class Reconciler {
   #isAfterRestart = false
   /** Start of the last full scan, by the file system's clock; undefined until the first one is complete. */
   #lastScanMs: number | undefined
+  #firstScanMs: number | undefined
 
   constructor(options: ReconcilerOptions) {
     this.#glob = options.glob
@@ -104,6 +105,7 @@ export class Reconciler {
     this.#isScanning = false
     this.#watchFolders(found.folders)
     this.#lastScanMs = sinceMs
+    this.#firstScanMs ??= sinceMs
     this.#isAfterRestart = false
     this.#positions.recordScan(sinceMs)
   }
@@ -177,7 +179,11 @@ export class Reconciler {
   #predecessorOf(file: TailFile, before: TailFile | undefined, path: string): TailFile | undefined {
     if (before !== undefined) return this.#rotated.unseen.openMissedSince(before, file, path)
     if (this.#lastScanMs === undefined || this.#files.byKey.size > MAX_FILES_FOR_MISSED) return undefined
-    return this.#rotated.unseen.openMissedBefore(file, path, this.#lastScanMs)
+    const [firstScanMs, lastScanMs] = [this.#firstScanMs ?? 0, this.#lastScanMs]
+    // Nothing was at the path at the first scan: what came and left while no agent ran is unseen, too.
+    const isUnseen = (ms: number): boolean =>
+      ms > lastScanMs || (ms <= firstScanMs && this.#positions.createdSinceLastScan(ms))
+    return this.#rotated.unseen.openMissedBefore(file, path, isUnseen)
   }
 
   /**

@@ -65,11 +65,11 @@ export class UnseenFiles {
   }
 
   /**
-   * Opens files that were rotated away from `path` unseen before `now` appeared there. `sinceMs`: time of
-   * the last full scan, which found nothing at the path. Returns the file that `now` has to wait for.
+   * Opens files that were rotated away from `path` before `now` appeared there, where no scan of this run had found one. `isUnseen`: a
+   * file that was created, and last written to, at such a time was seen by no run.
    */
-  openMissedBefore(now: TailFile, path: string, sinceMs: number): TailFile | undefined {
-    const isLater = (s: Sibling): boolean => appearedMs(s) > sinceMs && s.mtimeMs > sinceMs
+  openMissedBefore(now: TailFile, path: string, isUnseen: (ms: number) => boolean): TailFile | undefined {
+    const isLater = (s: Sibling): boolean => isUnseen(appearedMs(s)) && isUnseen(s.mtimeMs)
     return this.openInOrder(path, undefined, [now], () => siblingsOf(path).filter(isLater))
   }
 
