@@ -65,8 +65,8 @@ export class UnseenFiles {
   }
 
   /**
-   * Opens files that were rotated away from `path` before `now` appeared there, where no scan of this run had found one. `isUnseen`: a
-   * file that was created, and last written to, at such a time was seen by no run.
+   * Opens files that were rotated away from `path` before `now` appeared there. No scan of this run has found
+   * a file at the path. `isUnseen`: no run saw a file that was created, and last written to, at that time.
    */
   openMissedBefore(now: TailFile, path: string, isUnseen: (ms: number) => boolean): TailFile | undefined {
     const isLater = (s: Sibling): boolean => isUnseen(appearedMs(s)) && isUnseen(s.mtimeMs)

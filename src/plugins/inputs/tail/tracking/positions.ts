@@ -121,8 +121,9 @@ export class Positions {
   }
 
   /**
-   * Writes no scan while `isHeld`: a file of the previous run is searched for, and what was rotated after that is read only when it is
-   * found. A run that begins before then searches again for what came since the earlier scan.
+   * Writes no scan while `isHeld`: a file of the previous run is searched for, and the files that were rotated
+   * after it are read only once it is found. If the agent ends before, the next run looks again for all that
+   * came since the earlier scan.
    */
   holdScans(isHeld: boolean): void {
     this.#isScanHeld = isHeld
