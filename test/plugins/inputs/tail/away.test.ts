@@ -643,6 +643,26 @@ test('a log that was begun and rotated while no agent ran is read when its next 
   expect(await run.waitForLines(2)).toEqual(['two', 'three'])
 })
 
+test('rotated files of a log that was renamed within Path are read from the directory of the known one', async () => {
+  const dir = tmp()
+  const [path, renamed, archive] = [join(dir, 'a.log'), join(dir, 'b.log'), join(dir, 'archive')]
+  const options = { path: join(dir, '*.log') }
+  const store = new MemoryStore()
+  mkdirSync(archive)
+  writeFileSync(path, 'one\n')
+  await readAll(store, options, 1)
+  // As it was stored after the log was renamed and rotated.
+  const [row] = store.table as [OffsetRow]
+  renameSync(path, join(archive, 'b.log.3'))
+  store.table = [{ ...row, name: join(archive, 'b.log.3'), rotated: true }]
+  await endRun(dir, store)
+  writeFileSync(join(archive, 'b.log.2'), 'two\n')
+  writeFileSync(join(archive, 'b.log.1'), 'three\n')
+  writeFileSync(renamed, 'four\n')
+  const run = resume(store, options)
+  expect(await run.waitForLines(3)).toEqual(['two', 'three', 'four'])
+})
+
 test('late lines in a file that is searched for hide none that was rotated after it', async () => {
   const dir = tmp()
   const [path, archive] = [join(dir, 'a.log'), join(dir, 'archive')]

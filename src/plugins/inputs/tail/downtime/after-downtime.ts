@@ -139,7 +139,11 @@ export class AfterDowntime {
     const live = livePathsOf(name)
     if (openedAs === undefined || live.includes(openedAs)) return openedAs ?? name
     if (this.#glob.matches(name)) return name
-    return live.find((path) => this.#glob.matches(path)) ?? openedAs
+    // The file may have been rotated into another directory.
+    const beside = live.map((path) => join(dirname(openedAs), basename(path)))
+    if (beside.includes(openedAs)) return openedAs
+    const isLive = (path: string): boolean => this.#glob.matches(path) && this.#files.byPath.has(path)
+    return live.find((path) => this.#glob.matches(path)) ?? beside.find(isLive) ?? openedAs
   }
 
   /** Opens the rotated files of one path that has rows. */
