@@ -2,6 +2,7 @@ import { constants, gunzipSync } from 'node:zlib'
 import { close, FsFailure, openFile, read } from '../../../../lib/fs/file-system.ts'
 import { isGzipName } from '../file/compression.ts'
 import { FINGERPRINT_BYTES, peek } from '../file/fingerprint.ts'
+import { identityKey } from '../file/identity.ts'
 import type { TailFile } from '../file/tail-file.ts'
 import type { Sibling } from './siblings.ts'
 
@@ -101,12 +102,16 @@ function sizeInTrailer(fd: number, size: number): number {
     : -1
 }
 
-/** Calls `use` with a descriptor of the sibling. Returns undefined when the sibling cannot be opened. */
+/**
+ * Calls `use` with a descriptor of the sibling. Returns undefined when the sibling cannot be opened, or when another
+ * file has its path by now.
+ */
 export function withFile<T>(sibling: Sibling, use: (fd: number) => T): T | undefined {
   const opened = openFile(sibling.path)
   if (opened instanceof FsFailure) return undefined
   try {
-    return use(opened.fd)
+    const { dev, ino } = opened.stat
+    return identityKey(dev, ino) === sibling.key ? use(opened.fd) : undefined
   } finally {
     close(opened.fd)
   }

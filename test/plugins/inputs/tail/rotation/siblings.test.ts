@@ -3,8 +3,14 @@ import { mkdirSync, renameSync, symlinkSync, unlinkSync, utimesSync, writeFileSy
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { systemCalls } from '../../../../../src/lib/fs/system-calls.ts'
+import { fingerprintOf } from '../../../../../src/plugins/inputs/tail/file/fingerprint.ts'
 import { DirectoryNames } from '../../../../../src/plugins/inputs/tail/rotation/directory-names.ts'
-import { pathsWithSiblings, siblingsOf } from '../../../../../src/plugins/inputs/tail/rotation/siblings.ts'
+import { isCopyOfContent } from '../../../../../src/plugins/inputs/tail/rotation/same-content.ts'
+import {
+  pathsWithSiblings,
+  type Sibling,
+  siblingsOf,
+} from '../../../../../src/plugins/inputs/tail/rotation/siblings.ts'
 import { tmp } from '../../../../support/tmp.ts'
 
 const original = { ...systemCalls }
@@ -109,3 +115,18 @@ test('finds the former targets of a link, compressed or not', () => {
   expect(siblingsOf(link, scope).map((s) => s.path)).toEqual(expected)
   expect(siblingsOf(link, scope, new DirectoryNames()).map((s) => s.path)).toEqual(expected)
 })
+
+test('is not compared with another file that has its path by now', () => {
+  const path = join(tmp(), 'a.log')
+  writeFileSync(`${path}.1`, 'first content\n')
+  const [sibling] = siblingsOf(path) as [Sibling]
+  const content = { offset: 14, marker: 0n, markerSize: 0, ...fingerprint('first content\n') }
+  expect(isCopyOfContent(content, sibling, true)).toBe(true)
+  renameSync(`${path}.1`, `${path}.2`)
+  writeFileSync(`${path}.1`, 'first content\n')
+  expect(isCopyOfContent(content, sibling, true)).toBe(false)
+})
+
+function fingerprint(text: string): { fingerprint: string; fingerprintSize: number } {
+  return { fingerprint: fingerprintOf(Buffer.from(text)), fingerprintSize: text.length }
+}
