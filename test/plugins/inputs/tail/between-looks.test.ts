@@ -409,3 +409,29 @@ test('the target of a link that is rotated before the link is switched is read',
   renameSync(`${path}.new`, path)
   expect(await run.waitForLines(3)).toEqual(['one', 'two', 'three'])
 })
+
+test('compressed files that get their next names while they are compared are read', async () => {
+  const path = join(home(), 'app.log')
+  writeFileSync(path, 'one\n')
+  const run = follow({ path, ...QUICK })
+  await run.waitForLines(1)
+  const { openSync } = systemCalls
+  atEnd(() => {
+    systemCalls.openSync = openSync
+  })
+  systemCalls.openSync = ((opened: string, ...rest: [number]) => {
+    if (opened === `${path}.2.gz`) {
+      systemCalls.openSync = openSync
+      renameSync(`${path}.2.gz`, `${path}.3.gz`)
+      renameSync(`${path}.1.gz`, `${path}.2.gz`)
+    }
+    return openSync(opened, ...rest)
+  }) as typeof openSync
+  tickUnseen(join(path, '..'))
+  writeFileSync(`${path}.2.gz`, gzipSync('one\n'))
+  rmSync(path)
+  tickUnseen(join(path, '..'))
+  writeFileSync(`${path}.1.gz`, gzipSync('two\n'))
+  writeFileSync(path, 'three\n')
+  expect(await run.waitForLines(3)).toEqual(['one', 'two', 'three'])
+})

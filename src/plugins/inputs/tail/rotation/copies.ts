@@ -14,7 +14,7 @@ import { contentSizeOfOpen } from './decompressed.ts'
 import { liveNamesOf } from './names.ts'
 import { presentPathOf } from './present-path.ts'
 import { isCopy, isCopyOfContent, isOpenCopyOfContent, setFingerprintOfCopy } from './same-content.ts'
-import { type Sibling, siblingAt } from './siblings.ts'
+import { hasMoved, MAX_ATTEMPTS, type Sibling, siblingAt } from './siblings.ts'
 
 /** With more open files, a .gz is compared only with the live file and with rotated files. */
 const MAX_COMPARED = 1000
@@ -260,8 +260,16 @@ export class Copies {
    * false when none had it.
    */
   #continueKnown(file: TailFile, names: Set<string>): boolean {
-    const sibling = siblingOf(file)
-    if (sibling === undefined) return false
+    for (let attempt = 1; ; attempt++) {
+      const sibling = siblingOf(file)
+      if (sibling === undefined) return false
+      if (this.#continueAsKnown(file, sibling, names)) return true
+      // If it was renamed meanwhile, it could not be compared.
+      if (attempt === MAX_ATTEMPTS || !hasMoved(sibling)) return false
+    }
+  }
+
+  #continueAsKnown(file: TailFile, sibling: Sibling, names: Set<string>): boolean {
     const livePaths = new Set([...names].map((name) => join(dirname(file.path), name)))
     for (const path of livePaths) {
       const past = this.#options.files.byPath.get(path)?.rotation.pastContents ?? []

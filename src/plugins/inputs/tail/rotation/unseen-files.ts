@@ -59,8 +59,14 @@ export class UnseenFiles {
     }
     const scope = this.#directories.scopeOf(path, isSwitched ? before.linkTarget : undefined)
     const sinceMs = before.rotation.contentSinceMs
-    const find = (last: TailFile): Sibling[] =>
-      rotatedBetween(last, now, this.withoutLater(now, siblingsOf(path, scope), path), sinceMs)
+    const find = (last: TailFile): Sibling[] => {
+      for (let attempt = 1; ; attempt++) {
+        const siblings = this.withoutLater(now, siblingsOf(path, scope), path)
+        const found = rotatedBetween(last, now, siblings, sinceMs)
+        // One that was renamed or compressed meanwhile could not be compared: it may be `last` itself.
+        if (attempt === MAX_ATTEMPTS || !siblings.some(hasMoved)) return found
+      }
+    }
     return this.openInOrder(path, before, [before, now], (last) => find(last ?? before)) ?? before
   }
 
