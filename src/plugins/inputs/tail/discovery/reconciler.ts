@@ -247,7 +247,7 @@ export class Reconciler {
     this.#scheduler.soon(Math.max(SETTLE_MS, this.#glob.restMs), () => this.scan(false))
   }
 
-  /** Remembers the last file at a path where there is none: what appears there is read after it. */
+  /** Remembers the last file that was at an empty path: the next file there is read after it. */
   rememberLastFile(path: string, file: TailFile): void {
     const files = this.#lastFiles
     if (files.size >= MAX_EMPTY_PATHS) files.delete(files.keys().next().value as string)

@@ -15,7 +15,7 @@ import {
   type Sibling,
   type SiblingScope,
   siblingAt,
-  siblingsOf,
+  siblingsIn,
 } from '../rotation/siblings.ts'
 import { linkTarget } from '../tracking/link-target.ts'
 import type { OpenFiles } from '../tracking/open-files.ts'
@@ -77,9 +77,7 @@ export class MissingRows {
         const directory = dirname(found.path)
         const live = this.#livePathOf(found, path)
         this.#rotated.directories.record(live, directory)
-        const siblings = siblingsOf(live, { directories: [directory] }).filter(
-          (s) => dirname(s.path) === directory,
-        )
+        const siblings = siblingsIn(directory, live)
         const later = this.#siblings.rotatedAfter(
           siblings.findIndex((s) => s.key === found.key),
           siblings,

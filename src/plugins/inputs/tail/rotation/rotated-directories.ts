@@ -2,7 +2,7 @@ import { basename, dirname, join } from 'node:path'
 import { FsFailure, isMissing, stat } from '../../../../lib/fs/file-system.ts'
 import { linkTarget } from '../tracking/link-target.ts'
 import { type DirectoryNames, directoriesIn } from './directory-names.ts'
-import { type Sibling, type SiblingScope, siblingsOf } from './siblings.ts'
+import { type Sibling, type SiblingScope, siblingsIn } from './siblings.ts'
 
 /** Maximum number of directories searched for rotated files within that of a log, and again beside it. */
 const MAX_DIRECTORIES = 64
@@ -37,10 +37,7 @@ export class RotatedDirectories {
     for (const directory of directoriesNear(target, names)) {
       if (this.#byPath.get(path)?.has(directory)) continue
       if (names?.rotatedFrom(directory, basename(target)).length === 0) continue
-      const siblings = siblingsOf(path, { directories: [directory] }).filter(
-        (s) => dirname(s.path) === directory,
-      )
-      if (!siblings.some(isKnown)) continue
+      if (!siblingsIn(directory, path).some(isKnown)) continue
       this.record(path, directory)
       isFound = true
     }

@@ -53,6 +53,11 @@ function haveSameFiles(a: Map<string, Sibling>, b: Map<string, Sibling>): boolea
   return a.size === b.size && [...a].every(([path, { key }]) => b.get(path)?.key === key)
 }
 
+/** Returns the siblings of a path in one directory, the oldest first. */
+export function siblingsIn(directory: string, path: string): Sibling[] {
+  return siblingsOf(path, { directories: [directory] }).filter((s) => dirname(s.path) === directory)
+}
+
 function findSiblings(
   link: string,
   scope: SiblingScope,

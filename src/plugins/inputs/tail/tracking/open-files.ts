@@ -332,7 +332,7 @@ export class OpenFiles {
   }
 }
 
-/** Returns the path of the file itself. A link may have been switched since the file was opened: then it leads to another one. */
+/** Returns the path of the file itself, even if `path` is a link that was switched after the file was opened. */
 function targetOf(file: TailFile, path: string): string {
   const target = linkTarget(path)
   if (target === path) return path
