@@ -635,7 +635,7 @@ test('a log that was begun and rotated while no agent ran is read when its next 
   await endRun(dir, store)
   writeFileSync(`${path}.1`, 'two\n')
   const writtenMs = Date.now()
-  // By then its first scan is none in which the files above may have come.
+  // So that the files above are older than the first scan, whatever the clock's resolution.
   await until(() => Date.now() > writtenMs + 2 * TICK_MS)
   const run = resume(store, options)
   await until(() => run.files.length === 1)

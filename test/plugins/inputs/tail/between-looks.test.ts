@@ -41,6 +41,21 @@ async function tick(): Promise<void> {
   await until(() => Date.now() > begun + 2 * TICK_MS)
 }
 
+/** Calls `act` once, just before the agent opens the file at `path`. */
+function beforeOpening(path: string, act: () => void): void {
+  const { openSync } = systemCalls
+  atEnd(() => {
+    systemCalls.openSync = openSync
+  })
+  systemCalls.openSync = ((opened: string, ...rest: [number]) => {
+    if (opened === path) {
+      systemCalls.openSync = openSync
+      act()
+    }
+    return openSync(opened, ...rest)
+  }) as typeof openSync
+}
+
 /** Returns the directory of a log that has others beside it, so that it is not searched for far away. */
 function home(): string {
   const dir = join(tmp(), 'logs', 'app')
@@ -227,18 +242,10 @@ test('a copy that is compressed while it is compared is read on', async () => {
   writeFileSync(path, 'known\n')
   const run = follow({ path, refresh_interval: '1h', progress_check_interval: '1h', rotate_wait: '1h' })
   await run.waitForLines(1)
-  const { openSync } = systemCalls
-  atEnd(() => {
-    systemCalls.openSync = openSync
+  beforeOpening(`${path}.1`, () => {
+    writeFileSync(`${path}.1.gz`, gzipSync(readFileSync(`${path}.1`)))
+    rmSync(`${path}.1`)
   })
-  systemCalls.openSync = ((opened: string, ...rest: [number]) => {
-    if (opened === `${path}.1`) {
-      systemCalls.openSync = openSync
-      writeFileSync(`${path}.1.gz`, gzipSync(readFileSync(`${path}.1`)))
-      rmSync(`${path}.1`)
-    }
-    return openSync(opened, ...rest)
-  }) as typeof openSync
   copyTruncate(path, 'unread', `${path}.1`)
   appendFileSync(path, 'next\n')
   expect((await run.waitForLines(5)).toSorted()).toEqual(['known', 'next', ...linesOf('unread')])
@@ -415,18 +422,10 @@ test('compressed files that get their next names while they are compared are rea
   writeFileSync(path, 'one\n')
   const run = follow({ path, ...QUICK })
   await run.waitForLines(1)
-  const { openSync } = systemCalls
-  atEnd(() => {
-    systemCalls.openSync = openSync
+  beforeOpening(`${path}.2.gz`, () => {
+    renameSync(`${path}.2.gz`, `${path}.3.gz`)
+    renameSync(`${path}.1.gz`, `${path}.2.gz`)
   })
-  systemCalls.openSync = ((opened: string, ...rest: [number]) => {
-    if (opened === `${path}.2.gz`) {
-      systemCalls.openSync = openSync
-      renameSync(`${path}.2.gz`, `${path}.3.gz`)
-      renameSync(`${path}.1.gz`, `${path}.2.gz`)
-    }
-    return openSync(opened, ...rest)
-  }) as typeof openSync
   tickUnseen(join(path, '..'))
   writeFileSync(`${path}.2.gz`, gzipSync('one\n'))
   rmSync(path)
