@@ -5,12 +5,15 @@ import {
   mkdirSync,
   readFileSync,
   renameSync,
+  statSync,
   truncateSync,
   unlinkSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
+import type { Filter } from '../../../../src/core/plugin.ts'
 import { follow, MemoryStore, resume, type TailRun } from '../../../support/tail/run.ts'
 import { tmp } from '../../../support/tmp.ts'
 import { until } from '../../../support/until.ts'
@@ -34,13 +37,16 @@ interface Followed {
 }
 
 /** Reads the 20 lines `a` of a log whose Path also matches its copies. */
-async function followAll(more: Record<string, string> = {}): Promise<Followed> {
+async function followAll(
+  more: Record<string, string> = {},
+  options: Parameters<typeof follow>[1] = {},
+): Promise<Followed> {
   const dir = join(tmp(), 'logs')
   mkdirSync(dir)
   const path = join(dir, 'app.log')
   writeFileSync(path, text(linesOf('a')))
   const store = new MemoryStore()
-  const run = follow({ path: `${path}*`, rotate_wait: '50ms', ...QUICK, ...more }, { store })
+  const run = follow({ path: `${path}*`, rotate_wait: '50ms', ...QUICK, ...more }, { store, ...options })
   await run.waitForLines(20)
   return { path, away: tmp(), run, store }
 }
@@ -54,6 +60,19 @@ async function expectOnce({ path, run }: Followed, expected: string[]): Promise<
   })
   expect(run.lines().sort()).toEqual([...expected, 'end'].sort())
   expect(run.count('lost_bytes')).toBe(0)
+}
+
+/** A filter that is not ready for some paths until it is released. */
+function gate(holds: (path: string) => boolean): { filter: Filter; release: () => void } {
+  const opened = Promise.withResolvers<void>()
+  let isOpen = false
+  const ready = (_: string, path: string): Promise<void> | undefined =>
+    !isOpen && holds(path) ? opened.promise : undefined
+  const release = (): void => {
+    isOpen = true
+    opened.resolve()
+  }
+  return { filter: { ready, apply: () => {} }, release }
 }
 
 function stateOf(run: TailRun, path: string): string | undefined {
@@ -317,4 +336,58 @@ test('a rotated file that is compressed is not taken for one of a log that has o
   unlinkSync(`${path}.2`)
   await run.waitForLines(31)
   await expectOnce(followed, [...linesOf('a'), ...banner, 'b', ...banner])
+})
+
+test('a copy that is empty when it is opened continues at the position of its original', async () => {
+  const { filter, release } = gate((path) => path.endsWith('.1'))
+  const followed = await followAll(
+    { progress_check_interval: '1h', refresh_interval: '1h' },
+    { filters: [filter] },
+  )
+  const { path, run } = followed
+  writeFileSync(`${path}.1`, '')
+  await until(() => stateOf(run, `${path}.1`) === 'waiting')
+  // The first event is that of the log.
+  appendFileSync(path, text(linesOf('b')))
+  copyFileSync(path, `${path}.1`)
+  truncateSync(path)
+  await until(() => run.count('files_truncated') === 1)
+  release()
+  await expectOnce(followed, [...linesOf('a'), ...linesOf('b')])
+})
+
+test('a .gz whose original was closed before the first look at it is not read', async () => {
+  const { filter, release } = gate((path) => path.endsWith('.gz'))
+  const followed = await followAll({}, { filters: [filter] })
+  const { path, run } = followed
+  renameSync(path, `${path}.1`)
+  writeFileSync(path, text(linesOf('b')))
+  await run.waitForLines(40)
+  writeFileSync(`${path}.2.gz`, gzipSync(readFileSync(`${path}.1`)))
+  unlinkSync(`${path}.1`)
+  await until(() => stateOf(run, `${path}.2.gz`) === 'waiting' && run.files.length === 2)
+  release()
+  await expectOnce(followed, [...linesOf('a'), ...linesOf('b')])
+})
+
+test('a copy of a file that was deleted before anything of it was read is not read as well', async () => {
+  let held = ''
+  const { filter, release } = gate((path) => path === held)
+  const followed = await followAll({}, { filters: [filter] })
+  const { path, run } = followed
+  held = path
+  unlinkSync(path)
+  writeFileSync(path, text(linesOf('b')))
+  await until(() => stateOf(run, path) === 'waiting')
+  const { atime, mtime } = statSync(path)
+  copyFileSync(path, `${path}-20261122`)
+  utimesSync(`${path}-20261122`, atime, mtime)
+  unlinkSync(path)
+  writeFileSync(path, text(linesOf('c')))
+  const inode = statSync(path).ino.toString()
+  await until(
+    () => stateOf(run, `${path}-20261122`) !== undefined && run.files.some((f) => f.inode === inode),
+  )
+  release()
+  await expectOnce(followed, [...linesOf('a'), ...linesOf('b'), ...linesOf('c')])
 })

@@ -4,6 +4,7 @@ import type { Logger } from '../../../../core/services.ts'
 import { isGzipName } from '../file/compression.ts'
 import { isAllHole } from '../file/fingerprint.ts'
 import type { TailFile } from '../file/tail-file.ts'
+import { limitTo } from '../rotation/copies.ts'
 import { beginsWithHole } from '../rotation/decompressed.ts'
 import type { DirectoryNames } from '../rotation/directory-names.ts'
 import { compareDatesOfNames } from '../rotation/names.ts'
@@ -148,9 +149,7 @@ export class RotatedSiblings {
 
   /** Has an open file continue at the position of a row. The row is removed, as the file has its own. */
   continueOpen(file: TailFile, row: OffsetRow): void {
-    const offset = file.handle.isCompressed
-      ? (row.streamOffset ?? row.offset)
-      : Math.min(row.offset, file.cursor.size)
+    const offset = limitTo(file.handle.isCompressed ? (row.streamOffset ?? row.offset) : row.offset, file)
     file.newAt = undefined
     file.startAt(offset)
     this.#positions.remove(row)

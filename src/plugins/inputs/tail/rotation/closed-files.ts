@@ -16,6 +16,7 @@ import { wasMadeOf } from './copy-evidence.ts'
 import { contentSizeOf } from './decompressed.ts'
 import { DirectoryNames } from './directory-names.ts'
 import type { IdentitySearch } from './identity-search.ts'
+import { liveNamesOf } from './names.ts'
 import {
   contentOf,
   isCompressedCopy,
@@ -125,8 +126,11 @@ export class ClosedFiles {
   readOf(sibling: Sibling, livePaths: ReadonlySet<string>): number | undefined {
     const names = new Set([...livePaths].map((path) => basename(path)))
     const directory = dirname(sibling.path)
+    // A .gz may be made of any file of its log: of `x.log.1`, which becomes `x.log.2.gz`.
+    const isOfLog = (name: string): boolean =>
+      names.has(name) || (isGzipName(sibling.path) && [...liveNamesOf(name)].some((live) => names.has(live)))
     const isRelated = (livePath: string): boolean =>
-      names.has(basename(livePath)) && areNear(dirname(livePath), directory)
+      isOfLog(basename(livePath)) && areNear(dirname(livePath), directory)
     for (const file of this.#files.values()) {
       const { row, livePath } = file
       if (row.streamOffset !== undefined) continue

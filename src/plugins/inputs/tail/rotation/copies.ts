@@ -189,9 +189,10 @@ export class Copies {
     let shorter: TailFile | undefined
     for (const original of this.#candidates(file, names)) {
       // Two unread files would wait for each other, unless it is clear which one is the original: the one
-      // that has a row, is not compressed, or has not changed since the copy was made.
+      // that has a row, is deleted, is not compressed, or has not changed since the copy was made.
       const isFirst =
         (original.stored.isResumed && !file.stored.isResumed) ||
+        (original.rotation.isDeleted && !file.rotation.isDeleted) ||
         (file.handle.isCompressed && !original.handle.isCompressed) ||
         isMadeAfter(file, original)
       if (original === file || (original.newAt !== undefined && !isFirst)) continue
@@ -314,11 +315,14 @@ function keyOf({ dev, ino }: BigIntStats): { device: bigint; inode: bigint } {
 }
 
 /**
- * Returns the offset, limited to the size of a plain file. The content size of a .gz is unknown before it
- * is inflated: its reader discards up to the offset, or to the end.
+ * Returns the offset, limited to the present size of a plain file: the file may have been opened while it was still
+ * being copied. The content size of a .gz is unknown before it is inflated: its reader discards up to the offset, or to
+ * the end.
  */
-export function limitTo(offset: number, { handle, cursor }: TailFile): number {
-  return handle.isCompressed ? offset : Math.min(offset, cursor.size)
+export function limitTo(offset: number, file: TailFile): number {
+  if (file.handle.isCompressed) return offset
+  file.refresh()
+  return Math.min(offset, file.cursor.size)
 }
 
 /**

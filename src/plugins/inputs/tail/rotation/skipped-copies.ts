@@ -6,6 +6,7 @@ import type { OpenFiles } from '../tracking/open-files.ts'
 import type { Positions } from '../tracking/positions.ts'
 import { contentOfSkipped, rowOfSkipped } from '../tracking/skipped-files.ts'
 import type { ClosedFiles } from './closed-files.ts'
+import { limitTo } from './copies.ts'
 import type { HeldFiles } from './held-files.ts'
 import type { RotatedDirectories } from './rotated-directories.ts'
 import { isFileOf, largestOf, rowForSibling } from './same-content.ts'
@@ -95,7 +96,7 @@ export class SkippedCopies {
     if (known !== undefined) {
       if (known.newAt === undefined || !known.isUnread) return { isFound: true, opened: undefined }
       known.newAt = undefined
-      known.startAt(row.offset)
+      known.startAt(limitTo(row.offset, known))
       this.#positions.touch(known)
       return { isFound: true, opened: known }
     }
