@@ -391,3 +391,19 @@ test('a copy of a file that was deleted before anything of it was read is not re
   release()
   await expectOnce(followed, [...linesOf('a'), ...linesOf('b'), ...linesOf('c')])
 })
+
+test('a copy of a rotated file that is first looked at when that has restarted is not read', async () => {
+  const { filter, release } = gate((path) => path.endsWith('.2'))
+  const followed = await followAll({}, { filters: [filter] })
+  const { path, run } = followed
+  renameSync(path, `${path}.1`)
+  writeFileSync(path, text(linesOf('b')))
+  await run.waitForLines(40)
+  copyFileSync(`${path}.1`, `${path}.2`)
+  truncateSync(`${path}.1`)
+  await until(() => run.count('files_truncated') === 1 && stateOf(run, `${path}.2`) === 'waiting')
+  appendFileSync(`${path}.1`, text(linesOf('c')))
+  await run.waitForLines(60)
+  release()
+  await expectOnce(followed, [...linesOf('a'), ...linesOf('b'), ...linesOf('c')])
+})

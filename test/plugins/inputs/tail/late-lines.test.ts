@@ -283,6 +283,24 @@ test('a file that reuses the inode of a closed one is read neither from its offs
   expect(next.lines()).toEqual(['live'])
 })
 
+test('a .gz of a closed file is not read after another file has got its inode', async () => {
+  const first = 'one'.padEnd(300, '.')
+  const closed = await closeRotated({}, first)
+  const { run, path, store } = closed
+  await untilStored(closed)
+  writeFileSync(`${path}.2.gz`, gzipSync(readFileSync(`${path}.1`)))
+  // This is what inode reuse looks like to the agent: a row with the inode, but other content.
+  writeFileSync(`${path}.1`, 'two\n')
+  await until(() => store.table.every(({ closedAt }) => closedAt === undefined))
+  appendFileSync(path, 'live\n')
+  await until(() => run.lines().includes('live'))
+  truncateSync(path)
+  await until(() => run.count('files_truncated') === 1)
+  appendFileSync(path, 'last\n')
+  await until(() => run.lines().includes('last'))
+  expect(run.lines().filter((line) => line === first)).toHaveLength(1)
+})
+
 test('a closed file is not read again by the next run when it was compressed after the last scan', async () => {
   const first = 'one'.padEnd(100, '.')
   const closed = await closeRotated({}, first)

@@ -70,7 +70,7 @@ export class ClosedFiles {
   /**
    * Contents of closed files that cannot be found again, the oldest first: a copy of one may still appear.
    */
-  readonly #gone: { content: KnownContent; livePath: string; closedMs: number }[] = []
+  readonly #gone: { content: KnownContent; livePath: string; goneMs: number }[] = []
   readonly #options: ClosedFilesOptions
 
   constructor(options: ClosedFilesOptions) {
@@ -85,14 +85,7 @@ export class ClosedFiles {
   add(file: TailFile): void {
     const { positions, watchMs } = this.#options
     const isWatched = watchMs > 0 && !file.rotation.isDeleted && !file.handle.isCompressed
-    if (!isWatched) {
-      this.#gone.push({
-        content: contentOf(file),
-        livePath: file.livePath,
-        closedMs: this.#options.clock.nowMs(),
-      })
-      if (this.#gone.length > MAX_GONE) this.#gone.shift()
-    }
+    if (!isWatched) this.#rememberGone(contentOf(file), file.livePath)
     if (watchMs > 0)
       this.#remember(positions.keepClosed(file), file.target, { livePath: file.livePath, isWatched })
     else positions.forget(file)
@@ -163,7 +156,7 @@ export class ClosedFiles {
   check(): void {
     const { clock, watchMs } = this.#options
     const expired = clock.nowMs() - watchMs
-    while (this.#gone[0] !== undefined && this.#gone[0].closedMs < expired) this.#gone.shift()
+    while (this.#gone[0] !== undefined && this.#gone[0].goneMs < expired) this.#gone.shift()
     const moved: ClosedFile[] = []
     for (const file of [...this.#files.values()]) {
       if (!file.isWatched || (file.row.closedAt ?? 0) * 1000 < expired) this.#forget(file)
@@ -210,7 +203,7 @@ export class ClosedFiles {
         if (found === undefined && this.#readLateCopy(file)) return
         if (found === undefined) {
           this.#options.log.debug(`${file.path} is gone; everything in it was read when it was closed`)
-          this.#forget(file)
+          this.#forgetGone(file)
           return
         }
         file.path = found.path
@@ -226,7 +219,7 @@ export class ClosedFiles {
     // A file that cannot be opened may still be the one: the next check tries again.
     if (late > 0 && (isFileOf(row, sibling) || !canOpen(sibling.path))) this.#reopen(file, sibling, late)
     // It was truncated, or the inode belongs to another file now.
-    else if (!this.#readLateCopy(file)) this.#forget(file)
+    else if (!this.#readLateCopy(file)) this.#forgetGone(file)
   }
 
   /**
@@ -293,6 +286,17 @@ export class ClosedFiles {
     this.#options.positions.reopen(file.row)
     const { closedAt: _, ...row } = file.row
     return row
+  }
+
+  /** Forgets a file that is gone or has another content now, but not what it had. */
+  #forgetGone(file: ClosedFile): void {
+    if (file.row.streamOffset === undefined) this.#rememberGone(file.row, file.livePath)
+    this.#forget(file)
+  }
+
+  #rememberGone(content: KnownContent, livePath: string): void {
+    this.#gone.push({ content, livePath, goneMs: this.#options.clock.nowMs() })
+    if (this.#gone.length > MAX_GONE) this.#gone.shift()
   }
 
   #forget(file: ClosedFile): void {

@@ -271,15 +271,13 @@ export class Copies {
   }
 
   #continueAsKnown(file: TailFile, sibling: Sibling, names: Set<string>): boolean {
-    const livePaths = new Set([...names].map((name) => join(dirname(file.path), name)))
-    for (const path of livePaths) {
-      const past = this.#options.files.byPath.get(path)?.rotation.pastContents ?? []
-      for (const content of past)
+    for (const { path, rotation } of this.#candidates(file, names))
+      for (const content of rotation.pastContents)
         if (isCopyOfContent(content, sibling)) {
           this.#continueAt(file, limitTo(content.offset, file), path)
           return true
         }
-    }
+    const livePaths = new Set([...names].map((name) => join(dirname(file.path), name)))
     const readTo = this.#options.closed.readOf(sibling, livePaths)
     if (readTo === undefined) return this.#continueSkipped(file, sibling, livePaths)
     this.#continueAt(file, limitTo(readTo, file), sibling.path)
