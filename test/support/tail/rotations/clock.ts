@@ -2,7 +2,7 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Running } from '../../process.ts'
 import { until } from '../../until.ts'
-import type { TablePeer } from './peer.ts'
+import { CLOCK_TAG, type TablePeer } from './peer.ts'
 
 /** Default interval of the agent's full search, in seconds. */
 export const REFRESH_S = 0.5
@@ -30,7 +30,7 @@ export class AgentClock {
   get input(): Record<string, string | number> {
     return {
       name: 'tail',
-      tag: 'clock',
+      tag: CLOCK_TAG,
       path: join(this.#dir, '*.log'),
       db: join(this.#dir, 'clock.db'),
       read_from_head: 'on',
@@ -59,7 +59,7 @@ export class AgentClock {
   async #arrivalOf(line: string, agent: Running): Promise<void> {
     const searched = (): boolean => {
       if (agent.exit !== undefined) throw new Error(`the agent has ended: ${agent.stderr.slice(-2000)}`)
-      return this.#peer.arrived.has(`clock ${line}`)
+      return this.#peer.arrived.has(`${CLOCK_TAG} ${line}`)
     }
     await until(searched, { everyMs: 20, what: () => `a search for files: ${agent.stderr.slice(-2000)}` })
   }

@@ -11,8 +11,8 @@ export class TablePeer {
   readonly counts = new Map<string, number>()
   /** Lines that arrived, acknowledged or not. */
   readonly arrived = new Set<string>()
-  /** Number of records that arrived. */
-  records = 0
+  /** Number of different lines that arrived, without those of the clock. */
+  lines = 0
   readonly #peer: ForwardPeer
 
   private constructor(peer: ForwardPeer) {
@@ -50,13 +50,16 @@ export class TablePeer {
   #take({ tag, entries }: Arrival): void {
     for (const entry of decodeMulti(entries)) {
       const [, { log }] = entry as [unknown, { log: string }]
-      this.records++
       // The key is the number of a line, or its complete text if it should not have arrived.
       const key = `${tag} ${NUMBERED.exec(log)?.[0] ?? log}`
+      if (tag !== CLOCK_TAG && !this.arrived.has(key)) this.lines++
       this.arrived.add(key)
       if (this.acking) this.counts.set(key, (this.counts.get(key) ?? 0) + 1)
     }
   }
 }
+
+/** Tag of the lines that drive the waits of a table. */
+export const CLOCK_TAG = 'clock'
 
 const NUMBERED = /^\d+\/\d+(?= )/

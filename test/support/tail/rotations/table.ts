@@ -219,7 +219,7 @@ export class Table {
   async #arrival(): Promise<void> {
     this.#expectMore()
     let idle = 0
-    let records = 0
+    let lines = 0
     while (idle < IDLE_TICKS) {
       let ticked = false
       const tick = this.#clock.tick(this.#agent).then(() => {
@@ -228,8 +228,8 @@ export class Table {
       await until(() => this.#complete() || ticked, { everyMs: 10 })
       await tick
       if (this.#complete()) return
-      idle = this.#peer.arrived.size > records + 1 ? 0 : idle + 1
-      records = this.#peer.arrived.size
+      idle = this.#peer.lines > lines ? 0 : idle + 1
+      lines = this.#peer.lines
     }
     // Missing lines are dropped here, not waited for again.
     this.#outstanding = []
