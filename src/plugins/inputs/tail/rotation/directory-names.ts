@@ -1,5 +1,6 @@
 import type { BigIntStats } from 'node:fs'
 import { entriesIn, FsFailure, namesIn, stat } from '../../../../lib/fs/file-system.ts'
+import { TICK_MS } from '../file/fingerprint.ts'
 import { append } from '../groups.ts'
 import { differInDigitsOnly, isRotatedName, liveNamesOf, maskDigits } from './names.ts'
 
@@ -14,6 +15,8 @@ const FEW_LOOKUPS = 50
 
 /** The names in directories, each of which is read once: for lookups of many files in one directory. */
 export class DirectoryNames {
+  /** Time in milliseconds before which no directory was read: a file with a later change may have another name. */
+  readonly readSinceMs = Date.now() - TICK_MS
   readonly #byDirectory = new Map<string, DirectoryIndex>()
 
   /** Returns the names in `directory` that rotation may have made of `live`. */

@@ -67,7 +67,7 @@ function findSiblings(
   const live = basename(path)
   const siblings = new Map<string, Sibling>()
   let isOutOfDate = false
-  const listedMs = Date.now() - TICK_MS
+  const listedMs = names?.readSinceMs ?? Date.now() - TICK_MS
   const add = (candidate: string): void => {
     const properties = stat(candidate)
     if (properties instanceof FsFailure) {
@@ -76,7 +76,7 @@ function findSiblings(
     }
     if (candidate === path || !properties.isFile()) return
     // The file may have got its name after the directory was read, and the one that had it another name.
-    isOutOfDate ||= names === undefined && Number(properties.ctimeNs) / 1e6 >= listedMs
+    isOutOfDate ||= Number(properties.ctimeNs) / 1e6 >= listedMs
     siblings.set(candidate, siblingAt(candidate, properties))
   }
   const { targetBefore } = scope

@@ -56,6 +56,17 @@ test('finds a file under its new name when it was renamed after its directory wa
   expect(siblingsOf(path, {}, names).map((s) => s.path)).toEqual([`${path}.2`])
 })
 
+test('finds a file under its new name when another one got its name after the directory was listed', () => {
+  const path = join(tmp(), 'a.log')
+  for (const name of [path, `${path}.1`]) writeFileSync(name, name)
+  const names = new DirectoryNames()
+  expect(siblingsOf(path, {}, names).map((s) => s.path)).toEqual([`${path}.1`])
+  renameSync(`${path}.1`, `${path}.2`)
+  renameSync(path, `${path}.1`)
+  writeFileSync(path, '')
+  expect(siblingsOf(path, {}, names).map((s) => s.path)).toEqual([`${path}.2`, `${path}.1`])
+})
+
 test('orders files that were last written in one clock tick by their birth time', () => {
   const path = join(tmp(), 'a.log')
   const names = ['10', '9', '8', '2', '1'].map((n) => `${path}.${n}`)
