@@ -407,3 +407,21 @@ test('a copy of a rotated file that is first looked at when that has restarted i
   release()
   await expectOnce(followed, [...linesOf('a'), ...linesOf('b'), ...linesOf('c')])
 })
+
+test('a copy that is gone before the first look at it is not read when its .gz is read', async () => {
+  const { filter, release } = gate((path) => path.endsWith('.1'))
+  const followed = await followAll({}, { filters: [filter] })
+  const { path, run } = followed
+  writeFileSync(`${path}.1`, '')
+  await until(() => stateOf(run, `${path}.1`) === 'waiting')
+  appendFileSync(path, text(linesOf('b')))
+  copyFileSync(path, `${path}.1`)
+  writeFileSync(`${path}.1.gz`, gzipSync(readFileSync(`${path}.1`)))
+  unlinkSync(`${path}.1`)
+  truncateSync(path)
+  await until(() => run.count('files_truncated') === 1)
+  appendFileSync(path, text(linesOf('c')))
+  await run.waitForLines(60)
+  release()
+  await expectOnce(followed, [...linesOf('a'), ...linesOf('b'), ...linesOf('c')])
+})

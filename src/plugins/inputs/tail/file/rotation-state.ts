@@ -12,6 +12,8 @@ export interface KnownContent
   head?: Buffer | undefined
   /** Time in milliseconds at which the content was replaced; copies of it were made before. */
   untilMs?: number
+  /** Size of the copy that continues at the offset: other copies have nothing new before that. */
+  copiedTo?: number
 }
 
 /** State of a file's rotation: when it left its path, and since when it has its current content. */
@@ -24,7 +26,7 @@ export class RotationState {
   readonly pastContents: KnownContent[] = []
 
   #replacedMs: number | undefined
-  #heir: string | undefined
+  #heir: { key: string; size: number } | undefined
 
   constructor(contentSinceMs: number) {
     this.#contentSinceMs = contentSinceMs
@@ -88,7 +90,7 @@ export class RotationState {
 
   /** True when that copy is the file with this identity key. */
   isHeir(key: string): boolean {
-    return this.#heir === key
+    return this.#heir?.key === key
   }
 
   /** Time in milliseconds at which a truncation or rewrite was detected; undefined once the new content is read. */
@@ -100,19 +102,20 @@ export class RotationState {
     this.#replacedMs = nowMs
   }
 
-  /** `key`: identity key of the copy. */
-  recordHeir(key: string): void {
-    this.#heir = key
+  /** `key`: identity key of the copy; `size`: size of its content. */
+  recordHeir(key: string, size: number): void {
+    this.#heir = { key, size }
   }
 
   /** Records that the content was replaced, after `ms`. */
   recordRewrite(ms: number, before: KnownContent): void {
+    const copiedTo = this.#heir?.size
     this.#contentSinceMs = ms
     this.#replacedMs = undefined
     this.#heir = undefined
     // Backups of the beginning are made of the present content: for those before the last one hashes suffice.
     for (const past of this.pastContents) past.head = undefined
-    this.pastContents.push({ ...before, untilMs: ms })
+    this.pastContents.push({ ...before, untilMs: ms, ...(copiedTo === undefined ? {} : { copiedTo }) })
     if (this.pastContents.length > MAX_PAST_CONTENTS) this.pastContents.shift()
   }
 }

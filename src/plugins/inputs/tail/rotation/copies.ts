@@ -5,6 +5,7 @@ import { FsFailure, stat as statOf } from '../../../../lib/fs/file-system.ts'
 import type { TailCounters } from '../counters.ts'
 import { MIN_DISTINCT_BYTES } from '../file/fingerprint.ts'
 import { storedKey } from '../file/identity.ts'
+import type { KnownContent } from '../file/rotation-state.ts'
 import type { TailFile } from '../file/tail-file.ts'
 import type { OpenFiles } from '../tracking/open-files.ts'
 import { contentOfSkipped, type SkippedFiles } from '../tracking/skipped-files.ts'
@@ -232,7 +233,7 @@ export class Copies {
       file.startAt(limitTo(Math.max(original.cursor.offset, contentSizeOfOpen(file)), file))
     else {
       this.#options.continueInCopy(original, file)
-      rotation.recordHeir(file.identity.key)
+      rotation.recordHeir(file.identity.key, contentSizeOfOpen(file))
     }
     return true
   }
@@ -271,12 +272,16 @@ export class Copies {
   }
 
   #continueAsKnown(file: TailFile, sibling: Sibling, names: Set<string>): boolean {
-    for (const { path, rotation } of this.#candidates(file, names))
-      for (const content of rotation.pastContents)
-        if (isCopyOfContent(content, sibling)) {
-          this.#continueAt(file, limitTo(content.offset, file), path)
-          return true
-        }
+    // Once the file is deleted, it can be compared by its descriptor only.
+    const isCopyOf = (content: KnownContent): boolean =>
+      isCopyOfContent(content, sibling) ||
+      (file.rotation.isDeleted && isOpenCopyOfContent(content, file, false))
+    for (const { path, rotation } of this.#candidates(file, names)) {
+      const content = rotation.pastContents.find(isCopyOf)
+      if (content === undefined) continue
+      this.#continueAt(file, limitTo(Math.max(content.offset, content.copiedTo ?? 0), file), path)
+      return true
+    }
     const livePaths = new Set([...names].map((name) => join(dirname(file.path), name)))
     const readTo = this.#options.closed.readOf(sibling, livePaths)
     if (readTo === undefined) return this.#continueSkipped(file, sibling, livePaths)

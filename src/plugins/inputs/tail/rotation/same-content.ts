@@ -84,10 +84,12 @@ export function isCopyOfContent(content: KnownContent, sibling: Sibling, isRecen
 /** Does the same for an open file, which may have been deleted. */
 export function isOpenCopyOfContent(
   content: KnownContent,
-  { handle, cursor, stored }: TailFile,
+  { handle, cursor, stored, identity }: TailFile,
   isRecent: boolean,
 ): boolean {
   if (!isDistinct(content, isRecent)) return false
+  if (content.untilMs !== undefined && !handle.isCompressed && identity.birthMs > content.untilMs)
+    return false
   if (handle.isCompressed)
     return (
       stored.fingerprint === content.fingerprint && (!isHole(content) || isInflatedTo(content, handle.fd))

@@ -8,6 +8,7 @@ import { linkTarget } from '../tracking/link-target.ts'
 import type { OpenFiles } from '../tracking/open-files.ts'
 import type { Positions } from '../tracking/positions.ts'
 import type { Copies } from './copies.ts'
+import { contentSizeOfOpen } from './decompressed.ts'
 import type { HeldFiles } from './held-files.ts'
 import { presentPathOf } from './present-path.ts'
 import type { RotatedDirectories } from './rotated-directories.ts'
@@ -92,7 +93,7 @@ export class TruncatedCopies {
     }
     if (heir !== undefined) {
       this.#options.continueInCopy(file, heir)
-      file.rotation.recordHeir(heir.identity.key)
+      file.rotation.recordHeir(heir.identity.key, contentSizeOfOpen(heir))
       this.#positions.touch(heir)
       this.#options.onMore(heir)
       // The copy of an earlier content may already be before the file.

@@ -655,14 +655,14 @@ describe('of a content that its original has lost just now', () => {
 
   test('the heir is left where it is', () => {
     const { copies, file, original, continued } = lost()
-    original.rotation.recordHeir(file.identity.key)
+    original.rotation.recordHeir(file.identity.key, file.cursor.size)
     file.startAt(5 * LINE)
     expect([copies.examine(file, false), ...verdictOn(file), continued]).toEqual(['read', 5 * LINE, true, []])
   })
 
   test('a second copy is read no more than what it has beyond what was read', () => {
     const { copies, file, original, continued } = lost()
-    original.rotation.recordHeir('another')
+    original.rotation.recordHeir('another', 0)
     expect([copies.examine(file, false), ...verdictOn(file), continued]).toEqual([
       'read',
       10 * LINE,
