@@ -160,7 +160,9 @@ export class TailLoop {
       }
     }
     if (this.#awaitsFilter(file)) return
-    if (file.newAt !== undefined && this.#rotated.copies.examine(file, this.#options.exitOnEof) === 'wait') {
+    const found =
+      file.newAt === undefined ? 'read' : this.#rotated.copies.examine(file, this.#options.exitOnEof)
+    if (found === 'wait') {
       file.startWaiting()
       return
     }
@@ -170,9 +172,9 @@ export class TailLoop {
     )
     file.startReading()
     // Once something is read, a truncation since the last look would be taken for the loss of the end only.
-    if (cursor.offset === 0 && !handle.isCompressed) file.refresh()
+    if (found === 'read' && cursor.offset === 0 && !handle.isCompressed) file.refresh()
     const before = cursor.offset
-    const turn = this.#readTurn(file, limit)
+    const turn = found === 'empty' ? 'end' : this.#readTurn(file, limit)
     // A turn that finds nothing new is not activity: each scan causes one.
     if (turn !== 'end' || !cursor.isAt(before)) this.#progressCheck.recordActivity()
     if (cursor.offset !== before) {

@@ -1,4 +1,4 @@
-import { expect, test } from 'bun:test'
+import { describe, expect, test } from 'bun:test'
 import {
   appendFileSync,
   copyFileSync,
@@ -14,8 +14,9 @@ import {
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import type { Filter } from '../../../../src/core/plugin.ts'
+import { systemCalls } from '../../../../src/lib/fs/system-calls.ts'
 import { follow, MemoryStore, resume, type TailRun } from '../../../support/tail/run.ts'
-import { tmp } from '../../../support/tmp.ts'
+import { atEnd, tmp } from '../../../support/tmp.ts'
 import { until } from '../../../support/until.ts'
 
 const QUICK = { refresh_interval: '20ms', progress_check_interval: '20ms' }
@@ -424,4 +425,28 @@ test('a copy that is gone before the first look at it is not read when its .gz i
   await run.waitForLines(60)
   release()
   await expectOnce(followed, [...linesOf('a'), ...linesOf('b'), ...linesOf('c')])
+})
+
+describe('a copy is written after look', () => {
+  for (const n of [1, 2, 3, 4, 5, 6])
+    test(`${n} at the empty file, and nothing arrives twice`, async () => {
+      const followed = await followAll()
+      const { path, run } = followed
+      const content = readFileSync(path)
+      let looks = 0
+      let inode: bigint | undefined
+      const original = systemCalls.fstatSync
+      atEnd(() => {
+        systemCalls.fstatSync = original
+      })
+      systemCalls.fstatSync = ((fd: number, options: { bigint: true }) => {
+        const stat = original(fd, options)
+        if (stat.ino === inode && ++looks === n) writeFileSync(`${path}.1`, content)
+        return stat
+      }) as typeof original
+      writeFileSync(`${path}.1`, '')
+      inode = statSync(`${path}.1`, { bigint: true }).ino
+      await until(() => looks >= n)
+      await expectOnce(followed, linesOf('a'))
+    })
 })

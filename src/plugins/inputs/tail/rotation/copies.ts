@@ -58,15 +58,20 @@ export class Copies {
 
   /**
    * Returns `wait` while it is unknown whether a new file is a copy, or from which position it has to be
+   * read, and `empty` for a file without content: what it gets after this has to be examined before it is
    * read. Called before each turn while `file.newAt` is set. `isLast`: nothing more will be written to the
    * file.
    */
-  examine(file: TailFile, isLast: boolean): 'read' | 'wait' {
+  examine(file: TailFile, isLast: boolean): 'read' | 'wait' | 'empty' {
     if (!file.handle.isCompressed) file.refresh()
     // It is examined again when reading starts over.
     if (file.cursor.isRewritten) return 'read'
     const known = this.#suspects.get(file)
-    if (known === undefined && !this.#hasContent(file)) return isLast ? this.#resolve(file) : 'read'
+    if (known === undefined && !this.#hasContent(file)) {
+      if (isLast) return this.#resolve(file)
+      // A .gz is inflated by reading it.
+      return file.handle.isCompressed ? 'read' : 'empty'
+    }
     const suspect = known ?? this.#originalOf(file)
     if (suspect === undefined) return this.#resolve(file)
     const verdict = this.#judge(file, suspect, isLast)

@@ -121,7 +121,7 @@ describe('a new file', () => {
     const { copies, open, copy } = setUp()
     open('app.log', lines(10))
     const empty = copy('app.log.1', '')
-    expect([copies.examine(empty, false), empty.newAt === undefined]).toEqual(['read', false])
+    expect([copies.examine(empty, false), empty.newAt === undefined]).toEqual(['empty', false])
     expect([copies.examine(empty, true), empty.newAt === undefined]).toEqual(['read', true])
   })
 
