@@ -84,7 +84,7 @@ export class Copies {
       this.#options.again(file, this.#options.waitMs)
       return 'wait'
     }
-    if (verdict !== undefined) this.#continueAt(file, verdict, suspect.original)
+    if (typeof verdict === 'number') this.#continueAt(file, verdict, suspect.original)
     return this.#resolve(file)
   }
 
@@ -131,16 +131,20 @@ export class Copies {
 
   /**
    * Returns the position at which a suspect continues, or undefined if it is no copy and is read from its
-   * start. A copy that has more than its original waits until the original is drained.
+   * start. A copy that has more than its original waits until the original is drained. Returns `settled` when
+   * the original has lost the content meanwhile, and the start of the copy was set.
    */
-  #judge(file: TailFile, suspect: Suspect, isLast: boolean): number | 'wait' | undefined {
+  #judge(file: TailFile, suspect: Suspect, isLast: boolean): number | 'wait' | 'settled' | undefined {
     const { original, isReplacement, sinceMs } = suspect
     if (!original.handle.isOpen) return undefined
     original.refreshContent()
     if (!isCopy(file, original)) {
       // If it was truncated while it was compared, this finds its copy, which then continues at its position.
       original.refreshContent()
-      return undefined
+      // That may be another copy of the same content, as the .gz that was made of this file.
+      const isSettled =
+        this.#inherits(file, original) || this.#continueKnown(file, liveNamesOf(basename(file.path)))
+      return isSettled ? 'settled' : undefined
     }
     const readTo = original.cursor.offset
     // What is left of a .gz is unknown until it is inflated.

@@ -87,14 +87,13 @@ function setTimes(file: TailFile, bornMs: number, writtenMs: number, changedMs =
   file.handle.stat = () => Object.assign(stat() as BigIntStats, times)
 }
 
-/** Calls `change` when the bytes of the file are compared next. */
-function whenCompared({ handle }: TailFile, change: () => void): void {
+/** Calls `change` when the bytes of the file are compared for the `n`th time from now on. */
+function whenCompared({ handle }: TailFile, change: () => void, n = 1): void {
   const { fd } = handle
-  let isDone = false
+  let times = 0
   Object.defineProperty(handle, 'fd', {
     get() {
-      if (!isDone) change()
-      isDone = true
+      if (++times === n) change()
       return fd
     },
   })
@@ -670,6 +669,23 @@ describe('of a content that its original has lost just now', () => {
       [],
     ])
   })
+
+  for (const isRestarted of [false, true])
+    test(`a second copy is not read when the content was lost while the two were compared, restarted: ${isRestarted}`, () => {
+      const { copies, open, copy } = setUp()
+      const original = open('app.log', lines(10))
+      readTo(original, 10 * LINE)
+      const file = copy('app.log.1', lines(10))
+      const lose = (): void => {
+        original.recordRewrite()
+        truncateSync(original.path)
+        original.rotation.markReplaced(0)
+        original.rotation.recordHeir('another', 10 * LINE)
+        if (isRestarted) original.restart(1_002_000, undefined)
+      }
+      whenCompared(file, lose, 2)
+      expect([copies.examine(file, false), ...verdictOn(file)]).toEqual(['read', 10 * LINE, true])
+    })
 
   test('a file with another content is read from its start', () => {
     const { copies, file, continued } = lost(lines(10, 'b'))
