@@ -1,5 +1,8 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { gunzipSync } from 'node:zlib'
 import type { Running } from '../process.ts'
-import { ship } from '../shipping.ts'
+import { dumpedFiles, ship } from '../shipping.ts'
+import { until } from '../until.ts'
 import type { SoakLog } from './log.ts'
 import type { SoakPeers } from './peers.ts'
 import type { SoakPlan } from './plan.ts'
@@ -97,6 +100,8 @@ export class SoakAgent {
     for (const log of this.#o.logs) log.write(log.counts.length)
     await this.arrived(this.#o.logs)
     const agent = this.running
+    // Lines that a rotated file has for a second time may come after that line, as there is no order across files.
+    if (agent !== undefined) await readAll(agent)
     await this.#ended('SIGTERM')
     if (agent?.stderr.includes('before everything was acknowledged')) return
     await this.#o.peers.ended()
@@ -104,4 +109,21 @@ export class SoakAgent {
     this.#o.note('settled')
     if (prunes) for (const log of this.#o.logs) log.prune()
   }
+}
+
+/** Waits until the agent has read all complete lines of the files that it has open. */
+async function readAll(agent: Running): Promise<void> {
+  let unread: string[] = []
+  const isComplete = async (): Promise<boolean> => {
+    const files = await dumpedFiles(agent)
+    unread = files.filter(({ path, read }) => existsSync(path) && read < endOfLines(path)).map((f) => f.path)
+    return unread.length === 0
+  }
+  await until(isComplete, { everyMs: 50, what: () => `the end of ${unread.join(', ')}` })
+}
+
+/** Returns the offset after the last complete line of a file, in its decompressed bytes. */
+function endOfLines(path: string): number {
+  const bytes = readFileSync(path)
+  return (path.endsWith('.gz') ? gunzipSync(bytes) : bytes).lastIndexOf('\n') + 1
 }
