@@ -1,12 +1,14 @@
 import { describe, expect, test } from 'bun:test'
 import {
   appendFileSync,
+  type BigIntStats,
   closeSync,
   copyFileSync,
   mkdirSync,
   openSync,
   readFileSync,
   renameSync,
+  statSync,
   truncateSync,
   unlinkSync,
   utimesSync,
@@ -15,6 +17,7 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
+import { systemCalls } from '../../../../src/lib/fs/system-calls.ts'
 import { follow, MemoryStore, resume, type TailRun } from '../../../support/tail/run.ts'
 import { failToOpen } from '../../../support/tail/unopenable.ts'
 import { atEnd, tmp } from '../../../support/tmp.ts'
@@ -49,6 +52,21 @@ async function closeRotated(more: Record<string, string> = {}, first = 'one'): P
   writeFileSync(path, '')
   await until(() => run.count('files_closed') === 1)
   return { dir, path, store, run, options, fd }
+}
+
+/** From now on the file at `path` has the inode of another one, as after a reuse. */
+function reuse(inode: bigint, path: string): void {
+  const own = statSync(path, { bigint: true }).ino
+  const original = { ...systemCalls }
+  atEnd(() => void Object.assign(systemCalls, original))
+  for (const call of ['statSync', 'lstatSync', 'fstatSync'] as const) {
+    const real = systemCalls[call] as (...args: unknown[]) => BigIntStats
+    const changed = (...args: unknown[]): BigIntStats => {
+      const stat = real(...args)
+      return stat.ino === own ? Object.assign(stat, { ino: inode }) : stat
+    }
+    Object.assign(systemCalls, { [call]: changed })
+  }
 }
 
 /** Waits until the row of the rotated file is stored as that of a closed file. */
@@ -267,6 +285,46 @@ test('a closed file that is deleted is forgotten, and nothing counts as lost', a
   await until(() => store.table.length === 1)
   expect(run.count('lost_bytes')).toBe(0)
   expect(run.count('files_gone')).toBe(0)
+})
+
+test('late lines in the .gz of a closed file arrive when another file has got its inode before a refresh', async () => {
+  const closed = await closeRotated({ refresh_interval: '1h' })
+  const { run, path, fd } = closed
+  const inode = statSync(`${path}.1`, { bigint: true }).ino
+  writeSync(fd, 'late\n')
+  writeFileSync(`${path}.1.gz`, gzipSync(readFileSync(`${path}.1`)))
+  unlinkSync(`${path}.1`)
+  writeFileSync(`${path}.next`, 'two\n')
+  reuse(inode, `${path}.next`)
+  renameSync(path, `${path}.2`)
+  renameSync(`${path}.next`, path)
+  await run.waitForLines(2)
+  renameSync(path, `${path}.3`)
+  writeFileSync(path, '')
+  await run.waitForLines(3)
+  expect(run.lines()).toEqual(['one', 'two', 'late'])
+})
+
+test('a closed file that was compressed is not read again by the next run when another file has got its inode', async () => {
+  const first = 'one'.padEnd(100, '.')
+  const closed = await closeRotated({}, first)
+  const { store, run, options, path } = closed
+  await untilStored(closed)
+  const inode = statSync(`${path}.1`, { bigint: true }).ino
+  await run.stop()
+  const later = Date.now() / 1000 + 3600
+  writeFileSync(`${path}.1.gz`, gzipSync(readFileSync(`${path}.1`)))
+  utimesSync(`${path}.1.gz`, later, later)
+  unlinkSync(`${path}.1`)
+  appendFileSync(path, 'two\n')
+  renameSync(path, `${path}.3`)
+  writeFileSync(`${path}.2`, 'three\n')
+  reuse(inode, `${path}.2`)
+  writeFileSync(path, 'last\n')
+  const next = resume(store, options)
+  await until(() => next.lines().includes('last') && next.lines().includes('three'))
+  await until(() => next.files.every(({ state }) => state === 'idle'))
+  expect(next.lines()).not.toContain(first)
 })
 
 test('a file that reuses the inode of a closed one is read neither from its offset nor as its late lines', async () => {

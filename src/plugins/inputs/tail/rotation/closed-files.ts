@@ -75,7 +75,11 @@ export class ClosedFiles {
 
   constructor(options: ClosedFilesOptions) {
     this.#options = options
-    for (const row of options.positions.closedBefore) this.#remember(row, row.target ?? row.name)
+    for (const row of options.positions.closedBefore) {
+      const before = this.#files.get(storedKey(row))
+      if (before !== undefined) this.#forget(before)
+      this.#remember(row, row.target ?? row.name)
+    }
   }
 
   /**
@@ -146,7 +150,8 @@ export class ClosedFiles {
     const here = statOf(path)
     const isHere = !(here instanceof FsFailure) && isSame(row, here)
     // It may have been renamed since the last check, and another file may be at its path.
-    const present = isHere ? path : this.#siblingsOf(file).find((s) => isSameInode(row, s))?.path
+    const isIt = (s: Sibling): boolean => isSameInode(row, s) && isFileOf(row, s)
+    const present = isHere ? path : this.#siblingsOf(file).find(isIt)?.path
     const stat = present === undefined ? undefined : statOf(present)
     if (present === undefined || stat === undefined || stat instanceof FsFailure) return true
     return wasMadeOf(sibling, present, stat)
@@ -272,9 +277,25 @@ export class ClosedFiles {
   ): void {
     const file = { row, path, livePath, unreadBytes, isWatched }
     const before = this.#files.get(storedKey(row))
-    if (before !== undefined) this.#forget(before)
+    if (before !== undefined) this.#replace(before, row)
     if (this.#files.size >= MAX_FILES) this.#forget(this.#files.values().next().value as ClosedFile)
     this.#files.set(storedKey(row), file)
+  }
+
+  /**
+   * Forgets a file because another one with its inode is remembered. If that is another file, this one is gone: what was
+   * written to it late may be in a copy.
+   */
+  #replace(file: ClosedFile, { birthMs = 0 }: OffsetRow): void {
+    if (!isOfOtherBirth(file.row, birthMs)) {
+      this.#forget(file)
+      return
+    }
+    const isCopy = (s: Sibling): boolean => isGzipName(s.path) && isCompressedCopy(file.row, s)
+    const compressed = file.isWatched ? this.#siblingsOf(file).find(isCopy) : undefined
+    if (compressed !== undefined) this.#readLateCompressed(file, compressed)
+    else if (file.isWatched) this.#readLateCopy(file)
+    if (this.#has(file)) this.#forgetGone(file)
   }
 
   #has(file: ClosedFile): boolean {
