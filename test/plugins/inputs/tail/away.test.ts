@@ -747,3 +747,46 @@ test('a file whose copy continued at its position before a crash does not count 
   expect(run.logs.filter(({ message }) => message.includes('no longer exists'))).toEqual([])
   expect(run.count('files_gone')).toBe(0)
 })
+
+test('the file of a log that was renamed and rotated is continued, although it may be one that no run has seen', async () => {
+  const dir = tmp()
+  const [path, renamed] = [join(dir, 'a.log'), join(dir, 'b.log')]
+  const options = { path: join(dir, '*.log') }
+  const store = new MemoryStore()
+  writeFileSync(path, 'one\n')
+  await readAll(store, options, 1)
+  await endRun(dir, store)
+  store.lastScan = 1
+  appendFileSync(path, 'two\n')
+  renameSync(path, `${renamed}.1`)
+  writeFileSync(renamed, 'three\n')
+  const run = resume(store, options)
+  await until(() => run.lines().includes('three') && run.files.every(({ state }) => state === 'idle'))
+  expect(run.lines().toSorted()).toEqual(['three', 'two'])
+})
+
+test('a file that returns and is rotated while it is searched for is read', async () => {
+  const root = tmp()
+  const [dir, aside] = [join(root, 'logs'), join(root, 'aside')]
+  for (const one of [dir, aside]) mkdirSync(one)
+  const path = join(dir, 'a.log')
+  const store = new MemoryStore()
+  writeFileSync(path, 'one\n')
+  await readAll(store, { path }, 1)
+  await endRun(dir, store)
+  appendFileSync(path, 'two\n')
+  renameSync(path, join(aside, 'a.log'))
+  writeFileSync(path, 'three\n')
+  const { readdir } = systemCalls
+  atEnd(() => void Object.assign(systemCalls, { readdir }))
+  Object.assign(systemCalls, {
+    async readdir(...args: Parameters<typeof readdir>) {
+      const names = await readdir(...args)
+      if (args[0] === dir) renameSync(join(aside, 'a.log'), `${path}.1`)
+      return names
+    },
+  })
+  const run = resume(store, { path })
+  await run.waitForLines(2)
+  expect(run.lines().toSorted()).toEqual(['three', 'two'])
+})

@@ -12,10 +12,12 @@ import type { RotatedFiles } from '../rotation/rotated-files.ts'
 import { isCopyOfContent, isFileOf } from '../rotation/same-content.ts'
 import {
   hasUnreadableCopy,
+  isSameInode,
   type Sibling,
   type SiblingScope,
   siblingAt,
   siblingsIn,
+  siblingsOf,
 } from '../rotation/siblings.ts'
 import { linkTarget } from '../tracking/link-target.ts'
 import type { OpenFiles } from '../tracking/open-files.ts'
@@ -67,7 +69,8 @@ export class MissingRows {
       isIt: (sibling) => !this.#files.byKey.has(sibling.key) && isFileOf(row, sibling),
       settle: (identified) => {
         if (!this.#positions.isUnclaimed(row)) return
-        const found = identified ?? this.#compressedBeside(row, path)
+        const found =
+          identified ?? this.#compressedBeside(row, path) ?? this.#returnedBeside(row, path, scope)
         if (found === undefined) {
           if (isOpened() || this.#hasReadCopy(row, path, scope)) this.#positions.remove(row)
           else if (this.#isInPlace(row, path)) this.#reportTruncated(row, path)
@@ -96,6 +99,13 @@ export class MissingRows {
     if (names.has(basename(path))) return path
     const renamed = [...names].map((name) => join(dirname(path), name))
     return renamed.find((one) => this.#files.byPath.has(one)) ?? path
+  }
+
+  /** Finds the file of a row that came back from another directory while the search was running. */
+  #returnedBeside(row: OffsetRow, path: string, scope: SiblingScope): Sibling | undefined {
+    return siblingsOf(path, scope).find(
+      (s) => !this.#files.byKey.has(s.key) && isSameInode(row, s) && isFileOf(row, s),
+    )
   }
 
   /**

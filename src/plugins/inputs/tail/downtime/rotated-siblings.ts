@@ -65,7 +65,7 @@ export class RotatedSiblings {
     const live = this.#files.byPath.get(path)
     const order = () => this.#rotated.unseen.putInOrder(opened, live === undefined ? [] : [live], before)
     for (const sibling of siblings) {
-      const row = known.get(sibling)
+      const row = known.get(sibling) ?? this.#rowOf(sibling)
       const open = this.#files.byKey.get(sibling.key)
       // The live file was rotated since the scan: what follows is found when its path is reconciled.
       if (open !== undefined && open === live) break
@@ -95,6 +95,12 @@ export class RotatedSiblings {
       )
     }
     return { last, isComplete: true }
+  }
+
+  /** Returns the unclaimed row of a sibling whose log had another path when the row was stored. */
+  #rowOf(sibling: Sibling): OffsetRow | undefined {
+    const row = this.#positions.find(sibling.device, sibling.inode)
+    return row !== undefined && isFileOf(row, sibling) ? row : undefined
   }
 
   /**
