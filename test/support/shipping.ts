@@ -115,6 +115,7 @@ export async function keepsDelivering(
 /** A row of the dump that the agent prints on SIGUSR1: an open file and its offsets in bytes. */
 export interface DumpedFile {
   path: string
+  inode: string
   size: number
   read: number
   acked: number
@@ -129,12 +130,15 @@ async function dumpOf(agent: Running): Promise<string> {
 
 /** Returns the open files from the dump. */
 export async function dumpedFiles(agent: Running): Promise<DumpedFile[]> {
-  return [...(await dumpOf(agent)).matchAll(FILE_ROW)].map(([, size, read, acked, path = '']) => ({
-    path,
-    size: Number(size),
-    read: Number(read),
-    acked: Number(acked),
-  }))
+  return [...(await dumpOf(agent)).matchAll(FILE_ROW)].map(
+    ([, size, read, acked, inode = '', path = '']) => ({
+      path,
+      inode,
+      size: Number(size),
+      read: Number(read),
+      acked: Number(acked),
+    }),
+  )
 }
 
 /**
@@ -152,7 +156,7 @@ export async function ackedBytes(agent: Running): Promise<number[]> {
 const LOST_BYTES = /\blost_bytes (\d+)/
 const DUMP = /^--- shipper [\s\S]*?^---$/m
 /** STATE LAG SIZE READ ACKED DEV:INODE PATH */
-const FILE_ROW = /^ +\w+ +\d+ +(\d+) +(\d+) +(\d+) +\d+:\d+ +(\S.*)$/gm
+const FILE_ROW = /^ +\w+ +\d+ +(\d+) +(\d+) +(\d+) +\d+:(\d+) +(\S.*)$/gm
 
 /** Returns the peak of the process's resident memory. */
 export function peakBytes(agent: Running): number {

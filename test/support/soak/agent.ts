@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs'
+import { readFileSync, statSync } from 'node:fs'
 import { gunzipSync } from 'node:zlib'
 import type { Running } from '../process.ts'
 import { dumpedFiles, ship } from '../shipping.ts'
@@ -116,7 +116,10 @@ async function readAll(agent: Running): Promise<void> {
   let unread: string[] = []
   const isComplete = async (): Promise<boolean> => {
     const files = await dumpedFiles(agent)
-    unread = files.filter(({ path, read }) => existsSync(path) && read < endOfLines(path)).map((f) => f.path)
+    // Another file may have its path by now.
+    const isThere = ({ path, inode }: (typeof files)[number]): boolean =>
+      statSync(path, { throwIfNoEntry: false })?.ino.toString() === inode
+    unread = files.filter((one) => isThere(one) && one.read < endOfLines(one.path)).map(({ path }) => path)
     return unread.length === 0
   }
   await until(isComplete, { everyMs: 50, what: () => `the end of ${unread.join(', ')}` })
