@@ -283,8 +283,8 @@ export class ClosedFiles {
   }
 
   /**
-   * Forgets a file because another one with its inode is remembered. If that is another file, this one is gone: what was
-   * written to it late may be in a copy.
+   * Forgets a file because a file with the same inode is remembered. If that is another file, this one is
+   * gone: what was written to it late may be in a copy.
    */
   #replace(file: ClosedFile, { birthMs = 0 }: OffsetRow): void {
     if (!isOfOtherBirth(file.row, birthMs)) {

@@ -327,9 +327,9 @@ function keyOf({ dev, ino }: BigIntStats): { device: bigint; inode: bigint } {
 }
 
 /**
- * Returns the offset, limited to the present size of a plain file: the file may have been opened while it was still
- * being copied. The content size of a .gz is unknown before it is inflated: its reader discards up to the offset, or to
- * the end.
+ * Returns the offset, limited to the present size of a plain file, which may have been opened while it was
+ * still being copied. The content size of a .gz is unknown before it is inflated: its reader discards up to
+ * the offset, or to the end.
  */
 export function limitTo(offset: number, file: TailFile): number {
   if (file.handle.isCompressed) return offset

@@ -15,7 +15,7 @@ const FEW_LOOKUPS = 50
 
 /** The names in directories, each of which is read once: for lookups of many files in one directory. */
 export class DirectoryNames {
-  /** Time in milliseconds before which no directory was read: a file with a later change may have another name. */
+  /** Time in milliseconds before which no directory was read. A file changed later may have another name. */
   readonly readSinceMs = Date.now() - TICK_MS
   readonly #byDirectory = new Map<string, DirectoryIndex>()
 
