@@ -13,8 +13,8 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
-import type { Filter } from '../../../../src/core/plugin.ts'
 import { systemCalls } from '../../../../src/lib/fs/system-calls.ts'
+import { gate } from '../../../support/tail/gate.ts'
 import { follow, MemoryStore, resume, type TailRun } from '../../../support/tail/run.ts'
 import { atEnd, tmp } from '../../../support/tmp.ts'
 import { until } from '../../../support/until.ts'
@@ -63,17 +63,11 @@ async function expectOnce({ path, run }: Followed, expected: string[]): Promise<
   expect(run.count('lost_bytes')).toBe(0)
 }
 
-/** A filter that is not ready for some paths until it is released. */
-function gate(holds: (path: string) => boolean): { filter: Filter; release: () => void } {
-  const opened = Promise.withResolvers<void>()
-  let isOpen = false
-  const ready = (_: string, path: string): Promise<void> | undefined =>
-    !isOpen && holds(path) ? opened.promise : undefined
-  const release = (): void => {
-    isOpen = true
-    opened.resolve()
-  }
-  return { filter: { ready, apply: () => {} }, release }
+/** Rotates the log: its file is `app.log.1` now, and the next one has the 20 lines `b`. Waits until they are read. */
+async function rotate({ path, run }: Followed): Promise<void> {
+  renameSync(path, `${path}.1`)
+  writeFileSync(path, text(linesOf('b')))
+  await run.waitForLines(40)
 }
 
 function stateOf(run: TailRun, path: string): string | undefined {
@@ -132,9 +126,7 @@ test('several copies of what was read are not read', async () => {
 test('an incomplete .gz next to its original waits, and is not read again when the original is deleted', async () => {
   const followed = await followAll({ rotate_wait: '1h' })
   const { path, run } = followed
-  renameSync(path, `${path}.1`)
-  writeFileSync(path, text(linesOf('b')))
-  await run.waitForLines(40)
+  await rotate(followed)
   const compressed = gzipSync(text(linesOf('a')), { level: 0 })
   writeFileSync(`${path}.1.gz`, compressed.subarray(0, 700))
   await until(() => stateOf(run, `${path}.1.gz`) === 'waiting')
@@ -314,9 +306,7 @@ test('a copy that overwrote the previous one while the agent was not running con
 test('a rotated file that is copied and truncated while it is followed is not read twice', async () => {
   const followed = await followAll()
   const { path, run } = followed
-  renameSync(path, `${path}.1`)
-  writeFileSync(path, text(linesOf('b')))
-  await run.waitForLines(40)
+  await rotate(followed)
   copyFileSync(`${path}.1`, `${path}.2`)
   truncateSync(`${path}.1`)
   await until(() => run.count('files_truncated') === 1)
@@ -361,9 +351,7 @@ test('a .gz whose original was closed before the first look at it is not read', 
   const { filter, release } = gate((path) => path.endsWith('.gz'))
   const followed = await followAll({}, { filters: [filter] })
   const { path, run } = followed
-  renameSync(path, `${path}.1`)
-  writeFileSync(path, text(linesOf('b')))
-  await run.waitForLines(40)
+  await rotate(followed)
   writeFileSync(`${path}.2.gz`, gzipSync(readFileSync(`${path}.1`)))
   unlinkSync(`${path}.1`)
   await until(() => stateOf(run, `${path}.2.gz`) === 'waiting' && run.files.length === 2)
@@ -397,9 +385,7 @@ test('a copy of a rotated file that is first looked at when that has restarted i
   const { filter, release } = gate((path) => path.endsWith('.2'))
   const followed = await followAll({}, { filters: [filter] })
   const { path, run } = followed
-  renameSync(path, `${path}.1`)
-  writeFileSync(path, text(linesOf('b')))
-  await run.waitForLines(40)
+  await rotate(followed)
   copyFileSync(`${path}.1`, `${path}.2`)
   truncateSync(`${path}.1`)
   await until(() => run.count('files_truncated') === 1 && stateOf(run, `${path}.2`) === 'waiting')

@@ -13,7 +13,7 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
-import type { Chunk } from '../../../../src/core/chunk.ts'
+import { gate } from '../../../support/tail/gate.ts'
 import { follow, type TailRun } from '../../../support/tail/run.ts'
 import { tmp } from '../../../support/tmp.ts'
 import { until } from '../../../support/until.ts'
@@ -179,24 +179,18 @@ test('nothing is lost by a truncation when everything had been read', async () =
 
 test('a file that is truncated and grows beyond its size before anything is read is recognized by its first bytes', async () => {
   const path = join(tmp(), 'app.log')
-  let isReady = () => {}
-  const ready = new Promise<void>((resolve) => {
-    isReady = resolve
-  })
-  let waits = true
-  const filter = { ready: () => (waits ? ready : undefined), apply: (chunk: Chunk) => chunk }
+  const { filter, release } = gate()
   const old = numbered('old', 100)
   writeFileSync(path, old)
   // Without checks in between, the first read is the first to see the truncation.
-  const run = follow({ path, ...EVENTS_ONLY }, { filters: [filter as never] })
+  const run = follow({ path, ...EVENTS_ONLY }, { filters: [filter] })
   await until(() => run.files[0]?.state === 'waiting')
   await until(
     () =>
       (run.store as unknown as { table: { fingerprintSize?: number }[] }).table[0]?.fingerprintSize === 1024,
   )
   writeFileSync(path, numbered('new', 200))
-  waits = false
-  isReady()
+  release()
   await run.waitForLines(200)
   expect(run.lines().every((line) => line.startsWith('new'))).toBe(true)
   expect([run.count('files_truncated'), truncated(run)]).toEqual([1, old.length])
@@ -204,12 +198,7 @@ test('a file that is truncated and grows beyond its size before anything is read
 
 test('a truncation between two holes is seen before anything is read, and the lines are read from the copy', async () => {
   const path = join(tmp(), 'app.log')
-  let isReady = () => {}
-  const ready = new Promise<void>((resolve) => {
-    isReady = resolve
-  })
-  let waits = true
-  const filter = { ready: () => (waits ? ready : undefined), apply: (chunk: Chunk) => chunk }
+  const { filter, release } = gate()
   const fd = openSync(path, 'w')
   // The writer has no O_APPEND: it goes on at its position.
   let at = 5000
@@ -217,7 +206,7 @@ test('a truncation between two holes is seen before anything is read, and the li
     at += writeSync(fd, numbered(what, 50), at)
   }
   put('first')
-  const run = follow({ path, progress_check_interval: '20ms' }, { filters: [filter as never] })
+  const run = follow({ path, progress_check_interval: '20ms' }, { filters: [filter] })
   await until(() => run.files[0]?.state === 'waiting')
   put('second')
   await until(() => run.files[0]?.size === at)
@@ -225,8 +214,7 @@ test('a truncation between two holes is seen before anything is read, and the li
   truncateSync(path)
   put('third')
   await until(() => run.count('files_truncated') === 1)
-  waits = false
-  isReady()
+  release()
   const expected = ['first', 'second', 'third'].map((what) => numbered(what, 50)).join('')
   expect((await run.waitForLines(150)).join('\n')).toBe(expected.trimEnd())
   closeSync(fd)

@@ -10,7 +10,7 @@ import { append } from '../groups.ts'
 import { DirectoryNames } from '../rotation/directory-names.ts'
 import type { IdentitySearch } from '../rotation/identity-search.ts'
 import type { RotatedFiles } from '../rotation/rotated-files.ts'
-import { isCompressedCopy, isFileOf } from '../rotation/same-content.ts'
+import { isCompressedCopy, isFileOf, isSameFile } from '../rotation/same-content.ts'
 import {
   isSameInode,
   MAX_ATTEMPTS,
@@ -168,8 +168,7 @@ export class AfterDowntime {
       const copied = [...identified.known].filter(
         ([s, row]) => !isSameInode(row, s) && !isGzipName(s.path) && row.fingerprintSize,
       )
-      const isCopied = (s: Sibling): boolean =>
-        copied.some(([, row]) => isSameInode(row, s) && isFileOf(row, s))
+      const isCopied = (s: Sibling): boolean => copied.some(([, row]) => isSameFile(row, s))
       const isSought = identified.missing.length + copied.length > 0
       if (isSought && this.#rotated.directories.find(path, (s) => isCopied(s) || isMissed(s), listed)) {
         scope = this.#scopeOf(path, rows)

@@ -9,10 +9,9 @@ import { contentSizeOf } from '../rotation/decompressed.ts'
 import type { IdentitySearch } from '../rotation/identity-search.ts'
 import { liveNamesOf } from '../rotation/names.ts'
 import type { RotatedFiles } from '../rotation/rotated-files.ts'
-import { isCopyOfContent, isFileOf } from '../rotation/same-content.ts'
+import { isCopyOfContent, isFileOf, isSameFile } from '../rotation/same-content.ts'
 import {
   hasUnreadableCopy,
-  isSameInode,
   type Sibling,
   type SiblingScope,
   siblingAt,
@@ -103,9 +102,7 @@ export class MissingRows {
 
   /** Finds the file of a row that came back from another directory while the search was running. */
   #returnedBeside(row: OffsetRow, path: string, scope: SiblingScope): Sibling | undefined {
-    return siblingsOf(path, scope).find(
-      (s) => !this.#files.byKey.has(s.key) && isSameInode(row, s) && isFileOf(row, s),
-    )
+    return siblingsOf(path, scope).find((s) => !this.#files.byKey.has(s.key) && isSameFile(row, s))
   }
 
   /**

@@ -5,15 +5,8 @@ import type { Glob } from '../discovery/glob.ts'
 import { isAllHole, isHole } from '../file/fingerprint.ts'
 import type { DirectoryNames } from '../rotation/directory-names.ts'
 import { liveNamesOf } from '../rotation/names.ts'
-import { isFileOf, largestOf } from '../rotation/same-content.ts'
-import {
-  isSameInode,
-  MAX_ATTEMPTS,
-  type Sibling,
-  type SiblingScope,
-  siblingAt,
-  siblingsOf,
-} from '../rotation/siblings.ts'
+import { isFileOf, isSameFile, largestOf } from '../rotation/same-content.ts'
+import { MAX_ATTEMPTS, type Sibling, type SiblingScope, siblingAt, siblingsOf } from '../rotation/siblings.ts'
 import { linkTarget } from '../tracking/link-target.ts'
 import type { OpenFiles } from '../tracking/open-files.ts'
 
@@ -51,7 +44,7 @@ export class RowIdentification {
       for (const row of rows) {
         const isFree = (s: Sibling): boolean => !known.has(s) && !this.isRead(s)
         const sibling =
-          siblings.find((s) => isFree(s) && isSameInode(row, s) && isFileOf(row, s)) ??
+          siblings.find((s) => isFree(s) && isSameFile(row, s)) ??
           largestOf(
             siblings.filter((s) => isFree(s) && isFileOf(row, s)),
             isHole(row),

@@ -13,7 +13,7 @@ export interface KnownContent
   /** Time in milliseconds at which the content was replaced; copies of it were made before. */
   untilMs?: number
   /** Size of the copy that continues at the offset: other copies have nothing new before that. */
-  copiedTo?: number
+  copiedTo?: number | undefined
 }
 
 /** State of a file's rotation: when it left its path, and since when it has its current content. */
@@ -109,13 +109,12 @@ export class RotationState {
 
   /** Records that the content was replaced, after `ms`. */
   recordRewrite(ms: number, before: KnownContent): void {
-    const copiedTo = this.#heir?.size
+    // Backups of the beginning are made of the present content: for those before the last one hashes suffice.
+    for (const past of this.pastContents) past.head = undefined
+    this.pastContents.push({ ...before, untilMs: ms, copiedTo: this.#heir?.size })
+    if (this.pastContents.length > MAX_PAST_CONTENTS) this.pastContents.shift()
     this.#contentSinceMs = ms
     this.#replacedMs = undefined
     this.#heir = undefined
-    // Backups of the beginning are made of the present content: for those before the last one hashes suffice.
-    for (const past of this.pastContents) past.head = undefined
-    this.pastContents.push({ ...before, untilMs: ms, ...(copiedTo === undefined ? {} : { copiedTo }) })
-    if (this.pastContents.length > MAX_PAST_CONTENTS) this.pastContents.shift()
   }
 }

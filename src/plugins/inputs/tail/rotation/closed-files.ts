@@ -16,16 +16,17 @@ import { wasMadeOf } from './copy-evidence.ts'
 import { contentSizeOf } from './decompressed.ts'
 import { DirectoryNames } from './directory-names.ts'
 import type { IdentitySearch } from './identity-search.ts'
-import { liveNamesOf } from './names.ts'
+import { isOfSameLog } from './names.ts'
 import {
   contentOf,
   isCompressedCopy,
   isCopyOfContent,
   isFileOf,
+  isSameFile,
   largestOf,
   rowForSibling,
 } from './same-content.ts'
-import { appearedMs, contentMs, isSameInode, type Sibling, siblingAt, siblingsOf } from './siblings.ts'
+import { appearedMs, contentMs, type Sibling, siblingAt, siblingsOf } from './siblings.ts'
 
 /** Maximum number of closed files remembered; beyond that the oldest is forgotten. */
 const MAX_FILES = 10_000
@@ -125,7 +126,7 @@ export class ClosedFiles {
     const directory = dirname(sibling.path)
     // A .gz may be made of any file of its log: of `x.log.1`, which becomes `x.log.2.gz`.
     const isOfLog = (name: string): boolean =>
-      names.has(name) || (isGzipName(sibling.path) && [...liveNamesOf(name)].some((live) => names.has(live)))
+      names.has(name) || (isGzipName(sibling.path) && isOfSameLog(name, names))
     const isRelated = (livePath: string): boolean =>
       isOfLog(basename(livePath)) && areNear(dirname(livePath), directory)
     for (const file of this.#files.values()) {
@@ -150,8 +151,7 @@ export class ClosedFiles {
     const here = statOf(path)
     const isHere = !(here instanceof FsFailure) && isSame(row, here)
     // It may have been renamed since the last check, and another file may be at its path.
-    const isIt = (s: Sibling): boolean => isSameInode(row, s) && isFileOf(row, s)
-    const present = isHere ? path : this.#siblingsOf(file).find(isIt)?.path
+    const present = isHere ? path : this.#siblingsOf(file).find((s) => isSameFile(row, s))?.path
     const stat = present === undefined ? undefined : statOf(present)
     if (present === undefined || stat === undefined || stat instanceof FsFailure) return true
     return wasMadeOf(sibling, present, stat)
@@ -182,13 +182,13 @@ export class ClosedFiles {
 
   #examineMoved(file: ClosedFile, names: DirectoryNames | undefined): void {
     const moved = this.#siblingsOf(file, names)
-    const here = moved.find((s) => isSameInode(file.row, s) && isFileOf(file.row, s))
+    const here = moved.find((s) => isSameFile(file.row, s))
     if (here !== undefined) {
       file.path = here.path
       this.#readLate(file, here)
       return
     }
-    const compressed = moved.find((s) => isGzipName(s.path) && isCompressedCopy(file.row, s))
+    const compressed = compressedIn(moved, file)
     if (compressed !== undefined) this.#readLateCompressed(file, compressed)
     else this.#searchFor(file)
   }
@@ -291,8 +291,7 @@ export class ClosedFiles {
       this.#forget(file)
       return
     }
-    const isCopy = (s: Sibling): boolean => isGzipName(s.path) && isCompressedCopy(file.row, s)
-    const compressed = file.isWatched ? this.#siblingsOf(file).find(isCopy) : undefined
+    const compressed = file.isWatched ? compressedIn(this.#siblingsOf(file), file) : undefined
     if (compressed !== undefined) this.#readLateCompressed(file, compressed)
     else if (file.isWatched) this.#readLateCopy(file)
     if (this.#has(file)) this.#forgetGone(file)
@@ -333,6 +332,11 @@ export class ClosedFiles {
       },
     )
   }
+}
+
+/** Returns the .gz into which a file was compressed. */
+function compressedIn(siblings: readonly Sibling[], { row }: ClosedFile): Sibling | undefined {
+  return siblings.find((s) => isGzipName(s.path) && isCompressedCopy(row, s))
 }
 
 /** True when the file of the row is at the path and has another content. */

@@ -12,7 +12,7 @@ import { contentOfSkipped, type SkippedFiles } from '../tracking/skipped-files.t
 import type { ClosedFiles } from './closed-files.ts'
 import { isMadeAfter, isNamedAfter, isShortPart, wasCopiedFrom, wasRestored } from './copy-evidence.ts'
 import { contentSizeOfOpen } from './decompressed.ts'
-import { liveNamesOf } from './names.ts'
+import { isOfSameLog, liveNamesOf } from './names.ts'
 import { presentPathOf } from './present-path.ts'
 import { isCopy, isCopyOfContent, isOpenCopyOfContent, setFingerprintOfCopy } from './same-content.ts'
 import { hasMoved, MAX_ATTEMPTS, type Sibling, siblingAt } from './siblings.ts'
@@ -84,7 +84,7 @@ export class Copies {
       this.#options.again(file, this.#options.waitMs)
       return 'wait'
     }
-    if (typeof verdict === 'number') this.#continueAt(file, verdict, suspect.original)
+    if (verdict !== undefined) this.#continueAt(file, verdict, suspect.original)
     return this.#resolve(file)
   }
 
@@ -131,10 +131,10 @@ export class Copies {
 
   /**
    * Returns the position at which a suspect continues, or undefined if it is no copy and is read from its
-   * start. A copy that has more than its original waits until the original is drained. Returns `settled` when
-   * the original has lost the content meanwhile, and the start of the copy was set.
+   * start. A copy that has more than its original waits until the original is drained. Settles a copy whose
+   * original has lost the content meanwhile.
    */
-  #judge(file: TailFile, suspect: Suspect, isLast: boolean): number | 'wait' | 'settled' | undefined {
+  #judge(file: TailFile, suspect: Suspect, isLast: boolean): number | 'wait' | undefined {
     const { original, isReplacement, sinceMs } = suspect
     if (!original.handle.isOpen) return undefined
     original.refreshContent()
@@ -142,9 +142,9 @@ export class Copies {
       // If it was truncated while it was compared, this finds its copy, which then continues at its position.
       original.refreshContent()
       // That may be another copy of the same content, as the .gz that was made of this file.
-      const isSettled =
-        this.#inherits(file, original) || this.#continueKnown(file, liveNamesOf(basename(file.path)))
-      return isSettled ? 'settled' : undefined
+      if (this.#inherits(file, original) || this.#continueKnown(file, liveNamesOf(basename(file.path))))
+        this.#resolve(file)
+      return undefined
     }
     const readTo = original.cursor.offset
     // What is left of a .gz is unknown until it is inflated.
@@ -172,11 +172,12 @@ export class Copies {
   }
 
   /**
-   * Has a copy continue at an offset. `original`: the file whose position it takes over, or the path at
-   * which the content was read before.
+   * Has a copy continue at `readTo`, or at its own end if it has less. `original`: the file whose position it
+   * takes over, or the path at which the content was read before.
    */
-  #continueAt(file: TailFile, offset: number, original: TailFile | string): void {
+  #continueAt(file: TailFile, readTo: number, original: TailFile | string): void {
     if (!file.isUnread) return
+    const offset = limitTo(readTo, file)
     // After a crash, what was not acknowledged is read again from the copy.
     if (typeof original === 'string') file.startAt(offset)
     else if (offset === original.cursor.offset && contentSizeOfOpen(file) > offset)
@@ -259,7 +260,7 @@ export class Copies {
       names.has(basename(identity.openedAs)) ||
       names.has(basename(livePath)) ||
       (linkTarget !== undefined && names.has(basename(linkTarget))) ||
-      (file.handle.isCompressed && [...liveNamesOf(basename(path))].some((name) => names.has(name)))
+      (file.handle.isCompressed && isOfSameLog(basename(path), names))
     // The rotated files may be in another directory.
     for (const one of held) if (isRelated(one)) yield one
     if (files.byKey.size > MAX_COMPARED) return
@@ -288,13 +289,13 @@ export class Copies {
     for (const { path, rotation } of this.#candidates(file, names)) {
       const content = rotation.pastContents.find(isCopyOf)
       if (content === undefined) continue
-      this.#continueAt(file, limitTo(Math.max(content.offset, content.copiedTo ?? 0), file), path)
+      this.#continueAt(file, Math.max(content.offset, content.copiedTo ?? 0), path)
       return true
     }
     const livePaths = new Set([...names].map((name) => join(dirname(file.path), name)))
     const readTo = this.#options.closed.readOf(sibling, livePaths)
     if (readTo === undefined) return this.#continueSkipped(file, sibling, livePaths)
-    this.#continueAt(file, limitTo(readTo, file), sibling.path)
+    this.#continueAt(file, readTo, sibling.path)
     return true
   }
 
@@ -314,7 +315,7 @@ export class Copies {
             ? content.offset >= MIN_DISTINCT_BYTES && wasRestored(file)
             : isGone || basename(file.path).startsWith(basename(path))
         if (!isEvident || !isCopyOfContent(content, sibling, isGone && path !== file.path)) continue
-        this.#continueAt(file, limitTo(content.offset, file), path)
+        this.#continueAt(file, content.offset, path)
         return true
       }
     }

@@ -56,6 +56,11 @@ export function isRotatedName(name: string, live: string): boolean {
   return mayBeRotatedName(name, live) && liveNamesOf(name).has(live)
 }
 
+/** True when rotation may have made the name from one of `names`, as it made another file of that log. */
+export function isOfSameLog(name: string, names: ReadonlySet<string>): boolean {
+  return [...liveNamesOf(name)].some((live) => names.has(live))
+}
+
 /**
  * False for nearly all names that are not made from `live`, in a fraction of the time, as a directory may
  * have 100,000 names. The part of `live` between the common beginning and the common end must be in `name`

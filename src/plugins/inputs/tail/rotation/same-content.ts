@@ -60,6 +60,11 @@ export function isFileOf(row: OffsetRow, sibling: Sibling): boolean {
   )
 }
 
+/** True when the sibling is the file of the row itself, and no copy of it. */
+export function isSameFile(row: OffsetRow, sibling: Sibling): boolean {
+  return isSameInode(row, sibling) && isFileOf(row, sibling)
+}
+
 /** Returns the content of an open file, with a fingerprint of as many bytes as the file has. */
 export function contentOf(file: TailFile): KnownContent {
   const { stored, handle, cursor } = file

@@ -5,7 +5,7 @@ import type { TailFile } from '../file/tail-file.ts'
 /**
  * Reports deleted files of which not everything is acknowledged when the agent stops: they no longer exist
  * once they are closed. With stored positions, the next run looks for a copy and counts the file in
- * `files_gone` if there is none. Without them, the loss is counted here.
+ * `files_gone` if there is none. Without stored positions, the loss is counted here.
  */
 export function reportUnfinished(
   files: Iterable<TailFile>,

@@ -331,13 +331,13 @@ describe('an empty file', () => {
     }
   })
 
-  test('is none that had something when it was opened', () => {
+  test('is not one that had content when it was opened', () => {
     expect(read(10, 0).made.wasEmptyBefore()).toBe(false)
   })
 })
 
 describe('a rewrite', () => {
-  test('is told with the size of what is there now', () => {
+  test('is reported with the size of the new content', () => {
     const { path, made, truncations } = read(10, 5)
     writeFileSync(path, text('new', 3))
     made.recordRewrite()

@@ -324,7 +324,7 @@ describe('the copy of a content that its original loses', () => {
     expect([copies.examine(file, false), lost]).toEqual(['read', [0]])
   })
 
-  test('is none that was put where its original was', () => {
+  test('is not a file that replaced its original', () => {
     const { copies, open } = setUp()
     const before = open('app.log', lines(10))
     unlinkSync(before.path)
@@ -416,7 +416,7 @@ describe('of two files with the same lines', () => {
   })
 
   test.each([10, 11])(
-    'one is none after the other was renamed, when only its name tells: %d lines',
+    'one is no copy of the other once that was renamed, if only the name suggests it: %d lines',
     (count) => {
       const { copies, open, copy, clock, held } = setUp()
       const original = open('app.log', lines(10), [0, 100])
@@ -545,7 +545,7 @@ describe('the original of a copy', () => {
     expect([copies.examine(again, false), ...verdictOn(again)]).toEqual(['read', 10 * LINE, true])
   })
 
-  test('is none of the files that are held under other names', () => {
+  test('is not a held file with an unrelated name', () => {
     const { copies, open, copy, held } = setUp()
     const other = open('other.log', lines(10))
     readTo(other, 10 * LINE)

@@ -84,7 +84,7 @@ describe('a path', () => {
     expect([logged, positions.skipped.all()]).toEqual([[], []])
   })
 
-  test('that could not be read is no longer reported once it leads to a file that is open, or to a new one', () => {
+  test('that could not be read is not reported any more when it leads to an open file or to a new one', () => {
     const { dir, files, write, logged } = setUp()
     const [path, other] = [write('a.log', 'one\n'), write('b.log', 'one\n')]
     const link = join(dir, 'c.log')

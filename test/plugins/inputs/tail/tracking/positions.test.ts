@@ -310,7 +310,7 @@ test('a file that is closed before its row was written has one row', () => {
   expect(store.table.map(({ closedAt }) => closedAt !== undefined)).toEqual([true])
 })
 
-test('a closed file of which everything was read is told from the next one with its inode by its birth', () => {
+test('the row of a closed file has its birth time, which tells it from the next file with its inode', () => {
   const { positions, file } = setUp()
   const one = file()
   readTo(one, CONTENT.length)
