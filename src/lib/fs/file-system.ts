@@ -219,6 +219,48 @@ export function readTextFile(path: string, maxBytes: number): string | FsFailure
   return size instanceof FsFailure ? size : buf.toString('utf8', 0, size)
 }
 
+/** Code of a text that is longer than the caller allows. */
+const TOO_LARGE = 'TOO_LARGE'
+/** Time that the writer of a pipe may pause. */
+const MAX_PIPE_PAUSE_MS = 10_000
+const PIPE_STEP_MS = 5
+/** Never signaled: `Atomics.wait` on it is a synchronous sleep. */
+const SLEEP_CELL = new Int32Array(new SharedArrayBuffer(4))
+
+/**
+ * Returns the whole content of a file or a pipe (`<(...)` of a shell, /dev/stdin), for configuration files. Reads at most
+ * `maxBytes` (TOO_LARGE), so that /dev/zero ends. Waits for the writer of a pipe, but not for one that pauses for 10 s
+ * (ETIMEDOUT).
+ */
+export function readWholeText(path: string, maxBytes: number): string | FsFailure {
+  const fd = attempt(() => systemCalls.openSync(path, constants.O_RDONLY | WITHOUT_WAITING))
+  if (fd instanceof FsFailure) return fd
+  const parts: Buffer[] = []
+  let bytes = 0
+  let pausedMs = 0
+  try {
+    for (;;) {
+      const part = Buffer.allocUnsafe(65_536)
+      const got = attempt(() => systemCalls.readSync(fd, part, 0, part.length, null))
+      if (got === 0) return Buffer.concat(parts).toString('utf8')
+      if (got instanceof FsFailure && got.code !== 'EAGAIN') return got
+      if (typeof got === 'number') {
+        parts.push(part.subarray(0, got))
+        bytes += got
+        pausedMs = 0
+        if (bytes > maxBytes) return new FsFailure(TOO_LARGE, `it has more than ${maxBytes} bytes`)
+      } else if (pausedMs >= MAX_PIPE_PAUSE_MS) {
+        return new FsFailure('ETIMEDOUT', 'nothing was written to it for 10 s')
+      } else {
+        Atomics.wait(SLEEP_CELL, 0, 0, PIPE_STEP_MS)
+        pausedMs += PIPE_STEP_MS
+      }
+    }
+  } finally {
+    close(fd)
+  }
+}
+
 /** Writes the bytes from `at` on, and returns how many were written, which may be fewer. */
 export function write(fd: number, bytes: Uint8Array, at = 0): number | FsFailure {
   return attempt(() => systemCalls.writeSync(fd, bytes, at))
