@@ -7,12 +7,14 @@ import type { Plan } from '../core/plan.ts'
 import type { FilterContext, InputContext, PluginContext } from '../core/plugin.ts'
 import type { Clock, Logger } from '../core/services.ts'
 import type { Snapshot } from '../core/snapshot.ts'
+import { matchTag } from '../core/tag.ts'
 import { Budget } from './budget.ts'
 import { CounterMap } from './counters.ts'
 import { InputStage } from './input-stage.ts'
 import { lineContext } from './line-context.ts'
 import { BorrowedBuffers, type FilterStage, type OutputStage, Pipeline } from './pipeline.ts'
 import { OutputQueue } from './queue.ts'
+import { matches } from './router.ts'
 import {
   type AnyStage,
   filterSnapshot,
@@ -186,6 +188,7 @@ export class Assembly {
       waitForMemory: (signal) => account.waitForMemory(signal),
       openOffsets: (path, options) => this.#options.openOffsets(path, options, log),
       ready: (tag, path) => this.pipeline.ready(tag, path),
+      isIdentity: (tag) => this.#isIdentity(tag),
       finished: (incomplete) => this.#options.finished(plan.name, incomplete),
     }
     const input = plan.spec.create(plan.options as never, ctx)
@@ -198,6 +201,13 @@ export class Assembly {
       counters,
       log,
     }
+  }
+
+  #isIdentity(tag: string): boolean {
+    return this.#plan.filters.some((filter) => {
+      const pattern = filter.spec.identityTags?.(filter.options as never)
+      return pattern !== undefined && matchTag(pattern, tag) && matches(tagMatch(filter), tag)
+    })
   }
 
   #makeFilter(plan: Plan['filters'][number], buffers: BorrowedBuffers): RunningFilter {
