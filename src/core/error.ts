@@ -131,7 +131,7 @@ export const ERROR_CODES = {
   E_PEER_PROTOCOL: {
     exit: 1,
     summary: 'the peer sent data that does not follow the protocol',
-    remedy: 'check that the peer speaks the forward protocol',
+    remedy: 'check that the peer is one that this output or filter can talk to, and not behind another port',
   },
   E_PEER_TIMEOUT: {
     exit: 1,
