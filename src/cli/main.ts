@@ -125,14 +125,21 @@ async function manifest(request: Request): Promise<number> {
   const output = outputSection(request.flags.tree)
   request.flags.begin('input', 'dummy')
   if (output === undefined) request.flags.begin('output', 'null')
-  const { problems } = await load(request)
+  const { problems, validPart } = await load(request, MANIFEST_ENVIRONMENT)
   if (problems.length > 0) {
     process.stderr.write(problemsText(problems))
     return 1
   }
   const { image, namespace } = request
-  return print(manifests({ image: image ?? `shipper:${VERSION.version}`, namespace, output }))
+  const options = validPart.outputs[0]?.spec.options ?? {}
+  return print(manifests({ image: image ?? `shipper:${VERSION.version}`, namespace, output, options }))
 }
+
+/** Stands for the environment of the pods, which is unknown here: a value that fits an option of nearly every type. */
+const MANIFEST_ENVIRONMENT = new Proxy<Environment>(
+  {},
+  { get: (_, name) => process.env[String(name)] ?? '1' },
+)
 
 async function run(request: Request): Promise<number> {
   const { plan, validPart, problems, warnings } = await load(request)
@@ -159,13 +166,16 @@ async function run(request: Request): Promise<number> {
 }
 
 /** Loads the plan. Paths of the command line are relative to the current directory, those of the configuration to -w. */
-function load({ flags, config, parsersFiles, workdir, dryRun, logLevel }: Request): Promise<PlanResult> {
+function load(
+  { flags, config, parsersFiles, workdir, dryRun, logLevel }: Request,
+  env: Environment = process.env,
+): Promise<PlanResult> {
   const absolute = (path: string): string => (workdir === undefined ? path : resolve(path))
   const file = config === undefined ? undefined : absolute(config)
   for (const parsers of parsersFiles) flags.service('parsers_file', absolute(parsers), `-R ${parsers}`)
   if (logLevel !== undefined) flags.service('log_level', logLevel)
   if (workdir !== undefined) changeDirectory(workdir)
-  return loadPlan({ file, flags: flags.tree, registry, env: process.env, checkUnused: dryRun })
+  return loadPlan({ file, flags: flags.tree, registry, env, checkUnused: dryRun })
 }
 
 function changeDirectory(workdir: string): void {

@@ -59,7 +59,8 @@ export const ERROR_CODES = {
   E_STORE_READONLY: {
     exit: 1,
     summary: 'the offset database cannot be written',
-    remedy: 'make the file and its directory writable for this user',
+    remedy:
+      'make the file and its directory writable for this user; in Kubernetes /var/log is mounted read-only, and /var/lib/shipper is for databases',
   },
   E_STORE_CORRUPT: {
     exit: 1,
