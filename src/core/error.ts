@@ -127,6 +127,12 @@ export const ERROR_CODES = {
     summary: 'the peer cannot be reached',
     remedy: 'check host, port and network; delivery resumes by itself when the peer is back',
   },
+  E_PEER_NAME: {
+    exit: 1,
+    summary: 'the host name of the peer cannot be resolved',
+    remedy:
+      'check the name and the name server (/etc/resolv.conf); delivery resumes by itself when it resolves',
+  },
   E_PEER_CLOSED: { exit: 1, summary: 'the peer closed the connection', remedy: 'see the peer’s log' },
   E_PEER_PROTOCOL: {
     exit: 1,
