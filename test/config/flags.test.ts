@@ -92,6 +92,8 @@ test('flags without a plugin or for another kind are rejected', () => {
   const flags = new Flags()
   expect(() => flags.property('a=b')).toThrow('-p a comes before any -i, -F or -o')
   flags.begin('input', 'follow')
+  for (const text of ['host=', 'path= '])
+    expect(() => flags.property(text)).toThrow(`-p ${text.split('=')[0]}= has no value`)
   expect(() => flags.property('novalue')).toThrow('-p needs key=value, not "novalue"')
   expect(() => flags.match('*')).toThrow('-m * follows -i follow: only filters and outputs have a match')
   flags.begin('output', 'send')

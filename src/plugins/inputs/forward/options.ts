@@ -1,3 +1,4 @@
+import { checkHost } from '../../../core/options/checks.ts'
 import { defineOptions, type OptionsOf } from '../../../core/options/option.ts'
 import { UNSUPPORTED_SHARED_KEY, UNSUPPORTED_TLS } from '../../../lib/plugin/unsupported-security.ts'
 
@@ -8,6 +9,7 @@ export const FORWARD_INPUT_OPTIONS = defineOptions({
   listen: {
     type: 'string',
     default: '127.0.0.1',
+    check: checkHost,
     help: 'Address to listen on. Set 0.0.0.0, fluent-bit’s default, to accept peers from other machines.',
   },
   port: {
