@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { ROOT } from '../../../scripts/bootstrap.mjs'
+import { withoutWatchdog } from '../../../scripts/node-unit.ts'
 import { shipperCommand } from '../../support/process.ts'
 import { debianProgram } from '../../support/release/debian.ts'
 import { SHELLS } from '../../support/release/install.ts'
@@ -42,6 +43,14 @@ testWithSystemd('systemd accepts the unit without a warning', () => {
   const unit = join(tmp(), 'shipper.service')
   const [binary = ''] = shipperCommand()
   writeFileSync(unit, readFileSync(UNIT, 'utf8').replace('/usr/local/bin/shipper', binary))
+  expect(output(analyze, 'verify', '--man=no', unit)).toBe('')
+})
+
+testWithSystemd('systemd accepts the unit of the node variant without a warning', () => {
+  const unit = join(tmp(), 'shipper.service')
+  const [binary = ''] = shipperCommand()
+  const text = withoutWatchdog(readFileSync(UNIT, 'utf8'))
+  writeFileSync(unit, text.replace('/usr/local/bin/shipper', binary))
   expect(output(analyze, 'verify', '--man=no', unit)).toBe('')
 })
 
