@@ -6,6 +6,11 @@ import { type NotifySocket, openNotifySocket } from './notify-socket.ts'
 const MAX_STATUS_CHARS = 300
 /** A sign of life is due after this part of the time that the manager waits for one, so that two may be lost. */
 const PULSES_PER_TIMEOUT = 3
+/**
+ * Until the first pulse after READY the watchdog waits this many times as long: the first search for files may be one long
+ * turn, and an agent that is ended in it each time would never start.
+ */
+const START_FACTOR = 10
 /** Shortest time between signs of life: a timeout below it is not one that a service can keep. */
 const MIN_PULSE_MS = 100
 
@@ -20,10 +25,11 @@ export class ServiceManager {
   readonly #socket: NotifySocket
   readonly #log: Logger
   readonly #status: () => string
-  readonly #watchdog: boolean
+  /** Time within which the watchdog wants a sign of life; undefined: it wants none. */
+  readonly #timeoutMs: number | undefined
   /** Time between pulses that the watchdog needs; undefined: none is asked for. */
   readonly pulseMs: number | undefined
-  #isStopping = false
+  #state: 'starting' | 'ready' | 'running' | 'stopping' = 'starting'
   #lastStatus = ''
   /** A message about a state that the manager did not take. It is sent again with the next pulse. */
   #unsent = ''
@@ -37,7 +43,7 @@ export class ServiceManager {
     this.#socket = socket
     this.#log = log
     this.#status = status
-    this.#watchdog = timeoutMs !== undefined
+    this.#timeoutMs = timeoutMs
     this.pulseMs =
       timeoutMs === undefined ? undefined : Math.max(MIN_PULSE_MS, timeoutMs / PULSES_PER_TIMEOUT)
   }
@@ -56,7 +62,11 @@ export class ServiceManager {
     if (address === undefined || address === '') return undefined
     const timeoutMs = watchdogMs(timeout, pid)
     const socket = await openNotifySocket(address)
-    if (typeof socket !== 'string') return new ServiceManager(socket, log, status, timeoutMs)
+    if (typeof socket !== 'string') {
+      const manager = new ServiceManager(socket, log, status, timeoutMs)
+      if (timeoutMs !== undefined) manager.#tell(watchdogLine(timeoutMs * START_FACTOR))
+      return manager
+    }
     const meaning =
       timeoutMs === undefined
         ? 'it is not told when the agent is ready'
@@ -68,23 +78,26 @@ export class ServiceManager {
   }
 
   ready(): void {
+    this.#state = 'ready'
     this.#tell('READY=1')
   }
 
   stopping(): void {
-    if (this.#isStopping) return
-    this.#isStopping = true
+    if (this.#state === 'stopping') return
+    this.#state = 'stopping'
     this.#tell('STOPPING=1')
   }
 
   /** Sends a sign of life, and the sentence if it has changed. Called by the event loop only, which it proves to turn. */
   pulse(): void {
-    this.#tell(this.#watchdog ? 'WATCHDOG=1' : '')
+    const isFirst = this.#state === 'ready'
+    if (isFirst) this.#state = 'running'
+    if (this.#timeoutMs === undefined) this.#tell('')
+    else this.#tell(isFirst ? `${watchdogLine(this.#timeoutMs)}\nWATCHDOG=1` : 'WATCHDOG=1')
   }
 
   #tell(state: string): void {
-    const sentence = this.#isStopping ? 'stopping: waiting for acknowledgements' : this.#status()
-    const status = truncate(escapeControls(sentence), MAX_STATUS_CHARS)
+    const status = truncate(escapeControls(this.#sentence()), MAX_STATUS_CHARS)
     const changed = status === this.#lastStatus ? '' : `STATUS=${status}`
     const message = [this.#unsent, state, changed].filter((part) => part !== '').join('\n')
     if (message === '') return
@@ -94,10 +107,20 @@ export class ServiceManager {
       this.#lastStatus = status
       return
     }
-    // Only READY and STOPPING stay true until they are told.
-    if (state !== '' && state !== 'WATCHDOG=1') this.#unsent = state
+    // A sign of life is told by the next pulse anyway; everything else stays true until it is told.
+    if (state !== '' && state !== 'WATCHDOG=1')
+      this.#unsent = this.#unsent === '' ? state : `${this.#unsent}\n${state}`
     this.#log.debug(`the service manager did not take ${state || 'the status'}: ${failure.message}`)
   }
+
+  #sentence(): string {
+    if (this.#state === 'starting') return 'starting'
+    return this.#state === 'stopping' ? 'stopping: waiting for acknowledgements' : this.#status()
+  }
+}
+
+function watchdogLine(ms: number): string {
+  return `WATCHDOG_USEC=${Math.round(ms * 1000)}`
 }
 
 /** Returns the time within which the watchdog wants a sign of life, if it wants one of this process. */

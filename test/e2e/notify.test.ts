@@ -29,7 +29,11 @@ for (const [kind, make] of [
     const sink = await Sink.start()
     const agent = startUnder(manager, sink.port, { WATCHDOG_USEC: String(WATCHDOG_MS * 1000) })
     await manager.received('READY=1')
-    expect(manager.messages[0]).toMatch(/^READY=1\nSTATUS=sending; \d+ files? open; \d+ chunks? waiting$/)
+    // Until it runs, the watchdog is patient.
+    expect(manager.messages[0]).toBe(`WATCHDOG_USEC=${WATCHDOG_MS * 10_000}\nSTATUS=starting`)
+    const ready = manager.messages.find((message) => message.includes('READY=1'))
+    expect(ready).toMatch(/^READY=1\nSTATUS=sending; \d+ files? open; \d+ chunks? waiting$/)
+    await manager.received(`WATCHDOG_USEC=${WATCHDOG_MS * 1000}`)
     await until(() => manager.status === 'sending; 1 file open; 0 chunks waiting')
     await manager.received('WATCHDOG=1', 4)
     expect(await agent.stop()).toEqual({ code: 0, signal: null })

@@ -23,7 +23,8 @@ testWithSystemd(
   'under a real systemd an agent that hangs is ended by the watchdog and started again, and no line is lost',
   async () => {
     const host = systemd as Systemd
-    const property = (name: string): string => host.sh(`systemctl show -p ${name} --value shipper`).stdout.trim()
+    const property = (name: string): string =>
+      host.sh(`systemctl show -p ${name} --value shipper`).stdout.trim()
     const sink = await Sink.start('lines')
     host.folder('/opt/good', releaseOf(readFileSync(binary)))
     host.sh('rm -rf /var/log/* && mkdir -p /etc/shipper $(dirname $DROP_IN)'.replace('$DROP_IN', DROP_IN))
@@ -34,7 +35,11 @@ testWithSystemd(
 
     await until(() => property('StatusText') === 'sending; 1 file open; 0 chunks waiting')
     const pid = property('MainPID')
-    expect([property('WatchdogUSec'), property('NotifyAccess'), property('NRestarts')]).toEqual(['3s', 'main', '0'])
+    expect([property('WatchdogUSec'), property('NotifyAccess'), property('NRestarts')]).toEqual([
+      '3s',
+      'main',
+      '0',
+    ])
     // It outlives its watchdog as long as its event loop turns.
     const alive = property('WatchdogTimestampMonotonic')
     await until(() => Number(property('WatchdogTimestampMonotonic')) > Number(alive) + 4_000_000)
