@@ -2,7 +2,7 @@ import type { Clock, Logger, TimerHandle } from '../core/services.ts'
 import type { EventLoopSnapshot } from '../core/snapshot.ts'
 
 /** Longest time between pulses. A wake-up costs up to 0.5 ms of CPU, and an idle agent uses 10 ms a minute. */
-const PULSE_MS = 10_000
+const PULSE_MS = 60_000
 /** Time to the first pulse. */
 const FIRST_PULSE_MS = 1000
 /** Time between pulses while there is so much work that they do not matter. */

@@ -11,6 +11,8 @@ const PULSES_PER_TIMEOUT = 3
  * turn, and an agent that is ended in it each time would never start.
  */
 const START_FACTOR = 10
+/** Longest time between pulses, after which a new sentence is told. */
+const MAX_PULSE_MS = 10_000
 /** Shortest time between signs of life: a timeout below it is not one that a service can keep. */
 const MIN_PULSE_MS = 100
 
@@ -27,8 +29,8 @@ export class ServiceManager {
   readonly #status: () => string
   /** Time within which the watchdog wants a sign of life; undefined: it wants none. */
   readonly #timeoutMs: number | undefined
-  /** Time between pulses that the watchdog needs; undefined: none is asked for. */
-  readonly pulseMs: number | undefined
+  /** Longest time between pulses. */
+  readonly pulseMs: number
   #state: 'starting' | 'ready' | 'running' | 'stopping' = 'starting'
   #lastStatus = ''
   /** A message about a state that the manager did not take. It is sent again with the next pulse. */
@@ -44,8 +46,8 @@ export class ServiceManager {
     this.#log = log
     this.#status = status
     this.#timeoutMs = timeoutMs
-    this.pulseMs =
-      timeoutMs === undefined ? undefined : Math.max(MIN_PULSE_MS, timeoutMs / PULSES_PER_TIMEOUT)
+    const pulseMs = timeoutMs === undefined ? MAX_PULSE_MS : timeoutMs / PULSES_PER_TIMEOUT
+    this.pulseMs = Math.min(MAX_PULSE_MS, Math.max(MIN_PULSE_MS, pulseMs))
   }
 
   /**
