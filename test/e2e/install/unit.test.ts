@@ -14,9 +14,12 @@ const UNIT = join(ROOT, 'conf/systemd/shipper.service')
 const OPENRC = join(ROOT, 'conf/openrc/shipper')
 const INSTALL = join(ROOT, 'scripts/install.sh')
 const SCORE = /Overall exposure level for shipper\.service: (\d+\.\d+)/
+/** Number of files that the limits are made for. */
+const FILES = 20_000
 const LIMITS = {
   unit: /^MemoryMax=(\d+)M$/m,
   openrc: /memory\.max (\d+)/,
+  descriptors: /^LimitNOFILE=(\d+)$/m,
   agent: /^\s*Memory_Limit\s+(\d+)M$/m,
 }
 
@@ -87,10 +90,15 @@ for (const { name, command, test } of SHELLS) {
   })
 }
 
-test('both service files allow the same memory, enough for the Memory_Limit of the configuration', () => {
+test('both service files allow the same memory and descriptors, enough for 20,000 files and the Memory_Limit of the configuration', () => {
   const conf = readFileSync(join(ROOT, 'conf/shipper.conf'), 'utf8')
   const memory = Number(LIMITS.agent.exec(conf)?.[1])
   const unit = Number(LIMITS.unit.exec(readFileSync(UNIT, 'utf8'))?.[1])
-  expect(unit).toBe(128 + 4 * memory)
+  expect(unit).toBe(128 + 4 * memory + FILES / 100)
+  const descriptors = Number(LIMITS.descriptors.exec(readFileSync(UNIT, 'utf8'))?.[1])
+  expect(descriptors).toBeGreaterThan(FILES + 1000)
+  // More files than that do not fit into the memory.
+  expect(descriptors).toBeLessThan(1.25 * FILES)
+  expect(Number(/-n (\d+)/.exec(readFileSync(OPENRC, 'utf8'))?.[1])).toBe(descriptors)
   expect(Number(LIMITS.openrc.exec(readFileSync(OPENRC, 'utf8'))?.[1])).toBe(unit * 2 ** 20)
 })
