@@ -1,5 +1,6 @@
 import { resolve } from 'node:path'
 import type { Command } from 'commander'
+import { writeDefect } from '../agent/last-handler.ts'
 import { sortByLocation } from '../config/config-tree.ts'
 import { loadPlan } from '../config/load.ts'
 import type { PlanResult } from '../config/plan.ts'
@@ -35,7 +36,7 @@ Examples:
 
 /**
  * Runs the command line and resolves with the exit status: 0 success, 1 invalid configuration or failed run, 2 invalid
- * arguments.
+ * arguments, 70 a defect.
  */
 export async function main(args: string[]): Promise<number> {
   try {
@@ -52,7 +53,8 @@ export async function main(args: string[]): Promise<number> {
       throw err instanceof CommanderError ? usageError(err) : err
     }
   } catch (err) {
-    process.stderr.write(`${errorLine(err)}\n`)
+    if (err instanceof ShipperError) process.stderr.write(`${errorLine(err)}\n`)
+    else writeDefect(err)
     return exitStatusOf(err)
   }
 }

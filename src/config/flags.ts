@@ -34,7 +34,10 @@ export class Flags {
     const key = text.slice(0, equals).trim()
     // Only the key is shown: the value may be a secret.
     const argument = `-p ${key}`
-    this.#add(this.#stage(argument), key, text.slice(equals + 1), argument)
+    const value = text.slice(equals + 1)
+    // As in a configuration file: an empty host or path is never what was meant, but a variable that is not set.
+    if (value.trim() === '') throw usage(`${argument}= has no value`)
+    this.#add(this.#stage(argument), key, value, argument)
   }
 
   /** Adds a `-t`. */

@@ -128,6 +128,12 @@ export const ERROR_CODES = {
     summary: 'the peer cannot be reached',
     remedy: 'check host, port and network; delivery resumes by itself when the peer is back',
   },
+  E_PEER_NAME: {
+    exit: 1,
+    summary: 'the host name of the peer cannot be resolved',
+    remedy:
+      'check the name and the name server (/etc/resolv.conf); delivery resumes by itself when it resolves',
+  },
   E_PEER_CLOSED: { exit: 1, summary: 'the peer closed the connection', remedy: 'see the peer’s log' },
   E_PEER_PROTOCOL: {
     exit: 1,
@@ -186,7 +192,11 @@ export const ERROR_CODES = {
     summary: 'the run ended before everything was acknowledged',
     remedy: 'start the agent again: it continues from the last acknowledged byte',
   },
-  E_INTERNAL: { exit: 1, summary: 'a defect in shipper', remedy: 'report it with the message' },
+  E_INTERNAL: {
+    exit: 70,
+    summary: 'a defect in shipper',
+    remedy: 'report it with the message and the stack',
+  },
 } as const
 
 export type ErrorCode = keyof typeof ERROR_CODES
@@ -274,7 +284,7 @@ export function systemCode(error: unknown): string | undefined {
   return typeof code === 'string' ? code : undefined
 }
 
-/** Returns the exit status of the process after this error. */
+/** Returns the exit status of the process after this error; one without a code is a defect. */
 export function exitStatusOf(error: unknown): number {
-  return error instanceof ShipperError ? ERROR_CODES[error.code].exit : 1
+  return ERROR_CODES[error instanceof ShipperError ? error.code : 'E_INTERNAL'].exit
 }

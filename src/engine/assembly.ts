@@ -146,7 +146,8 @@ export class Assembly {
     }
   }
 
-  snapshot(): Snapshot {
+  /** Returns the state of all stages; what concerns the whole process is added by the agent. */
+  snapshot(): Omit<Snapshot, 'eventLoop'> {
     return {
       version: this.#agent.version,
       hostname: this.#agent.hostname,

@@ -130,6 +130,8 @@ test('flags without a plugin or for another kind are rejected', () => {
   flags.begin('input', 'follow')
   expect(() => flags.property('password hunter2')).toThrow('-p needs key=value, and "password" has no value')
   expect(() => flags.property('novalue')).toThrow('-p needs key=value, and "novalue" has no value')
+  for (const text of ['host=', 'path= '])
+    expect(() => flags.property(text)).toThrow(`-p ${text.split('=')[0]}= has no value`)
   expect(() => flags.match('*')).toThrow('-m * follows -i follow: only filters and outputs have a match')
   flags.begin('output', 'send')
   expect(() => flags.tag('x')).toThrow('-t x follows -o send: only an input has a tag')

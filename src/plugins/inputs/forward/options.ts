@@ -1,3 +1,4 @@
+import { checkHost } from '../../../core/options/checks.ts'
 import { defineOptions, type OptionsOf } from '../../../core/options/option.ts'
 import { UNSUPPORTED_SHARED_KEY, UNSUPPORTED_TLS } from '../../../lib/plugin/unsupported-security.ts'
 
@@ -8,6 +9,7 @@ export const FORWARD_INPUT_OPTIONS = defineOptions({
   listen: {
     type: 'string',
     default: '127.0.0.1',
+    check: checkHost,
     help: 'Address to listen on. Set `::` to accept peers from other machines, over IPv6 and IPv4 (IPv4 only where IPv6 is off); fluent-bit’s default is 0.0.0.0.',
   },
   port: {
