@@ -49,7 +49,9 @@ export function manifests({ image, namespace = 'shipper', output, options }: Man
   const variables = variablesOf(output)
   const withNamespace = (text: string) => text.replace(NAMESPACE, `$1${namespace}`)
   return [
-    namespaceYaml.replace(FOLDER_HEAD, HEAD + secretHead(variables, namespace)).replace(NAMESPACE_NAME, `$1${namespace}`),
+    namespaceYaml
+      .replace(FOLDER_HEAD, HEAD + secretHead(variables, namespace))
+      .replace(NAMESPACE_NAME, `$1${namespace}`),
     withNamespace(quota),
     withNamespace(serviceAccount),
     withNamespace(rbac),
