@@ -185,7 +185,8 @@ export class Assembly {
       sealAll: () => stage.sealAll(),
       waitForMemory: (signal) => account.waitForMemory(signal),
       openOffsets: (path, options) => this.#options.openOffsets(path, options, log),
-      ready: (tag, path) => this.pipeline.ready(tag, path),
+      ready: (tag, path, target) =>
+        this.pipeline.ready(tag, path, { target, seal: () => stage.appender(tag).seal() }),
       finished: (incomplete) => this.#options.finished(plan.name, incomplete),
     }
     const input = plan.spec.create(plan.options as never, ctx)

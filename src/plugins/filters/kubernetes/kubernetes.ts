@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import type { Chunk } from '../../../core/chunk.ts'
 import { encodeStr } from '../../../core/msgpack/encode.ts'
 import { findKey, spanOf } from '../../../core/msgpack/record.ts'
-import type { Filter, FilterContext } from '../../../core/plugin.ts'
+import type { Filter, FilterContext, OpenedLog } from '../../../core/plugin.ts'
 import type { Clock, Counters, Logger } from '../../../core/services.ts'
 import { PodSource } from './api/pod-source.ts'
 import { CacheFile } from './cache-file.ts'
@@ -101,15 +101,14 @@ export class Kubernetes implements Filter {
     }
   }
 
-  ready(tag: string, path: string): Promise<void> | undefined {
+  ready(tag: string, path: string, opened?: OpenedLog): Promise<void> | undefined {
     const source = this.#source
     if (source === undefined || this.#options.useJournal) return undefined
-    const container = this.#containers.get(tag)
+    const container = this.#containers.resolve(tag, path, opened)
     const { ref } = container
     if (container.waitEnded || ref === undefined) return undefined
-    this.#containers.resolvePath(container, path)
     const now = this.#clock.nowMs()
-    const missing = this.#findMissing(container, container.ref ?? ref, source)
+    const missing = this.#findMissing(container, ref, source)
     if (missing === undefined) {
       container.waitStartMs = undefined
       return undefined
@@ -120,7 +119,7 @@ export class Kubernetes implements Filter {
       this.#endWait(container, ref, missing)
       return undefined
     }
-    if (missing === 'pod') source.request(container.ref ?? ref)
+    if (missing === 'pod') source.request(ref)
     // Only a watch wakes the container when its pod becomes known: else it checks again after POLL_MS.
     const waitMs = missing === 'pod' && !source.pollOnly ? leftMs : Math.min(leftMs, POLL_MS)
     container.wait ??= this.#waitFor(container, ref, waitMs)

@@ -96,6 +96,23 @@ export function findContainer(pod: Pod, ref: ContainerRef): Container | undefine
   return pod.containers.find((c) => c.name === ref.container)
 }
 
+/**
+ * Returns the reference with the container and id that the cut name begins with; without one that fits, or with several,
+ * they stay unknown.
+ */
+export function completeCut(ref: ContainerRef, pod: Pod): ContainerRef {
+  const { cut = '' } = ref
+  const runs = pod.containers.flatMap(({ name, id, lastId }) =>
+    [id, lastId].filter((run) => run !== undefined).map((run) => ({ container: name, dockerId: run })),
+  )
+  const [run, otherRun] = runs.filter((r) => `${r.container}-${r.dockerId}`.startsWith(cut))
+  if (run !== undefined && otherRun === undefined) return { ...ref, ...run }
+  const [named, other] = pod.containers.filter(
+    ({ name }) => `${name}-`.startsWith(cut) || cut.startsWith(`${name}-`),
+  )
+  return named === undefined || other !== undefined ? ref : { ...ref, container: named.name }
+}
+
 /** Parses the labels and annotations of a namespace object. */
 export function parseNamespace(object: unknown): Namespace {
   const meta = objectOf(objectOf(object).metadata)
