@@ -46,7 +46,14 @@ export class KubeNode {
     const lines = texts.map((log) => `${JSON.stringify({ log: `${log}\n`, stream: 'stdout', time: TIME })}\n`)
     const isNew = mkdirSync(directory, { recursive: true }) !== undefined
     appendFileSync(file, lines.join(''))
-    if (isNew) symlinkSync(file, join(this.dir, 'containers', logName(pod)))
+    if (isNew) this.link(pod)
+  }
+
+  /** Links the pod's log under /var/log/containers; a name that was cut may be that of another log. */
+  link(pod: PodObject): void {
+    const link = join(this.dir, 'containers', logName(pod))
+    rmSync(link, { force: true })
+    symlinkSync(join(this.#podDirectory(pod), '0.log'), link)
   }
 
   /** Removes the logs of a pod, as the kubelet does. */
@@ -57,7 +64,7 @@ export class KubeNode {
   }
 
   /** Starts the agent as a DaemonSet does. */
-  agent(filter: Record<string, string> = {}): AgentRun {
+  agent(filter: Record<string, string> = {}, input: Record<string, string> = {}): AgentRun {
     const dotted = this.dir.replaceAll('/', '.')
     const tail = {
       name: 'tail',
@@ -66,6 +73,7 @@ export class KubeNode {
       db: join(this.dir, 'pos.db'),
       parser: 'docker',
       read_from_head: 'on',
+      ...input,
     }
     const kubernetes = {
       name: 'kubernetes',

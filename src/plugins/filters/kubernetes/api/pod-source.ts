@@ -3,7 +3,7 @@ import type { FilterContext } from '../../../../core/plugin.ts'
 import type { Clock, Counters, Logger } from '../../../../core/services.ts'
 import { sleep } from '../../../../lib/async/sleep.ts'
 import type { KubernetesOptions } from '../options.ts'
-import type { ContainerRef } from '../pods/container-ref.ts'
+import { type ContainerRef, MAX_NAME_LENGTH } from '../pods/container-ref.ts'
 import type { PodFields } from '../pods/pod.ts'
 import type { PodCache } from '../pods/pod-cache.ts'
 import { apiUrl, kubeletUrl } from './address.ts'
@@ -20,9 +20,6 @@ import { PodWatch } from './watch.ts'
  */
 const MIN_FORBIDDEN_RETRY_MS = 5000
 const MAX_FORBIDDEN_RETRY_MS = 300_000
-/** Name and namespace at the beginning of a pod object, in a list or in an event. */
-const NAME = /"name":\s*"([^"]{1,253})"/
-const NAMESPACE = /"namespace":\s*"([^"]{1,63})"/
 const MAX_JITTER_MS = 1000
 const MAX_LOGGED_OVERSIZE = 1000
 
@@ -214,9 +211,10 @@ export class PodSource {
 
   /** Marks the pod so that no log waits for it, and logs it once per pod. */
   #recordOversize(head: string, bytes: number): void {
-    const name = NAME.exec(head)?.[1] ?? '?'
-    const namespace = NAMESPACE.exec(head)?.[1] ?? '?'
-    this.#pods.markOversize(namespace, name)
+    const [name = '?', namespace = '?', uid] = ['name', 'namespace', 'uid'].map((key) =>
+      firstField(head, key),
+    )
+    this.#pods.markOversize(namespace, name, uid)
     this.#counters.add('pods_oversize')
     const key = `${namespace}/${name}`
     if (this.#loggedOversize.has(key) || this.#loggedOversize.size >= MAX_LOGGED_OVERSIZE) return
@@ -250,4 +248,20 @@ export class PodSource {
       counters: this.#counters,
     })
   }
+}
+
+/**
+ * Returns the text of the first field with this key at the beginning of a pod object, in a list or in an event; undefined
+ * without one. It is not decoded: a name has no escapes.
+ */
+function firstField(head: string, key: string): string | undefined {
+  const quoted = `"${key}":`
+  const at = head.indexOf(quoted)
+  if (at < 0) return undefined
+  const start = head.indexOf('"', at + quoted.length) + 1
+  const end = head.indexOf('"', start)
+  const isName = start > 0 && end > start && end - start <= MAX_NAME_LENGTH
+  return isName && head.slice(at + quoted.length, start - 1).trim() === ''
+    ? head.slice(start, end)
+    : undefined
 }
