@@ -21,6 +21,8 @@ const MESSAGE_KEY = encodeStr('MESSAGE')
 const CONTAINER_NAME_KEY = Buffer.from('CONTAINER_NAME')
 /** Interval at which waiting lines check again for metadata whose arrival nothing reports. */
 const POLL_MS = 250
+/** Time that lines wait for an unknown pod before the node name is checked. */
+const NODE_CHECK_DELAY_MS = 1000
 /** Time after which a pod is requested again if its container ids were not reported yet. */
 const UNREPORTED_TTL_MS = 30_000
 
@@ -106,7 +108,11 @@ export class Kubernetes implements Filter {
     if (source === undefined || this.#options.useJournal) return undefined
     const container = this.#containers.resolve(tag, path, opened)
     const { ref } = container
-    if (container.waitEnded || ref === undefined) return undefined
+    if (ref === undefined) return undefined
+    if (container.waitEnded) {
+      if (container.pod === undefined) source.checkNode(ref)
+      return undefined
+    }
     const now = this.#clock.nowMs()
     const missing = this.#findMissing(container, ref, source)
     if (missing === undefined) {
@@ -114,14 +120,18 @@ export class Kubernetes implements Filter {
       return undefined
     }
     container.waitStartMs ??= now
-    const leftMs = container.waitStartMs + this.#options.kubeMetaWait - now
+    const { kubeMetaWait } = this.#options
+    const leftMs = container.waitStartMs + kubeMetaWait - now
+    // Not at once: the watch may just be about to report a new pod.
+    if (missing === 'pod' && now - container.waitStartMs >= Math.min(NODE_CHECK_DELAY_MS, kubeMetaWait / 2))
+      source.checkNode(ref)
     if (leftMs <= 0 || (missing === 'pod' && (source.lookupsForbidden || this.#pods.isOversize(ref)))) {
       this.#endWait(container, ref, missing)
       return undefined
     }
     if (missing === 'pod') source.request(ref)
-    // Only a watch wakes the container when its pod becomes known: else it checks again after POLL_MS.
-    const waitMs = missing === 'pod' && !source.pollOnly ? leftMs : Math.min(leftMs, POLL_MS)
+    // Only a watch of the right node wakes the container when its pod becomes known: else it checks again after POLL_MS.
+    const waitMs = missing === 'pod' && source.reportsPods ? leftMs : Math.min(leftMs, POLL_MS)
     container.wait ??= this.#waitFor(container, ref, waitMs)
     return container.wait
   }
@@ -130,10 +140,12 @@ export class Kubernetes implements Filter {
   #findMissing(
     container: CachedContainer,
     ref: ContainerRef,
-    { namespaces }: PodSource,
+    source: PodSource,
   ): 'pod' | 'namespace' | undefined {
-    const isKnown = container.pod !== undefined || this.#pods.find(ref) !== undefined || this.#preload(ref)
-    if (!isKnown) return 'pod'
+    const pod = container.pod ?? this.#pods.find(ref)
+    if (pod === undefined && !this.#preload(ref)) return 'pod'
+    if (pod !== undefined && !this.#pods.isUnconfirmed(pod)) source.confirmNode(pod)
+    const { namespaces } = source
     if (!this.#addsNamespaces || namespaces.find(ref.namespace) !== undefined) return undefined
     return namespaces.isUnavailable(ref.namespace) ? undefined : 'namespace'
   }
