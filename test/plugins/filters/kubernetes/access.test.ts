@@ -243,23 +243,27 @@ describe('a node name that is not the node’s', () => {
     expect(api.requests.map((r) => r.verb)).toEqual(['list', 'watch'])
   })
 
-  test('is corrected three times at most', async () => {
+  test('is not changed again once a log has confirmed it', async () => {
     const api = await KubeApi.start()
-    const pods = Array.from({ length: 6 }, (_, i) => api.create(podOf({ name: `p-${i}`, node: `node-${i}` })))
     const clock = new ManualClock(Date.now())
     const texts = { kube_meta_wait: '0', kube_node_name: 'none' }
     const run = await new KubeRun(api, { clock, texts }).start()
-    const isStill = (): boolean => run.logged.lines.some((line) => line.includes('still watching'))
-    for (const [i, pod] of pods.entries()) {
-      const log = logName(pod)
-      await until(() => {
-        clock.advance(1001)
-        run.filter.ready?.(`kube.var.log.containers.${log}`, `/var/log/containers/${log}`)
-        return api.count('watch') === i + 2 || isStill()
-      })
+    const ready = (pod: PodObject): void => {
+      clock.advance(1001)
+      run.filter.ready?.(`kube.var.log.containers.${logName(pod)}`, `/var/log/containers/${logName(pod)}`)
     }
-    expect(isStill()).toBe(true)
-    expect(api.count('watch')).toBe(4)
+    const own = api.create(podOf({ name: 'own' }))
+    await until(() => {
+      ready(own)
+      return api.count('watch') === 2 && api.watching === 1
+    })
+    await run.known(logName(own))
+    for (let i = 0; i < 5; i++) {
+      const foreign = api.create(podOf({ name: `foreign-${i}`, node: `node-${i}` }))
+      for (let j = 0; j < 5; j++) ready(foreign)
+    }
+    await run.known(logName(api.create(podOf({ name: 'late' }))))
+    expect([api.count('watch'), api.count('get')]).toEqual([2, 1])
   })
 })
 
