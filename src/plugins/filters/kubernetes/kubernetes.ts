@@ -110,7 +110,7 @@ export class Kubernetes implements Filter {
     const { ref } = container
     if (ref === undefined) return undefined
     if (container.waitEnded) {
-      if (container.pod === undefined) source.checkNode(ref)
+      if (!source.reportsPods && this.#findPod(container, ref, source) === undefined) source.checkNode(ref)
       return undefined
     }
     const now = this.#clock.nowMs()
@@ -136,15 +136,20 @@ export class Kubernetes implements Filter {
     return container.wait
   }
 
+  /** Returns the pod of a log of this machine. */
+  #findPod(container: CachedContainer, ref: ContainerRef, source: PodSource): Pod | undefined {
+    const pod = container.pod ?? this.#pods.find(ref)
+    if (pod !== undefined && !this.#pods.isUnconfirmed(pod)) source.confirmNode(pod)
+    return pod
+  }
+
   /** Returns what is not known yet and worth waiting for. */
   #findMissing(
     container: CachedContainer,
     ref: ContainerRef,
     source: PodSource,
   ): 'pod' | 'namespace' | undefined {
-    const pod = container.pod ?? this.#pods.find(ref)
-    if (pod === undefined && !this.#preload(ref)) return 'pod'
-    if (pod !== undefined && !this.#pods.isUnconfirmed(pod)) source.confirmNode(pod)
+    if (this.#findPod(container, ref, source) === undefined && !this.#preload(ref)) return 'pod'
     const { namespaces } = source
     if (!this.#addsNamespaces || namespaces.find(ref.namespace) !== undefined) return undefined
     return namespaces.isUnavailable(ref.namespace) ? undefined : 'namespace'

@@ -258,6 +258,7 @@ describe('a node name that is not the node’s', () => {
       return api.count('watch') === 2 && api.watching === 1
     })
     await run.known(logName(own))
+    ready(own)
     for (let i = 0; i < 5; i++) {
       const foreign = api.create(podOf({ name: `foreign-${i}`, node: `node-${i}` }))
       for (let j = 0; j < 5; j++) ready(foreign)
