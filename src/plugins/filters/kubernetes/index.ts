@@ -46,6 +46,8 @@ no Parsers_File is needed. A parser that does not exist is logged once per pod, 
     pods_unknown: 'containers whose pod was still unknown after Kube_Meta_Wait',
     namespaces_unknown: 'containers whose namespace was required and still unknown after Kube_Meta_Wait',
     pods_oversize: 'pod objects larger than Buffer_Size',
+    pods_truncated:
+      'pods whose labels or annotations are too large to be added to records; at most 1,000 are counted',
     parsers_unknown: 'annotations that name a parser that does not exist',
     lists: 'lists of the pods of this node that were requested',
     watches: 'watches that were requested',

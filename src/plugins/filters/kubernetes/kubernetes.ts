@@ -21,6 +21,7 @@ const MESSAGE_KEY = encodeStr('MESSAGE')
 const CONTAINER_NAME_KEY = Buffer.from('CONTAINER_NAME')
 /** Interval at which waiting lines check again for metadata whose arrival nothing reports. */
 const POLL_MS = 250
+const MAX_LOGGED_PODS = 1000
 /** Time that lines wait for an unknown pod before the node name is checked. */
 const NODE_CHECK_DELAY_MS = 1000
 /** Time after which a pod is requested again if its container ids were not reported yet. */
@@ -45,6 +46,8 @@ export class Kubernetes implements Filter {
   readonly #dummyMetadata: ContainerMetadata | undefined
   readonly #addsNamespaces: boolean
   readonly #podFields: PodFields
+  /** Uids of pods whose omitted labels or annotations were logged. */
+  readonly #loggedOmitted = new Set<string>()
   /** Containers whose lines wait, by namespace and by namespace/pod. */
   readonly #waiting = new Map<string, Set<CachedContainer>>()
 
@@ -55,7 +58,10 @@ export class Kubernetes implements Filter {
     this.#counters = ctx.counters
     this.#log = ctx.log
     this.#pods = new PodCache(() => ctx.clock.nowMs())
-    this.#pods.onChange = (pod) => this.#wake(`${pod.namespace}/${pod.name}`)
+    this.#pods.onChange = (pod) => {
+      if (pod.omitted !== undefined) this.#recordOmitted(pod, pod.omitted)
+      this.#wake(`${pod.namespace}/${pod.name}`)
+    }
     const loggingAnnotations = options['k8s-loggingParser'] || options['k8s-loggingExclude']
     const { labels, annotations, ownerReferences: owners } = options
     this.#podFields = { labels, annotations, owners, loggingAnnotations }
@@ -176,6 +182,17 @@ export class Kubernetes implements Filter {
       }
       const timer = this.#clock.after(ms, container.wake)
     })
+  }
+
+  /** Counts and logs, once per pod, that some of its labels or annotations are too large for its records. */
+  #recordOmitted(pod: Pod, omitted: number): void {
+    if (this.#loggedOmitted.has(pod.uid) || this.#loggedOmitted.size >= MAX_LOGGED_PODS) return
+    this.#loggedOmitted.add(pod.uid)
+    this.#counters.add('pods_truncated')
+    this.#log.warn(
+      `pod ${pod.namespace}/${pod.name} has labels or annotations that are too large: its records do not get them`,
+      { omitted, hint: 'a record gets at most 16 KB and 256 entries of labels, and as many of annotations' },
+    )
   }
 
   #wake(key: string): void {
