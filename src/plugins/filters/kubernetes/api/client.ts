@@ -116,8 +116,10 @@ export class KubeClient {
     })
     try {
       for await (const piece of response.body) {
+        const startMs = performance.now()
         objects.push(piece)
-        await this.#pace.take(piece.length)
+        const pause = this.#pace.take(piece.length, startMs)
+        if (pause !== undefined) await pause
       }
     } catch (cause) {
       response.discard()
