@@ -3,7 +3,6 @@ import { join } from 'node:path'
 import { type Running, start } from '../process.ts'
 import { tmp } from '../tmp.ts'
 import { until } from '../until.ts'
-import type { KubeApi } from './api-server.ts'
 import { logName, NODE, type PodObject } from './pods.ts'
 
 export interface LogRecord {
@@ -27,9 +26,9 @@ export interface LogRecord {
  */
 export class KubeNode {
   readonly dir = tmp()
-  readonly #api: KubeApi
+  readonly #api: { url: string; authority?: { cert: string } | undefined }
 
-  constructor(api: KubeApi) {
+  constructor(api: { url: string; authority?: { cert: string } | undefined }) {
     this.#api = api
     for (const name of ['containers', 'pods', 'account']) mkdirSync(join(this.dir, name))
     if (api.authority !== undefined) writeFileSync(join(this.dir, 'account/ca.crt'), api.authority.cert)
