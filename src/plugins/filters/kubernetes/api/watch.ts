@@ -70,8 +70,10 @@ export class PodWatch {
   /** Number of 410s since the last event. */
   #expiredCount = 0
   #failures = 0
-  /** Time at which the watch was opened in milliseconds; undefined when none is open. */
-  #openedMs: number | undefined
+  /** Time at which the last watch was requested in milliseconds. */
+  #requestedMs = 0
+  /** True when the server has accepted that watch. */
+  #isOpen = false
   /** True when the open watch has sent an event or a bookmark. */
   #hasEvents = true
 
@@ -116,9 +118,9 @@ export class PodWatch {
 
   /** Notes what the ended watch says about the server; returns for how long it was open. */
   #recordEnd(): number {
-    if (this.#openedMs === undefined) return 0
-    const openMs = this.#clock.nowMs() - this.#openedMs
-    this.#openedMs = undefined
+    if (!this.#isOpen) return 0
+    this.#isOpen = false
+    const openMs = this.#clock.nowMs() - this.#requestedMs
     if (openMs >= HEALTHY_WATCH_MS) this.#failures = this.#expiredCount = 0
     this.#checkSilence(openMs)
     return openMs
@@ -192,13 +194,14 @@ export class PodWatch {
       onOversize: (head, bytes) => this.#options.onOversize(head, bytes),
     }
     this.#counters.add('watches')
+    this.#requestedMs = this.#clock.nowMs()
     const path = `/api/v1/pods?${fieldSelector(this.#node)}&${query}`
     await this.#client.read(path, { minDepth: 0, maxDepth: 0 }, handler, {
       signal,
       idleMs: MAX_SILENCE_MS,
       totalMs: seconds * 1000 + OVERTIME_MS,
       onOpen: () => {
-        this.#openedMs = this.#clock.nowMs()
+        this.#isOpen = true
         this.#options.onEstablished()
       },
     })
