@@ -111,16 +111,16 @@ export class HttpClient {
         () => request.destroy(new Error(`no response within ${timeoutMs} ms`)),
         timeoutMs,
       )
+      let interim = 0
+      request.on('information', () => {
+        if (++interim > MAX_INTERIM) request.destroy(new Error(`more than ${MAX_INTERIM} interim responses`))
+      })
       request.once('response', (response: IncomingMessage) => {
+        // It may be in the same piece as the interim response that was one too many.
+        if (interim > MAX_INTERIM) return
         clearTimeout(timer)
         resolve(response)
       })
-      let interim = 0
-      const countInterim = (): void => {
-        if (++interim > MAX_INTERIM) request.destroy(new Error(`more than ${MAX_INTERIM} interim responses`))
-      }
-      request.on('information', countInterim)
-      request.on('continue', countInterim)
       // Stays for the lifetime of the request: after the headers, reading the body reports errors.
       request.on('error', (error) => {
         clearTimeout(timer)
