@@ -244,6 +244,8 @@ export interface OpenedLog {
   target: string | undefined
   /** Passes on the records of the tag that were read so far: to be called before records of another file follow. */
   seal(): void
+  /** Limits the size of the next chunks of the tag: for a filter that adds much to each record. Holds for this turn. */
+  limit(bytes: number): void
 }
 
 export interface OutputContext extends PluginContext {

@@ -186,7 +186,11 @@ export class Assembly {
       waitForMemory: (signal) => account.waitForMemory(signal),
       openOffsets: (path, options) => this.#options.openOffsets(path, options, log),
       ready: (tag, path, target) =>
-        this.pipeline.ready(tag, path, { target, seal: () => stage.appender(tag).seal() }),
+        this.pipeline.ready(tag, path, {
+          target,
+          seal: () => stage.appender(tag).seal(),
+          limit: (bytes) => stage.appender(tag).limit(bytes),
+        }),
       finished: (incomplete) => this.#options.finished(plan.name, incomplete),
     }
     const input = plan.spec.create(plan.options as never, ctx)

@@ -1,7 +1,10 @@
 import { expect, test } from 'bun:test'
+import { existsSync } from 'node:fs'
 import { KubeApi } from '../support/kubernetes/api-server.ts'
 import { KubeNode } from '../support/kubernetes/node.ts'
 import { dockerId, logName, NODE, type PodParts, podOf } from '../support/kubernetes/pods.ts'
+import { peakBytes } from '../support/shipping.ts'
+import { until } from '../support/until.ts'
 
 /** 128 characters; with namespace and container, the container id does not fit into the name of the link. */
 const LONG = {
@@ -70,4 +73,27 @@ test('a cut name that is used again, and a tag that all logs share, keep the rec
     ['web 1\n', 'web', other.metadata.uid],
   ])
   expect((await agent.process.stop()).code).toBe(0)
+}, 120_000)
+
+test('short lines of a pod with all the labels and annotations that it may have take no more memory', async () => {
+  const api = await KubeApi.start()
+  const node = new KubeNode(api)
+  const map = (): Record<string, string> =>
+    Object.fromEntries(Array.from({ length: 200 }, (_, i) => [`key-${i}`, 'v'.repeat(70)]))
+  const pod = api.create(podOf({ name: 'a', labels: map(), annotations: map() }))
+  const lines = Array.from({ length: 40_000 }, () => '')
+  node.log(pod, ...lines)
+  const agent = node.agent({}, { exit_on_eof: 'on' }, { name: 'null', match: '*' })
+  let peak = 0
+  await until(
+    () => {
+      if (existsSync(`/proc/${agent.process.pid}/status`))
+        peak = Math.max(peak, peakBytes(agent.process) || 0)
+      return agent.process.exit !== undefined
+    },
+    { everyMs: 10, limitMs: 100_000, what: () => agent.process.stderr },
+  )
+  expect(agent.process.exit?.code).toBe(0)
+  expect(peak).toBeGreaterThan(20e6)
+  expect(peak).toBeLessThan(192e6)
 }, 120_000)

@@ -63,7 +63,11 @@ export class KubeNode {
   }
 
   /** Starts the agent as a DaemonSet does. */
-  agent(filter: Record<string, string> = {}, input: Record<string, string> = {}): AgentRun {
+  agent(
+    filter: Record<string, string> = {},
+    input: Record<string, string> = {},
+    output: Record<string, string> = { name: 'stdout', match: '*', format: 'json_lines' },
+  ): AgentRun {
     const dotted = this.dir.replaceAll('/', '.')
     const tail = {
       name: 'tail',
@@ -87,7 +91,7 @@ export class KubeNode {
       section('SERVICE', { flush: '0.1' }),
       section('INPUT', tail),
       section('FILTER', kubernetes),
-      section('OUTPUT', { name: 'stdout', match: '*', format: 'json_lines' }),
+      section('OUTPUT', output),
     ]
     const conf = join(this.dir, 'agent.conf')
     writeFileSync(conf, text.join('\n'))

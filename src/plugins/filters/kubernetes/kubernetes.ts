@@ -22,6 +22,12 @@ const CONTAINER_NAME_KEY = Buffer.from('CONTAINER_NAME')
 /** Interval at which waiting lines check again for metadata whose arrival nothing reports. */
 const POLL_MS = 250
 const MAX_LOGGED_PODS = 1000
+/** Size of metadata from which chunks are limited so that it takes at most about MAX_GROWTH_BYTES in each. */
+const LARGE_METADATA_BYTES = 4096
+const MAX_GROWTH_BYTES = 16_000_000
+/** Size of the smallest entry of a line, and the smallest limit of a chunk. */
+const MIN_ENTRY_BYTES = 16
+const MIN_CHUNK_BYTES = 4096
 /** Time that lines wait for an unknown pod before the node name is checked. */
 const NODE_CHECK_DELAY_MS = 1000
 /** Time after which a pod is requested again if its container ids were not reported yet. */
@@ -123,6 +129,7 @@ export class Kubernetes implements Filter {
     const missing = this.#findMissing(container, ref, source)
     if (missing === undefined) {
       container.waitStartMs = undefined
+      this.#limitChunks(container, opened)
       return undefined
     }
     container.waitStartMs ??= now
@@ -140,6 +147,14 @@ export class Kubernetes implements Filter {
     const waitMs = missing === 'pod' && source.reportsPods ? leftMs : Math.min(leftMs, POLL_MS)
     container.wait ??= this.#waitFor(container, ref, waitMs)
     return container.wait
+  }
+
+  /** Keeps a chunk of short lines small, if each of them gets much metadata: whoever creates the pod chooses both. */
+  #limitChunks(container: CachedContainer, opened: OpenedLog | undefined): void {
+    const { bytes } = this.#containers.metadataOf(container).pairs
+    if (bytes.length < LARGE_METADATA_BYTES) return
+    const limit = Math.floor((MAX_GROWTH_BYTES / bytes.length) * MIN_ENTRY_BYTES)
+    opened?.limit(Math.max(MIN_CHUNK_BYTES, limit))
   }
 
   /** Returns the pod of a log of this machine. */
