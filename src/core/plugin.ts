@@ -142,11 +142,11 @@ export interface InputContext extends PluginContext, LineContext {
   isIdentity(tag: string): boolean
   /**
    * Returns undefined when records with this tag may be read from the file at `path` (its name, links not
-   * resolved). Otherwise a filter is still waiting for data about them (e.g. pod metadata), and the promise
-   * resolves when the input should ask again; the filter limits the wait. For inputs whose source keeps
-   * unread records: to be called before each turn of reading.
+   * resolved). `target` is what that pointed to when the file was opened. Otherwise a filter is still waiting for data
+   * about them (e.g. pod metadata), and the promise resolves when the input should ask again; the filter limits the
+   * wait. For inputs whose source keeps unread records: to be called before each turn of reading.
    */
-  ready?(tag: string, path: string): Promise<void> | undefined
+  ready?(tag: string, path: string, target?: string): Promise<void> | undefined
   /**
    * Reports that this input has read everything it ever will (`Exit_On_Eof`, end of stdin). The agent then
    * waits for the acks and exits. `incomplete` names what could not be read, as a clause; the run then counts
@@ -239,8 +239,18 @@ export interface Filter {
    * Implements `InputContext.ready` for tags that the filter matches. The filter has to limit the wait: the
    * promise resolves in every case.
    */
-  ready?(tag: string, path: string): Promise<void> | undefined
+  ready?(tag: string, path: string, opened?: OpenedLog): Promise<void> | undefined
   close?(): Promise<void> | void
+}
+
+/** What a filter may need besides tag and path before records are read from a file. */
+export interface OpenedLog {
+  /** What the path pointed to when the file was opened, one link followed; undefined if the input does not tell. */
+  target: string | undefined
+  /** Passes on the records of the tag that were read so far: to be called before records of another file follow. */
+  seal(): void
+  /** Limits the size of the next chunks of the tag: for a filter that adds much to each record. Holds for this turn. */
+  limit(bytes: number): void
 }
 
 export interface OutputContext extends PluginContext {

@@ -59,6 +59,7 @@ export class ChunkAppender implements Appender {
   #lastSealMs = Number.NEGATIVE_INFINITY
   /** Size at which a chunk is sealed: less than Chunk_Size when filters make it grow. */
   #sealBytes: number
+  #maxBytes = Number.POSITIVE_INFINITY
 
   constructor(options: AppenderOptions) {
     this.#options = options
@@ -67,6 +68,12 @@ export class ChunkAppender implements Appender {
     this.tag = options.tag
     this.#headRoom = headRoom(options.tag)
     this.#sealBytes = options.adaptiveBytes.bytes
+  }
+
+  /** Sets a size at which chunks are sealed at the latest, as long as this appender is used. */
+  limit(bytes: number): void {
+    this.#maxBytes = bytes
+    this.#sealBytes = Math.min(this.#sealBytes, bytes)
   }
 
   /** True when there are no records, no buffer and no contributors. */
@@ -133,8 +140,8 @@ export class ChunkAppender implements Appender {
       settles.length === 1 ? (settles[0] as Ack) : (outcome) => settleAll(settles, outcome),
     )
     // A chunk that has settled already is empty.
-    if (chunk.size > 0)
-      this.#sealBytes = this.#options.adaptiveBytes.bytes = this.#sealBytesFor(chunk.size / before)
+    if (chunk.size > 0) this.#options.adaptiveBytes.bytes = this.#sealBytesFor(chunk.size / before)
+    this.#sealBytes = Math.min(this.#options.adaptiveBytes.bytes, this.#maxBytes)
   }
 
   /** Returns the seal size for the next chunk, from the growth of the last one in the filters. */

@@ -188,7 +188,12 @@ export class Assembly {
       sealAll: () => stage.sealAll(),
       waitForMemory: (signal) => account.waitForMemory(signal),
       openOffsets: (path, options) => this.#options.openOffsets(path, options, log),
-      ready: (tag, path) => this.pipeline.ready(tag, path),
+      ready: (tag, path, target) =>
+        this.pipeline.ready(tag, path, {
+          target,
+          seal: () => stage.appender(tag).seal(),
+          limit: (bytes) => stage.appender(tag).limit(bytes),
+        }),
       isIdentity: (tag) => this.#isIdentity(tag),
       finished: (incomplete) => this.#options.finished(plan.name, incomplete),
     }

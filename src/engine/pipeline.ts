@@ -1,7 +1,7 @@
 import type { BufferSource } from '../core/buffer-source.ts'
 import type { Chunk } from '../core/chunk.ts'
 import { messageOf } from '../core/error.ts'
-import type { Ack, Deferral, Filter, Outcome } from '../core/plugin.ts'
+import type { Ack, Deferral, Filter, OpenedLog, Outcome } from '../core/plugin.ts'
 import type { Logger } from '../core/services.ts'
 import type { OutputQueue } from './queue.ts'
 import { Receipt } from './receipt.ts'
@@ -101,9 +101,9 @@ export class Pipeline {
   }
 
   /** Asks the tag's filters in order; returns the wait of the first one that is not ready. */
-  ready(tag: string, path: string): Promise<void> | undefined {
+  ready(tag: string, path: string, opened?: OpenedLog): Promise<void> | undefined {
     for (const { filter } of this.#filters.find(tag)) {
-      const wait = filter.ready?.(tag, path)
+      const wait = filter.ready?.(tag, path, opened)
       if (wait !== undefined) return wait
     }
     return undefined

@@ -23,6 +23,10 @@ interface HttpRequest {
   headTimeoutMs: number
   /** Maximum silence while the body is read. */
   bodyTimeoutMs: number
+  /** Maximum time for the whole body: silence alone does not end one that arrives byte by byte. No limit by default. */
+  totalTimeoutMs?: number
+  /** Maximum size of the body in bytes; no limit by default. */
+  maxBodyBytes?: number
 }
 
 export interface HttpResponse {
@@ -34,8 +38,14 @@ export interface HttpResponse {
   discard(): void
 }
 
+/** Maximum size of the status line and all headers of a response. */
+const MAX_HEADER_BYTES = 16_384
+/** Maximum number of interim responses (1xx) before the response. */
+const MAX_INTERIM = 8
+
 /**
- * An HTTP and HTTPS client for one origin. It opens one connection per request: requests are rare, and this way no idle
+ * An HTTP and HTTPS client for one origin, for servers that need not be trusted: what they choose has a limit, and no
+ * redirect is followed, which is a response like any other. It opens one connection per request: requests are rare, and this way no idle
  * connection can be closed by the server as the next request is sent. The runtime's module is loaded with the first
  * request. Not undici: its parser alone takes 20 MB and 70 ms to compile. docs/adr/0010-http-client.md
  */
@@ -53,6 +63,7 @@ export class HttpClient {
       hostname: hostname.startsWith('[') ? hostname.slice(1, -1) : hostname,
       ...(port === '' ? {} : { port }),
       agent: false,
+      maxHeaderSize: MAX_HEADER_BYTES,
       rejectUnauthorized: verify,
       ...(ca === undefined ? {} : { ca }),
       ...(serverName === undefined ? {} : { servername: serverName }),
@@ -61,16 +72,17 @@ export class HttpClient {
   }
 
   /** Sends a GET request; resolves when status and headers have arrived. */
-  async get({ path, headers, signal, headTimeoutMs, bodyTimeoutMs }: HttpRequest): Promise<HttpResponse> {
+  async get(options: HttpRequest): Promise<HttpResponse> {
+    const { path, headers, signal } = options
     const request = await this.#create({ ...this.#baseRequest, path, headers, signal })
-    const response = await this.#send(request, headTimeoutMs)
+    const response = await this.#send(request, options.headTimeoutMs)
     return {
       status: response.statusCode ?? 0,
       header: (name) => {
         const value = response.headers[name]
         return Array.isArray(value) ? value[0] : value
       },
-      body: bodyChunks(response, bodyTimeoutMs),
+      body: bodyChunks(response, options),
       discard: () => {
         // Ignores the error that ending the body reports.
         response.on('error', () => {})
@@ -99,7 +111,13 @@ export class HttpClient {
         () => request.destroy(new Error(`no response within ${timeoutMs} ms`)),
         timeoutMs,
       )
+      let interim = 0
+      request.on('information', () => {
+        if (++interim > MAX_INTERIM) request.destroy(new Error(`more than ${MAX_INTERIM} interim responses`))
+      })
       request.once('response', (response: IncomingMessage) => {
+        // It may be in the same piece as the interim response that was one too many.
+        if (interim > MAX_INTERIM) return
         clearTimeout(timer)
         resolve(response)
       })
@@ -113,15 +131,26 @@ export class HttpClient {
   }
 }
 
-async function* bodyChunks(response: IncomingMessage, timeoutMs: number): AsyncGenerator<Buffer> {
-  const timer = setTimeout(() => response.destroy(new Error(`no data for ${timeoutMs} ms`)), timeoutMs)
+async function* bodyChunks(response: IncomingMessage, options: HttpRequest): AsyncGenerator<Buffer> {
+  const { bodyTimeoutMs, totalTimeoutMs, maxBodyBytes = Number.POSITIVE_INFINITY } = options
+  const destroyAfter = (ms: number, reason: string): ReturnType<typeof setTimeout> =>
+    setTimeout(() => response.destroy(new Error(reason)), ms)
+  const idle = destroyAfter(bodyTimeoutMs, `no data for ${bodyTimeoutMs} ms`)
+  const total =
+    totalTimeoutMs === undefined
+      ? undefined
+      : destroyAfter(totalTimeoutMs, `the response did not end within ${totalTimeoutMs} ms`)
+  let bytes = 0
   try {
     for await (const chunk of response) {
-      timer.refresh()
+      idle.refresh()
+      bytes += (chunk as Buffer).length
+      if (bytes > maxBodyBytes) throw new Error(`the response is larger than ${maxBodyBytes} bytes`)
       yield chunk as Buffer
     }
     if (!response.complete) throw new Error('the connection was closed before the end of the response')
   } finally {
-    clearTimeout(timer)
+    clearTimeout(idle)
+    clearTimeout(total)
   }
 }

@@ -93,3 +93,39 @@ describe('a response', () => {
     await client.close()
   })
 })
+
+describe('a server that need not be trusted', () => {
+  const { signal } = new AbortController()
+
+  test('cannot send headers or interim responses without end, nor another protocol', async () => {
+    const more = 'X-More: 1\r\n'.repeat(5000)
+    await fails((await answering(`HTTP/1.1 200 OK\r\n${more}\r\n`)).get({ ...PATIENT, signal }))
+    await fails(
+      (await answering(`HTTP/1.1 200 OK\r\nX: ${'x'.repeat(20_000)}\r\n\r\n`)).get({ ...PATIENT, signal }),
+    )
+    for (const interim of ['100 Continue', '103 Early Hints']) {
+      const all = `HTTP/1.1 ${interim}\r\n\r\n`.repeat(20)
+      await fails(
+        (await answering(`${all}HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n`)).get({ ...PATIENT, signal }),
+      )
+    }
+  })
+
+  test('cannot redirect: that is a response like any other', async () => {
+    const response = await (
+      await answering('HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n')
+    ).get({ ...PATIENT, signal })
+    expect([response.status, response.header('location')]).toEqual([302, 'http://127.0.0.1:1/'])
+    response.discard()
+  })
+
+  test('cannot send a body that is larger, or takes longer, than it may', async () => {
+    const read = async (bytes: string, limits: object): Promise<void> => {
+      const response = await (await answering(bytes)).get({ ...PATIENT, ...limits, signal })
+      for await (const _ of response.body);
+    }
+    await fails(read(`${CHUNKED}a\r\n0123456789\r\n`, { maxBodyBytes: 9 }))
+    // Silence alone would take a minute.
+    await fails(read(`${CHUNKED}1\r\n0\r\n`, { totalTimeoutMs: 100 }))
+  })
+})

@@ -52,7 +52,7 @@ export class KubeApi {
   /** Number of bytes after which a watch is cut off, in the middle of an object; 0: never. */
   cutAfter = 0
   /** Responses to the next requests, instead of the regular ones. */
-  readonly failures: { status: number; retryAfter?: number }[] = []
+  readonly failures: { status: number; retryAfter?: number | string }[] = []
   readonly #pods = new Map<string, PodObject>()
   readonly #history: Change[] = []
   readonly #watches = new Set<Watch>()

@@ -3,7 +3,6 @@ import { join } from 'node:path'
 import { type Running, start } from '../process.ts'
 import { tmp } from '../tmp.ts'
 import { until } from '../until.ts'
-import type { KubeApi } from './api-server.ts'
 import { logName, NODE, type PodObject } from './pods.ts'
 
 export interface LogRecord {
@@ -27,9 +26,9 @@ export interface LogRecord {
  */
 export class KubeNode {
   readonly dir = tmp()
-  readonly #api: KubeApi
+  readonly #api: { url: string; authority?: { cert: string } | undefined }
 
-  constructor(api: KubeApi) {
+  constructor(api: { url: string; authority?: { cert: string } | undefined }) {
     this.#api = api
     for (const name of ['containers', 'pods', 'account']) mkdirSync(join(this.dir, name))
     if (api.authority !== undefined) writeFileSync(join(this.dir, 'account/ca.crt'), api.authority.cert)
@@ -46,7 +45,14 @@ export class KubeNode {
     const lines = texts.map((log) => `${JSON.stringify({ log: `${log}\n`, stream: 'stdout', time: TIME })}\n`)
     const isNew = mkdirSync(directory, { recursive: true }) !== undefined
     appendFileSync(file, lines.join(''))
-    if (isNew) symlinkSync(file, join(this.dir, 'containers', logName(pod)))
+    if (isNew) this.link(pod)
+  }
+
+  /** Links the pod's log under /var/log/containers; a name that was cut may be that of another log. */
+  link(pod: PodObject): void {
+    const link = join(this.dir, 'containers', logName(pod))
+    rmSync(link, { force: true })
+    symlinkSync(join(this.#podDirectory(pod), '0.log'), link)
   }
 
   /** Removes the logs of a pod, as the kubelet does. */
@@ -57,7 +63,11 @@ export class KubeNode {
   }
 
   /** Starts the agent as a DaemonSet does. */
-  agent(filter: Record<string, string> = {}): AgentRun {
+  agent(
+    filter: Record<string, string> = {},
+    input: Record<string, string> = {},
+    output: Record<string, string> = { name: 'stdout', match: '*', format: 'json_lines' },
+  ): AgentRun {
     const dotted = this.dir.replaceAll('/', '.')
     const tail = {
       name: 'tail',
@@ -66,6 +76,7 @@ export class KubeNode {
       db: join(this.dir, 'pos.db'),
       parser: 'docker',
       read_from_head: 'on',
+      ...input,
     }
     const kubernetes = {
       name: 'kubernetes',
@@ -80,7 +91,7 @@ export class KubeNode {
       section('SERVICE', { flush: '0.1' }),
       section('INPUT', tail),
       section('FILTER', kubernetes),
-      section('OUTPUT', { name: 'stdout', match: '*', format: 'json_lines' }),
+      section('OUTPUT', output),
     ]
     const conf = join(this.dir, 'agent.conf')
     writeFileSync(conf, text.join('\n'))

@@ -105,10 +105,10 @@ export function podOf(parts: PodParts): PodObject {
   }
 }
 
-/** Returns the kubelet's name for a container's log under /var/log/containers. */
+/** Returns the kubelet's name for a container's log under /var/log/containers, which it cuts at 251 characters. */
 export function logName(pod: PodObject): string {
   const status = pod.status.containerStatuses?.[0]
   const id = status?.containerID?.split('://')[1] ?? dockerId(pod.metadata.name)
   const container = (pod.spec.containers[0] as { name: string }).name
-  return `${pod.metadata.name}_${pod.metadata.namespace}_${container}-${id}.log`
+  return `${`${pod.metadata.name}_${pod.metadata.namespace}_${container}-${id}`.slice(0, 251)}.log`
 }

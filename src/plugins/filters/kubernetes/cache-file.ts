@@ -79,7 +79,8 @@ export class CacheFile {
     const { pods, namespaces } = this.#cached
     const oldestMs = this.#clock.nowMs() - DELETED_TTL_MS
     for (const line of lines) {
-      const stored = JSON.parse(line) as StoredPod | StoredNamespace
+      const stored = parseLine(line)
+      if (stored === undefined) continue
       if ('namespace' in stored) namespaces.restore(stored.namespace, stored.value)
       else if (stored.goneMs === undefined || stored.goneMs >= oldestMs)
         pods.restore(stored.pod, stored.goneMs)
@@ -168,6 +169,26 @@ function validLines(bytes: Buffer): string[] | undefined {
   } catch {
     return undefined
   }
+}
+
+/** Returns what a line has; undefined for a line that this version does not write. */
+function parseLine(line: string): StoredPod | StoredNamespace | undefined {
+  try {
+    const stored = JSON.parse(line) as { pod?: Partial<Pod>; namespace?: unknown; value?: Partial<Namespace> }
+    const { pod, namespace, value } = stored
+    const isPod =
+      [pod?.uid, pod?.name, pod?.namespace].every((text) => typeof text === 'string') &&
+      Array.isArray(pod?.containers)
+    const isNamespace =
+      typeof namespace === 'string' && isObject(value?.labels) && isObject(value?.annotations)
+    return isPod || isNamespace ? (stored as StoredPod | StoredNamespace) : undefined
+  } catch {
+    return undefined
+  }
+}
+
+function isObject(value: unknown): boolean {
+  return typeof value === 'object' && value !== null
 }
 
 function sha256(bytes: Buffer): string {

@@ -19,13 +19,21 @@ deleted pod stays known for five minutes, and for as long as its lines are read.
 **Node name.** NODE_NAME of the environment, or Kube_Node_Name. Without them the filter asks the kubelet once at start for its
 pods, which needs \`get\` on nodes/proxy (or nodes/pods) and a kubelet certificate signed by Kube_CA_File. While the kubelet
 refuses, is unreachable or is slow, the filter makes one API request per pod, and takes the node name from the first pod found.
+If no log of this machine belongs to a pod of that node, the filter asks for the pod of one of them, and takes its node.
 
 **Unknown pods.** The lines of a pod that is not known yet wait in their file for up to Kube_Meta_Wait. After that, records
 get only the fields from the log path (pod_name, namespace_name, container_name, docker_id; for logs under /var/log/pods also
 pod_id and restart_count) and \`incomplete: true\`: there is always a \`kubernetes\` map.
 
-**Log names.** \`/var/log/containers/POD_NAMESPACE_CONTAINER-ID.log\` and \`/var/log/pods/NAMESPACE_POD_UID/CONTAINER/N.log\`. If
-the uid is known, it alone identifies the pod, so the next pod of a StatefulSet, which has the same name, is a different pod.
+**Log names.** \`/var/log/containers/POD_NAMESPACE_CONTAINER-ID.log\` and \`/var/log/pods/NAMESPACE_POD_UID/CONTAINER/N.log\`. For
+files that this agent reads, the path under /var/log/pods, also as the target of a link, comes before the tag: the kubelet cuts
+names in /var/log/containers to 251 characters, and a tag may be shared by several logs. If the uid is known, it alone
+identifies the pod, so the next pod of a StatefulSet, which has the same name, is a different pod. With the tag alone (forward
+input), a cut name is completed from the containers of its pod, if namespace and pod are whole.
+
+**Limits.** Labels and annotations of a record: 16 KB and 256 entries each; larger ones are left out and counted. Waits that the
+server asks for: 60 s. Pods: 5,000 and 16 MB in memory. One response: 5,000 objects, 512 MB, 120 s (a watch: its timeout and 30 s),
+on average 8 MB/s and a quarter of a core. One object: Buffer_Size, 100 levels, 100,000 values.
 
 **Pod annotations.** \`fluentbit.io/parser\` and \`fluentbit.io/exclude\`, each optionally followed by \`_stdout\` or \`_stderr\` and
 then by \`-CONTAINER\`; the most specific annotation wins. The stream is the field \`stream\` of the record. A parser is one of a
@@ -46,6 +54,8 @@ no Parsers_File is needed. A parser that does not exist is logged once per pod, 
     pods_unknown: 'containers whose pod was still unknown after Kube_Meta_Wait',
     namespaces_unknown: 'containers whose namespace was required and still unknown after Kube_Meta_Wait',
     pods_oversize: 'pod objects larger than Buffer_Size',
+    pods_truncated:
+      'pods whose labels or annotations are too large to be added to records; at most 1,000 are counted',
     parsers_unknown: 'annotations that name a parser that does not exist',
     lists: 'lists of the pods of this node that were requested',
     watches: 'watches that were requested',

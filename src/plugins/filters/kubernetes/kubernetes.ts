@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import type { Chunk } from '../../../core/chunk.ts'
 import { encodeStr } from '../../../core/msgpack/encode.ts'
 import { findKey, spanOf } from '../../../core/msgpack/record.ts'
-import type { Filter, FilterContext } from '../../../core/plugin.ts'
+import type { Filter, FilterContext, OpenedLog } from '../../../core/plugin.ts'
 import type { Clock, Counters, Logger } from '../../../core/services.ts'
 import { PodSource } from './api/pod-source.ts'
 import { CacheFile } from './cache-file.ts'
@@ -21,6 +21,15 @@ const MESSAGE_KEY = encodeStr('MESSAGE')
 const CONTAINER_NAME_KEY = Buffer.from('CONTAINER_NAME')
 /** Interval at which waiting lines check again for metadata whose arrival nothing reports. */
 const POLL_MS = 250
+const MAX_LOGGED_PODS = 1000
+/** Size of metadata from which chunks are limited so that it takes at most about MAX_GROWTH_BYTES in each. */
+const LARGE_METADATA_BYTES = 4096
+const MAX_GROWTH_BYTES = 16_000_000
+/** Size of the smallest entry of a line, and the smallest limit of a chunk. */
+const MIN_ENTRY_BYTES = 16
+const MIN_CHUNK_BYTES = 4096
+/** Time that lines wait for an unknown pod before the node name is checked. */
+const NODE_CHECK_DELAY_MS = 1000
 /** Time after which a pod is requested again if its container ids were not reported yet. */
 const UNREPORTED_TTL_MS = 30_000
 
@@ -43,6 +52,8 @@ export class Kubernetes implements Filter {
   readonly #dummyMetadata: ContainerMetadata | undefined
   readonly #addsNamespaces: boolean
   readonly #podFields: PodFields
+  /** Uids of pods whose omitted labels or annotations were logged. */
+  readonly #loggedOmitted = new Set<string>()
   /** Containers whose lines wait, by namespace and by namespace/pod. */
   readonly #waiting = new Map<string, Set<CachedContainer>>()
 
@@ -53,7 +64,10 @@ export class Kubernetes implements Filter {
     this.#counters = ctx.counters
     this.#log = ctx.log
     this.#pods = new PodCache(() => ctx.clock.nowMs())
-    this.#pods.onChange = (pod) => this.#wake(`${pod.namespace}/${pod.name}`)
+    this.#pods.onChange = (pod) => {
+      if (pod.omitted !== undefined) this.#recordOmitted(pod, pod.omitted)
+      this.#wake(`${pod.namespace}/${pod.name}`)
+    }
     const loggingAnnotations = options['k8s-loggingParser'] || options['k8s-loggingExclude']
     const { labels, annotations, ownerReferences: owners } = options
     this.#podFields = { labels, annotations, owners, loggingAnnotations }
@@ -101,40 +115,63 @@ export class Kubernetes implements Filter {
     }
   }
 
-  ready(tag: string, path: string): Promise<void> | undefined {
+  ready(tag: string, path: string, opened?: OpenedLog): Promise<void> | undefined {
     const source = this.#source
     if (source === undefined || this.#options.useJournal) return undefined
-    const container = this.#containers.get(tag)
+    const container = this.#containers.resolve(tag, path, opened)
     const { ref } = container
-    if (container.waitEnded || ref === undefined) return undefined
-    this.#containers.resolvePath(container, path)
+    if (ref === undefined) return undefined
+    if (container.waitEnded) {
+      if (!source.reportsPods && this.#findPod(container, ref, source) === undefined) source.checkNode(ref)
+      return undefined
+    }
     const now = this.#clock.nowMs()
-    const missing = this.#findMissing(container, container.ref ?? ref, source)
+    const missing = this.#findMissing(container, ref, source)
     if (missing === undefined) {
       container.waitStartMs = undefined
+      this.#limitChunks(container, opened)
       return undefined
     }
     container.waitStartMs ??= now
-    const leftMs = container.waitStartMs + this.#options.kubeMetaWait - now
+    const { kubeMetaWait } = this.#options
+    const leftMs = container.waitStartMs + kubeMetaWait - now
+    // Not at once: the watch may just be about to report a new pod.
+    if (missing === 'pod' && now - container.waitStartMs >= Math.min(NODE_CHECK_DELAY_MS, kubeMetaWait / 2))
+      source.checkNode(ref)
     if (leftMs <= 0 || (missing === 'pod' && (source.lookupsForbidden || this.#pods.isOversize(ref)))) {
       this.#endWait(container, ref, missing)
       return undefined
     }
-    if (missing === 'pod') source.request(container.ref ?? ref)
-    // Only a watch wakes the container when its pod becomes known: else it checks again after POLL_MS.
-    const waitMs = missing === 'pod' && !source.pollOnly ? leftMs : Math.min(leftMs, POLL_MS)
+    if (missing === 'pod') source.request(ref)
+    // Only a watch of the right node wakes the container when its pod becomes known: else it checks again after POLL_MS.
+    const waitMs = missing === 'pod' && source.reportsPods ? leftMs : Math.min(leftMs, POLL_MS)
     container.wait ??= this.#waitFor(container, ref, waitMs)
     return container.wait
+  }
+
+  /** Keeps a chunk of short lines small, if each of them gets much metadata: whoever creates the pod chooses both. */
+  #limitChunks(container: CachedContainer, opened: OpenedLog | undefined): void {
+    const { bytes } = this.#containers.metadataOf(container).pairs
+    if (bytes.length < LARGE_METADATA_BYTES) return
+    const limit = Math.floor((MAX_GROWTH_BYTES / bytes.length) * MIN_ENTRY_BYTES)
+    opened?.limit(Math.max(MIN_CHUNK_BYTES, limit))
+  }
+
+  /** Returns the pod of a log of this machine. */
+  #findPod(container: CachedContainer, ref: ContainerRef, source: PodSource): Pod | undefined {
+    const pod = container.pod ?? this.#pods.find(ref)
+    if (pod !== undefined && !this.#pods.isUnconfirmed(pod)) source.confirmNode(pod)
+    return pod
   }
 
   /** Returns what is not known yet and worth waiting for. */
   #findMissing(
     container: CachedContainer,
     ref: ContainerRef,
-    { namespaces }: PodSource,
+    source: PodSource,
   ): 'pod' | 'namespace' | undefined {
-    const isKnown = container.pod !== undefined || this.#pods.find(ref) !== undefined || this.#preload(ref)
-    if (!isKnown) return 'pod'
+    if (this.#findPod(container, ref, source) === undefined && !this.#preload(ref)) return 'pod'
+    const { namespaces } = source
     if (!this.#addsNamespaces || namespaces.find(ref.namespace) !== undefined) return undefined
     return namespaces.isUnavailable(ref.namespace) ? undefined : 'namespace'
   }
@@ -160,6 +197,17 @@ export class Kubernetes implements Filter {
       }
       const timer = this.#clock.after(ms, container.wake)
     })
+  }
+
+  /** Counts and logs, once per pod, that some of its labels or annotations are too large for its records. */
+  #recordOmitted(pod: Pod, omitted: number): void {
+    if (this.#loggedOmitted.has(pod.uid) || this.#loggedOmitted.size >= MAX_LOGGED_PODS) return
+    this.#loggedOmitted.add(pod.uid)
+    this.#counters.add('pods_truncated')
+    this.#log.warn(
+      `pod ${pod.namespace}/${pod.name} has labels or annotations that are too large: its records do not get them`,
+      { omitted, hint: 'a record gets at most 16 KB and 256 entries of labels, and as many of annotations' },
+    )
   }
 
   #wake(key: string): void {

@@ -57,7 +57,7 @@ export const KUBERNETES_OPTIONS = defineOptions({
   buffer_size: {
     type: 'size',
     default: '4M',
-    help: 'Maximum size of one API object in JSON: a larger pod is skipped, logged once and counted. 0: no limit. fluent-bit’s default, 32k for a complete response, is too small for many pods.',
+    help: 'Maximum size of one API object in JSON: a larger pod is skipped, logged once and counted. 0: 64M. fluent-bit’s default, 32k for a complete response, is too small for many pods.',
   },
   kube_meta_cache_ttl: {
     type: 'time',

@@ -229,7 +229,8 @@ export class TailLoop {
    * later.
    */
   #awaitsFilter(file: TailFile): boolean {
-    const wait = this.#ctx.ready?.(file.tag, file.identity.openedAs)
+    const { openedAs, openedTarget } = file.identity
+    const wait = this.#ctx.ready?.(file.tag, openedAs, openedTarget)
     if (wait === undefined) return false
     file.startWaiting()
     if (this.#awaiting.has(file)) return true

@@ -2,8 +2,9 @@ import { describe, expect, test } from 'bun:test'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { createServer, type Socket } from 'node:net'
 import { join } from 'node:path'
+import { ManualClock } from '../../../support/engine/manual-clock.ts'
 import { KubeApi } from '../../../support/kubernetes/api-server.ts'
-import { logName, NODE, podOf } from '../../../support/kubernetes/pods.ts'
+import { logName, NODE, type PodObject, podOf } from '../../../support/kubernetes/pods.ts'
 import { KubeRun } from '../../../support/kubernetes/run.ts'
 import { freePorts } from '../../../support/ports.ts'
 import { atEnd, tmp } from '../../../support/tmp.ts'
@@ -206,6 +207,67 @@ describe('the node name', () => {
   })
 })
 
+describe('a node name that is not the node’s', () => {
+  const selected = (api: KubeApi): (string | null)[] =>
+    api.requests.filter((r) => r.verb === 'list').map((r) => r.query.get('fieldSelector'))
+
+  for (const others of [[], [podOf({ name: 'foreign', node: 'ip-10-0-0-7' })]])
+    test(`is corrected by the pod of a log that is here; ${others.length} pods run on the other node`, async () => {
+      const api = await KubeApi.start()
+      for (const pod of others) api.create(pod)
+      const [first, second] = ['a', 'b'].map((name) => api.create(podOf({ name }))) as [PodObject, PodObject]
+      const run = await new KubeRun(api, { texts: { ...PATIENT, kube_node_name: 'ip-10-0-0-7' } }).start()
+      await run.ready(logName(first))
+      expect(run.metadata(logName(first))).toMatchObject({ labels: { app: 'a' }, host: NODE })
+      await run.ready(logName(second))
+      expect(run.metadata(logName(second))).toMatchObject({ labels: { app: 'b' }, host: NODE })
+      expect(selected(api)).toEqual(['ip-10-0-0-7', NODE].map((node) => `spec.nodeName=${node}`))
+      expect(api.count('get')).toBe(1)
+      const warnings = run.logged.lines.filter((line) => line.includes('runs on node'))
+      expect(warnings).toHaveLength(1)
+      expect(warnings[0]).toContain('"ip-10-0-0-7"')
+      expect(warnings[0]).toContain(`"${NODE}"`)
+    })
+
+  test('is not looked for while the logs of some pods are known, nor by records without a log here', async () => {
+    const api = await KubeApi.start()
+    const pod = api.create(podOf({ name: 'a' }))
+    const elsewhere = api.create(podOf({ name: 'elsewhere', node: 'other' }))
+    const run = await new KubeRun(api, { texts: { kube_meta_wait: '1' } }).start()
+    await until(() => api.watching === 1)
+    // As from the forward input: nothing says that this log is here.
+    run.metadata(logName(elsewhere))
+    await run.ready(logName(pod))
+    await run.ready(logName(elsewhere))
+    expect(run.metadata(logName(elsewhere)).incomplete).toBe(true)
+    expect(api.requests.map((r) => r.verb)).toEqual(['list', 'watch'])
+  })
+
+  test('is not changed again once a log has confirmed it', async () => {
+    const api = await KubeApi.start()
+    const clock = new ManualClock(Date.now())
+    const texts = { kube_meta_wait: '0', kube_node_name: 'none' }
+    const run = await new KubeRun(api, { clock, texts }).start()
+    const ready = (pod: PodObject): void => {
+      clock.advance(1001)
+      run.filter.ready?.(`kube.var.log.containers.${logName(pod)}`, `/var/log/containers/${logName(pod)}`)
+    }
+    const own = api.create(podOf({ name: 'own' }))
+    await until(() => {
+      ready(own)
+      return api.count('watch') === 2 && api.watching === 1
+    })
+    await run.known(logName(own))
+    ready(own)
+    for (let i = 0; i < 5; i++) {
+      const foreign = api.create(podOf({ name: `foreign-${i}`, node: `node-${i}` }))
+      for (let j = 0; j < 5; j++) ready(foreign)
+    }
+    await run.known(logName(api.create(podOf({ name: 'late' }))))
+    expect([api.count('watch'), api.count('get')]).toEqual([2, 1])
+  })
+})
+
 describe('Use_Kubelet', () => {
   test('serves all pending lookups by one request', async () => {
     const api = await KubeApi.start({ tls: true, tokens: ['t'] })
@@ -218,6 +280,31 @@ describe('Use_Kubelet', () => {
     for (const pod of pods) expect(run.metadata(logName(pod)).pod_id).toBe(pod.metadata.uid)
     expect(api.requests.every((r) => r.verb === 'kubelet')).toBe(true)
     expect(api.requests.length).toBeLessThanOrEqual(2)
+  })
+
+  test('asks for 60 unknown pods by at most five lists in 9 s, and a new pod is known within 4 s', async () => {
+    const api = await KubeApi.start({ tls: true })
+    const clock = new ManualClock(Date.now())
+    const texts = { ...PATIENT, use_kubelet: 'on', kubelet_port: String(api.port) }
+    const run = await new KubeRun(api, { clock, texts }).start()
+    const unknown = Array.from({ length: 60 }, (_, i) => logName(podOf({ name: `gone-${i}` })))
+    /** Asks every 250 ms, as lines that wait do, and lets each request be answered. */
+    const poll = async (logs: string[], ms: number, isOver = (): boolean => false): Promise<void> => {
+      for (let t = 0; t < ms && !isOver(); t += 250) {
+        for (const log of logs) run.metadata(log)
+        await until(() => run.counters.get('lookups') === api.count('kubelet'))
+        await fetch(`${api.url}/other`, { tls: { rejectUnauthorized: false } })
+        clock.advance(250)
+      }
+    }
+    await poll(unknown, 9000)
+    const lists = api.count('kubelet')
+    expect(lists).toBeGreaterThan(1)
+    expect(lists).toBeLessThanOrEqual(5)
+    const late = logName(api.create(podOf({ name: 'late' })))
+    await poll([late, ...unknown], 4250, () => run.metadata(late).incomplete !== true)
+    await until(() => run.metadata(late).incomplete !== true)
+    expect(api.count('kubelet')).toBeLessThanOrEqual(lists + 2)
   })
 })
 

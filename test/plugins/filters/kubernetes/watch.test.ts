@@ -226,3 +226,37 @@ test('a static pod is found by the hash in its log path', async () => {
   const [record] = run.through('kube.var.log.pods.default_etcd-n_abc123.app.0.log', [{ log: '' }])
   expect(record?.kubernetes).toMatchObject({ labels: { app: 'etcd-n' }, pod_id: pod.metadata.uid })
 })
+
+test('a Retry-After of months, and a date in the next year, silence metadata for 75 s at most', async () => {
+  for (const retryAfter of ['9999999', 'Fri, 31 Dec 2199 23:59:59 GMT']) {
+    const api = await KubeApi.start()
+    api.failures.push({ status: 429, retryAfter })
+    const clock = new ManualClock(Date.now())
+    const run = await new KubeRun(api, { clock, texts: { kube_meta_wait: '0' } }).start()
+    await until(() => run.counters.get('api_errors') === 1 && clock.waiting > 0)
+    clock.advance(59_000)
+    expect(api.count('list')).toBe(1)
+    clock.advance(16_001)
+    await until(() => api.watching === 1)
+  }
+})
+
+test('a watch that was healthy ends the backoff of an outage, also when it is cut off', async () => {
+  const api = await KubeApi.start()
+  const clock = new ManualClock(Date.now())
+  await api.down()
+  const run = await new KubeRun(api, { clock, texts: { kube_meta_wait: '0' } }).start()
+  for (let failures = 1; failures <= 7; failures++) {
+    await until(() => run.counters.get('api_errors') === failures && clock.waiting > 0)
+    if (failures < 7) clock.advance(60_000)
+  }
+  await api.up()
+  clock.advance(60_000)
+  await until(() => api.watching === 1)
+  // No event and no bookmark arrives.
+  clock.advance(30_000)
+  api.cutWatches()
+  await until(() => run.counters.get('api_errors') === 8 && clock.waiting > 0)
+  clock.advance(501)
+  await until(() => api.watching === 1)
+})

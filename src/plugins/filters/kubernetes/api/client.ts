@@ -1,9 +1,12 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { messageOf, ShipperError } from '../../../../core/error.ts'
+import { escapeControls, truncate } from '../../../../core/escape-controls.ts'
 import type { Counters } from '../../../../core/services.ts'
 import { HttpClient, type HttpResponse } from '../../../../lib/net/http-client.ts'
+import { parseRetryAfter } from './backoff.ts'
 import { JsonStream } from './json-stream.ts'
+import { Pace } from './pace.ts'
 import type { BearerToken } from './token.ts'
 
 interface KubeClientOptions {
@@ -16,7 +19,7 @@ interface KubeClientOptions {
   serverName: string | undefined
   token: BearerToken
   userAgent: string
-  /** Maximum size of one JSON object in bytes; 0: no limit. */
+  /** Maximum size of one JSON object in bytes; 0: MAX_OBJECT_BYTES. */
   maxObjectBytes: number
   counters: Counters
 }
@@ -41,8 +44,26 @@ export interface ObjectHandler {
   onOversize(head: string, bytes: number): void
 }
 
+/** Times and limits of one request. */
+interface ReadOptions {
+  signal: AbortSignal
+  /** Maximum silence within the body. */
+  idleMs?: number
+  /** Maximum time for the whole body. */
+  totalMs?: number
+  /** Maximum number of objects in the body; no limit by default. */
+  maxObjects?: number
+  onOpen?: () => void
+}
+
 const HEAD_TIMEOUT_MS = 30_000
 const BODY_TIMEOUT_MS = 30_000
+const TOTAL_TIMEOUT_MS = 120_000
+/** Maximum time for the body of an error, whose status is what counts. */
+const ERROR_BODY_TIMEOUT_MS = 5000
+const MAX_OBJECT_BYTES = 64_000_000
+/** Maximum size of a body that has a number of objects: 5,000 pods of 100 KB. A watch has no end, and no such limit. */
+const MAX_BODY_BYTES = 512_000_000
 const CERTIFICATE_FILE = /\.(?:crt|pem)$/
 const TRAILING_SLASHES = /\/+$/
 const MAX_ERROR_BODY_CHARS = 16_384
@@ -54,6 +75,7 @@ export class KubeClient {
   readonly #counters: Counters
   readonly #basePath: string
   readonly #origin: string
+  readonly #pace = new Pace()
   #http: HttpClient | undefined
   #ca: string | undefined
 
@@ -74,18 +96,31 @@ export class KubeClient {
     path: string,
     depths: { minDepth: number; maxDepth: number },
     handler: ObjectHandler,
-    options: { signal: AbortSignal; idleMs?: number; onOpen?: () => void },
+    options: ReadOptions,
   ): Promise<void> {
-    const response = await this.#open(path, options.signal, options.idleMs ?? BODY_TIMEOUT_MS)
+    const response = await this.#open(path, options)
     options.onOpen?.()
+    const { maxObjects = Number.POSITIVE_INFINITY } = options
+    let count = 0
     const objects = new JsonStream({
       ...depths,
-      maxObjectBytes: this.#options.maxObjectBytes || Number.POSITIVE_INFINITY,
-      onObject: (text, depth) => handler.onObject(JSON.parse(text), depth),
-      onOversize: (head, bytes) => handler.onOversize(head, bytes),
+      maxObjectBytes: this.#options.maxObjectBytes || MAX_OBJECT_BYTES,
+      onObject: (text, depth) => {
+        if (++count > maxObjects) throw tooMany(path, maxObjects)
+        handler.onObject(JSON.parse(text), depth)
+      },
+      onOversize: (head, bytes) => {
+        if (++count > maxObjects) throw tooMany(path, maxObjects)
+        handler.onOversize(head, bytes)
+      },
     })
     try {
-      for await (const piece of response.body) objects.push(piece)
+      for await (const piece of response.body) {
+        const startMs = performance.now()
+        objects.push(piece)
+        const pause = this.#pace.take(piece.length, startMs)
+        if (pause !== undefined) await pause
+      }
     } catch (cause) {
       response.discard()
       throw this.#toShipperError(cause)
@@ -101,17 +136,17 @@ export class KubeClient {
   /**
    * Resolves with a 200 response. After a 401 the token is read again; if it has changed, the request is repeated once.
    */
-  async #open(path: string, signal: AbortSignal, idleMs: number): Promise<HttpResponse> {
-    let response = await this.#send(path, signal, idleMs)
+  async #open(path: string, options: ReadOptions): Promise<HttpResponse> {
+    let response = await this.#send(path, options)
     if (response.status === 401 && (await this.#token.reload())) {
       response.discard()
-      response = await this.#send(path, signal, idleMs)
+      response = await this.#send(path, options)
     }
     if (response.status === 200) return response
     throw await errorOfResponse(response, path)
   }
 
-  async #send(path: string, signal: AbortSignal, bodyTimeoutMs: number): Promise<HttpResponse> {
+  async #send(path: string, options: ReadOptions): Promise<HttpResponse> {
     const token = await this.#token.read()
     const headers = {
       accept: 'application/json',
@@ -122,9 +157,11 @@ export class KubeClient {
     const request = {
       path: this.#basePath + path,
       headers,
-      signal,
+      signal: options.signal,
       headTimeoutMs: HEAD_TIMEOUT_MS,
-      bodyTimeoutMs,
+      bodyTimeoutMs: options.idleMs ?? BODY_TIMEOUT_MS,
+      totalTimeoutMs: options.totalMs ?? TOTAL_TIMEOUT_MS,
+      ...(options.maxObjects === undefined ? {} : { maxBodyBytes: MAX_BODY_BYTES }),
     }
     try {
       return await this.#httpClient().get(request)
@@ -160,27 +197,37 @@ export class KubeClient {
 }
 
 async function errorOfResponse(response: HttpResponse, path: string): Promise<ApiError> {
-  const seconds = Number(response.header('retry-after') ?? 0)
+  const retryAfterMs = parseRetryAfter(response.header('retry-after'), Date.now())
   const reason = await statusMessage(response)
   const [pathname] = path.split('?')
   const text = `GET ${pathname} failed with status ${response.status}${reason === '' ? '' : `: ${reason}`}`
-  return new ApiError(response.status, text, Number.isFinite(seconds) ? seconds * 1000 : 0)
+  return new ApiError(response.status, text, retryAfterMs)
+}
+
+function tooMany(path: string, max: number): ShipperError {
+  const [pathname] = path.split('?')
+  return new ShipperError('E_PEER_PROTOCOL', `the response to GET ${pathname} has more than ${max} objects`, {
+    retryable: true,
+    hint: 'check that Kube_URL is an API server and that the node name is right',
+  })
 }
 
 /** Resolves with the message of the Status object in the body, or '' without one. */
 async function statusMessage(response: HttpResponse): Promise<string> {
   let text = ''
+  const timer = setTimeout(() => response.discard(), ERROR_BODY_TIMEOUT_MS)
   try {
     for await (const piece of response.body) {
       text += piece.toString()
       if (text.length > MAX_ERROR_BODY_CHARS) break
     }
     const { message } = JSON.parse(text) as { message?: unknown }
-    return typeof message === 'string' ? message.slice(0, 300) : ''
+    return typeof message === 'string' ? escapeControls(truncate(message, 300)) : ''
   } catch {
     // An empty body or a proxy's page: the status is enough.
     return ''
   } finally {
+    clearTimeout(timer)
     response.discard()
   }
 }

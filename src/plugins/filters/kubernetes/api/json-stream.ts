@@ -1,3 +1,5 @@
+import { ShipperError } from '../../../../core/error.ts'
+
 /** Depths, limit and callbacks of a JsonStream. */
 export interface JsonStreamOptions {
   /**
@@ -14,6 +16,14 @@ export interface JsonStreamOptions {
 }
 
 const HEAD_BYTES = 4096
+/** Maximum depth of a value: objects of the API have 20 levels at most. */
+const MAX_DEPTH = 100
+/** Maximum number of values in one object: more take many times their size in memory. The object then counts as too large. */
+const MAX_VALUES = 100_000
+/** Sizes of the buffer for an object that is received in several pieces: its first one, and the largest that is kept. */
+const MIN_BUFFER_BYTES = 65_536
+const MAX_KEPT_BYTES = 1_048_576
+const COMMA = 0x2c
 const QUOTE = 0x22
 const BACKSLASH = 0x5c
 
@@ -36,8 +46,12 @@ export class JsonStream {
   #objectDepth = -1
   /** Offset of that object in the current piece; 0 when it began in an earlier one. */
   #objectStart = 0
-  #parts: Buffer[] = []
+  /** The first `#collected` bytes of that object, from earlier pieces. */
+  #buf = Buffer.alloc(0)
+  #collected = 0
+  /** Size of the object up to now, also of what is not collected. */
   #bytes = 0
+  #values = 0
 
   constructor(options: JsonStreamOptions) {
     this.#options = options
@@ -61,6 +75,7 @@ export class JsonStream {
       if (c === QUOTE) this.#inString = true
       else if (c === 0x7b || c === 0x5b) this.#openBracket(c, p)
       else if (c === 0x7d || c === 0x5d) this.#closeBracket(piece, p + 1)
+      else if (c === COMMA) this.#values++
       if (this.#depth === 0 && c > 0x20 && c !== 0x7d) throw new SyntaxError('expected a JSON object')
       p++
     }
@@ -72,15 +87,32 @@ export class JsonStream {
     if (this.#objectDepth < 0 && bracket === 0x7b && this.#depth >= from && this.#depth <= to) {
       this.#objectDepth = this.#depth
       this.#objectStart = at
+      this.#values = 0
     }
-    this.#depth++
+    this.#values++
+    if (++this.#depth > MAX_DEPTH)
+      throw new ShipperError('E_PEER_PROTOCOL', `JSON is nested more than ${MAX_DEPTH} levels deep`, {
+        retryable: true,
+        hint: 'check that Kube_URL is an API server',
+      })
   }
 
   #closeBracket(piece: Buffer, end: number): void {
     if (--this.#depth < 0) throw new SyntaxError('unexpected closing bracket')
     if (this.#depth !== this.#objectDepth) return
-    this.#append(piece, this.#objectStart, end)
-    this.#emit()
+    const { maxObjectBytes, onObject, onOversize } = this.#options
+    // Most objects are within one piece, and are not copied.
+    const isWhole = this.#bytes === 0
+    const bytes = this.#bytes + end - this.#objectStart
+    if (!isWhole) this.#append(piece, this.#objectStart, end)
+    const text = isWhole ? piece.subarray(this.#objectStart, end) : this.#buf.subarray(0, this.#collected)
+    const isOversize = bytes > maxObjectBytes || this.#values > MAX_VALUES
+    const depth = this.#objectDepth
+    this.#objectDepth = -1
+    this.#bytes = this.#collected = 0
+    if (isOversize) onOversize(text.toString('utf8', 0, HEAD_BYTES), bytes)
+    else onObject(text.toString(), depth)
+    if (this.#buf.length > MAX_KEPT_BYTES) this.#buf = Buffer.alloc(0)
   }
 
   /** Returns the offset after the closing quote, or the end of the piece. */
@@ -104,25 +136,18 @@ export class JsonStream {
     return p
   }
 
+  /** Collects a part of the object; of one that is too large, only its head. */
   #append(piece: Buffer, start: number, end: number): void {
-    const before = this.#bytes
     this.#bytes += end - start
-    if (this.#bytes <= this.#options.maxObjectBytes) this.#parts.push(Buffer.from(piece.subarray(start, end)))
-    else if (before <= this.#options.maxObjectBytes) {
-      const head = Buffer.concat([...this.#parts, piece.subarray(start, end)]).subarray(0, HEAD_BYTES)
-      this.#parts = [Buffer.from(head)]
+    const isOversize = this.#bytes > this.#options.maxObjectBytes || this.#values > MAX_VALUES
+    const size = isOversize ? Math.min(this.#bytes, HEAD_BYTES) : this.#bytes
+    if (size <= this.#collected) return
+    if (size > this.#buf.length) {
+      const larger = Buffer.allocUnsafe(Math.max(MIN_BUFFER_BYTES, size, 2 * this.#buf.length))
+      this.#buf.copy(larger, 0, 0, this.#collected)
+      this.#buf = larger
     }
-  }
-
-  #emit(): void {
-    const parts = this.#parts
-    const bytes = this.#bytes
-    const depth = this.#objectDepth
-    this.#parts = []
-    this.#bytes = 0
-    this.#objectDepth = -1
-    const text = (parts.length === 1 ? (parts[0] as Buffer) : Buffer.concat(parts)).toString()
-    if (bytes > this.#options.maxObjectBytes) this.#options.onOversize(text, bytes)
-    else this.#options.onObject(text, depth)
+    piece.copy(this.#buf, this.#collected, start, start + size - this.#collected)
+    this.#collected = size
   }
 }

@@ -2,9 +2,10 @@ import { messageOf, ShipperError } from '../../../../core/error.ts'
 import type { Clock, Counters, Logger } from '../../../../core/services.ts'
 import type { ContainerRef } from '../pods/container-ref.ts'
 import { type Pod, type PodFields, parsePod } from '../pods/pod.ts'
-import type { PodCache } from '../pods/pod-cache.ts'
-import { backoffMs } from './backoff.ts'
+import { MAX_PODS, type PodCache } from '../pods/pod-cache.ts'
+import { backoffMs, MAX_BACKOFF_MS } from './backoff.ts'
 import { ApiError, type KubeClient, type ObjectHandler } from './client.ts'
+import { Pause } from './pause.ts'
 
 interface PodLookupOptions {
   client: KubeClient
@@ -23,6 +24,7 @@ interface PodLookupOptions {
 }
 
 interface FailedLookup {
+  ref: ContainerRef
   failures: number
   /** Time before which the pod is not requested again, in milliseconds. */
   retryAtMs: number
@@ -33,11 +35,18 @@ const MAX_CONCURRENT = 4
 const MAX_PENDING = 1000
 /** Maximum number of remembered failures: beyond it the oldest is dropped. */
 const MAX_FAILED = 2000
+/**
+ * Pause between two lists of the kubelet, doubled by each one without a pod that was asked for. The largest is below the
+ * default of Kube_Meta_Wait: the lines of a pod that has just been created wait for its next list.
+ */
+const MIN_KUBELET_PAUSE_MS = 1000
+const MAX_KUBELET_PAUSE_MS = 4000
 
 /**
  * Requests single pods, for use without a watch. At most one request per pod and MAX_CONCURRENT in all are in flight; a
- * pod that was not found is requested again after a backoff that doubles. The kubelet returns all of its pods at once,
- * so one request serves all queued lookups.
+ * pod that was not found is requested again after a backoff that doubles, and after an error that is not of this pod, all
+ * of them wait. The kubelet returns all of its pods at once, so one list answers for all pods that were asked for, and a
+ * pause follows.
  */
 export class PodLookups {
   readonly #client: KubeClient
@@ -50,6 +59,10 @@ export class PodLookups {
   readonly #pending = new Map<string, ContainerRef>()
   readonly #running = new Set<string>()
   readonly #failed = new Map<string, FailedLookup>()
+  readonly #pause: Pause
+  /** Time before which the kubelet is not asked again, in milliseconds, and the last pause after an answer of it. */
+  #kubeletUntilMs = 0
+  #kubeletPauseMs = 0
   /** Last error that was logged: a status, or a message. */
   #loggedError = ''
   /** True when the last request was answered with 401 or 403: no pod will become known by lookups. */
@@ -63,42 +76,54 @@ export class PodLookups {
     this.#log = options.log
     this.#signal = options.signal
     this.#options = options
+    this.#pause = new Pause(() => this.#clock.nowMs())
+  }
+
+  /** True while requests are queued or in flight. */
+  get isBusy(): boolean {
+    return this.#pending.size > 0 || this.#running.size > 0
   }
 
   /** Queues a request for the pod, unless one is queued or in flight or has failed a short time ago. */
   request(ref: ContainerRef): void {
     // The uid is part of the key: a failed lookup says nothing about the next pod of the same name.
     const key = `${ref.namespace}/${ref.pod}/${ref.uid ?? ''}`
-    if (this.#running.has(key) || this.#pending.has(key)) return
-    const failed = this.#failed.get(key)
-    if (failed !== undefined && this.#clock.nowMs() < failed.retryAtMs) return
-    if (this.#pending.size >= MAX_PENDING) return
-    this.#pending.set(key, ref)
+    if (this.#running.has(key)) return
+    if (!this.#pending.has(key)) {
+      const failed = this.#failed.get(key)
+      if (failed !== undefined && this.#isAhead(failed.retryAtMs)) return
+      if (this.#pending.size >= MAX_PENDING) return
+      this.#pending.set(key, ref)
+    }
     this.#startNext()
   }
 
+  /** True if the time is in the future, and not further than any wait is: the clock may be set back. */
+  #isAhead(timeMs: number): boolean {
+    const leftMs = timeMs - this.#clock.nowMs()
+    return leftMs > 0 && leftMs <= 2 * MAX_BACKOFF_MS
+  }
+
+  /** Starts requests for what is queued. What has to wait for a pause is started by the next call of `request`. */
   #startNext(): void {
     const { useKubelet } = this.#options
     if (this.#signal.aborted || this.#running.size >= (useKubelet ? 1 : MAX_CONCURRENT)) return
+    if (this.#pause.isActive || this.#isAhead(this.#kubeletUntilMs)) return
     const [first] = this.#pending
     if (first === undefined) return
-    const refs = useKubelet ? new Map(this.#pending) : new Map([first])
-    for (const key of refs.keys()) {
-      this.#pending.delete(key)
-      this.#running.add(key)
-    }
-    void this.#lookUp(refs).finally(() => {
-      for (const key of refs.keys()) this.#running.delete(key)
+    const [key, ref] = first
+    this.#pending.delete(key)
+    this.#running.add(key)
+    void this.#lookUp(key, ref).finally(() => {
+      this.#running.delete(key)
       this.#startNext()
     })
     this.#startNext()
   }
 
-  /** Makes one request, for `refs` by key: several with the kubelet, else one. */
-  async #lookUp(refs: Map<string, ContainerRef>): Promise<void> {
+  /** Makes one request, of the pod from the API server or of all pods from the kubelet. */
+  async #lookUp(key: string, ref: ContainerRef): Promise<void> {
     const { useKubelet } = this.#options
-    const [ref] = refs.values()
-    if (ref === undefined) return
     const handler: ObjectHandler = {
       onObject: (value, depth) => {
         if (!useKubelet || depth === 2) this.#store(value)
@@ -111,18 +136,42 @@ export class PodLookups {
     this.#counters.add('lookups')
     let answered = true
     try {
-      await this.#client.read(path, { minDepth: depth, maxDepth: depth }, handler, { signal: this.#signal })
+      const options = { signal: this.#signal, maxObjects: useKubelet ? MAX_PODS : 1 }
+      await this.#client.read(path, { minDepth: depth, maxDepth: depth }, handler, options)
       this.isForbidden = false
+      this.#pause.recordAnswer()
     } catch (error) {
       answered = error instanceof ApiError && error.status === 404
+      this.#pause.recordError(error)
       this.#recordError(error)
     }
     this.#pods.dropUnused()
-    for (const [key, requested] of refs) {
-      if (answered) this.#pods.confirm(requested)
-      if (!answered || this.#pods.find(requested) === undefined) this.#recordFailure(key)
-      else this.#failed.delete(key)
+    if (!useKubelet) this.#settle(key, ref, answered)
+    else this.#settleAll(key, ref, answered)
+  }
+
+  /** Settles every lookup by one answer of the kubelet: those that were queued, and those that failed before. */
+  #settleAll(key: string, ref: ContainerRef, answered: boolean): void {
+    const all = new Map([...this.#failed].map(([failedKey, failed]) => [failedKey, failed.ref]))
+    for (const [pendingKey, pending] of this.#pending) all.set(pendingKey, pending)
+    this.#pending.clear()
+    all.set(key, ref)
+    let found = 0
+    for (const [each, wanted] of all) if (this.#settle(each, wanted, answered)) found++
+    const doubled = Math.min(MAX_KUBELET_PAUSE_MS, 2 * this.#kubeletPauseMs)
+    this.#kubeletPauseMs = found > 0 ? MIN_KUBELET_PAUSE_MS : Math.max(MIN_KUBELET_PAUSE_MS, doubled)
+    this.#kubeletUntilMs = this.#clock.nowMs() + this.#kubeletPauseMs
+  }
+
+  /** Records the result of a lookup; returns true if the pod is known now. */
+  #settle(key: string, ref: ContainerRef, answered: boolean): boolean {
+    if (answered) this.#pods.confirm(ref)
+    if (answered && this.#pods.find(ref) !== undefined) {
+      this.#failed.delete(key)
+      return true
     }
+    this.#recordFailure(key, ref)
+    return false
   }
 
   #store(value: unknown): void {
@@ -132,11 +181,11 @@ export class PodLookups {
     this.#options.onPod?.(pod)
   }
 
-  #recordFailure(key: string): void {
+  #recordFailure(key: string, ref: ContainerRef): void {
     const failures = (this.#failed.get(key)?.failures ?? 0) + 1
     this.#failed.delete(key)
     if (this.#failed.size >= MAX_FAILED) this.#failed.delete(this.#failed.keys().next().value as string)
-    this.#failed.set(key, { failures, retryAtMs: this.#clock.nowMs() + backoffMs(failures) })
+    this.#failed.set(key, { ref, failures, retryAtMs: this.#clock.nowMs() + backoffMs(failures) })
   }
 
   /** Counts the error and logs it if it differs from the last one. A 404 is not an error: a log outlives its pod. */

@@ -3,6 +3,7 @@ import type { Clock, Counters, Logger } from '../../../../core/services.ts'
 import { type Namespace, parseNamespace } from '../pods/pod.ts'
 import { backoffMs } from './backoff.ts'
 import { ApiError, type KubeClient } from './client.ts'
+import { Pause } from './pause.ts'
 
 interface CachedNamespace {
   value: Namespace | undefined
@@ -29,6 +30,7 @@ interface NamespaceCacheOptions {
 }
 
 const MAX_NAMESPACES = 1000
+const MAX_CONCURRENT = 4
 const UNAVAILABLE_STATUSES = new Set([401, 403, 404])
 const EMPTY: CachedNamespace = {
   value: undefined,
@@ -46,6 +48,8 @@ export class NamespaceCache {
   readonly #log: Logger
   readonly #options: NamespaceCacheOptions
   readonly #byName = new Map<string, CachedNamespace>()
+  readonly #pause: Pause
+  #requestCount = 0
   #hasLoggedError = false
   /** Called when the cache file is out of date. */
   onDirty: () => void = () => {}
@@ -56,14 +60,25 @@ export class NamespaceCache {
     this.#counters = options.counters
     this.#log = options.log
     this.#options = options
+    this.#pause = new Pause(() => this.#clock.nowMs())
   }
 
   /** Returns what is cached now, and starts a request for a namespace that is missing or older than its TTL. */
   find(name: string): Namespace | undefined {
     const cached = this.#byName.get(name)
     if (cached === undefined) return this.#add(name)
-    if (!cached.isRequested && this.#clock.nowMs() >= cached.nextRequestMs) void this.#request(name, cached)
+    this.#requestIfDue(name, cached)
     return cached.value
+  }
+
+  /** Starts a request unless it has to wait: the next `find` tries again. */
+  #requestIfDue(name: string, cached: CachedNamespace): void {
+    if (cached.isRequested || this.#clock.nowMs() < cached.nextRequestMs) return
+    if (this.#requestCount >= MAX_CONCURRENT || this.#pause.isActive) return
+    this.#requestCount++
+    void this.#request(name, cached).finally(() => {
+      this.#requestCount--
+    })
   }
 
   /** True when waiting for the namespace is pointless: the API has no such namespace or refuses access. */
@@ -91,7 +106,7 @@ export class NamespaceCache {
     if (this.#byName.size >= MAX_NAMESPACES) this.#byName.delete(this.#byName.keys().next().value as string)
     const cached: CachedNamespace = { ...EMPTY }
     this.#byName.set(name, cached)
-    void this.#request(name, cached)
+    this.#requestIfDue(name, cached)
     return undefined
   }
 
@@ -102,11 +117,13 @@ export class NamespaceCache {
     try {
       const handler = { onObject: (value: unknown) => this.#store(cached, value), onOversize: () => {} }
       const path = `/api/v1/namespaces/${encodeURIComponent(name)}?resourceVersion=0`
-      await this.#client.read(path, { minDepth: 0, maxDepth: 0 }, handler, { signal })
+      await this.#client.read(path, { minDepth: 0, maxDepth: 0 }, handler, { signal, maxObjects: 1 })
+      this.#pause.recordAnswer()
       cached.failures = 0
       cached.isUnavailable = false
       cached.nextRequestMs = ttlMs > 0 ? this.#clock.nowMs() + ttlMs : Number.POSITIVE_INFINITY
     } catch (error) {
+      this.#pause.recordError(error)
       cached.failures++
       cached.isUnavailable = error instanceof ApiError && UNAVAILABLE_STATUSES.has(error.status)
       cached.nextRequestMs = this.#clock.nowMs() + backoffMs(cached.failures + 3)

@@ -1,4 +1,5 @@
 import { parsePod } from '../pods/pod.ts'
+import { MAX_PODS } from '../pods/pod-cache.ts'
 import type { KubeClient, ObjectHandler } from './client.ts'
 
 const NO_FIELDS = { labels: false, annotations: false, owners: false, loggingAnnotations: false }
@@ -15,6 +16,6 @@ export async function fetchNodeName(kubelet: KubeClient, signal: AbortSignal): P
     },
     onOversize() {},
   }
-  await kubelet.read('/pods', { minDepth: 2, maxDepth: 2 }, handler, { signal })
+  await kubelet.read('/pods', { minDepth: 2, maxDepth: 2 }, handler, { signal, maxObjects: MAX_PODS })
   return node
 }

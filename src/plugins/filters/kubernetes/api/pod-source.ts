@@ -3,8 +3,8 @@ import type { FilterContext } from '../../../../core/plugin.ts'
 import type { Clock, Counters, Logger } from '../../../../core/services.ts'
 import { sleep } from '../../../../lib/async/sleep.ts'
 import type { KubernetesOptions } from '../options.ts'
-import type { ContainerRef } from '../pods/container-ref.ts'
-import type { PodFields } from '../pods/pod.ts'
+import { type ContainerRef, MAX_NAME_LENGTH } from '../pods/container-ref.ts'
+import type { Pod, PodFields } from '../pods/pod.ts'
 import type { PodCache } from '../pods/pod-cache.ts'
 import { apiUrl, kubeletUrl } from './address.ts'
 import { ApiError, KubeClient } from './client.ts'
@@ -20,10 +20,11 @@ import { PodWatch } from './watch.ts'
  */
 const MIN_FORBIDDEN_RETRY_MS = 5000
 const MAX_FORBIDDEN_RETRY_MS = 300_000
-/** Name and namespace at the beginning of a pod object, in a list or in an event. */
-const NAME = /"name":\s*"([^"]{1,253})"/
-const NAMESPACE = /"namespace":\s*"([^"]{1,63})"/
 const MAX_JITTER_MS = 1000
+/** Interval of requests that check the node name. */
+const NODE_CHECK_MS = 1000
+/** Number of times that the node name is corrected. */
+const MAX_NODE_CHANGES = 3
 const MAX_LOGGED_OVERSIZE = 1000
 
 /**
@@ -50,8 +51,15 @@ export class PodSource {
   #pollOnly: boolean
   /** Number of consecutive forbidden lists or watches. */
   #forbiddenCount = 0
-  /** Called with the node name of each pod that is looked up, while the name is being determined. */
-  #onNode: (node: string) => void = () => {}
+  /** Called with each pod that is looked up, while the node name is being determined or may be wrong. */
+  #onPod: (pod: Pod) => void = () => {}
+  /** Name of the node that is watched. */
+  #node: string | undefined
+  /** True when a log of this machine belongs to a pod of the node that is watched. */
+  #nodeIsConfirmed = false
+  /** True when the pods of the node have been listed. */
+  #isEstablished = false
+  #nodeCheckMs = Number.NEGATIVE_INFINITY
   #running: Promise<void> | undefined
   readonly #loggedOversize = new Set<string>()
 
@@ -82,9 +90,7 @@ export class PodSource {
       fields,
       useKubelet: options.useKubelet,
       onOversize: (head, bytes) => this.#recordOversize(head, bytes),
-      onPod: (pod) => {
-        if (pod.node !== undefined) this.#onNode(pod.node)
-      },
+      onPod: (pod) => this.#onPod(pod),
     })
     const ttlMs = options.kubeMetaNamespaceCacheTtl
     this.#namespaces = new NamespaceCache({ ...shared, ttlMs, onChange: onNamespace })
@@ -108,9 +114,31 @@ export class PodSource {
     if (this.#pollOnly) this.#lookups.request(ref)
   }
 
+  /** Reports that a log of this machine belongs to the pod, as the API has reported it. */
+  confirmNode(pod: Pod): void {
+    if (pod.node === this.#node) this.#nodeIsConfirmed = true
+  }
+
+  /**
+   * Asks for one pod of a log of this machine that is unknown, if all of them are: the name of the node may be wrong, and
+   * an empty list of the pods of another node looks like that of a new one.
+   */
+  checkNode(ref: ContainerRef): void {
+    if (this.#pollOnly || this.#nodeIsConfirmed || !this.#isEstablished || this.#lookups.isBusy) return
+    const now = this.#clock.nowMs()
+    if (now >= this.#nodeCheckMs && now - this.#nodeCheckMs < NODE_CHECK_MS) return
+    this.#nodeCheckMs = now
+    this.#lookups.request(ref)
+  }
+
   /** True when no watch reports pods: a pod is only as up to date as the last request for it. */
   get pollOnly(): boolean {
     return this.#pollOnly
+  }
+
+  /** True when a watch of the node that this machine is reports its pods. */
+  get reportsPods(): boolean {
+    return !this.#pollOnly && this.#nodeIsConfirmed
   }
 
   /** True when no watch is possible: pods from the cache file have to be requested as well. */
@@ -133,15 +161,48 @@ export class PodSource {
 
   async #run(): Promise<void> {
     const { signal } = this.#stop
-    const node = this.#configuredNode ?? (await this.#findNodeName(signal))
-    while (!signal.aborted) {
+    let node = this.#configuredNode ?? (await this.#findNodeName(signal))
+    for (let changes = 0; !signal.aborted; changes++) {
+      const other = await this.#watchNode(node, changes < MAX_NODE_CHANGES, signal)
+      if (other !== undefined) node = other
+    }
+  }
+
+  /** Watches the pods of the node until stop; resolves earlier with the name of the node that a log's pod runs on. */
+  async #watchNode(node: string, mayChange: boolean, signal: AbortSignal): Promise<string | undefined> {
+    const stop = new AbortController()
+    const onStop = (): void => stop.abort()
+    signal.addEventListener('abort', onStop)
+    this.#node = node
+    this.#nodeIsConfirmed = this.#isEstablished = false
+    let other: string | undefined
+    this.#onPod = (pod) => {
+      if (this.#pollOnly || this.#nodeIsConfirmed || pod.node === undefined) return
+      if (pod.node === node || !mayChange) this.#nodeIsConfirmed = true
+      if (pod.node === node || other !== undefined) return
+      this.#logOtherNode(node, pod, mayChange)
+      if (!mayChange) return
+      other = pod.node
+      stop.abort()
+    }
+    while (!stop.signal.aborted) {
       try {
-        await this.#createWatch(node).run(signal)
+        await this.#createWatch(node).run(stop.signal)
       } catch (error) {
         if (!(error instanceof ApiError)) throw error
-        await this.#pauseAfterForbidden(error, signal)
+        await this.#pauseAfterForbidden(error, stop.signal)
       }
     }
+    signal.removeEventListener('abort', onStop)
+    return other
+  }
+
+  #logOtherNode(node: string, pod: Pod, mayChange: boolean): void {
+    const next = mayChange ? `watching the pods of "${pod.node}"` : `still watching the pods of "${node}"`
+    this.#log.warn(
+      `the node name is "${node}", but pod ${pod.namespace}/${pod.name}, whose log is on this machine, runs on node "${pod.node}": ${next}`,
+      { hint: 'set NODE_NAME from spec.nodeName in the pod of the agent, or set Kube_Node_Name' },
+    )
   }
 
   async #pauseAfterForbidden(error: ApiError, signal: AbortSignal): Promise<void> {
@@ -166,7 +227,9 @@ export class PodSource {
   async #findNodeName(signal: AbortSignal): Promise<string> {
     const found = new AbortController()
     const fromPod = new Promise<string>((resolve) => {
-      this.#onNode = resolve
+      this.#onPod = ({ node }) => {
+        if (node !== undefined) resolve(node)
+      }
       signal.addEventListener('abort', () => resolve(''), { once: true })
     })
     const fromKubelet = this.#askKubeletForNode(found.signal).then((node) => node ?? fromPod)
@@ -207,6 +270,7 @@ export class PodSource {
       onOversize: (head, bytes) => this.#recordOversize(head, bytes),
       onEstablished: () => {
         this.#pollOnly = false
+        this.#isEstablished = true
         this.#forbiddenCount = 0
       },
     })
@@ -214,9 +278,10 @@ export class PodSource {
 
   /** Marks the pod so that no log waits for it, and logs it once per pod. */
   #recordOversize(head: string, bytes: number): void {
-    const name = NAME.exec(head)?.[1] ?? '?'
-    const namespace = NAMESPACE.exec(head)?.[1] ?? '?'
-    this.#pods.markOversize(namespace, name)
+    const [name = '?', namespace = '?', uid] = ['name', 'namespace', 'uid'].map((key) =>
+      firstField(head, key),
+    )
+    this.#pods.markOversize(namespace, name, uid)
     this.#counters.add('pods_oversize')
     const key = `${namespace}/${name}`
     if (this.#loggedOversize.has(key) || this.#loggedOversize.size >= MAX_LOGGED_OVERSIZE) return
@@ -250,4 +315,20 @@ export class PodSource {
       counters: this.#counters,
     })
   }
+}
+
+/**
+ * Returns the text of the first field with this key at the beginning of a pod object, in a list or in an event; undefined
+ * without one. It is not decoded: a name has no escapes.
+ */
+function firstField(head: string, key: string): string | undefined {
+  const quoted = `"${key}":`
+  const at = head.indexOf(quoted)
+  if (at < 0) return undefined
+  const start = head.indexOf('"', at + quoted.length) + 1
+  const end = head.indexOf('"', start)
+  const isName = start > 0 && end > start && end - start <= MAX_NAME_LENGTH
+  return isName && head.slice(at + quoted.length, start - 1).trim() === ''
+    ? head.slice(start, end)
+    : undefined
 }

@@ -1,9 +1,10 @@
 import { messageOf, ShipperError } from '../../../../core/error.ts'
+import { escapeControls, truncate } from '../../../../core/escape-controls.ts'
 import type { Clock, Counters, Logger } from '../../../../core/services.ts'
 import { sleep } from '../../../../lib/async/sleep.ts'
 import { type PodFields, parsePod } from '../pods/pod.ts'
-import type { PodCache } from '../pods/pod-cache.ts'
-import { backoffMs } from './backoff.ts'
+import { MAX_PODS, type PodCache } from '../pods/pod-cache.ts'
+import { backoffMs, parseRetryAfter } from './backoff.ts'
 import { ApiError, type KubeClient, type ObjectHandler } from './client.ts'
 
 interface PodWatchOptions {
@@ -34,6 +35,10 @@ const MAX_SILENCE_MS = 200_000
 const SILENT_WATCH_MS = 150_000
 /** A watch that ends sooner counts as a failure: the next one is opened after a backoff. */
 const MIN_WATCH_MS = 1000
+/** A watch that was open for longer was a success, however it ends: the next failure is the first one again. */
+const HEALTHY_WATCH_MS = 5000
+/** Time beyond its timeout after which a watch that the server does not end is given up. */
+const OVERTIME_MS = 30_000
 /** Maximum wait after a 401: a token may be replaced at any time. */
 const MAX_UNAUTHORIZED_RETRY_MS = 5000
 /**
@@ -65,7 +70,10 @@ export class PodWatch {
   /** Number of 410s since the last event. */
   #expiredCount = 0
   #failures = 0
-  #openedMs = 0
+  /** Time at which the last watch was requested in milliseconds. */
+  #requestedMs = 0
+  /** True when the server has accepted that watch. */
+  #isOpen = false
   /** True when the open watch has sent an event or a bookmark. */
   #hasEvents = true
 
@@ -95,23 +103,32 @@ export class PodWatch {
     try {
       if (this.#resourceVersion === undefined) await this.#list(signal)
       this.#hasEvents = false
-      this.#openedMs = this.#clock.nowMs()
       await this.#watch(signal)
     } catch (error) {
       if (signal.aborted) return 0
       if (error instanceof ApiError && error.status === 403) throw error
-      this.#checkSilence()
+      this.#recordEnd()
       return this.#recordFailure(error)
     }
-    this.#checkSilence()
-    if (this.#clock.nowMs() - this.#openedMs >= MIN_WATCH_MS) this.#failures = 0
+    const openMs = this.#recordEnd()
+    if (openMs >= MIN_WATCH_MS) this.#failures = 0
     else this.#failures++
     return this.#failures === 0 ? 0 : backoffMs(this.#failures)
   }
 
+  /** Notes what the ended watch says about the server; returns for how long it was open. */
+  #recordEnd(): number {
+    if (!this.#isOpen) return 0
+    this.#isOpen = false
+    const openMs = this.#clock.nowMs() - this.#requestedMs
+    if (openMs >= HEALTHY_WATCH_MS) this.#failures = this.#expiredCount = 0
+    this.#checkSilence(openMs)
+    return openMs
+  }
+
   /** Forces a new list when the ended watch was silent for too long (SILENT_WATCH_MS). */
-  #checkSilence(): void {
-    if (this.#hasEvents || this.#clock.nowMs() - this.#openedMs < SILENT_WATCH_MS) return
+  #checkSilence(openMs: number): void {
+    if (this.#hasEvents || openMs < SILENT_WATCH_MS) return
     this.#resourceVersion = undefined
     this.#log.info('pod watch received no event and no bookmark: listing pods again')
   }
@@ -136,8 +153,8 @@ export class PodWatch {
     // A server that has lost its state may never reach this version: list instead of watching from it.
     if (this.#failures > 3 && status !== 410) this.#resourceVersion = undefined
     const retryAfterMs = error instanceof ApiError ? error.retryAfterMs : 0
-    const waitMs = backoffMs(this.#failures)
-    return Math.max(retryAfterMs, status === 401 ? Math.min(waitMs, MAX_UNAUTHORIZED_RETRY_MS) : waitMs)
+    const waitMs = backoffMs(this.#failures, retryAfterMs)
+    return status === 401 ? Math.min(waitMs, MAX_UNAUTHORIZED_RETRY_MS) : waitMs
   }
 
   async #list(signal: AbortSignal): Promise<void> {
@@ -160,7 +177,7 @@ export class PodWatch {
     const anyVersion = this.#expiredCount < MAX_CACHED_LISTS ? '&resourceVersion=0' : ''
     const path = `/api/v1/pods?${fieldSelector(this.#node)}${anyVersion}`
     this.#counters.add('lists')
-    await this.#client.read(path, { minDepth: 1, maxDepth: 2 }, handler, { signal })
+    await this.#client.read(path, { minDepth: 1, maxDepth: 2 }, handler, { signal, maxObjects: MAX_PODS })
     if (version === undefined) throw new ShipperError('E_KUBE_API', 'the list of pods has no resourceVersion')
     this.#pods.markDeletedExcept(uids)
     this.#pods.dropExpired()
@@ -177,11 +194,16 @@ export class PodWatch {
       onOversize: (head, bytes) => this.#options.onOversize(head, bytes),
     }
     this.#counters.add('watches')
+    this.#requestedMs = this.#clock.nowMs()
     const path = `/api/v1/pods?${fieldSelector(this.#node)}&${query}`
     await this.#client.read(path, { minDepth: 0, maxDepth: 0 }, handler, {
       signal,
       idleMs: MAX_SILENCE_MS,
-      onOpen: () => this.#options.onEstablished(),
+      totalMs: seconds * 1000 + OVERTIME_MS,
+      onOpen: () => {
+        this.#isOpen = true
+        this.#options.onEstablished()
+      },
     })
   }
 
@@ -216,7 +238,18 @@ function errorOfEvent(object: unknown): ApiError {
     message?: unknown
     details?: { retryAfterSeconds?: unknown }
   }
-  const seconds = Number(details?.retryAfterSeconds ?? 0)
-  const text = `pod watch ended with status ${String(code)}: ${String(message)}`
-  return new ApiError(Number(code) || 500, text, Number.isFinite(seconds) ? seconds * 1000 : 0)
+  const seconds = details?.retryAfterSeconds
+  const text = `pod watch ended with status ${shown(code)}: ${shown(message)}`
+  return new ApiError(
+    Number(code) || 500,
+    text,
+    typeof seconds === 'number' ? parseRetryAfter(seconds, 0) : 0,
+  )
+}
+
+/** Returns a value of the server as it may be logged. */
+function shown(value: unknown): string {
+  return typeof value === 'string' || typeof value === 'number'
+    ? escapeControls(truncate(String(value), 300))
+    : typeof value
 }

@@ -1,19 +1,22 @@
+import { escapeControls, truncate } from '../../../../core/escape-controls.ts'
 import type { Parser } from '../../../../core/parser.ts'
-import type { FilterContext } from '../../../../core/plugin.ts'
+import type { FilterContext, OpenedLog } from '../../../../core/plugin.ts'
 import type { KubernetesOptions } from '../options.ts'
-import { type ContainerRef, refineFromPath } from '../pods/container-ref.ts'
-import type { Namespace, Pod } from '../pods/pod.ts'
+import type { ContainerRef } from '../pods/container-ref.ts'
+import { refFromPath } from '../pods/log-path.ts'
+import { completeCut, type Namespace, type Pod } from '../pods/pod.ts'
 import type { PodCache } from '../pods/pod-cache.ts'
 import { loggingAnnotations, STREAMS } from './annotations.ts'
 import type { ContainerMetadata } from './enricher.ts'
 import { encodeNamespace, encodePod, encodeRef, type MetadataFields, metadataPairs } from './metadata.ts'
 
-/** The container that a tag names, with the state of its wait for metadata and the metadata encoded last. */
+/** The container of a log, with the state of its wait for metadata and the metadata encoded last. */
 export interface CachedContainer {
-  /** Undefined when the tag names no container. */
+  /** Undefined when neither tag nor path names a container. */
   ref: ContainerRef | undefined
-  /** True when the path of the log has been added to `ref`. */
-  pathResolved: boolean
+  /** Path of the log, and what that pointed to when it was opened; undefined when only the tag is known. */
+  path: string | undefined
+  target: string | undefined
   /** Time since when its lines wait for metadata in milliseconds; undefined when they do not. */
   waitStartMs: number | undefined
   /** Resolves when metadata may have arrived, or by timeout. */
@@ -41,13 +44,23 @@ interface ContainerCacheOptions {
   parseRef(tag: string): ContainerRef | undefined
 }
 
-/** Maximum number of cached containers: beyond it the oldest entry is dropped. */
-const MAX_CONTAINERS = 4096
+/**
+ * Maximum number of cached containers: beyond it the oldest entry is dropped. More than the files that an agent has open:
+ * a container that is dropped while its lines wait begins its wait anew.
+ */
+const MAX_CONTAINERS = 32_768
+/** Maximum size of all encoded metadata: beyond it that of the oldest containers is dropped, and encoded on next use. */
+const MAX_METADATA_BYTES = 16_000_000
+/** Maximum length of a tag that may name a container: no path made by a kubelet is longer. */
+const MAX_TAG_LENGTH = 4096
 const MAX_PARSERS = 1000
+/** Maximum length of the name of a parser in an annotation; a longer one is the name of none. */
+const MAX_PARSER_NAME = 253
 const MAX_LOGGED = 1000
+const MAX_LOGGED_CHARS = 300
 
 /**
- * A cache of containers by tag, with the metadata of their records, encoded again only when pod or namespace change.
+ * A cache of containers by tag and log, with the metadata of their records, encoded again only when pod or namespace change.
  */
 export class ContainerCache {
   readonly #options: KubernetesOptions
@@ -56,7 +69,12 @@ export class ContainerCache {
   readonly #fields: MetadataFields
   readonly #findNamespace: (name: string) => Namespace | undefined
   readonly #parseRef: (tag: string) => ContainerRef | undefined
+  /** The container of the records with a tag that are processed next. */
   readonly #byTag = new Map<string, CachedContainer>()
+  readonly #byFile = new Map<string, CachedContainer>()
+  /** Containers with metadata, the one that was encoded first at the front. */
+  readonly #encoded = new Set<CachedContainer>()
+  #metadataBytes = 0
   /** Parsers by name; undefined: there is no such parser. */
   readonly #parsers = new Map<string, Parser | undefined>()
   /** Tags and pods that a warning was logged for. */
@@ -75,34 +93,50 @@ export class ContainerCache {
     this.#useParserAnnotations = options['k8s-loggingParser']
   }
 
-  /** Returns the container of the tag, adding it if necessary. */
+  /** Returns the container of the tag, that of the file read last if files have been reported; adds it if necessary. */
   get(tag: string): CachedContainer {
     const cached = this.#byTag.get(tag)
     if (cached !== undefined) return cached
-    if (this.#byTag.size >= MAX_CONTAINERS) this.#byTag.delete(this.#byTag.keys().next().value as string)
+    if (tag.length > MAX_TAG_LENGTH) return newContainer(undefined, undefined, undefined)
     const ref = this.#parseRef(tag)
-    if (ref === undefined) this.#warnOnce(tag, `tag "${tag}" names no container: its records get no metadata`)
-    const container: CachedContainer = {
-      ref,
-      pathResolved: false,
-      waitStartMs: undefined,
-      wait: undefined,
-      wake: undefined,
-      waitEnded: false,
-      lastRequestMs: 0,
-      pod: undefined,
-      namespace: undefined,
-      metadata: undefined,
-    }
+    if (ref === undefined) this.#warnNoContainer(tag)
+    return this.#setCurrent(tag, newContainer(ref, undefined, undefined))
+  }
+
+  /**
+   * Returns the container of the log at `path`, from which records with this tag are read next. Several logs may have
+   * the same tag: it is made from a name that the kubelet has cut, or is one that the user has chosen. The records of
+   * the log before are passed on first, as those of a container that are processed later get this one's metadata.
+   */
+  resolve(tag: string, path: string, opened: OpenedLog | undefined): CachedContainer {
+    const target = opened?.target
+    const current = this.#byTag.get(tag)
+    if (current?.path === path && current.target === target) return current
+    const key = `${tag}\n${path}\n${target ?? ''}`
+    const container = this.#byFile.get(key) ?? this.#addFile(key, tag, path, target)
+    if (current !== undefined && !isSameRef(current.ref, container.ref)) opened?.seal()
+    return this.#setCurrent(tag, container)
+  }
+
+  #addFile(key: string, tag: string, path: string, target: string | undefined): CachedContainer {
+    const ref = refFromPath(this.#parseRef(tag), path, target)
+    if (ref === undefined) this.#warnNoContainer(tag)
+    dropOldest(this.#byFile, MAX_CONTAINERS)
+    const container = newContainer(ref, path, target)
+    this.#byFile.set(key, container)
+    return container
+  }
+
+  /** Sets the container of the tag, as the one that is dropped last. */
+  #setCurrent(tag: string, container: CachedContainer): CachedContainer {
+    if (!this.#byTag.delete(tag)) dropOldest(this.#byTag, MAX_CONTAINERS)
     this.#byTag.set(tag, container)
     return container
   }
 
-  /** Adds to the reference what the path of the log, and not its tag, identifies. */
-  resolvePath(container: CachedContainer, path: string): void {
-    if (container.pathResolved || container.ref === undefined) return
-    container.pathResolved = true
-    container.ref = refineFromPath(container.ref, path)
+  #warnNoContainer(tag: string): void {
+    const text = shown(tag)
+    this.#warnOnce(text, `tag "${text}" names no container: its records get no metadata`)
   }
 
   /** Returns the metadata for records that are processed now. */
@@ -113,10 +147,30 @@ export class ContainerCache {
     const namespace = ref === undefined ? undefined : this.#findNamespace(ref.namespace)
     if (container.metadata !== undefined && pod === container.pod && namespace === container.namespace)
       return container.metadata
+    if (pod !== undefined && ref?.cut !== undefined) container.ref = completeCut(ref, pod)
     container.pod = pod
     container.namespace = namespace
-    container.metadata = this.#encode(ref, pod, namespace)
-    return container.metadata
+    this.#keep(container, this.#encode(container.ref, pod, namespace))
+    return container.metadata as ContainerMetadata
+  }
+
+  /** Sets the metadata of the container, and drops that of the oldest ones while all of it is larger than its limit. */
+  #keep(container: CachedContainer, metadata: ContainerMetadata): void {
+    this.#drop(container)
+    container.metadata = metadata
+    this.#metadataBytes += metadata.pairs.bytes.length
+    this.#encoded.add(container)
+    for (const oldest of this.#encoded) {
+      const isWithin = this.#metadataBytes <= MAX_METADATA_BYTES && this.#encoded.size <= MAX_CONTAINERS
+      if (isWithin || oldest === container) break
+      this.#drop(oldest)
+    }
+  }
+
+  #drop(container: CachedContainer): void {
+    if (!this.#encoded.delete(container)) return
+    this.#metadataBytes -= container.metadata?.pairs.bytes.length ?? 0
+    container.metadata = undefined
   }
 
   #encode(
@@ -152,9 +206,9 @@ export class ContainerCache {
 
   #findParser(name: string | undefined, pod: Pod): Parser | undefined {
     if (name === undefined) return undefined
-    if (!this.#parsers.has(name)) {
-      // Names come from pods, so their number is limited: to more than anyone has parsers.
-      if (this.#parsers.size >= MAX_PARSERS) this.#parsers.clear()
+    // Names come from pods, so their number is limited: to more than anyone has parsers.
+    if (name.length <= MAX_PARSER_NAME && !this.#parsers.has(name)) {
+      dropOldest(this.#parsers, MAX_PARSERS)
       this.#parsers.set(name, this.#createParser(name))
     }
     const parser = this.#parsers.get(name)
@@ -163,7 +217,7 @@ export class ContainerCache {
       this.#ctx.counters.add('parsers_unknown')
       this.#warnOnce(
         `parser ${key}`,
-        `pod ${key} requests parser "${name}", which does not exist: its lines stay unparsed`,
+        `pod ${key} requests parser "${shown(name)}", which does not exist: its lines stay unparsed`,
       )
     }
     return parser
@@ -183,4 +237,46 @@ export class ContainerCache {
     this.#logged.add(key)
     this.#ctx.log.warn(message)
   }
+}
+
+function newContainer(
+  ref: ContainerRef | undefined,
+  path: string | undefined,
+  target: string | undefined,
+): CachedContainer {
+  return {
+    ref,
+    path,
+    target,
+    waitStartMs: undefined,
+    wait: undefined,
+    wake: undefined,
+    waitEnded: false,
+    lastRequestMs: 0,
+    pod: undefined,
+    namespace: undefined,
+    metadata: undefined,
+  }
+}
+
+function isSameRef(a: ContainerRef | undefined, b: ContainerRef | undefined): boolean {
+  if (a === undefined || b === undefined) return a === b
+  return (
+    a.pod === b.pod &&
+    a.namespace === b.namespace &&
+    a.container === b.container &&
+    a.dockerId === b.dockerId &&
+    a.uid === b.uid &&
+    a.restarts === b.restarts &&
+    a.cut === b.cut
+  )
+}
+
+/** Returns text of others as it may be logged. */
+function shown(text: string): string {
+  return escapeControls(truncate(text, MAX_LOGGED_CHARS))
+}
+
+function dropOldest(map: Map<string, unknown>, max: number): void {
+  if (map.size >= max) map.delete(map.keys().next().value as string)
 }

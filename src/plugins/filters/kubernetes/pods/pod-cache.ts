@@ -1,15 +1,22 @@
 import type { ContainerRef } from './container-ref.ts'
 import type { Pod } from './pod.ts'
+import { type Indexed, PodIndex } from './pod-index.ts'
 
 /** Time that a deleted pod stays in the cache: its last lines may still be unread. */
 export const DELETED_TTL_MS = 300_000
 const UNUSED_TTL_MS = 3_600_000
 /** Maximum number of cached pods, deleted ones included; a node runs 110 by default. */
-const MAX_PODS = 5000
+export const MAX_PODS = 5000
+/** Maximum size of all cached pods as JSON. */
+const MAX_POD_BYTES = 16_000_000
 const MAX_OVERSIZE = 1000
+/** Interval at which expired pods are looked for. */
+const EXPIRY_CHECK_MS = 1000
 
-interface CachedPod {
+interface CachedPod extends Indexed {
   pod: Pod
+  /** Size as JSON. */
+  bytes: number
   /** Time of deletion in milliseconds; undefined while the pod exists. */
   deletedMs: number | undefined
   /** True for a pod from the cache file that the API has not confirmed since the start. */
@@ -21,10 +28,12 @@ interface CachedPod {
 /** A cache of this node's pods, indexed by uid and by name. A Pod object is never modified, only replaced. */
 export class PodCache {
   readonly #byUid = new Map<string, CachedPod>()
-  readonly #byName = new Map<string, CachedPod[]>()
-  readonly #byPathUid = new Map<string, CachedPod>()
-  /** Pods (namespace/name) that exist but are larger than Buffer_Size: waiting for them is pointless. */
-  readonly #oversize = new Set<string>()
+  readonly #byName = new PodIndex<CachedPod>((pod) => `${pod.namespace}/${pod.name}`)
+  readonly #byPathUid = new PodIndex<CachedPod>((pod) => pod.pathUid)
+  #bytes = 0
+  #expiryCheckMs = 0
+  /** Uids of pods that exist but are larger than Buffer_Size, by namespace/name: waiting for them is pointless. */
+  readonly #oversize = new Map<string, string | undefined>()
   readonly #nowMs: () => number
   /** Called when a pod is new or has changed. */
   onChange: (pod: Pod) => void = () => {}
@@ -42,11 +51,13 @@ export class PodCache {
   /** Stores the current state of a pod as reported by the API. */
   put(pod: Pod): void {
     const cached = this.#byUid.get(pod.uid)
+    // A pod of this name that is small enough: the next one, or this one has become smaller.
+    this.#oversize.delete(`${pod.namespace}/${pod.name}`)
     if (cached !== undefined) cached.isUnconfirmed = false
     if (cached !== undefined && cached.deletedMs === undefined && isSame(cached.pod, pod)) return
     if (cached === undefined) this.#add(pod, undefined, false)
     else {
-      cached.pod = pod
+      this.#replace(cached, pod)
       cached.deletedMs = undefined
     }
     this.onDirty()
@@ -71,9 +82,9 @@ export class PodCache {
   /** Marks a pod as deleted; `pod` is its last state. */
   markDeleted(pod: Pod): void {
     if (!this.#byUid.has(pod.uid)) this.put(pod)
-    const cached = this.#byUid.get(pod.uid) as CachedPod
-    if (cached.deletedMs !== undefined) return
-    cached.pod = pod
+    const cached = this.#byUid.get(pod.uid)
+    if (cached === undefined || cached.deletedMs !== undefined) return
+    this.#replace(cached, pod)
     cached.deletedMs = this.#nowMs()
     this.onDirty()
   }
@@ -83,18 +94,26 @@ export class PodCache {
     for (const [uid, cached] of this.#byUid) if (!uids.has(uid)) this.markDeleted(cached.pod)
   }
 
-  markOversize(namespace: string, name: string): void {
+  /** Marks a pod as too large; `uid` is undefined if it is not known. */
+  markOversize(namespace: string, name: string, uid?: string): void {
     if (this.#oversize.size >= MAX_OVERSIZE) this.#oversize.clear()
-    this.#oversize.add(`${namespace}/${name}`)
+    this.#oversize.set(`${namespace}/${name}`, uid)
   }
 
+  /** True for a pod that was marked as too large, and for none that has its name and another uid. */
   isOversize(ref: ContainerRef): boolean {
-    return this.#oversize.has(`${ref.namespace}/${ref.pod}`)
+    const key = `${ref.namespace}/${ref.pod}`
+    if (!this.#oversize.has(key)) return false
+    const uid = this.#oversize.get(key)
+    return uid === undefined || ref.uid === undefined || uid === ref.uid
   }
 
-  /** Drops pods that were deleted more than DELETED_TTL_MS ago. */
+  /** Drops pods that were deleted more than DELETED_TTL_MS ago; looks for them only now and then. */
   dropExpired(): void {
-    const before = this.#nowMs() - DELETED_TTL_MS
+    const now = this.#nowMs()
+    if (now >= this.#expiryCheckMs && now < this.#expiryCheckMs + EXPIRY_CHECK_MS) return
+    this.#expiryCheckMs = now
+    const before = now - DELETED_TTL_MS
     for (const cached of [...this.#byUid.values()]) {
       if (cached.deletedMs !== undefined && cached.deletedMs < before) this.#remove(cached)
     }
@@ -122,7 +141,7 @@ export class PodCache {
    * previous or next one of a StatefulSet). Without a uid, the container id decides, then the name.
    */
   #lookUp(ref: ContainerRef): CachedPod | undefined {
-    if (ref.uid !== undefined) return this.#byUid.get(ref.uid) ?? this.#byPathUid.get(ref.uid)
+    if (ref.uid !== undefined) return this.#byUid.get(ref.uid) ?? this.#findStatic(ref, ref.uid)
     const named = this.#byName.get(`${ref.namespace}/${ref.pod}`)
     if (named === undefined) return undefined
     const { dockerId } = ref
@@ -132,8 +151,16 @@ export class PodCache {
       )
       if (own !== undefined) return own
     }
-    const candidates = named.filter(({ pod }) => !contradicts(pod, ref))
-    return candidates.findLast((cached) => cached.deletedMs === undefined) ?? candidates.at(-1)
+    return latest(named.filter(({ pod }) => !contradicts(pod, ref)))
+  }
+
+  /**
+   * Returns the mirror pod of the static pod with this hash, of several the one that exists. Names have to match, as the
+   * annotation with the hash can be set by whoever creates a pod.
+   */
+  #findStatic(ref: ContainerRef, hash: string): CachedPod | undefined {
+    const mirrors = this.#byPathUid.get(hash) ?? []
+    return latest(mirrors.filter(({ pod }) => pod.name === ref.pod && pod.namespace === ref.namespace))
   }
 
   all(): { pod: Pod; deletedMs: number | undefined }[] {
@@ -141,31 +168,48 @@ export class PodCache {
   }
 
   #add(pod: Pod, deletedMs: number | undefined, isUnconfirmed: boolean): void {
-    const cached: CachedPod = { pod, deletedMs, isUnconfirmed, lastUseMs: this.#nowMs() }
-    if (this.#byUid.size >= MAX_PODS) this.#remove(this.#evictionCandidate())
+    const bytes = sizeOf(pod)
+    const cached: CachedPod = { pod, bytes, deletedMs, isUnconfirmed, lastUseMs: this.#nowMs() }
     this.#byUid.set(pod.uid, cached)
-    if (pod.pathUid !== undefined) this.#byPathUid.set(pod.pathUid, cached)
-    const key = `${pod.namespace}/${pod.name}`
-    const named = this.#byName.get(key)
-    if (named === undefined) this.#byName.set(key, [cached])
-    else named.push(cached)
+    this.#byName.add(cached)
+    this.#byPathUid.add(cached)
+    this.#bytes += bytes
+    this.#evict(cached)
   }
 
-  /** Returns the first deleted pod, or the oldest one when none is deleted. */
-  #evictionCandidate(): CachedPod {
-    for (const cached of this.#byUid.values()) if (cached.deletedMs !== undefined) return cached
-    return this.#byUid.values().next().value as CachedPod
+  #replace(cached: CachedPod, pod: Pod): void {
+    this.#byName.move(cached, pod)
+    this.#byPathUid.move(cached, pod)
+    const bytes = sizeOf(pod)
+    this.#bytes += bytes - cached.bytes
+    cached.pod = pod
+    cached.bytes = bytes
+    this.#evict(cached)
+  }
+
+  /** Removes pods, deleted ones first, then the oldest, until the others are within the limits. */
+  #evict(added: CachedPod): void {
+    const isWithin = (): boolean => this.#byUid.size <= MAX_PODS && this.#bytes <= MAX_POD_BYTES
+    if (isWithin()) return
+    for (const mayRemove of [(c: CachedPod) => c.deletedMs !== undefined, () => true])
+      for (const cached of this.#byUid.values()) {
+        if (cached === added || !mayRemove(cached)) continue
+        this.#remove(cached)
+        if (isWithin()) return
+      }
   }
 
   #remove(cached: CachedPod): void {
-    const { pod } = cached
-    this.#byUid.delete(pod.uid)
-    if (pod.pathUid !== undefined) this.#byPathUid.delete(pod.pathUid)
-    const key = `${pod.namespace}/${pod.name}`
-    const left = (this.#byName.get(key) ?? []).filter((c) => c !== cached)
-    if (left.length === 0) this.#byName.delete(key)
-    else this.#byName.set(key, left)
+    this.#byUid.delete(cached.pod.uid)
+    this.#byName.remove(cached)
+    this.#byPathUid.remove(cached)
+    this.#bytes -= cached.bytes
   }
+}
+
+/** Returns the last pod that is not deleted, or the last one. */
+function latest(pods: readonly CachedPod[]): CachedPod | undefined {
+  return pods.findLast((cached) => cached.deletedMs === undefined) ?? pods.at(-1)
 }
 
 /** True when the container of this name has never restarted and its only run has another container id. */
@@ -178,4 +222,8 @@ function contradicts(pod: Pod, { container, dockerId }: ContainerRef): boolean {
 /** True when nothing changed that records have: most events only update a status, and the encoded bytes stay valid. */
 function isSame(a: Pod, b: Pod): boolean {
   return JSON.stringify(a) === JSON.stringify(b)
+}
+
+function sizeOf(pod: Pod): number {
+  return JSON.stringify(pod).length
 }

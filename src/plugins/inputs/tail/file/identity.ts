@@ -7,6 +7,10 @@ import type { BigIntStats } from 'node:fs'
 export class FileIdentity {
   /** Path the file had when it was opened; tag and Path_Key are made of it. */
   readonly openedAs: string
+  /**
+   * Path that the file was opened by, or, if that was a link, what it pointed to. The link may point elsewhere now.
+   */
+  readonly openedTarget: string
   readonly tag: string
   readonly device: bigint
   readonly inode: bigint
@@ -16,8 +20,9 @@ export class FileIdentity {
   readonly birthMs: number
   readonly #birthNs: bigint
 
-  constructor(stat: BigIntStats, openedAs: string, tag: string) {
+  constructor(stat: BigIntStats, openedAs: string, tag: string, openedTarget = openedAs) {
     this.openedAs = openedAs
+    this.openedTarget = openedTarget
     this.tag = tag
     this.device = stat.dev
     this.inode = stat.ino

@@ -29,6 +29,12 @@ export function linkTarget(path: string): string {
   return target
 }
 
+/** Returns what a link points to, which may be another link; `path` itself if it is not a link. */
+export function firstTarget(path: string): string {
+  const target = readLink(path)
+  return target instanceof FsFailure ? path : resolve(dirname(path), target)
+}
+
 /** Returns the present path of the open file with this identity key; undefined when it has none, or the kernel does not tell. */
 export function kernelPathOf(fd: number, key: string): string | undefined {
   const name = readLink(`/proc/self/fd/${fd}`)

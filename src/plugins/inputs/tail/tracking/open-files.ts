@@ -17,7 +17,7 @@ import { rowForFile, StoredRow } from '../file/stored-row.ts'
 import { expandTag } from '../file/tag.ts'
 import { TailFile } from '../file/tail-file.ts'
 import { gzipEvents } from './gzip-events.ts'
-import { kernelPathOf, linkTarget } from './link-target.ts'
+import { firstTarget, kernelPathOf, linkTarget } from './link-target.ts'
 import type { Positions } from './positions.ts'
 import type { ReadErrors } from './read-errors.ts'
 import { AT_HEAD, type Start, StartOffset, type StartOffsetOptions } from './start-offset.ts'
@@ -277,7 +277,7 @@ export class OpenFiles {
     const { format, origin, tag, tagRegex } = this.#options
     // `start.row` is the row only if it is this file's: that of a reused inode says nothing about this file.
     const openedAs = start.row?.openedAs ?? rotated?.openedAs ?? path
-    const identity = new FileIdentity(stat, openedAs, expandTag(tag, openedAs, tagRegex))
+    const identity = new FileIdentity(stat, openedAs, expandTag(tag, openedAs, tagRegex), firstTarget(path))
     const size = Number(stat.size)
     const nowMs = this.#clock.nowMs()
     const handle = new FileHandle(

@@ -80,3 +80,37 @@ test('a truncated stream is not complete, and anything but objects is rejected',
   expect(() => parse('<html>', [])).toThrow(SyntaxError)
   expect(() => parse('{"a":1}}', [])).toThrow(SyntaxError)
 })
+
+test('JSON nested more than 100 levels deep ends the stream, at the first level too many', () => {
+  const nested = (depth: number): string => `${'{"a":'.repeat(depth)}1${'}'.repeat(depth)}`
+  expect(parse(nested(100), []).found).toHaveLength(1)
+  expect(() => parse(nested(101), [])).toThrow('nested more than 100 levels')
+  expect(() => parse('['.repeat(10_000), [])).toThrow()
+})
+
+test('an object of more than 100,000 values is skipped as too large, whatever its size', () => {
+  const values = (count: number): string => `{"name":"many","a":[${'0,'.repeat(count)}0]}`
+  expect(parse(values(90_000), [100, 5000]).found).toHaveLength(1)
+  for (const pieces of [[], [100, 5000], Array.from({ length: 200 }, () => 1000)]) {
+    const { found, large } = parse(`${values(110_000)}{"a":1}`, pieces)
+    expect(found).toEqual([[0, { a: 1 }]])
+    expect(large.map(([head]) => [head.length, head.startsWith('{"name":"many"')])).toEqual([[4096, true]])
+  }
+})
+
+test('an object in pieces of one byte takes its own size of memory', () => {
+  const objects = new JsonStream({
+    minDepth: 0,
+    maxDepth: 0,
+    maxObjectBytes: 4e6,
+    onObject: () => {},
+    onOversize: () => {},
+  })
+  objects.push(Buffer.from('{"a":"'))
+  Bun.gc(true)
+  const before = process.memoryUsage().rss
+  const piece = Buffer.from('x')
+  for (let i = 0; i < 3e6; i++) objects.push(piece)
+  Bun.gc(true)
+  expect(process.memoryUsage().rss - before).toBeLessThan(40e6)
+})
