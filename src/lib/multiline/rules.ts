@@ -1,5 +1,6 @@
 import { ShipperError } from '../../core/error.ts'
 import { translateOnigmo } from '../regex/onigmo.ts'
+import { TextMatcher } from '../regex/text-matcher.ts'
 
 export interface TransitionRule {
   from: readonly string[]
@@ -43,9 +44,7 @@ function parseRule(text: string): TransitionRule {
   const names = from.filter((state) => state !== '')
   if (names.length === 0 || expression === undefined)
     throw bad(`rule ${text} is not of the form "from" "/regex/" "to"`)
-  const { line, lines } = translateOnigmo(expression)
-  const regex = { test: (value: string) => (value.includes('\n') ? lines : line).test(value) }
-  return { from: names, regex, to: to.trim() }
+  return { from: names, regex: new TextMatcher(translateOnigmo(expression)), to: to.trim() }
 }
 
 function tokensOf(text: string): string[] {

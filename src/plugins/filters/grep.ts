@@ -5,6 +5,8 @@ import { entryMap, RecordAccessor, textHead, textLength } from '../../core/msgpa
 import { type InvalidValue, invalidIfThrows } from '../../core/options/checks.ts'
 import { defineOptions, type OptionsOf } from '../../core/options/option.ts'
 import { defineFilter, type Filter } from '../../core/plugin.ts'
+import { type LineMatcher, matcherOf } from '../../lib/regex/line-matcher.ts'
+import { MATCH } from '../../lib/regex/match-result.ts'
 import { translateOnigmo } from '../../lib/regex/onigmo.ts'
 
 const OPTIONS = defineOptions({
@@ -41,7 +43,7 @@ class GrepRule {
   readonly exclude: boolean
   readonly #accessor: RecordAccessor
   readonly #literal: Buffer | undefined
-  readonly #regex: RegExp
+  readonly #matcher: LineMatcher
   /** Offset in the chunk of the next occurrence of the literal, from the last search on. */
   #nextHit = -1
 
@@ -53,7 +55,7 @@ class GrepRule {
     this.exclude = exclude
     this.#accessor = accessor
     this.#literal = LITERAL.test(expression) ? Buffer.from(expression) : undefined
-    this.#regex = translateOnigmo(expression).lines
+    this.#matcher = matcherOf(translateOnigmo(expression))
   }
 
   /** Prepares for the records of a chunk, which must then be passed in order. */
@@ -68,7 +70,7 @@ class GrepRule {
     if (head < 0) return false
     const start = at + head
     const stop = start + textLength(buf, at)
-    if (this.#literal === undefined) return this.#regex.test(buf.toString('latin1', start, stop))
+    if (this.#literal === undefined) return this.#matcher.match(buf, start, stop) === MATCH
     return this.#findFrom(buf, this.#literal, start) + this.#literal.length <= stop
   }
 

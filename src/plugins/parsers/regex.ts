@@ -15,6 +15,7 @@ import {
 } from '../../lib/parsing/options.ts'
 import { MAX_TYPED_BYTES, parseTypes, type ValueType, writeTyped } from '../../lib/parsing/typed-value.ts'
 import { type LineMatcher, matcherOf } from '../../lib/regex/line-matcher.ts'
+import { MATCH } from '../../lib/regex/match-result.ts'
 import { type TranslatedRegex, translateOnigmo } from '../../lib/regex/onigmo.ts'
 import { putWords, targetView, wordsOf } from '../../lib/text/data-views.ts'
 import type { TimeReader } from '../../lib/time/strptime.ts'
@@ -138,7 +139,7 @@ class RegexParser implements Parser {
   parse(src: Buffer, start: number, end: number, out: EntryWriter): boolean {
     if (this.#fields.length === 0 || end - start > this.#settings.maxLength) return false
     const matcher = this.#matcher
-    if (!matcher.match(src, start, end)) return false
+    if (matcher.match(src, start, end) !== MATCH) return false
     const { spans } = matcher
     const { skipEmpty } = this.#settings
     const { sec, nsec } = out
