@@ -82,32 +82,28 @@ export class Backtracker {
     const { startsAtLine, startsAtText, first } = this.program
     this.steps = 0
     this.limit = limit
-    if (startsAtText) return this.#matchAt(src, start, end, start)
     const tables = this.tables
     for (let at = start; at <= end; at++) {
-      if (tables[first + (at < end ? (src[at] as number) : END)] === 1) {
-        const result = this.#matchAt(src, start, end, at)
-        if (result !== NO_MATCH) return result
+      if (startsAtText || tables[first + (at < end ? (src[at] as number) : END)] === 1) {
+        const spans = this.spans
+        // Faster than fill() for so few.
+        for (let i = 0; i < spans.length; i++) spans[i] = NONE
+        this.depth = this.base = 0
+        const p = this.run(src, this.program.start, at, start, end)
+        if (p >= 0) {
+          spans[0] = at
+          spans[1] = p
+          return MATCH
+        }
+        if (p === SPENT) return TOO_MANY_STEPS
       }
+      if (startsAtText) return NO_MATCH
       if (!startsAtLine) continue
       // At a newline, so that `at++` moves to the start of the next line.
       at = newlineFrom(src, at, end)
       if (at < 0) return NO_MATCH
     }
     return NO_MATCH
-  }
-
-  #matchAt(src: Buffer, start: number, end: number, from: number): MatchResult {
-    const spans = this.spans
-    // Faster than fill() for so few.
-    for (let i = 0; i < spans.length; i++) spans[i] = NONE
-    this.depth = 0
-    this.base = 0
-    const p = this.run(src, this.program.start, from, start, end)
-    if (p < 0) return p === SPENT ? TOO_MANY_STEPS : NO_MATCH
-    spans[0] = from
-    spans[1] = p
-    return MATCH
   }
 
   /** Executes the instructions from `at` on up to MATCHED; returns the offset there, -1 or SPENT. */
@@ -159,11 +155,13 @@ export class Backtracker {
         continue
       }
       if (next === SPENT) return SPENT
-      this.steps += steps + p - counted
-      if (this.steps > limit) return SPENT
-      steps = 0
+      steps += p - counted
+      if (steps + this.steps > limit) return SPENT
       p = this.backtrack(src)
-      if (p < 0) return -1
+      if (p < 0) {
+        this.steps += steps
+        return -1
+      }
       counted = p
       pc = this.pc
     }

@@ -28,31 +28,28 @@ const PLAIN_STEPS = 8
 const PLAIN_BASE = 1000
 
 /** Backtracks; what takes too many steps is matched once more with notes, if these can be made. */
-class BoundedMatcher implements LineMatcher {
-  readonly spans: Int32Array
-  readonly #plain: Backtracker
-  readonly #program: Program
+class BoundedMatcher extends Backtracker implements LineMatcher {
   readonly #stepsPerByte: number
+  readonly #plainSteps: number
+  readonly #plainBase: number
   #noted: NotedBacktracker | undefined
 
   constructor(program: Program, stepsPerByte: number) {
-    this.#program = program
-    this.#plain = new Backtracker(program)
-    this.spans = this.#plain.spans
+    super(program)
     this.#stepsPerByte = stepsPerByte
+    const isNotable = program.isMemoryless
+    this.#plainSteps = isNotable ? Math.min(PLAIN_STEPS, stepsPerByte) : stepsPerByte
+    this.#plainBase = isNotable ? PLAIN_BASE : stepLimit(0, 0)
   }
 
   match(src: Buffer, start: number, end: number): MatchResult {
-    const length = end - start
-    const limit = stepLimit(this.#stepsPerByte, length)
-    if (!this.#program.isMemoryless) return this.#plain.search(src, start, end, limit)
-    const result = this.#plain.search(src, start, end, Math.min(limit, PLAIN_BASE + PLAIN_STEPS * length))
-    return result === TOO_MANY_STEPS ? this.#again(src, start, end, limit) : result
+    const result = this.search(src, start, end, this.#plainBase + this.#plainSteps * (end - start))
+    return result === TOO_MANY_STEPS && this.program.isMemoryless ? this.#again(src, start, end) : result
   }
 
-  #again(src: Buffer, start: number, end: number, limit: number): MatchResult {
-    this.#noted ??= new NotedBacktracker(this.#program, this.spans)
-    const matcher = this.#noted.fits(end - start) ? this.#noted : this.#plain
-    return matcher.search(src, start, end, limit)
+  #again(src: Buffer, start: number, end: number): MatchResult {
+    const limit = stepLimit(this.#stepsPerByte, end - start)
+    this.#noted ??= new NotedBacktracker(this.program, this.spans)
+    return (this.#noted.fits(end - start) ? this.#noted : this).search(src, start, end, limit)
   }
 }
