@@ -62,7 +62,8 @@ export class Backtracker {
   protected base = 0
   /** Next instruction after a split or after backtracking. */
   protected pc = 0
-  protected steps = 0
+  /** Steps of the last search. */
+  steps = 0
   protected limit = 0
   readonly #texts: Uint8Array
   #stack = new Int32Array(64 * FRAME_SIZE)

@@ -380,8 +380,7 @@ class Compiler {
   #emit(...instruction: number[]): number {
     const at = this.#code.length
     if (at >= MAX_INSTRUCTIONS * INSTRUCTION_SIZE) throw tooLarge()
-    this.#code.length = at + INSTRUCTION_SIZE
-    this.#set(at, ...instruction)
+    for (let i = 0; i < INSTRUCTION_SIZE; i++) this.#code.push(instruction[i] ?? 0)
     return at
   }
 

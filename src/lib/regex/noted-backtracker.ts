@@ -62,7 +62,7 @@ export class NotedBacktracker extends Backtracker {
       if (seen.has(pc)) continue
       seen.add(pc)
       const op = code[pc] as number
-      if (NOTED.has(op)) this.#noteOf[pc / INSTRUCTION_SIZE] = count++
+      if (NOTED[op] === true) this.#noteOf[pc / INSTRUCTION_SIZE] = count++
       if (op === SPLIT) open.push(code[pc + 2] as number)
       if (op !== MATCHED) open.push(code[pc + 1] as number)
     }
@@ -99,7 +99,7 @@ export class NotedBacktracker extends Backtracker {
       if (this.steps > this.limit) return SPENT
       const op = code[pc] as number
       if (op === MATCHED) return p
-      const next = NOTED.has(op) ? this.#noted(op, src, pc, p, end) : this.step(src, pc, p, start, end)
+      const next = NOTED[op] === true ? this.#noted(op, src, pc, p, end) : this.step(src, pc, p, start, end)
       if (next >= 0) {
         // Lookarounds count their own steps.
         if (op !== ASIDE) this.steps += next - p
@@ -154,12 +154,14 @@ export class NotedBacktracker extends Backtracker {
     let p = from
     for (; p < limit && (op === UNTIL ? src[p] !== set : this.tables[set + (src[p] as number)] === 1); p++)
       if (max < 0 && this.#has(pc, p)) break
+    // A run that passes a noted offset ends where the earlier one did.
     const isTried = max < 0 && this.#has(pc, p)
-    if (isTried || p - from < (code[pc + 3] as number)) {
+    const isLong = p - from >= (code[pc + 3] as number)
+    if (max < 0 && (isTried || isLong)) for (let q = from; q <= p; q++) this.#isNew(pc, q)
+    if (isTried || !isLong) {
       this.steps += p - from
       return -1
     }
-    if (max < 0) for (let q = from; q <= p; q++) this.#isNew(pc, q)
     if (op !== RUN) this.saveField(code[pc + 5] as number, from, p)
     return p
   }
@@ -228,4 +230,7 @@ export class NotedBacktracker extends Backtracker {
   }
 }
 
-const NOTED = new Set([SPLIT, RUN, LAZY, FIELD, UNTIL, ESCAPED, QUOTED])
+/** True for the op codes of instructions with notes. */
+const NOTED = Array.from({ length: 32 }, (_, op) =>
+  [SPLIT, RUN, LAZY, FIELD, UNTIL, ESCAPED, QUOTED].includes(op),
+)
