@@ -4,7 +4,7 @@ import { messageOf, ShipperError } from '../core/error.ts'
 import type { OffsetOptions, OffsetStore } from '../core/offset-store.ts'
 import { parseRetryLimit } from '../core/options/retry-limit.ts'
 import type { Plan } from '../core/plan.ts'
-import type { FilterContext, InputContext, PluginContext } from '../core/plugin.ts'
+import type { FilterContext, InputContext, PluginContext, RegexLimit } from '../core/plugin.ts'
 import type { Clock, Logger } from '../core/services.ts'
 import type { Snapshot } from '../core/snapshot.ts'
 import { Budget } from './budget.ts'
@@ -13,6 +13,7 @@ import { InputStage } from './input-stage.ts'
 import { lineContext } from './line-context.ts'
 import { BorrowedBuffers, type FilterStage, type OutputStage, Pipeline } from './pipeline.ts'
 import { OutputQueue } from './queue.ts'
+import { CountedRegexLimit } from './regex-limit.ts'
 import {
   type AnyStage,
   filterSnapshot,
@@ -80,7 +81,8 @@ export class Assembly {
       this.#try(output, () => {
         const running = this.#makeOutput(output)
         this.outputs.push(running)
-        outputStages.push({ ...tagMatch(output), queue: running.queue })
+        const limit = this.#regexLimit(running.counters, this.#log(output.name, output.common.logLevel))
+        outputStages.push({ ...tagMatch(output, limit), queue: running.queue })
       })
     }
     const stages = this.#filters.map((f) => f.stage)
@@ -176,7 +178,7 @@ export class Assembly {
     })
     const ctx: InputContext = {
       ...this.#context(plan.name, log, counters),
-      ...lineContext(this.#plan, log, this.#clock),
+      ...lineContext(this.#plan, log, this.#clock, this.#regexLimit(counters, log)),
       tag: plan.tag,
       configuredTag: plan.common.tag,
       flushMs: this.#plan.service.flush,
@@ -203,16 +205,17 @@ export class Assembly {
   #makeFilter(plan: Plan['filters'][number], buffers: BorrowedBuffers): RunningFilter {
     const counters = new CounterMap(plan.spec.counters)
     const log = this.#log(plan.name, plan.common.logLevel)
+    const regexLimit = this.#regexLimit(counters, log)
     const ctx: FilterContext = {
       ...this.#context(plan.name, log, counters),
-      ...lineContext(this.#plan, log, this.#clock),
+      ...lineContext(this.#plan, log, this.#clock, regexLimit),
       buffers,
       emit: (records, from, ack) => this.pipeline.emit(stage, new Chunk(records, from), from, ack),
       stateFolder: this.#stateFolder(),
     }
     const stats = { records: 0, bytes: 0, addRecords: 0, dropRecords: 0, dropBytes: 0 }
     const filter = plan.spec.create(plan.options as never, ctx)
-    const stage: FilterStage = { ...tagMatch(plan), filter, stats }
+    const stage: FilterStage = { ...tagMatch(plan, regexLimit), filter, stats }
     return { name: plan.name, plugin: plan.spec.name, stage, counters }
   }
 
@@ -246,6 +249,10 @@ export class Assembly {
       queue,
       counters,
     }
+  }
+
+  #regexLimit(counters: CounterMap, log: Logger): RegexLimit {
+    return new CountedRegexLimit(this.#plan.service.regexStepLimit, counters, log)
   }
 
   #stateFolder(): string | undefined {
