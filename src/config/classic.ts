@@ -5,10 +5,9 @@ import { newSection, problem, type Section, type SectionOrigin, type Tree } from
 const BOM = /^\uFEFF/
 const LINE_END = /\r?\n/
 const INDENT = /^[ \t]*/
-const HEADER = /^\[\s*([^\]]*?)\s*\]/
-const COMMAND = /^@(\w+)\s*(.*)$/
-const ENTRY = /^(\S+)(?:(\s+)(\S.*))?$/
-const ASSIGNMENT = /^([^=\s]+)\s*=\s*(.*)$/
+const COMMAND = /^@(\w+)\s*(.*)$/s
+const ENTRY = /^(\S+)(?:(\s+)(\S.*))?$/s
+const ASSIGNMENT = /^([^=\s]+)\s*=\s*(.*)$/s
 
 /**
  * Reads a text in the classic format:
@@ -103,8 +102,9 @@ export class ClassicText {
   }
 
   #headerName(content: string, at: SourceLocation): string | undefined {
-    const [, name] = HEADER.exec(content) ?? []
-    if (name === undefined || name === '') {
+    const end = content.indexOf(']')
+    const name = content.slice(1, Math.max(1, end)).trim()
+    if (name === '') {
       this.#problem(`"${keyOf(content)}" is not a section header like [INPUT]`, at)
       return undefined
     }

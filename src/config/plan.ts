@@ -5,6 +5,7 @@ import { parseOptions } from '../core/options/parse.ts'
 import { SERVICE_OPTIONS } from '../core/options/service.ts'
 import type { FilterPlan, InputPlan, OutputPlan, Plan } from '../core/plan.ts'
 import type { PluginSpec, Registry } from '../core/plugin.ts'
+import { checkExpression } from '../lib/regex/string-matcher.ts'
 import { didYouMean, nearest } from '../lib/text/did-you-mean.ts'
 import {
   COMMAND_LINE,
@@ -228,6 +229,7 @@ class Planner implements Diagnostics {
       list: `shipper ${FLAG[kind]} ${spec.name} -h`,
     }
     const [options, common = {}] = readOptions(properties, [spec.options, COMMON[kind]], context, this)
+    this.#checkMatchRegex(spec.name, properties)
     if (kind !== 'input' && section.origin === 'flags' && common.matchRegex === undefined)
       common.match ??= '*'
     const alias = properties.findLast(({ key }) => key.toLowerCase() === 'alias')
@@ -244,6 +246,14 @@ class Planner implements Diagnostics {
     if (this.problems.length > before) this.#invalid.add(plan)
     this.#recordParsers(properties, spec, plan)
     return plan
+  }
+
+  #checkMatchRegex(name: string, properties: readonly Property[]): void {
+    const property = properties.findLast(({ key }) => key.toLowerCase() === 'match_regex')
+    const invalid = property === undefined ? undefined : checkExpression(property.value)
+    if (property === undefined || invalid === undefined) return
+    const message = `[${name}] "match_regex" must be ${invalid.must}, not "${property.value}": ${invalid.reason}`
+    this.#problem('E_CONFIG_BAD_VALUE', message, property.valueLocation, invalid.hint ?? '')
   }
 
   #nameMissing(kind: StageKind, { properties, location }: Section): void {

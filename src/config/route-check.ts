@@ -1,4 +1,5 @@
 import type { FilterPlan, InputPlan, OutputPlan } from '../core/plan.ts'
+import { matchesText } from '../lib/regex/string-matcher.ts'
 import { type Diagnostics, warn } from './config-tree.ts'
 
 const GROUP = /<[^>]*>/g
@@ -26,7 +27,7 @@ export function checkMatches(
 function mayMatch(tag: string, match: string | undefined, matchRegex: string | undefined): boolean {
   const pattern = tag.replace(GROUP, '*')
   if (matchRegex === undefined) return patternsMeet(pattern, match ?? '')
-  return pattern.includes('*') || new RegExp(matchRegex).test(tag)
+  return pattern.includes('*') || matchesText(matchRegex, tag)
 }
 
 /**

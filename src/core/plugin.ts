@@ -98,6 +98,17 @@ export interface Appender {
   readonly pendingBytes: number
 }
 
+/** Limit of the work of regular expressions on text from outside, and where it is counted when one reaches it. */
+export interface RegexLimit {
+  /** `Regex_Step_Limit` of [SERVICE]. */
+  readonly stepsPerByte: number
+  /**
+   * Counts a text on which an expression of `owner` reached the limit, and logs the first. `effect`: clause that says
+   * what is done with the text.
+   */
+  reached(expression: string, owner: string, effect: string): void
+}
+
 /** Parsers and multiline rules of the configuration, for plugins that process lines. */
 export interface LineContext {
   /**
@@ -111,6 +122,8 @@ export interface LineContext {
   multiline(name: string): MultilineOptions | undefined
   /** `Multiline_Buffer_Limit` in bytes. */
   readonly multilineBytes: number
+  /** Undefined only in tests: the default limit applies, and nothing is counted. */
+  readonly regexLimit?: RegexLimit
 }
 
 export interface InputContext extends PluginContext, LineContext {
@@ -326,6 +339,8 @@ export interface ParserContext {
   readonly name: string
   readonly log: Logger
   readonly clock: Clock
+  /** Undefined where no line is parsed: the default limit applies, and nothing is counted. */
+  readonly regexLimit?: RegexLimit | undefined
 }
 
 export type PluginSpec = InputSpec | FilterSpec | OutputSpec | ParserSpec

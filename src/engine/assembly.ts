@@ -4,7 +4,7 @@ import { messageOf, ShipperError } from '../core/error.ts'
 import type { OffsetOptions, OffsetStore } from '../core/offset-store.ts'
 import { parseRetryLimit } from '../core/options/retry-limit.ts'
 import type { Plan } from '../core/plan.ts'
-import type { FilterContext, InputContext, PluginContext } from '../core/plugin.ts'
+import type { FilterContext, InputContext, PluginContext, RegexLimit } from '../core/plugin.ts'
 import type { Clock, Logger } from '../core/services.ts'
 import type { Snapshot } from '../core/snapshot.ts'
 import { matchTag } from '../core/tag.ts'
@@ -14,6 +14,7 @@ import { InputStage } from './input-stage.ts'
 import { lineContext } from './line-context.ts'
 import { BorrowedBuffers, type FilterStage, type OutputStage, Pipeline } from './pipeline.ts'
 import { OutputQueue } from './queue.ts'
+import { CountedRegexLimit } from './regex-limit.ts'
 import { matches } from './router.ts'
 import {
   type AnyStage,
@@ -56,6 +57,8 @@ export class Assembly {
   readonly budget: Budget
   readonly pipeline: Pipeline
   readonly #filters: RunningFilter[] = []
+  /** Filters that take tags for the identity of a source, and the pattern of these tags. */
+  readonly #identities: { pattern: string; stage: FilterStage }[] = []
   readonly #plan: Plan
   readonly #options: AssemblyOptions
   readonly #clock: Clock
@@ -82,7 +85,8 @@ export class Assembly {
       this.#try(output, () => {
         const running = this.#makeOutput(output)
         this.outputs.push(running)
-        outputStages.push({ ...tagMatch(output), queue: running.queue })
+        const limit = this.#regexLimit(running.counters, this.#log(output.name, output.common.logLevel))
+        outputStages.push({ ...tagMatch(output, limit), queue: running.queue })
       })
     }
     const stages = this.#filters.map((f) => f.stage)
@@ -179,7 +183,7 @@ export class Assembly {
     })
     const ctx: InputContext = {
       ...this.#context(plan.name, log, counters),
-      ...lineContext(this.#plan, log, this.#clock),
+      ...lineContext(this.#plan, log, this.#clock, this.#regexLimit(counters, log)),
       tag: plan.tag,
       configuredTag: plan.common.tag,
       flushMs: this.#plan.service.flush,
@@ -210,25 +214,25 @@ export class Assembly {
   }
 
   #isIdentity(tag: string): boolean {
-    return this.#plan.filters.some((filter) => {
-      const pattern = filter.spec.identityTags?.(filter.options as never)
-      return pattern !== undefined && matchTag(pattern, tag) && matches(tagMatch(filter), tag)
-    })
+    return this.#identities.some(({ pattern, stage }) => matchTag(pattern, tag) && matches(stage, tag))
   }
 
   #makeFilter(plan: Plan['filters'][number], buffers: BorrowedBuffers): RunningFilter {
     const counters = new CounterMap(plan.spec.counters)
     const log = this.#log(plan.name, plan.common.logLevel)
+    const regexLimit = this.#regexLimit(counters, log)
     const ctx: FilterContext = {
       ...this.#context(plan.name, log, counters),
-      ...lineContext(this.#plan, log, this.#clock),
+      ...lineContext(this.#plan, log, this.#clock, regexLimit),
       buffers,
       emit: (records, from, ack) => this.pipeline.emit(stage, new Chunk(records, from), from, ack),
       stateFolder: this.#stateFolder(),
     }
     const stats = { records: 0, bytes: 0, addRecords: 0, dropRecords: 0, dropBytes: 0 }
     const filter = plan.spec.create(plan.options as never, ctx)
-    const stage: FilterStage = { ...tagMatch(plan), filter, stats }
+    const stage: FilterStage = { ...tagMatch(plan, regexLimit), filter, stats }
+    const pattern = plan.spec.identityTags?.(plan.options as never)
+    if (pattern !== undefined) this.#identities.push({ pattern, stage })
     return { name: plan.name, plugin: plan.spec.name, stage, counters }
   }
 
@@ -262,6 +266,10 @@ export class Assembly {
       queue,
       counters,
     }
+  }
+
+  #regexLimit(counters: CounterMap, log: Logger): RegexLimit {
+    return new CountedRegexLimit(this.#plan.service.regexStepLimit, counters, log)
   }
 
   #stateFolder(): string | undefined {

@@ -1,15 +1,16 @@
 import { ShipperError } from '../core/error.ts'
 import type { Parser } from '../core/parser.ts'
 import type { Plan } from '../core/plan.ts'
-import type { LineContext } from '../core/plugin.ts'
+import type { LineContext, RegexLimit } from '../core/plugin.ts'
 import type { Clock, Logger } from '../core/services.ts'
 
 /** Returns a stage's access to the parsers and multiline parsers of the plan. */
-export function lineContext(plan: Plan, log: Logger, clock: Clock): LineContext {
+export function lineContext(plan: Plan, log: Logger, clock: Clock, regexLimit: RegexLimit): LineContext {
   return {
-    parser: (name) => newParser(plan.parsers, name, log, clock),
+    parser: (name) => newParser(plan.parsers, name, log, clock, regexLimit),
     multiline: (name) => multilineOf(plan, name)?.options,
     multilineBytes: plan.service.multilineBufferLimit,
+    regexLimit,
   }
 }
 
@@ -21,7 +22,13 @@ function multilineOf(plan: Plan, name: string): Plan['multilines'][number] | und
 /**
  * Creates a parser; each user gets its own, because parsers keep state between lines (the last date seen).
  */
-function newParser(parsers: Plan['parsers'], name: string, log: Logger, clock: Clock): Parser {
+function newParser(
+  parsers: Plan['parsers'],
+  name: string,
+  log: Logger,
+  clock: Clock,
+  regexLimit: RegexLimit,
+): Parser {
   const plan = parsers.find((p) => p.name === name)
   if (plan === undefined) {
     const known = parsers.map((p) => p.name).join(', ')
@@ -29,5 +36,21 @@ function newParser(parsers: Plan['parsers'], name: string, log: Logger, clock: C
       hint: known === '' ? 'name a Parsers_File in [SERVICE], or use -R' : `known parsers: ${known}`,
     })
   }
-  return plan.spec.create(plan.options as never, { name, log, clock })
+  return plan.spec.create(plan.options as never, {
+    name,
+    log,
+    clock,
+    regexLimit: namedLimit(plan, regexLimit),
+  })
+}
+
+/** Adds the place of the parser's section to what is logged. */
+function namedLimit({ name, location }: Plan['parsers'][number], limit: RegexLimit): RegexLimit {
+  return {
+    stepsPerByte: limit.stepsPerByte,
+    reached: (expression, _, effect) => {
+      const { file, line } = location
+      limit.reached(expression, `parser ${name} (${line === undefined ? file : `${file}:${line}`})`, effect)
+    },
+  }
 }

@@ -3,7 +3,7 @@ import { matchTag } from '../core/tag.ts'
 /** The tags of a filter or output: a pattern, or a regular expression, which takes precedence. With neither, no tag. */
 export interface TagMatch {
   match: string | undefined
-  matchRegex: RegExp | undefined
+  matchRegex: { test(tag: string): boolean } | undefined
 }
 
 const MAX_CACHED_TAGS = 10_000

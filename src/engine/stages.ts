@@ -1,8 +1,10 @@
 import { messageOf, ShipperError } from '../core/error.ts'
 import type { Plan } from '../core/plan.ts'
-import type { Input, Output } from '../core/plugin.ts'
+import type { Input, Output, RegexLimit } from '../core/plugin.ts'
 import type { Logger } from '../core/services.ts'
 import type { FilterSnapshot, InputSnapshot, OutputSnapshot } from '../core/snapshot.ts'
+import { MATCH, TOO_MANY_STEPS } from '../lib/regex/match-result.ts'
+import { StringMatcher } from '../lib/regex/string-matcher.ts'
 import type { Account } from './budget.ts'
 import type { CounterMap } from './counters.ts'
 import type { InputStage } from './input-stage.ts'
@@ -87,9 +89,31 @@ export function problemOf({ spec, location, optionLocations }: AnyStage, error: 
 }
 
 /** Returns the tags of a stage, from its common options. */
-export function tagMatch(plan: {
-  common: { match: string | undefined; matchRegex: string | undefined }
-}): TagMatch {
+export function tagMatch(
+  plan: { common: { match: string | undefined; matchRegex: string | undefined } },
+  limit: RegexLimit,
+): TagMatch {
   const { match, matchRegex } = plan.common
-  return { match, matchRegex: matchRegex === undefined ? undefined : new RegExp(matchRegex) }
+  return { match, matchRegex: matchRegex === undefined ? undefined : new TagTest(matchRegex, limit) }
+}
+
+/**
+ * Tests tags with a Match_Regex. A tag that cannot be decided counts as matching: its records are delivered and
+ * no filter is passed over.
+ */
+class TagTest {
+  readonly #matcher: StringMatcher
+  readonly #limit: RegexLimit
+
+  constructor(expression: string, limit: RegexLimit) {
+    this.#matcher = new StringMatcher(expression, limit.stepsPerByte)
+    this.#limit = limit
+  }
+
+  test(tag: string): boolean {
+    const result = this.#matcher.match(tag)
+    if (result === TOO_MANY_STEPS)
+      this.#limit.reached(this.#matcher.expression, 'Match_Regex', 'the tag counts as matching')
+    return result === MATCH || result === TOO_MANY_STEPS
+  }
 }

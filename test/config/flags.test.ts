@@ -93,7 +93,7 @@ test('problems of flags name the argument and not its value', async () => {
     'command line, -f: [service] "flush" must be a time like 60 or 5m of at least 1ms, not "x"',
     'command line, -p Prot: [clock] unknown option "Prot"',
     'command line, -p key: [send] "key" must be a whole number, not ******',
-    'command line, -p match_regex: [send] "match_regex" must be a regular expression, not "(": missing )',
+    'command line, -p match_regex: [send] "match_regex" must be a regular expression, not "(": unsupported regular expression: a group without a closing parenthesis, near character 2',
     'command line, -o send://h:1: [send] takes no user or password, and "send://h:1" has one',
     'command line, -o send://h:1: [send] "key" must be a whole number, not ******',
   ])

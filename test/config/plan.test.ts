@@ -45,7 +45,7 @@ test('a configuration with problems yields no plan; all problems are reported in
     'a.conf:10:5: [follow] unknown option "Refresh_Intervall" (did you mean refresh_interval?)',
     'a.conf:11:22: [follow] "refresh_interval" must be a time like 60 or 5m of at least 1ms, not "abc"',
     'a.conf:12:13: [follow] "db.sync" must be one of full, normal, off, not "ful" (did you mean full?)',
-    'a.conf:17:17: [send] "match_regex" must be a regular expression, not "(": missing )',
+    'a.conf:17:17: [send] "match_regex" must be a regular expression, not "(": unsupported regular expression: a group without a closing parenthesis, near character 2',
     'a.conf:18:1: [filter] required option "name" is missing',
   ])
 })

@@ -80,12 +80,12 @@ const MISTAKES: [string, string, string][] = [
   [
     'an invalid Tag_Regex',
     `[INPUT]\n    Name tail\n    Path a\n    Tag_Regex (?<x>a\n${OUT}`,
-    'a.conf:4:15: [tail] "tag_regex" must be a regular expression, not "(?<x>a": missing )',
+    'a.conf:4:15: [tail] "tag_regex" must be a regular expression, not "(?<x>a": unsupported regular expression: a group without a closing parenthesis, near character 7; see docs/plugins/parser-regex.md for the supported syntax',
   ],
   [
     'an invalid Match_Regex',
     `${IN}[OUTPUT]\n    Name null\n    Match_Regex *a\n`,
-    'a.conf:5:17: [null] "match_regex" must be a regular expression, not "*a": nothing to repeat',
+    'a.conf:5:17: [null] "match_regex" must be a regular expression, not "*a": unsupported regular expression: a repetition of nothing, near character 1; see docs/plugins/parser-regex.md for the supported syntax',
   ],
   [
     'an invalid rule of grep',
@@ -216,7 +216,9 @@ describe('arguments', () => {
   test.each([
     [
       ['-i', 'tail', '-p', 'tag_regex=(', '-p', 'path=a', '-o', 'null'],
-      ['command line, -p tag_regex: [tail] "tag_regex" must be a regular expression, not "(": missing )'],
+      [
+        'command line, -p tag_regex: [tail] "tag_regex" must be a regular expression, not "(": unsupported regular expression: a group without a closing parenthesis, near character 2; see docs/plugins/parser-regex.md for the supported syntax',
+      ],
     ],
     [
       ['-i', 'dummy', '-o', 'forward://h:99999'],

@@ -25,17 +25,8 @@ export function invalidIfThrows(
     return undefined
   } catch (error) {
     const hint = error instanceof ShipperError ? error.hint : ''
-    const why = messageOf(error).replace(ENGINE_PREFIX, '')
-    return { must, reason: why, hint, ...(instead === undefined ? {} : { instead }) }
+    return { must, reason: messageOf(error), hint, ...(instead === undefined ? {} : { instead }) }
   }
-}
-
-/** Prefix of regular expression errors: `Invalid regular expression: ` in JavaScriptCore; V8 adds the expression. */
-const ENGINE_PREFIX = /^Invalid regular expression: (?:\/.*\/\w*: )?/s
-
-/** Checks a regular expression in JavaScript's syntax. */
-export function checkRegExp(text: string): InvalidValue | undefined {
-  return invalidIfThrows('a regular expression', () => new RegExp(text))
 }
 
 /** Checks a value of Retry_Limit. */

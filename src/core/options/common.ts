@@ -1,4 +1,4 @@
-import { checkRegExp, checkRetryLimit } from './checks.ts'
+import { checkRetryLimit } from './checks.ts'
 import { defineOptions } from './option.ts'
 
 /** Options of every input besides those of its own table; read by the engine. */
@@ -90,8 +90,7 @@ export const FILTER_OPTIONS = defineOptions({
   },
   match_regex: {
     type: 'string',
-    check: checkRegExp,
-    help: 'Regular expression for the tags that the filter processes; takes precedence over Match.',
+    help: 'Regular expression, in Onigmo syntax, for the tags that the filter processes; takes precedence over Match.',
   },
   alias: { type: 'string', help: 'Instance name in logs and metrics.' },
   log_level: {
@@ -109,8 +108,7 @@ export const OUTPUT_OPTIONS = defineOptions({
   },
   match_regex: {
     type: 'string',
-    check: checkRegExp,
-    help: 'Regular expression for the tags that the output gets; takes precedence over Match.',
+    help: 'Regular expression, in Onigmo syntax, for the tags that the output gets; takes precedence over Match.',
   },
   alias: { type: 'string', help: 'Instance name in logs and metrics.' },
   log_level: {

@@ -177,6 +177,12 @@ export const SERVICE_OPTIONS = defineOptions({
     help: 'JSON encoding.',
     ignored: 'JSON is written as UTF-8, NaN as null',
   },
+  regex_step_limit: {
+    type: 'int',
+    default: '100',
+    min: 1,
+    help: 'Maximum number of steps that a regular expression may take per byte of the text that it is matched against, besides 10,000 for any text. A step is one instruction of the expression or one byte. Beyond it a line is kept unparsed and counted. Not in fluent-bit.',
+  },
   multiline_buffer_limit: {
     type: 'size',
     default: '2M',

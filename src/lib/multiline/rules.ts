@@ -1,5 +1,6 @@
 import { ShipperError } from '../../core/error.ts'
 import { translateOnigmo } from '../regex/onigmo.ts'
+import { type RuleOwner, TextMatcher } from '../regex/text-matcher.ts'
 
 export interface TransitionRule {
   from: readonly string[]
@@ -21,8 +22,8 @@ const TOKEN = /^\s*(?:"((?:\\"|[^"])*)(?:"|$)|(\S+))/
  * without quotes. Further words are ignored. Without `to`, the record ends with the line. Throws
  * E_CONFIG_BAD_VALUE, and E_PARSER_REGEX for an unsupported expression.
  */
-export function parseRules(texts: readonly string[]): TransitionRule[] {
-  const rules = texts.map(parseRule)
+export function parseRules(texts: readonly string[], owner?: RuleOwner): TransitionRule[] {
+  const rules = texts.map((text) => parseRule(text, owner))
   if (!rules.some(({ from }) => from.includes(START))) throw bad('no rule starts from "start_state"')
   return rules
 }
@@ -37,15 +38,13 @@ export function statesWithoutRules(texts: readonly string[]): string[] {
   return [...new Set(ends.map(({ to }) => to))]
 }
 
-function parseRule(text: string): TransitionRule {
+function parseRule(text: string, owner: RuleOwner | undefined): TransitionRule {
   const [states, expression, to = ''] = tokensOf(text)
   const from = (states ?? '').split(',').map((state) => state.trim())
   const names = from.filter((state) => state !== '')
   if (names.length === 0 || expression === undefined)
     throw bad(`rule ${text} is not of the form "from" "/regex/" "to"`)
-  const { line, lines } = translateOnigmo(expression)
-  const regex = { test: (value: string) => (value.includes('\n') ? lines : line).test(value) }
-  return { from: names, regex, to: to.trim() }
+  return { from: names, regex: new TextMatcher(translateOnigmo(expression), owner), to: to.trim() }
 }
 
 function tokensOf(text: string): string[] {

@@ -1,5 +1,6 @@
 import { ShipperError } from '../../core/error.ts'
 import type { MultilineOptions } from '../../core/multiline.ts'
+import type { RegexLimit } from '../../core/plugin.ts'
 import { beginsLikeLog } from './log-start.ts'
 import { parseRules, START, type TransitionRule } from './rules.ts'
 
@@ -180,9 +181,10 @@ class EndStateMachine implements StateMachine {
  * Builds the machine of a [MULTILINE_PARSER]. Throws E_CONFIG_BAD_VALUE and the errors of the regex
  * translation.
  */
-export function makeStateMachine(name: string, o: MultilineOptions): StateMachine {
+export function makeStateMachine(name: string, o: MultilineOptions, limit?: RegexLimit): StateMachine {
   try {
-    if (o.type === 'regex') return new RuleStateMachine(parseRules(o.rule))
+    if (o.type === 'regex')
+      return new RuleStateMachine(parseRules(o.rule, { name: `multiline_parser ${name}`, limit }))
   } catch (err) {
     if (!(err instanceof ShipperError) || err.code !== 'E_CONFIG_BAD_VALUE') throw err
     throw bad(name, err.message)

@@ -10,7 +10,7 @@ export type Node =
   | { type: 'look'; sign: '=' | '!' | '<=' | '<!'; node: Node }
   | { type: 'repeat'; node: Node; min: number; max: number; mode: '' | '?' | '+' }
   | { type: 'anchor'; at: '^' | '$' | 'A' | 'z' | 'Z' | 'b' | 'B' }
-  | { type: 'back'; to: string | number }
+  | { type: 'back'; to: number }
 
 /** A node that matches the empty text. */
 export const EMPTY: Node = { type: 'sequence', items: [] }

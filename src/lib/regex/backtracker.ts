@@ -1,4 +1,9 @@
 import {
+  ASIDE,
+  AT_TARGET,
+  ATOMIC,
+  BACK,
+  BEHIND,
   ESCAPED,
   FIELD,
   FORGET,
@@ -9,6 +14,9 @@ import {
   MATCHED,
   NO_SLOT,
   NONE,
+  NOT_AHEAD,
+  NOT_BEHIND,
+  PROGRESS,
   type Program,
   QUOTED,
   RUN,
@@ -22,157 +30,280 @@ import {
   WORD_EDGE,
 } from './compile.ts'
 import { END } from './first-bytes.ts'
+import { MATCH, type MatchResult, NO_MATCH, TOO_MANY_STEPS } from './match-result.ts'
 
-/** Kinds of stack frames: another branch; a run that can be shortened, or extended; a slot to restore. */
+/** Kinds of stack frames: another branch; a run that can be shortened, or extended; a slot to restore; none. */
 const BRANCH = 0
-const SHORTEN = 1
-const EXTEND = 2
+export const SHORTEN = 1
+export const EXTEND = 2
 const RESTORE = 3
+const MARK = 4
+/** Returned instead of an offset: the limit of steps is reached. */
+export const SPENT = -2
 /** Numbers per frame: its kind and three operands. */
 const FRAME_SIZE = 4
 
 /**
  * Matches an expression against bytes in place, without creating strings or allocating. It backtracks in the
  * same order as RegExp and so to the same result, but only where the next byte leaves two branches open.
+ *
+ * A step is one instruction, or one byte that an instruction passes. Steps are added up over all starts of a search; those
+ * since the last choice are added when it fails, so that the limit can be exceeded by the length of the text.
  */
 export class Backtracker {
-  /** Start and end of each group, or -1; group 0 is the entire match. */
+  /** Start and end of each group, or -1; group 0 is the entire match. Slots for the matcher's own use follow. */
   readonly spans: Int32Array
-  readonly #program: Program
-  readonly #code: Int32Array
-  readonly #tables: Uint8Array
+  // Not private: NotedBacktracker has another loop over the same state.
+  protected readonly program: Program
+  protected readonly code: Int32Array
+  protected readonly tables: Uint8Array
+  protected depth = 0
+  /** Frames below are not resumed: those from outside a lookaround. */
+  protected base = 0
+  /** Next instruction after a split or after backtracking. */
+  protected pc = 0
+  /** Steps of the last search. */
+  steps = 0
+  protected limit = 0
   readonly #texts: Uint8Array
   #stack = new Int32Array(64 * FRAME_SIZE)
-  #depth = 0
-  /** Next instruction after a split or after backtracking. */
-  #pc = 0
+  /** Offset from which the current lookbehind looks. */
+  #target = 0
 
-  constructor(program: Program) {
-    this.#program = program
-    this.#code = program.code
-    this.#tables = program.tables
+  constructor(program: Program, spans: Int32Array = new Int32Array(program.slots)) {
+    this.program = program
+    this.code = program.code
+    this.tables = program.tables
     this.#texts = program.texts
-    this.spans = new Int32Array((program.groups + 1) * 2)
+    this.spans = spans
   }
 
-  /** Searches for the expression in src[start, end), the entire text. */
-  match(src: Buffer, start: number, end: number): boolean {
-    const { startsAtLine, startsAtText, first } = this.#program
-    if (startsAtText) return this.#matchAt(src, start, end, start)
-    const tables = this.#tables
+  /** Searches for the expression in src[start, end), the entire text, in at most `limit` steps. */
+  search(src: Buffer, start: number, end: number, limit: number): MatchResult {
+    const { startsAtLine, startsAtText, first } = this.program
+    this.steps = 0
+    this.limit = limit
+    const tables = this.tables
     for (let at = start; at <= end; at++) {
-      if (tables[first + (at < end ? (src[at] as number) : END)] === 1 && this.#matchAt(src, start, end, at))
-        return true
+      if (startsAtText || tables[first + (at < end ? (src[at] as number) : END)] === 1) {
+        const spans = this.spans
+        // Faster than fill() for so few.
+        for (let i = 0; i < spans.length; i++) spans[i] = NONE
+        this.depth = this.base = 0
+        const p = this.run(src, this.program.start, at, start, end)
+        if (p >= 0) {
+          spans[0] = at
+          spans[1] = p
+          return MATCH
+        }
+        if (p === SPENT) return TOO_MANY_STEPS
+      }
+      if (startsAtText) return NO_MATCH
       if (!startsAtLine) continue
       // At a newline, so that `at++` moves to the start of the next line.
-      at = src.indexOf(10, at)
-      if (at < 0 || at >= end) return false
+      at = newlineFrom(src, at, end)
+      if (at < 0) return NO_MATCH
     }
-    return false
+    return NO_MATCH
   }
 
-  #matchAt(src: Buffer, start: number, end: number, from: number): boolean {
-    const code = this.#code
-    const spans = this.spans
-    // Faster than fill() for so few.
-    for (let i = 0; i < spans.length; i++) spans[i] = NONE
-    this.#depth = 0
-    let pc = this.#program.start
+  /** Executes the instructions from `at` on up to MATCHED; returns the offset there, -1 or SPENT. */
+  protected run(src: Buffer, at: number, from: number, start: number, end: number): number {
+    const code = this.code
+    const limit = this.limit
+    let pc = at
     let p = from
+    /** Offset from which the bytes are not counted yet. */
+    let counted = from
+    let steps = 0
     for (;;) {
+      steps++
+      let next: number
       switch (code[pc]) {
         case MATCHED:
-          spans[0] = from
-          spans[1] = p
-          return true
+          this.steps += steps + p - counted
+          return p
         case UNTIL:
-          p = this.#until(src, pc, p, end)
+          next = this.#until(src, pc, p, end)
           break
         case TEXT:
-          p = this.#text(src, pc, p, end)
+          next = this.#text(src, pc, p, end)
           break
         case FIELD:
-          p = this.#run(src, pc, p, end)
+          next = this.#run(src, pc, p, end)
           break
         case QUOTED:
-          p = this.#quoted(src, pc, p, end)
+          next = this.#quoted(src, pc, p, end)
           break
         case SPLIT:
-          p = this.#split(src, pc, p, end)
-          if (p < 0) break
-          pc = this.#pc
+          next = this.split(src, pc, p, end)
+          if (next < 0) break
+          pc = this.pc
           continue
         case RUN:
-          p = this.#run(src, pc, p, end)
+          next = this.#run(src, pc, p, end)
           break
         case SAVE:
           this.#store(code[pc + 2] as number, p)
+          next = p
           break
         default:
-          p = this.#step(src, pc, p, start, end)
+          next = this.step(src, pc, p, start, end)
       }
-      if (p >= 0) pc = code[pc + 1] as number
-      else {
-        p = this.#backtrack(src)
-        if (p < 0) return false
-        pc = this.#pc
+      if (next >= 0) {
+        p = next
+        pc = code[pc + 1] as number
+        continue
       }
+      if (next === SPENT) return SPENT
+      steps += p - counted
+      if (steps + this.steps > limit) return SPENT
+      p = this.backtrack(src)
+      if (p < 0) {
+        this.steps += steps
+        return -1
+      }
+      counted = p
+      pc = this.pc
     }
   }
 
-  /** Executes one instruction; returns the offset after the bytes it matched, or -1. */
-  #step(src: Buffer, pc: number, p: number, start: number, end: number): number {
-    switch (this.#code[pc]) {
+  /** Executes one instruction; returns the offset after the bytes it matched, -1 or SPENT. */
+  protected step(src: Buffer, pc: number, p: number, start: number, end: number): number {
+    const code = this.code
+    const a = code[pc + 2] as number
+    switch (code[pc]) {
       case ESCAPED:
         return this.#escaped(src, pc, p, end)
       case SET:
-        return p < end && this.#tables[(this.#code[pc + 2] as number) + (src[p] as number)] === 1 ? p + 1 : -1
+        return p < end && this.tables[a + (src[p] as number)] === 1 ? p + 1 : -1
+      case TEXT:
+        return this.#text(src, pc, p, end)
+      case SAVE:
+        this.#store(a, p)
+        return p
       case LAZY:
         return this.#lazy(src, pc, p, end)
       case FORGET:
-        for (let slot = this.#code[pc + 2] as number; slot <= (this.#code[pc + 3] as number); slot++)
-          this.#save(slot, NONE)
+        for (let slot = a; slot <= (code[pc + 3] as number); slot++) this.#save(slot, NONE)
         return p
+      case ASIDE:
+        return this.#aside(src, pc, p, start, end)
+      case AT_TARGET:
+        return p === this.#target ? p : -1
+      case BACK:
+        return this.#back(src, a, p, end)
+      case PROGRESS:
+        return p === this.spans[a] ? -1 : p
       default:
-        return isAnchor(this.#code[pc] as number, src, start, end, p) ? p : -1
+        return isAnchor(code[pc] as number, src, start, end, p) ? p : -1
     }
   }
 
+  /** Runs a lookaround or an atomic group; only what it captured is kept of a positive one. */
+  #aside(src: Buffer, pc: number, p: number, start: number, end: number): number {
+    const code = this.code
+    const kind = code[pc + 3] as number
+    const isBehind = kind === BEHIND || kind === NOT_BEHIND
+    const min = isBehind ? (code[pc + 4] as number) : 0
+    const max = isBehind ? (code[pc + 5] as number) : 0
+    const last = max < 0 || p - max < start ? start : p - max
+    let found = -1
+    const depth = this.depth
+    for (let from = p - min; found === -1 && from >= last; from--) {
+      // Without a frame below, captures would not be restored.
+      this.push(MARK, 0, 0, 0)
+      const [base, target] = [this.base, this.#target]
+      this.base = this.depth
+      this.#target = p
+      found = this.run(src, code[pc + 2] as number, from, start, end)
+      this.base = base
+      this.#target = target
+      if (found === SPENT || this.steps > this.limit) return SPENT
+      const isNegative = kind === NOT_AHEAD || kind === NOT_BEHIND
+      if (found >= 0 && !isNegative) this.#keepCaptures(depth)
+      else this.#undo(depth)
+    }
+    if (kind === ATOMIC) return found
+    return found >= 0 === (kind === NOT_AHEAD || kind === NOT_BEHIND) ? -1 : p
+  }
+
+  /** Discards the frames above `depth` except those that restore captures. */
+  #keepCaptures(depth: number): void {
+    const stack = this.#stack
+    let to = depth * FRAME_SIZE
+    for (let at = to; at < this.depth * FRAME_SIZE; at += FRAME_SIZE) {
+      if (stack[at] !== RESTORE) continue
+      stack.copyWithin(to, at, at + FRAME_SIZE)
+      to += FRAME_SIZE
+    }
+    this.steps += this.depth - depth
+    this.depth = to / FRAME_SIZE
+  }
+
+  /** Restores the captures and discards the frames above `depth`. */
+  #undo(depth: number): void {
+    const stack = this.#stack
+    this.steps += this.depth - depth
+    while (this.depth > depth) {
+      const top = --this.depth * FRAME_SIZE
+      if (stack[top] === RESTORE) this.spans[stack[top + 1] as number] = stack[top + 2] as number
+    }
+  }
+
+  /** Matches what a group captured; a group that took no part matches the empty text, as in RegExp. */
+  #back(src: Buffer, slot: number, from: number, end: number): number {
+    const [first, last] = [this.spans[slot] as number, this.spans[slot + 1] as number]
+    if (first < 0 || last < first) return from
+    const to = from + last - first
+    if (to > end) return -1
+    for (let i = 0; i < last - first; i++)
+      if (src[from + i] !== src[first + i]) {
+        this.steps += i
+        return -1
+      }
+    return to
+  }
+
   /** Chooses a branch by the next byte; when both are possible the other one is pushed on the stack. */
-  #split(src: Buffer, pc: number, p: number, end: number): number {
-    const code = this.#code
-    const tables = this.#tables
+  protected split(src: Buffer, pc: number, p: number, end: number): number {
+    const code = this.code
+    const tables = this.tables
     const c = p < end ? (src[p] as number) : END
     const isThis = tables[(code[pc + 3] as number) + c] === 1
     const isOther = tables[(code[pc + 4] as number) + c] === 1
-    if (isThis && isOther) this.#push(BRANCH, code[pc + 2] as number, p, 0)
-    this.#pc = code[isThis ? pc + 1 : pc + 2] as number
+    if (isThis && isOther) this.push(BRANCH, code[pc + 2] as number, p, 0)
+    this.pc = code[isThis ? pc + 1 : pc + 2] as number
     return isThis || isOther ? p : -1
   }
 
   #text(src: Buffer, pc: number, from: number, end: number): number {
-    const code = this.#code
+    const code = this.code
     const texts = this.#texts
     const to = from + (code[pc + 3] as number)
     if (to > end) return -1
     // The text is stored in reverse.
     let at = code[pc + 2] as number
-    for (let p = from; p < to; p++) if (src[p] !== texts[at--]) return -1
+    for (let p = from; p < to; p++)
+      if (src[p] !== texts[at--]) {
+        this.steps += p - from
+        return -1
+      }
     return to
   }
 
   #until(src: Buffer, pc: number, from: number, end: number): number {
-    const code = this.#code
+    const code = this.code
     const byte = code[pc + 2] as number
     let p = from
     while (p < end && src[p] !== byte) p++
-    this.#saveField(code[pc + 5] as number, from, p)
+    this.saveField(code[pc + 5] as number, from, p)
     return p
   }
 
   #escaped(src: Buffer, pc: number, from: number, end: number): number {
-    const code = this.#code
-    const tables = this.#tables
+    const code = this.code
+    const tables = this.tables
     const plain = code[pc + 2] as number
     const escapeByte = code[pc + 3] as number
     const any = code[pc + 4] as number
@@ -181,74 +312,88 @@ export class Backtracker {
       while (p < end && tables[plain + (src[p] as number)] === 1) p++
       if (p >= end || src[p] !== escapeByte) break
       // Nothing after the run can begin with the escape, so an incomplete pair is not a match.
-      if (p + 1 >= end || tables[any + (src[p + 1] as number)] === 0) return -1
+      if (p + 1 >= end || tables[any + (src[p + 1] as number)] === 0) {
+        this.steps += p - from
+        return -1
+      }
       p += 2
     }
-    if (code[pc + 5] !== NO_SLOT) this.#saveField(code[pc + 5] as number, from, p)
+    if (code[pc + 5] !== NO_SLOT) this.saveField(code[pc + 5] as number, from, p)
     return p
   }
 
   #quoted(src: Buffer, pc: number, from: number, end: number): number {
-    const code = this.#code
+    const code = this.code
     const quote = code[pc + 2] as number
     const escapeByte = code[pc + 3] as number
     let p = from
     while (p < end && src[p] !== quote) p++
     // Rare: a quote is escaped when it follows an odd number of escapes.
     if (p > from && src[p - 1] === escapeByte) p = quoteAfter(src, from, p, end, quote, escapeByte)
-    if (p < 0) return -1
-    if (code[pc + 5] !== NO_SLOT) this.#saveField(code[pc + 5] as number, from, p)
+    if (p < 0) {
+      this.steps += end - from
+      return -1
+    }
+    if (code[pc + 5] !== NO_SLOT) this.saveField(code[pc + 5] as number, from, p)
     return p
   }
 
   #run(src: Buffer, pc: number, from: number, end: number): number {
-    const code = this.#code
-    const tables = this.#tables
+    const code = this.code
+    const tables = this.tables
     const set = code[pc + 2] as number
     const min = from + (code[pc + 3] as number)
     const limit = limitOf(code, pc, from, end)
     let p = from
     while (p < limit && tables[set + (src[p] as number)] === 1) p++
-    if (p < min) return -1
-    if (code[pc] === FIELD) this.#saveField(code[pc + 5] as number, from, p)
-    else if (p > min && code[pc + 5] !== NONE) this.#push(SHORTEN, pc, min, p)
+    if (p < min) {
+      this.steps += p - from
+      return -1
+    }
+    if (code[pc] === FIELD) this.saveField(code[pc + 5] as number, from, p)
+    else if (p > min && code[pc + 5] !== NONE) this.push(SHORTEN, pc, min, p)
     return p
   }
 
   #lazy(src: Buffer, pc: number, from: number, end: number): number {
-    const code = this.#code
-    const tables = this.#tables
+    const code = this.code
+    const tables = this.tables
     const set = code[pc + 2] as number
     const min = from + (code[pc + 3] as number)
     const limit = limitOf(code, pc, from, end)
     let p = from
     while (p < min && p < limit && tables[set + (src[p] as number)] === 1) p++
-    if (p < min) return -1
-    this.#push(EXTEND, pc, limit, p)
+    if (p < min) {
+      this.steps += p - from
+      return -1
+    }
+    this.push(EXTEND, pc, limit, p)
     return p
   }
 
   /**
    * Resumes at the latest alternative; returns the offset from which it continues, or -1 when none is left.
    */
-  #backtrack(src: Buffer): number {
-    const code = this.#code
+  protected backtrack(src: Buffer): number {
+    const code = this.code
     const stack = this.#stack
-    while (this.#depth > 0) {
-      const top = (this.#depth - 1) * FRAME_SIZE
+    while (this.depth > this.base) {
+      const top = (this.depth - 1) * FRAME_SIZE
       const kind = stack[top] as number
       const a = stack[top + 1] as number
       if (kind === SHORTEN || kind === EXTEND) {
-        const p = kind === SHORTEN ? this.#shorten(src, a, top) : this.#extend(src, a, top)
+        const p = kind === SHORTEN ? this.#shorten(src, a, top) : this.extend(src, a, top)
         if (p < 0) continue
-        this.#pc = code[a + 1] as number
+        this.pc = code[a + 1] as number
         return p
       }
-      this.#depth--
+      this.depth--
       const b = stack[top + 2] as number
-      if (kind === RESTORE) this.spans[a] = b
-      else {
-        this.#pc = a
+      if (kind === RESTORE) {
+        this.spans[a] = b
+        this.steps++
+      } else {
+        this.pc = a
         return b
       }
     }
@@ -257,34 +402,36 @@ export class Backtracker {
 
   /** Shortens the run at `pc` to the next offset where what follows it can begin. */
   #shorten(src: Buffer, pc: number, top: number): number {
-    const code = this.#code
-    const tables = this.#tables
+    const code = this.code
+    const tables = this.tables
     const stack = this.#stack
     const follow = code[pc + 5] as number
     const min = stack[top + 2] as number
-    let p = stack[top + 3] as number
+    const from = stack[top + 3] as number
+    let p = from
     do p--
     while (p > min && tables[follow + (src[p] as number)] === 0)
+    this.steps += from - p
     if (p > min) stack[top + 3] = p
-    else this.#depth--
+    else this.depth--
     return p
   }
 
   /** Extends the lazy run at `pc` by one byte. */
-  #extend(src: Buffer, pc: number, top: number): number {
-    const code = this.#code
-    const tables = this.#tables
+  protected extend(src: Buffer, pc: number, top: number): number {
+    const code = this.code
+    const tables = this.tables
     const stack = this.#stack
     const p = stack[top + 3] as number
     if (p < (stack[top + 2] as number) && tables[(code[pc + 2] as number) + (src[p] as number)] === 1) {
       stack[top + 3] = p + 1
       return p + 1
     }
-    this.#depth--
+    this.depth--
     return -1
   }
 
-  #saveField(slot: number, from: number, to: number): void {
+  protected saveField(slot: number, from: number, to: number): void {
     if (slot < 0) {
       this.spans[~slot] = from
       this.spans[~slot + 1] = to
@@ -301,12 +448,12 @@ export class Backtracker {
 
   #save(place: number, p: number): void {
     const spans = this.spans
-    if (this.#depth > 0) this.#push(RESTORE, place, spans[place] as number, 0)
+    if (this.depth > 0) this.push(RESTORE, place, spans[place] as number, 0)
     spans[place] = p
   }
 
-  #push(kind: number, a: number, b: number, c: number): void {
-    const top = this.#depth++ * FRAME_SIZE
+  protected push(kind: number, a: number, b: number, c: number): void {
+    const top = this.depth++ * FRAME_SIZE
     if (top === this.#stack.length) {
       const larger = new Int32Array(top * 2)
       larger.set(this.#stack)
@@ -318,6 +465,15 @@ export class Backtracker {
     stack[top + 2] = b
     stack[top + 3] = c
   }
+}
+
+/** Returns the offset of the first newline of src[at, end), or -1; reads nothing behind the text. */
+function newlineFrom(src: Buffer, at: number, end: number): number {
+  let p = at
+  // The byte behind a line of a file is a newline, which bounds the fast search.
+  if (src[end] === 10) p = src.indexOf(10, at)
+  else while (p < end && src[p] !== 10) p++
+  return p < end ? p : -1
 }
 
 /**

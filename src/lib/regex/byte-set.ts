@@ -57,31 +57,4 @@ export class ByteSet {
   get only(): number {
     return this.size === 1 ? this.#has.indexOf(1) : -1
   }
-
-  /** Returns a JavaScript expression for one character of a latin1 string. */
-  toRegExp(): string {
-    if (this.only >= 0) return escapeByte(this.only)
-    if (this.size === 256) return '[^]'
-    return this.has(255) ? `[^${this.complement().#ranges()}]` : `[${this.#ranges()}]`
-  }
-
-  #ranges(): string {
-    let text = ''
-    for (let i = 0; i < 256; i++) {
-      if (!this.has(i)) continue
-      const first = i
-      while (this.has(i + 1)) i++
-      text += escapeByte(first)
-      if (i > first) text += (i > first + 1 ? '-' : '') + escapeByte(i)
-    }
-    return text
-  }
-}
-
-const PLAIN = /[\w !"#%&',:;<=>@`~]/
-
-function escapeByte(byte: number): string {
-  const char = String.fromCharCode(byte)
-  if (PLAIN.test(char)) return char
-  return byte > 0x20 && byte < 0x7f ? `\\${char}` : `\\x${byte.toString(16).padStart(2, '0')}`
 }

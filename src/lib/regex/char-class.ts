@@ -55,13 +55,23 @@ interface ClassResult {
   end: number
 }
 
-const POSIX_FORM = /^\[:(\^?)([a-z]+):\]/
+const POSIX_FORM = /^\[:(\^?)([a-z]{1,9}):\]/
+/** Maximum length of the form of a POSIX class. */
+const POSIX_CHARS = 14
+/** Maximum depth of classes within classes. */
+const MAX_DEPTH = 50
 const HEX_FORM = /^\\(?:x([0-9a-fA-F]{1,2})|x\{([0-9a-fA-F]{1,6})\}|u([0-9a-fA-F]{4}))/
 const ALPHANUMERIC = /[a-zA-Z0-9]/
 const OCTAL_FORM = /^\\(0[0-7]{0,2}|[1-3][0-7]{2})/
 
 /** Reads the class whose opening bracket is at `start`; calls `refuse`, which throws, for unsupported syntax. */
-export function readClass(text: string, start: number, refuse: (what: string) => never): ClassResult {
+export function readClass(
+  text: string,
+  start: number,
+  refuse: (what: string) => never,
+  depth = 0,
+): ClassResult {
+  if (depth > MAX_DEPTH) refuse(`classes within classes, more than ${MAX_DEPTH} deep`)
   let p = start + 1
   const negated = text[p] === '^'
   if (negated) p++
@@ -69,23 +79,23 @@ export function readClass(text: string, start: number, refuse: (what: string) =>
   const wide: string[] = []
   const first = p
   for (;;) {
-    const rest = text.slice(p)
-    if (rest === '') return refuse('a class without a closing bracket')
-    if (rest[0] === ']' && p > first) break
-    if (rest.startsWith('&&')) {
-      const other = readClass(`[${text.slice(p + 2)}`, 0, refuse)
+    const char = text[p]
+    if (char === undefined) return refuse('a class without a closing bracket')
+    if (char === ']' && p > first) break
+    if (char === '&' && text[p + 1] === '&') {
+      // What follows is read like a class that begins with the second sign.
+      const other = readClass(text, p + 1, refuse, depth + 1)
       if (wide.length + other.wide.length > 0) refuse('&& with characters outside ASCII')
       set = set.intersection(other.set)
-      p += other.end
-      return { set: negated ? set.complement() : set, wide, end: p + 1 }
+      return { set: negated ? set.complement() : set, wide, end: other.end }
     }
-    const posix = POSIX_FORM.exec(rest)
+    const posix = char === '[' ? POSIX_FORM.exec(text.slice(p, p + POSIX_CHARS)) : null
     if (posix !== null) {
       const named = POSIX[posix[2] as string] ?? refuse(`the class [:${posix[2]}:]`)
       set.addAll(posix[1] === '^' ? named.complement() : named)
       p += posix[0].length
-    } else if (rest[0] === '[') {
-      const inner = readClass(text, p, refuse)
+    } else if (char === '[') {
+      const inner = readClass(text, p, refuse, depth + 1)
       set.addAll(inner.set)
       wide.push(...inner.wide)
       p = inner.end

@@ -1,3 +1,4 @@
+import { ShipperError } from '../../core/error.ts'
 import type { Node } from './ast.ts'
 import type { ByteSet } from './byte-set.ts'
 import {
@@ -72,8 +73,26 @@ export const LAST_END = 12
 export const WORD_EDGE = 15
 const NO_WORD_EDGE = 16
 
-const INSTRUCTION_SIZE = 6
+export const INSTRUCTION_SIZE = 6
 export const NONE = -1
+/**
+ * Runs the instructions at a second place, up to MATCHED, and discards what they leave open. Operands: that
+ * place, the kind, and for a lookbehind the minimum and maximum of the bytes before (-1: no limit).
+ */
+export const ASIDE = 19
+/** Fails unless the offset is the one from which the lookbehind looks. */
+export const AT_TARGET = 20
+/** Matches the bytes that a group captured: its first slot in the spans. */
+export const BACK = 21
+/** Fails when an iteration matched the empty text: the slot of the offset at which it began. */
+export const PROGRESS = 22
+/** Kinds of ASIDE. */
+const AHEAD = 0
+export const NOT_AHEAD = 1
+export const BEHIND = 2
+export const NOT_BEHIND = 3
+export const ATOMIC = 4
+
 /** Size of a table: one entry per byte, and one for END. */
 const TABLE_SIZE = END + 1
 
@@ -92,6 +111,15 @@ export interface Program {
   /** True when the expression begins with `\A`. */
   startsAtText: boolean
   groups: number
+  /** Number of slots: two per group, those of the entire match first, and those that only the matcher uses. */
+  slots: number
+  /** False when it has instructions from ASIDE on, which only `Backtracker` knows. */
+  isPlain: boolean
+  /**
+   * True when a failure at an instruction depends on nothing but the offset, so that no instruction has to be
+   * tried twice at one.
+   */
+  isMemoryless: boolean
 }
 
 const ANCHORS = {
@@ -103,14 +131,16 @@ const ANCHORS = {
   b: WORD_EDGE,
   B: NO_WORD_EDGE,
 }
-/** Number of instructions beyond which an expression is left to RegExp. */
-const MAX_INSTRUCTIONS = 4000
+/** Number of instructions beyond which an expression is refused: 20 times as many as any in use. */
+const MAX_INSTRUCTIONS = 10_000
 
-/**
- * Compiles an expression; returns undefined when it contains something that the instructions cannot express:
- * lookaround, atomic groups, back references, and repetitions of what can be empty.
- */
-export function compileProgram(tree: Node): Program | undefined {
+/** Larger than any text. */
+const MAX_LENGTH = 2 ** 30
+
+const LOOKS = { '=': AHEAD, '!': NOT_AHEAD, '<=': BEHIND, '<!': NOT_BEHIND }
+
+/** Compiles an expression; throws E_PARSER_REGEX when it is too large. */
+export function compileProgram(tree: Node): Program {
   const compiler = new Compiler()
   return compiler.compile(tree)
 }
@@ -129,14 +159,19 @@ class Compiler {
   readonly #groups = new Map<Node, number>()
   /** Groups that every match enters exactly once. */
   readonly #mandatory = new Set<Node>()
+  /** Numbers of the groups in each repeated node: the first and the last; undefined when there are none. */
+  readonly #groupsIn = new Map<Node, [first: number, last: number] | undefined>()
   #groupCount = 0
+  #slots = 0
+  #isPlain = true
+  #isMemoryless = true
 
-  compile(tree: Node): Program | undefined {
+  compile(tree: Node): Program {
     this.#numberGroups(tree)
     this.#findMandatory(tree)
+    this.#slots = (this.#groupCount + 1) * 2
     const end = { at: this.#emit(MATCHED, 0), first: anything() }
     const start = this.#node(tree, end)
-    if (start === undefined) return undefined
     const first = this.#table(start.first)
     const tables = new Uint8Array(this.#tables.length * TABLE_SIZE)
     for (const [i, table] of this.#tables.entries())
@@ -150,18 +185,20 @@ class Compiler {
       startsAtLine: this.#code[start.at] === LINE_START,
       startsAtText: this.#code[start.at] === TEXT_START,
       groups: this.#groupCount,
+      slots: this.#slots,
+      isPlain: this.#isPlain,
+      isMemoryless: this.#isMemoryless,
     }
   }
 
-  /**
-   * Numbers the groups in the order in which they open; RegExp has an extra one for each possessive
-   * repetition.
-   */
+  /** Numbers the groups in the order in which they open. */
   #numberGroups(node: Node): void {
     if (node.type === 'group') this.#groups.set(node, ++this.#groupCount)
-    else if (node.type === 'repeat' && node.mode === '+') this.#groupCount++
+    const before = this.#groupCount
     if ('items' in node) for (const item of node.items) this.#numberGroups(item)
     if ('node' in node) this.#numberGroups(node.node)
+    if (node.type === 'repeat' && this.#groupCount > before)
+      this.#groupsIn.set(node, [before + 1, this.#groupCount])
   }
 
   #findMandatory(node: Node): void {
@@ -177,7 +214,7 @@ class Compiler {
     return this.#mandatory.has(node) ? ~slot : slot
   }
 
-  #node(node: Node, next: Next): Next | undefined {
+  #node(node: Node, next: Next): Next {
     switch (node.type) {
       case 'set':
         return { at: this.#single(node.set, next.at), first: firstOf(node, next.first) }
@@ -191,9 +228,36 @@ class Compiler {
         return node.node.type === 'set' ? this.#run(node, node.node.set, next) : this.#repeat(node, next)
       case 'anchor':
         return { at: this.#emit(ANCHORS[node.at], next.at), first: firstOf(node, next.first) }
-      default:
-        return undefined
+      case 'look':
+        return this.#look(node, next)
+      case 'atomic':
+        return this.#atomic(node.node, next)
+      case 'back':
+        return this.#back(node.to, next)
     }
+  }
+
+  #look({ node, sign }: Node & { type: 'look' }, next: Next): Next {
+    const isBehind = sign === '<=' || sign === '<!'
+    this.#isPlain = false
+    const matched = this.#emit(MATCHED, 0)
+    const end = isBehind ? this.#emit(AT_TARGET, matched) : matched
+    const body = this.#node(node, { at: end, first: anything() })
+    const [min, max] = isBehind ? lengthsOf(node) : [0, 0]
+    const limit = max < MAX_LENGTH ? max : -1
+    const at = this.#emit(ASIDE, next.at, body.at, LOOKS[sign], Math.min(min, MAX_LENGTH), limit)
+    return { at, first: next.first }
+  }
+
+  #atomic(node: Node, next: Next): Next {
+    this.#isPlain = false
+    const body = this.#node(node, { at: this.#emit(MATCHED, 0), first: anything() })
+    return { at: this.#emit(ASIDE, next.at, body.at, ATOMIC), first: firstOf(node, next.first) }
+  }
+
+  #back(group: number, next: Next): Next {
+    this.#isPlain = this.#isMemoryless = false
+    return { at: this.#emit(BACK, next.at, group * 2), first: anything() }
   }
 
   #single(set: ByteSet, next: number): number {
@@ -207,14 +271,12 @@ class Compiler {
     return this.#emit(TEXT, code[next + 1] as number, start, (code[next + 3] as number) + 1)
   }
 
-  #choice([item, ...others]: Node[], next: Next): Next | undefined {
-    const one = this.#node(item as Node, next)
-    if (others.length === 0 || one === undefined) return one
-    const other = this.#choice(others, next)
-    return other && this.#split(one, other)
+  #choice(items: Node[], next: Next): Next {
+    const branches = items.map((item) => this.#node(item, next))
+    return branches.reduceRight((other, one) => this.#split(one, other))
   }
 
-  #group(node: Node & { type: 'group' }, next: Next): Next | undefined {
+  #group(node: Node & { type: 'group' }, next: Next): Next {
     const slot = this.#slot(node, 0)
     const run = node.node
     if (run.type === 'repeat' && run.node.type === 'set' && neverBacktracks(run, next))
@@ -224,12 +286,12 @@ class Compiler {
     if (escaped !== undefined) return this.#escaped(escaped, next, slot)
     const end = this.#emit(SAVE, next.at, this.#slot(node, 1))
     const inner = this.#node(node.node, { at: end, first: next.first })
-    return inner && { at: this.#emit(SAVE, inner.at, slot), first: inner.first }
+    return { at: this.#emit(SAVE, inner.at, slot), first: inner.first }
   }
 
-  #sequence(items: readonly Node[], next: Next): Next | undefined {
-    let after: Next | undefined = next
-    for (let i = items.length - 1; i >= 0 && after !== undefined; i--) {
+  #sequence(items: readonly Node[], next: Next): Next {
+    let after: Next = next
+    for (let i = items.length - 1; i >= 0; i--) {
       const escaped: EscapedRun | undefined = i > 0 ? escapedRun(items.slice(i - 1, i + 1), after) : undefined
       after =
         escaped === undefined ? this.#node(items[i] as Node, after) : this.#escaped(escaped, after, NO_SLOT)
@@ -261,42 +323,53 @@ class Compiler {
     return { at, first: firstOf(run, next.first) }
   }
 
-  #repeat(node: Node & { type: 'repeat' }, next: Next): Next | undefined {
+  #repeat(node: Node & { type: 'repeat' }, next: Next): Next {
     const { min, max, mode } = node
-    if (mode === '+' || mayBeEmpty(node.node)) return undefined
-    let after: Next | undefined = next
+    if (mode === '+') {
+      const greedy: Node = { ...node, mode: '' }
+      this.#groupsIn.set(greedy, this.#groupsIn.get(node))
+      return this.#atomic(greedy, next)
+    }
+    let after: Next = next
     if (max === Number.POSITIVE_INFINITY) after = this.#loop(node, next)
-    else for (let i = min; i < max; i++) after = after && this.#optional(node, after, next)
-    for (let i = 0; i < min; i++) after = after && this.#iteration(node, after)
+    else for (let i = min; i < max; i++) after = this.#optional(node, after, next)
+    for (let i = 0, size = 0; i < min && size < this.#code.length; i++) {
+      // An iteration without instructions matches the empty text, as do all others.
+      size = this.#code.length
+      after = this.#iteration(node, after, false)
+    }
     return after
   }
 
   /** Compiles an unlimited repetition; the split is emitted first and filled in when its branches exist. */
-  #loop(node: Node & { type: 'repeat' }, next: Next): Next | undefined {
+  #loop(node: Node & { type: 'repeat' }, next: Next): Next {
     const split = this.#emit(SPLIT, 0)
     const first = union(firstOf(node.node, next.first), next.first)
-    const iteration = this.#iteration(node, { at: split, first })
-    if (iteration === undefined) return undefined
+    const iteration = this.#iteration(node, { at: split, first }, true)
     const [one, other] = node.mode === '?' ? [next, iteration] : [iteration, next]
     this.#set(split, SPLIT, one.at, other.at, this.#table(one.first), this.#table(other.first))
     return { at: split, first }
   }
 
-  #optional(node: Node & { type: 'repeat' }, after: Next, next: Next): Next | undefined {
-    const iteration = this.#iteration(node, after)
-    return iteration && (node.mode === '?' ? this.#split(next, iteration) : this.#split(iteration, next))
+  #optional(node: Node & { type: 'repeat' }, after: Next, next: Next): Next {
+    const iteration = this.#iteration(node, after, true)
+    return node.mode === '?' ? this.#split(next, iteration) : this.#split(iteration, next)
   }
 
-  /** Compiles one iteration; it clears what the groups in it captured in the previous one. */
-  #iteration(node: Node & { type: 'repeat' }, after: Next): Next | undefined {
-    if (this.#code.length > MAX_INSTRUCTIONS * INSTRUCTION_SIZE) return undefined
-    const iteration = this.#node(node.node, after)
-    const groups = [...this.#groups]
-      .filter(([group]) => contains(node.node, group))
-      .map(([, number]) => number)
-    if (iteration === undefined || groups.length === 0 || node.max === 1) return iteration
-    const slots = [Math.min(...groups) * 2, Math.max(...groups) * 2 + 1] as const
-    return { at: this.#emit(FORGET, iteration.at, ...slots), first: iteration.first }
+  /**
+   * Compiles one iteration; it clears what the groups in it captured in the previous one. One that is not
+   * needed must not match the empty text, or a loop would never end.
+   */
+  #iteration(node: Node & { type: 'repeat' }, after: Next, isOptional: boolean): Next {
+    const needsProgress = isOptional && mayBeEmpty(node.node)
+    const slot = needsProgress ? this.#slots++ : NONE
+    if (needsProgress) this.#isPlain = this.#isMemoryless = false
+    const end = needsProgress ? { at: this.#emit(PROGRESS, after.at, slot), first: after.first } : after
+    let { at, first } = this.#node(node.node, end)
+    const groups = this.#groupsIn.get(node)
+    if (groups !== undefined && node.max !== 1) at = this.#emit(FORGET, at, groups[0] * 2, groups[1] * 2 + 1)
+    if (needsProgress) at = this.#emit(SAVE, at, slot)
+    return { at, first }
   }
 
   #split(one: Next, other: Next): Next {
@@ -306,8 +379,8 @@ class Compiler {
 
   #emit(...instruction: number[]): number {
     const at = this.#code.length
-    this.#code.length = at + INSTRUCTION_SIZE
-    this.#set(at, ...instruction)
+    if (at >= MAX_INSTRUCTIONS * INSTRUCTION_SIZE) throw tooLarge()
+    for (let i = 0; i < INSTRUCTION_SIZE; i++) this.#code.push(instruction[i] ?? 0)
     return at
   }
 
@@ -388,8 +461,38 @@ function maxOf({ max }: Node & { type: 'repeat' }): number {
   return max === Number.POSITIVE_INFINITY ? -1 : max
 }
 
-function contains(tree: Node, wanted: Node): boolean {
-  if (tree === wanted) return true
-  if ('items' in tree) return tree.items.some((item) => contains(item, wanted))
-  return 'node' in tree && contains(tree.node, wanted)
+/** Returns the minimum and maximum number of bytes that the node can match. */
+function lengthsOf(node: Node): [min: number, max: number] {
+  switch (node.type) {
+    case 'set':
+      return [1, 1]
+    case 'sequence':
+      return node.items.map(lengthsOf).reduce(([a, b], [c, d]) => [a + c, b + d], [0, 0])
+    case 'choice': {
+      const all = node.items.map(lengthsOf)
+      return [Math.min(...all.map(([min]) => min)), Math.max(...all.map(([, max]) => max))]
+    }
+    case 'group':
+    case 'atomic':
+      return lengthsOf(node.node)
+    case 'repeat': {
+      const [min, max] = lengthsOf(node.node)
+      return [min * node.min, max === 0 ? 0 : max * node.max]
+    }
+    case 'look':
+    case 'anchor':
+      return [0, 0]
+    case 'back':
+      return [0, Number.POSITIVE_INFINITY]
+  }
+}
+
+function tooLarge(): ShipperError {
+  const hint =
+    'a repetition with a large count is unrolled: use * or +, or repeat a single character or class'
+  return new ShipperError(
+    'E_PARSER_REGEX',
+    `the regular expression is too large: it takes more than ${MAX_INSTRUCTIONS} instructions`,
+    { hint },
+  )
 }

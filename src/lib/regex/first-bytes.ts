@@ -28,7 +28,10 @@ export function firstOf(node: Node, after: First): First {
     case 'choice':
       return node.items.map((item) => firstOf(item, after)).reduce(union)
     case 'group':
+    case 'atomic':
       return firstOf(node.node, after)
+    case 'look':
+      return after
     case 'repeat':
       return node.min > 0 ? firstOf(node.node, after) : union(firstOf(node.node, after), after)
     case 'anchor':

@@ -1,48 +1,55 @@
 import { Backtracker } from './backtracker.ts'
-import { compileProgram } from './compile.ts'
+import type { Program } from './compile.ts'
+import { DEFAULT_STEPS_PER_BYTE, type MatchResult, stepLimit, TOO_MANY_STEPS } from './match-result.ts'
+import { NotedBacktracker } from './noted-backtracker.ts'
 import type { TranslatedRegex } from './onigmo.ts'
 
 /** Matches an expression against lines. */
 export interface LineMatcher {
-  /** Start and end of each group in `src`, or -1 twice; group 0 is the entire match. */
+  /**
+   * Start and end of each group in `src`, or -1; group 0 is the entire match. Meaningless unless the last result
+   * was MATCH; slots behind those of the groups are the matcher's own.
+   */
   readonly spans: Int32Array
-  /** Searches src[start, end) and sets `spans`; returns false when nothing matches. */
-  match(src: Buffer, start: number, end: number): boolean
+  /**
+   * Searches src[start, end), the entire text. The number of steps is counted and limited, so the result depends
+   * on nothing but the text.
+   */
+  match(src: Buffer, start: number, end: number): MatchResult
 }
 
-/** Returns the byte matcher, or for unsupported syntax RegExp, which is several times slower and allocates per line. */
-export function matcherOf(regex: TranslatedRegex): LineMatcher {
-  const program = compileProgram(regex.tree)
-  return program === undefined ? new RegExpMatcher(regex) : new Backtracker(program)
+/** Returns a matcher; `stepsPerByte` is Regex_Step_Limit. */
+export function matcherOf(regex: TranslatedRegex, stepsPerByte = DEFAULT_STEPS_PER_BYTE): LineMatcher {
+  return new BoundedMatcher(regex.program, stepsPerByte)
 }
 
-/** `Buffer.latin1Slice`, missing in the types of Node; it costs half of `toString('latin1')`. */
-interface Latin1 {
-  latin1Slice(start: number, end: number): string
-}
+/** Steps after which notes are worth their cost: per byte, and for any text. */
+const PLAIN_STEPS = 8
+const PLAIN_BASE = 1000
 
-/** Converts the line to a latin1 string: one character per byte, so that offsets are equal. */
-export class RegExpMatcher implements LineMatcher {
-  readonly spans: Int32Array
-  readonly #line: RegExp
-  readonly #lines: RegExp
+/** Backtracks; what takes too many steps is matched once more with notes, if these can be made. */
+class BoundedMatcher extends Backtracker implements LineMatcher {
+  readonly #stepsPerByte: number
+  readonly #plainSteps: number
+  readonly #plainBase: number
+  #noted: NotedBacktracker | undefined
 
-  constructor({ line, lines, names }: TranslatedRegex) {
-    this.#line = new RegExp(line.source, 'd')
-    this.#lines = new RegExp(lines.source, 'd')
-    this.spans = new Int32Array(names.length * 2)
+  constructor(program: Program, stepsPerByte: number) {
+    super(program)
+    this.#stepsPerByte = stepsPerByte
+    const isNotable = program.isMemoryless
+    this.#plainSteps = isNotable ? Math.min(PLAIN_STEPS, stepsPerByte) : stepsPerByte
+    this.#plainBase = isNotable ? PLAIN_BASE : stepLimit(0, 0)
   }
 
-  match(src: Buffer, start: number, end: number): boolean {
-    const newline = src.indexOf(10, start)
-    const regex = newline < 0 || newline >= end ? this.#line : this.#lines
-    const found = regex.exec((src as Buffer & Latin1).latin1Slice(start, end))?.indices
-    if (found === undefined) return false
-    for (let group = 0; group * 2 < this.spans.length; group++) {
-      const span = found[group]
-      this.spans[group * 2] = span === undefined ? -1 : start + span[0]
-      this.spans[group * 2 + 1] = span === undefined ? -1 : start + span[1]
-    }
-    return true
+  match(src: Buffer, start: number, end: number): MatchResult {
+    const result = this.search(src, start, end, this.#plainBase + this.#plainSteps * (end - start))
+    return result === TOO_MANY_STEPS && this.program.isMemoryless ? this.#again(src, start, end) : result
+  }
+
+  #again(src: Buffer, start: number, end: number): MatchResult {
+    const limit = stepLimit(this.#stepsPerByte, end - start)
+    this.#noted ??= new NotedBacktracker(this.program, this.spans)
+    return (this.#noted.fits(end - start) ? this.#noted : this).search(src, start, end, limit)
   }
 }

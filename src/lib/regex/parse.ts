@@ -4,15 +4,16 @@ import { ByteSet } from './byte-set.ts'
 import { CLASS_ESCAPES, readCharacter, readClass } from './char-class.ts'
 
 const WRAPPED = /^\/(.*)\/([imxo]*)$/s
-const QUANTIFIER = /^(?:[*+?]|\{(\d*)(,?)(\d*)\})([?+]?)/
-const NAMED = /^\(\?(?:<([^>=!][^>]*)>|'([^']+)')/
+// Sticky: matched at an offset of the text, without copying the rest of it.
+const QUANTIFIER = /(?:[*+?]|\{(\d*)(,?)(\d*)\})([?+]?)/y
+const NAMED = /\(\?(?:<([^>=!][^>]*)>|'([^']+)')/y
 const NAME = /^[\x21-\x7e]+$/
-const OPTIONS = /^\(\?([imx]*)(?:-([imx]*))?([:)])/
-const BACK = /^\\k(?:<([^>]+)>|'([^']+)')/
+const OPTIONS = /\(\?([imx]*)(?:-([imx]*))?([:)])/y
+const BACK = /\\k(?:<([^>]+)>|'([^']+)')/y
 /** A back reference by number; three octal digits are a character. */
-const NUMBER_BACK = /^\\(?![1-3][0-7]{2})[1-9]/
+const NUMBER_BACK = /\\(?![1-3][0-7]{2})[1-9]/y
 const ANY_NAMED = /\(\?(?:<[^=!]|')/
-const ANCHORS = /^\\[AzZbB]/
+const ANCHORS = /\\[AzZbB]/y
 const EXTENDED_BLANK = /\s/
 const LOOKAROUNDS = [
   ['(?=', '='],
@@ -20,6 +21,14 @@ const LOOKAROUNDS = [
   ['(?<=', '<='],
   ['(?<!', '<!'],
 ] as const
+
+/** Maximum length, and maximum depth of groups, of an expression: those in use have 2,000 characters and 8 levels. */
+const MAX_CHARS = 65_536
+const MAX_DEPTH = 200
+/** Maximum number of quantifiers of one piece, as in `a{2}+?`. */
+const MAX_QUANTIFIERS = 10
+/** Maximum count of a repetition, as in Onigmo. */
+const MAX_COUNT = 100_000
 
 interface RegexFlags {
   i: boolean
@@ -32,6 +41,8 @@ interface RegexFlags {
  * named groups, plain parentheses do not capture. Throws E_PARSER_REGEX for unsupported syntax.
  */
 export function parseOnigmo(expression: string): Node {
+  if (expression.length > MAX_CHARS)
+    throw refusal(`it has ${expression.length} characters, more than ${MAX_CHARS}`)
   const [, inner, letters = ''] = WRAPPED.exec(expression) ?? []
   const flags = { i: letters.includes('i'), m: letters.includes('m'), x: letters.includes('x') }
   return new PatternParser(inner ?? expression, flags).read()
@@ -40,7 +51,10 @@ export function parseOnigmo(expression: string): Node {
 class PatternParser {
   readonly #text: string
   readonly #named: boolean
+  /** Names of the groups opened so far, in order. */
+  readonly #opened: (string | undefined)[] = []
   #at = 0
+  #depth = 0
   #flags: RegexFlags
 
   constructor(text: string, flags: RegexFlags) {
@@ -56,13 +70,13 @@ class PatternParser {
   }
 
   readonly #refuse = (what: string): never => {
-    const hint = 'see docs/plugins/parser-regex.md for the supported syntax'
-    const message = `unsupported regular expression: ${what}, near character ${this.#at + 1}`
-    throw new ShipperError('E_PARSER_REGEX', message, { hint })
+    throw refusal(`${what}, near character ${this.#at + 1}`)
   }
 
-  get #rest(): string {
-    return this.#text.slice(this.#at)
+  /** Matches a sticky expression here. */
+  #here(sticky: RegExp): RegExpExecArray | null {
+    sticky.lastIndex = this.#at
+    return sticky.exec(this.#text)
   }
 
   #choice(): Node {
@@ -98,9 +112,9 @@ class PatternParser {
 
   #repeated(atom: Node): Node {
     let node = atom
-    for (;;) {
+    for (let count = 0; ; count++) {
       this.#skipExtended()
-      const found = QUANTIFIER.exec(this.#rest)
+      const found = this.#here(QUANTIFIER)
       if (found === null) return node
       const [all, low = '', comma = '', high = '', suffix = ''] = found
       const isInterval = all[0] === '{'
@@ -109,6 +123,9 @@ class PatternParser {
       const min = isInterval ? Number(low) : all[0] === '+' ? 1 : 0
       const max = isInterval ? intervalMax(low, comma, high) : all[0] === '?' ? 1 : Number.POSITIVE_INFINITY
       if (max < min || max === 0) this.#refuse(`the repetition ${all}`)
+      if (min > MAX_COUNT || (max > MAX_COUNT && max !== Number.POSITIVE_INFINITY))
+        this.#refuse(`the repetition ${all}, whose count exceeds ${MAX_COUNT}`)
+      if (count === MAX_QUANTIFIERS) this.#refuse(`more than ${MAX_QUANTIFIERS} repetitions of one piece`)
       // In Ruby `{2}+` is a repetition of a repetition, and `{2}?` an optional one.
       const own = isInterval && (suffix === '+' || comma === '') ? '' : suffix
       this.#at += all.length - suffix.length + own.length
@@ -141,38 +158,51 @@ class PatternParser {
     const letter = this.#text[this.#at + 1] ?? ''
     const set = CLASS_ESCAPES[letter]
     if (set !== undefined) return this.#step(2, { type: 'set', set })
-    if (ANCHORS.test(this.#rest)) return this.#step(2, { type: 'anchor', at: letter as 'A' })
-    const back = BACK.exec(this.#rest)
-    if (back !== null) return this.#step(back[0].length, { type: 'back', to: (back[1] ?? back[2]) as string })
-    if (NUMBER_BACK.test(this.#rest)) {
+    if (this.#here(ANCHORS) !== null) return this.#step(2, { type: 'anchor', at: letter as 'A' })
+    const back = this.#here(BACK)
+    if (back !== null) {
+      const name = (back[1] ?? back[2]) as string
+      return this.#step(back[0].length, this.#back(name, this.#opened.lastIndexOf(name) + 1))
+    }
+    if (this.#here(NUMBER_BACK) !== null) {
       if (this.#named) this.#refuse(`the reference \\${letter} together with named groups`)
-      return this.#step(2, { type: 'back', to: Number(letter) })
+      return this.#step(2, this.#back(letter, Number(letter)))
     }
     if (letter === 'R') return this.#step(2, LINE_BREAK)
     return this.#character()
   }
 
+  #back(name: string, to: number): Node {
+    if (to < 1 || to > this.#opened.length)
+      this.#refuse(`a reference to a group "${name}" that is not before it`)
+    return { type: 'back', to }
+  }
+
   #group(): Node {
-    const named = NAMED.exec(this.#rest)
+    const named = this.#here(NAMED)
     if (named !== null) {
       const name = (named[1] ?? named[2]) as string
       if (!NAME.test(name)) this.#refuse(`the group name "${name}"`)
+      this.#opened.push(name)
       return { type: 'group', name, node: this.#inside(named[0].length) }
     }
     for (const [open, sign] of LOOKAROUNDS) {
-      if (this.#rest.startsWith(open)) return { type: 'look', sign, node: this.#inside(open.length) }
+      if (this.#text.startsWith(open, this.#at))
+        return { type: 'look', sign, node: this.#inside(open.length) }
     }
-    if (this.#rest.startsWith('(?>')) return { type: 'atomic', node: this.#inside(3) }
-    if (this.#rest.startsWith('(?#')) {
+    if (this.#text.startsWith('(?>', this.#at)) return { type: 'atomic', node: this.#inside(3) }
+    if (this.#text.startsWith('(?#', this.#at)) {
       const end = this.#text.indexOf(')', this.#at)
       if (end < 0) this.#refuse('a comment without a closing parenthesis')
       return this.#step(end + 1 - this.#at, EMPTY)
     }
-    const options = OPTIONS.exec(this.#rest)
+    const options = this.#here(OPTIONS)
     if (options !== null) return this.#options(options)
-    if (this.#rest.startsWith('(?')) this.#refuse(`the group ${this.#rest.slice(0, 4)}`)
-    const node = this.#inside(1)
-    return this.#named ? sequence([node]) : { type: 'group', name: undefined, node }
+    if (this.#text.startsWith('(?', this.#at))
+      this.#refuse(`the group ${this.#text.slice(this.#at, this.#at + 4)}`)
+    if (this.#named) return sequence([this.#inside(1)])
+    this.#opened.push(undefined)
+    return { type: 'group', name: undefined, node: this.#inside(1) }
   }
 
   /** Parses `(?i:...)`, or `(?i)`, which applies to the rest of the enclosing group including alternatives. */
@@ -184,7 +214,9 @@ class PatternParser {
     this.#flags = flags
     if (end === ':') return this.#inside(all.length, before)
     this.#at += all.length
+    if (++this.#depth > MAX_DEPTH) this.#refuse(`options within groups, more than ${MAX_DEPTH} deep`)
     const node = this.#choice()
+    this.#depth--
     this.#flags = before
     return node
   }
@@ -192,9 +224,11 @@ class PatternParser {
   /** Parses up to the closing parenthesis; flags set inside end with it. */
   #inside(open: number, before = this.#flags): Node {
     this.#at += open
+    if (++this.#depth > MAX_DEPTH) this.#refuse(`groups within groups, more than ${MAX_DEPTH} deep`)
     const node = this.#choice()
     if (this.#text[this.#at] !== ')') this.#refuse('a group without a closing parenthesis')
     this.#at++
+    this.#depth--
     this.#flags = before
     return node
   }
@@ -207,6 +241,11 @@ class PatternParser {
     this.#at += length
     return node
   }
+}
+
+function refusal(what: string): ShipperError {
+  const hint = 'see docs/plugins/parser-regex.md for the supported syntax'
+  return new ShipperError('E_PARSER_REGEX', `unsupported regular expression: ${what}`, { hint })
 }
 
 function intervalMax(low: string, comma: string, high: string): number {

@@ -4,7 +4,10 @@ import { skip } from '../../core/msgpack/encode.ts'
 import { entryMap, RecordAccessor, textHead, textLength } from '../../core/msgpack/record.ts'
 import { type InvalidValue, invalidIfThrows } from '../../core/options/checks.ts'
 import { defineOptions, type OptionsOf } from '../../core/options/option.ts'
-import { defineFilter, type Filter } from '../../core/plugin.ts'
+import { defineFilter, type Filter, type FilterContext, type RegexLimit } from '../../core/plugin.ts'
+import { REGEX_COUNTERS } from '../../lib/regex/counters.ts'
+import { type LineMatcher, matcherOf } from '../../lib/regex/line-matcher.ts'
+import { MATCH, TOO_MANY_STEPS } from '../../lib/regex/match-result.ts'
 import { translateOnigmo } from '../../lib/regex/onigmo.ts'
 
 const OPTIONS = defineOptions({
@@ -41,11 +44,13 @@ class GrepRule {
   readonly exclude: boolean
   readonly #accessor: RecordAccessor
   readonly #literal: Buffer | undefined
-  readonly #regex: RegExp
+  readonly #expression: string
+  readonly #limit: RegexLimit | undefined
+  readonly #matcher: LineMatcher
   /** Offset in the chunk of the next occurrence of the literal, from the last search on. */
   #nextHit = -1
 
-  constructor(words: string[], exclude: boolean) {
+  constructor(words: string[], exclude: boolean, limit?: RegexLimit) {
     const [key = '', expression = ''] = words
     // As in fluent-bit, the dollar sign is optional: `kubernetes['host']`.
     const accessor = RecordAccessor.parse(key.startsWith('$') ? key : `$${key}`) ?? RecordAccessor.parse(key)
@@ -53,7 +58,9 @@ class GrepRule {
     this.exclude = exclude
     this.#accessor = accessor
     this.#literal = LITERAL.test(expression) ? Buffer.from(expression) : undefined
-    this.#regex = translateOnigmo(expression).lines
+    this.#expression = expression
+    this.#limit = limit
+    this.#matcher = matcherOf(translateOnigmo(expression), limit?.stepsPerByte)
   }
 
   /** Prepares for the records of a chunk, which must then be passed in order. */
@@ -61,14 +68,23 @@ class GrepRule {
     this.#nextHit = -1
   }
 
-  /** True when the value exists, is a string and matches. */
+  /**
+   * True when the value exists, is a string and matches. What takes too many steps gets the result by which the
+   * record is kept.
+   */
   matches(buf: Buffer, map: number, end: number): boolean {
     const at = this.#accessor.find(buf, map, end)
     const head = at < 0 ? -1 : textHead(buf, at)
     if (head < 0) return false
     const start = at + head
     const stop = start + textLength(buf, at)
-    if (this.#literal === undefined) return this.#regex.test(buf.toString('latin1', start, stop))
+    if (this.#literal === undefined) {
+      const result = this.#matcher.match(buf, start, stop)
+      if (result !== TOO_MANY_STEPS) return result === MATCH
+      const owner = this.exclude ? 'Exclude' : 'Regex'
+      this.#limit?.reached(this.#expression, owner, 'the record is kept unless another rule drops it')
+      return !this.exclude
+    }
     return this.#findFrom(buf, this.#literal, start) + this.#literal.length <= stop
   }
 
@@ -89,14 +105,14 @@ class Grep implements Filter {
   readonly #rules: GrepRule[]
   readonly #op: OptionsOf<typeof OPTIONS>['logicalOp']
 
-  constructor(options: OptionsOf<typeof OPTIONS>) {
+  constructor(options: OptionsOf<typeof OPTIONS>, { regexLimit }: FilterContext) {
     if (options.logicalOp !== 'legacy' && options.regex.length > 0 && options.exclude.length > 0) {
       throw badRule('Regex and Exclude cannot be combined when Logical_Op is AND or OR', 'logical_op')
     }
     this.#op = options.logicalOp
     this.#rules = [
-      ...options.regex.map((words) => new GrepRule(words, false)),
-      ...options.exclude.map((words) => new GrepRule(words, true)),
+      ...options.regex.map((words) => new GrepRule(words, false, regexLimit)),
+      ...options.exclude.map((words) => new GrepRule(words, true, regexLimit)),
     ]
   }
 
@@ -147,9 +163,10 @@ export const spec = defineFilter({
   summary: 'Keeps or drops records by regular expressions on their values.',
   description:
     'Values are matched as bytes: `.` is one byte, and character classes and `(?i)` are ASCII only. A value that is missing ' +
-    'or not a string never matches. `legacy` follows the manual of fluent-bit; its code stops at the first Regex that ' +
+    'or not a string never matches. A record on which an expression reaches Regex_Step_Limit is kept and counted. `legacy` follows the manual of fluent-bit; its code stops at the first Regex that ' +
     'matches, in file order, and ignores the rules after it.',
   options: OPTIONS,
   example: '[FILTER]\n    Name    grep\n    Match   *\n    Exclude log healthz\n',
-  create: (options) => new Grep(options),
+  counters: REGEX_COUNTERS,
+  create: (options, ctx) => new Grep(options, ctx),
 })

@@ -3,7 +3,7 @@ import { closeMap } from '../../core/msgpack/map-head.ts'
 import type { InvalidValue } from '../../core/options/checks.ts'
 import { defineOptions } from '../../core/options/option.ts'
 import type { EntryWriter, Parser } from '../../core/parser.ts'
-import { defineParser } from '../../core/plugin.ts'
+import { defineParser, type RegexLimit } from '../../core/plugin.ts'
 import { copyString } from '../../lib/json/json-to-msgpack.ts'
 import { withDecoders } from '../../lib/parsing/field-decoder.ts'
 import {
@@ -15,6 +15,7 @@ import {
 } from '../../lib/parsing/options.ts'
 import { MAX_TYPED_BYTES, parseTypes, type ValueType, writeTyped } from '../../lib/parsing/typed-value.ts'
 import { type LineMatcher, matcherOf } from '../../lib/regex/line-matcher.ts'
+import { MATCH, type MatchResult, TOO_MANY_STEPS } from '../../lib/regex/match-result.ts'
 import { type TranslatedRegex, translateOnigmo } from '../../lib/regex/onigmo.ts'
 import { putWords, targetView, wordsOf } from '../../lib/text/data-views.ts'
 import type { TimeReader } from '../../lib/time/strptime.ts'
@@ -46,7 +47,12 @@ const OPTIONS = defineOptions({
     type: 'size',
     default: '64K',
     min: 1,
-    help: 'Longer lines are kept unparsed. Limits the time of an expression that backtracks.',
+    help: 'Longer lines are kept unparsed.',
+  },
+  regex_step_limit: {
+    type: 'int',
+    min: 1,
+    help: 'Maximum number of steps per byte of the line, as Regex_Step_Limit in [SERVICE], which is the default.',
   },
 })
 
@@ -63,9 +69,11 @@ atomic groups, lookahead and lookbehind, \`\\h\`, \`\\A\`, \`\\z\`, \`\\Z\`, \`\
 The following are errors: conditionals, calls of groups (\`\\g\`), \`\\K\`, \`\\G\`, \`\\X\`, \`\\p{...}\`, absence operators, and
 negated classes with characters outside ASCII.
 
-The engine backtracks. If two repetitions can match the same text, as in \`(a+)+\` or \`.*.*.*x\`, the time can grow with a
-power of the line length, or worse. The only limit is Regex_Max_Length, and the agent does nothing else meanwhile. Before a
-quotation mark prefer \`[^"]*\` to \`.*\`.
+The engine backtracks. If two repetitions can match the same text, as in \`(a+)+\` or \`.*.*.*x\`, it notes what was tried, and the time
+stays proportional to the length of the line. What remains (lookaround, back references, repetitions of what can be
+empty) is limited by Regex_Step_Limit: a line on which the expression takes more steps is kept unparsed and counted in
+\`regex_step_limit\`. An expression may have 65,536 characters, groups 200 deep, counts up to 100,000, and 10,000
+instructions, into which a repetition of more than one character is unrolled.
 
 ${DECODE_DESCRIPTION}`,
   options: OPTIONS,
@@ -85,6 +93,9 @@ ${DECODE_DESCRIPTION}`,
       time: timeReader(options, ctx),
       skipEmpty: options.skipEmptyValues,
       maxLength: options.regexMaxLength,
+      name: ctx.name,
+      stepsPerByte: options.regexStepLimit ?? ctx.regexLimit?.stepsPerByte,
+      limit: ctx.regexLimit,
     })
     return withDecoders(parser, options.decodeField, ctx, { overlap: regex.overlap })
   },
@@ -97,6 +108,9 @@ interface RegexParserSettings {
   timeKeep: boolean
   skipEmpty: boolean
   maxLength: number
+  name: string
+  stepsPerByte: number | undefined
+  limit: RegexLimit | undefined
 }
 
 /** A named field: its key as MessagePack, and how the text of its group is written. */
@@ -116,6 +130,7 @@ class RegexParser implements Parser {
   timeFailures = 0
   readonly keys: readonly string[]
   readonly #matcher: LineMatcher
+  readonly #expression: string
   readonly #settings: RegexParserSettings
   readonly #fields: Field[]
   /** Bytes of keys, heads and typed values, independent of the line. */
@@ -123,7 +138,8 @@ class RegexParser implements Parser {
   readonly #overlap: number
 
   constructor(regex: TranslatedRegex, settings: RegexParserSettings) {
-    this.#matcher = matcherOf(regex)
+    this.#matcher = matcherOf(regex, settings.stepsPerByte)
+    this.#expression = regex.source
     this.#overlap = regex.overlap
     this.#settings = settings
     this.keys = regex.names.filter((name) => name !== undefined)
@@ -138,7 +154,8 @@ class RegexParser implements Parser {
   parse(src: Buffer, start: number, end: number, out: EntryWriter): boolean {
     if (this.#fields.length === 0 || end - start > this.#settings.maxLength) return false
     const matcher = this.#matcher
-    if (!matcher.match(src, start, end)) return false
+    const result = matcher.match(src, start, end)
+    if (result !== MATCH) return this.#refused(result)
     const { spans } = matcher
     const { skipEmpty } = this.#settings
     const { sec, nsec } = out
@@ -166,6 +183,13 @@ class RegexParser implements Parser {
     }
     out.at = closeMap(out.buf, out.at, out.at + 1, at, pairs + out.extraPairs)
     return true
+  }
+
+  #refused(result: MatchResult): false {
+    const { limit, name } = this.#settings
+    if (result === TOO_MANY_STEPS)
+      limit?.reached(this.#expression, `parser ${name}`, 'the line is kept unparsed')
+    return false
   }
 
   /** Writes the value and returns the offset after it; -1 when it is the time and not kept. */

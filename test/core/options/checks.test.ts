@@ -1,11 +1,9 @@
 import { expect, test } from 'bun:test'
 import { ShipperError } from '../../../src/core/error.ts'
-import { checkHost, checkRegExp, checkRetryLimit, invalidIfThrows } from '../../../src/core/options/checks.ts'
+import { checkHost, checkRetryLimit, invalidIfThrows } from '../../../src/core/options/checks.ts'
 import { parseValue } from '../../../src/core/options/parse.ts'
 
 test('a check returns the requirement and why the value does not meet it', () => {
-  expect(checkRegExp('^(?<a>x)$')).toBeUndefined()
-  expect(checkRegExp('(a')).toEqual({ must: 'a regular expression', reason: 'missing )', hint: '' })
   expect(checkRetryLimit('no_limits')).toBeUndefined()
   expect(checkRetryLimit('0')).toEqual({
     must: 'a number from 1, no_limits or no_retries',

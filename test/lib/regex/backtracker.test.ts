@@ -2,34 +2,46 @@ import { describe, expect, test } from 'bun:test'
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { Backtracker } from '../../../src/lib/regex/backtracker.ts'
-import { matcherOf, RegExpMatcher } from '../../../src/lib/regex/line-matcher.ts'
-import { translateOnigmo } from '../../../src/lib/regex/onigmo.ts'
+import { NotedBacktracker } from '../../../src/lib/regex/noted-backtracker.ts'
+import { type TranslatedRegex, translateOnigmo } from '../../../src/lib/regex/onigmo.ts'
 import { fc } from '../../support/property.ts'
+import { RegExpMatcher } from '../../support/regexp-oracle.ts'
+
+const NO_LIMIT = 1e9
 
 const PARSERS = readFileSync(resolve(import.meta.dirname, '../../../conf/parsers.conf'), 'utf8')
 const SECTION = /Name\s+(\S+)\n\s+Format\s+regex\n\s+Regex\s+(.+)\n/g
 const SHIPPED = [...PARSERS.matchAll(SECTION)].map(([, name = '', regex = '']) => ({ name, regex }))
 
-/** Returns the matches of both engines for the text, which is surrounded by other bytes. */
-function both(expression: string, text: Buffer) {
+function simplified(expression: string): string {
+  return expression.replaceAll(/\(\?(?:<g>|>)/g, '(?:').replaceAll(/([*+?])\+/g, '$1')
+}
+
+/** Returns the matches of RegExp and of our matchers for the text, which is surrounded by other bytes. */
+function all(expression: string, text: Buffer) {
   const regex = translateOnigmo(expression)
   const src = Buffer.concat([Buffer.from('a"b\n'), text, Buffer.from('\nab ')])
-  return [matcherOf(regex), new RegExpMatcher(regex)].map((matcher) => {
-    if (!matcher.match(src, 4, 4 + text.length)) return undefined
-    return regex.names.map((name, i) =>
-      name === undefined && i > 0 ? [] : [name, matcher.spans[i * 2], matcher.spans[i * 2 + 1]],
-    )
+  const end = 4 + text.length
+  return [new RegExpMatcher(regex), ...ownMatchers(regex)].map((matcher) => {
+    const found = 'search' in matcher ? matcher.search(src, 4, end, NO_LIMIT) : matcher.match(src, 4, end)
+    if (found !== 1) return found
+    return regex.names.map((name, i) => [name, matcher.spans[i * 2], matcher.spans[i * 2 + 1]])
   })
 }
 
+function ownMatchers({ program }: TranslatedRegex): Backtracker[] {
+  const plain = new Backtracker(program)
+  return program.isMemoryless ? [plain, new NotedBacktracker(program, plain.spans)] : [plain]
+}
+
 function expectSame(expression: string, text: string | Buffer): void {
-  const [one, other] = both(expression, Buffer.from(text))
-  expect({ expression, found: one }).toEqual({ expression, found: other })
+  const [wanted, ...own] = all(expression, Buffer.from(text)).map((found) => ({ expression, found }))
+  for (const found of own) expect(found).toEqual(wanted as typeof found)
 }
 
 describe('the byte matcher', () => {
-  test('is used for every built-in parser', () => {
-    const others = SHIPPED.filter(({ regex }) => !(matcherOf(translateOnigmo(regex)) instanceof Backtracker))
+  test('has notes for every built-in parser', () => {
+    const others = SHIPPED.filter(({ regex }) => !translateOnigmo(regex).program.isMemoryless)
     expect(SHIPPED.length).toBeGreaterThan(12)
     expect(others.map(({ name }) => name)).toEqual([])
   })
@@ -41,6 +53,50 @@ describe('the byte matcher', () => {
     expectSame('^(?:(?<a>x)|(?<b>y))*z', 'xyxyz')
     expectSame('(?<a>a{2,3}?)(?<b>a*?)b', 'caaaaab')
     expectSame('(?<a>[ab]*+)(?<b>.)', 'abac')
+  })
+
+  test('looks ahead and behind, and keeps what a positive look captured', () => {
+    for (const text of ['abd', 'ab', 'xabcd', 'a b', 'foobar', 'foo', 'a1b22c', '']) {
+      for (const expression of [
+        '(?<=a)(?<x>.)(?!c)(?=d)',
+        '(?=(?<a>\\w+))(?<b>\\w)',
+        '(?!(?<a>f)oob)(?<b>\\w+)',
+        '^(?:(?!bar).)*(?<r>.*)',
+        '(?<!o)b|(?<=foo)(?<z>b?)',
+        '(?<=a|oo)(?<x>.)',
+        '(?<![a-z]{2})\\d(?<x>\\D)',
+        '(?<=(?=b).)(?<x>.)',
+      ])
+        expectSame(expression, text)
+    }
+  })
+
+  test('matches groups and repetitions that do not backtrack', () => {
+    for (const text of ['aab', 'abab', 'xyxz', 'aaaa', 'abcabc'])
+      for (const expression of [
+        '(?>a|ab)(?<r>.)',
+        '(?<g>(?:ab)*+)(?<r>.)',
+        '(?>(?<a>x)|y)+(?<b>z?)',
+        '(?:ab?)++c',
+      ])
+        expectSame(expression, text)
+  })
+
+  test('repeats what can be empty', () => {
+    for (const text of ['', 'b', 'aab', 'abab', 'aabbab'])
+      for (const expression of [
+        '^(?<x>a*)*b',
+        '(?:(?<x>a|))*(?<y>b?)',
+        '(?:a*b*)*(?<r>.*)',
+        '(?<x>(?:a?){2,4})b',
+      ])
+        expectSame(expression, text)
+  })
+
+  test('refers to groups', () => {
+    for (const text of ['aa', 'ab', 'say "a\'b" x', 'abab', ''])
+      for (const expression of ['^(.)\\1$', '(?<q>["\'])(?<v>.*?)\\k<q>', '(?:(a)|b)\\1', '(?<a>ab?)\\k<a>'])
+        expectSame(expression, text)
   })
 
   test('matches anchors of lines and of the text', () => {
@@ -58,12 +114,11 @@ describe('the byte matcher', () => {
   })
 
   test('a long text with many alternatives does not overflow the stack', () => {
-    const [found] = both('^(?<a>(?:ab|a|b)*)$', Buffer.from('ab'.repeat(30_000)))
-    expect(found?.[1]).toEqual(['a', 4, 60_004])
+    const [, plain, noted] = all('^(?<a>(?:ab|a|b)*)$', Buffer.from('ab'.repeat(30_000)))
+    expect([plain, noted].map((found) => (found as unknown[])[1])).toEqual(Array(2).fill(['a', 4, 60_004]))
   })
 })
 
-/** Generates repetitions of nodes that cannot be empty; others are left to RegExp. */
 const piece = fc.letrec((tie) => ({
   set: fc.constantFrom('a', 'b', ' ', '"', '.', '[^ ]', '[^"]', '[ab]', '\\w', '\\n', 'é'),
   run: fc
@@ -91,7 +146,16 @@ const piece = fc.letrec((tie) => ({
     { weight: 3, arbitrary: tie('group') },
     { weight: 3, arbitrary: tie('turns') },
     { weight: 2, arbitrary: tie('escaped') },
+    { weight: 1, arbitrary: tie('look') },
   ),
+  // RegExp matches the inside of a lookbehind backwards, which differs for what captures or is possessive.
+  look: fc
+    .tuple(
+      fc.constantFrom('=', '!', '<=', '<!', '>'),
+      fc.oneof(tie('set'), tie('run'), tie('choice'), tie('sequence')),
+    )
+    .map(([sign, inner]) => [sign, String(inner)] as const)
+    .map(([sign, inner]) => `(?${sign}${sign.includes('<') ? simplified(inner) : inner})`),
   sequence: fc.array(tie('item'), { minLength: 1, maxLength: 4 }).map((items) => items.join('')),
 })).sequence as fc.Arbitrary<string>
 
@@ -99,8 +163,8 @@ const text = fc
   .array(fc.constantFrom('a', 'b', ' ', '"', '\n', 'é', 'ab', '" "', '\\'), { maxLength: 12 })
   .map((parts) => Buffer.from(parts.join('')))
 
-test('equals RegExp for any text', () => {
-  let own = 0
+test('equals RegExp for any text, with and without notes', () => {
+  let noted = 0
   let tried = 0
   fc.assert(
     fc.property(
@@ -109,14 +173,14 @@ test('equals RegExp for any text', () => {
       fc.boolean(),
       (inner, texts, atLine) => {
         const expression = `${atLine ? '^' : ''}${inner}(?<last>a?)`
-        if (matcherOf(translateOnigmo(expression)) instanceof Backtracker) own++
+        if (translateOnigmo(expression).program.isMemoryless) noted++
         tried++
         for (const each of texts) expectSame(expression, each)
       },
     ),
     { numRuns: 4000 },
   )
-  expect(own).toBeGreaterThan(tried / 2)
+  expect(noted).toBeGreaterThan(tried / 2)
 })
 
 test('equals RegExp for nearly matching lines of the built-in parsers', () => {

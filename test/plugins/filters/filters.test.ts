@@ -49,6 +49,23 @@ test('grep keeps records that every Regex and no Exclude matches', () => {
   ])
 })
 
+test('grep keeps and counts a record that an expression cannot decide within Regex_Step_Limit', () => {
+  const hostile = { log: `${'x'.repeat(3000)}!` }
+  const effects: string[] = []
+  const regexLimit = { stepsPerByte: 100, reached: (...what: string[]) => effects.push(what.join(' ')) }
+  const kept = (texts: Texts): number => {
+    const chunk = chunkOf([hostile, { log: 'xxx' }, { log: 'y' }], 'app', new LooseBuffers())
+    const options = parseOptions(grepSpec.options as never, texts as never)
+    grepSpec.create(options as never, { regexLimit } as never).apply(chunk, undefined as never)
+    return chunk.count
+  }
+  expect([kept({ regex: 'log ^(x*)*$' }), kept({ exclude: 'log ^(x*)*$' })]).toEqual([2, 2])
+  // Another rule still decides.
+  expect(kept({ exclude: ['log ^(x*)*$', 'log !'] })).toBe(1)
+  expect(effects).toHaveLength(3)
+  expect(effects[0]).toContain('Regex the record is kept')
+})
+
 test('grep: a missing key never matches, so Regex drops the record and Exclude keeps it', () => {
   expect(through(grepSpec, { regex: 'log .' }, LOGS)).toHaveLength(3)
   expect(through(grepSpec, { exclude: 'log items' }, LOGS)).toEqual([{ log: 'GET /healthz' }, { other: 1 }])

@@ -167,7 +167,7 @@ function candidateFor(name: string, ctx: FilterContext): Candidate {
       `multiline parser "${name}" has a parser of its own`,
       'the filter gets parsed records: remove Parser from it',
     )
-  return { machine: makeStateMachine(name, options), ownLinesOnly: false }
+  return { machine: makeStateMachine(name, options, ctx.regexLimit), ownLinesOnly: false }
 }
 
 function bad(message: string, hint: string): ShipperError {

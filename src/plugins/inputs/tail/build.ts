@@ -2,6 +2,7 @@ import { resolve } from 'node:path'
 import { ShipperError } from '../../../core/error.ts'
 import { FsFailure } from '../../../lib/fs/file-system.ts'
 import { openDatabase } from '../../../lib/plugin/database-options.ts'
+import type { StringMatcher } from '../../../lib/regex/string-matcher.ts'
 import type { TailContext } from './counters.ts'
 import { escapePattern } from './discovery/fnmatch.ts'
 import { Glob } from './discovery/glob.ts'
@@ -85,7 +86,7 @@ export function buildStaticParts(options: TailOptions, ctx: TailContext): Static
 export async function buildTail(
   options: TailOptions,
   ctx: TailContext,
-  tagRegex: RegExp | undefined,
+  tagRegex: StringMatcher | undefined,
   staticParts: StaticParts,
 ): Promise<TailParts> {
   const { glob, readErrors, otherInputs, joiner } = staticParts

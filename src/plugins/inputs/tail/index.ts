@@ -1,4 +1,5 @@
 import { defineInput } from '../../../core/plugin.ts'
+import { StringMatcher } from '../../../lib/regex/string-matcher.ts'
 import { TAIL_COUNTERS } from './counters.ts'
 import { TAIL_OPTIONS } from './options.ts'
 import { Tail } from './tail.ts'
@@ -17,5 +18,11 @@ export const spec = defineInput({
   counters: TAIL_COUNTERS,
   statePath: ({ db }) => db,
   create: (options, ctx) =>
-    new Tail(options, ctx, options.tagRegex === undefined ? undefined : new RegExp(options.tagRegex)),
+    new Tail(
+      options,
+      ctx,
+      options.tagRegex === undefined
+        ? undefined
+        : new StringMatcher(options.tagRegex, ctx.regexLimit?.stepsPerByte),
+    ),
 })

@@ -1,6 +1,6 @@
-import { checkRegExp } from '../../../core/options/checks.ts'
 import { defineOptions, type OptionsOf } from '../../../core/options/option.ts'
 import { DATABASE_OPTIONS } from '../../../lib/plugin/database-options.ts'
+import { checkExpression } from '../../../lib/regex/string-matcher.ts'
 import { GENERIC_ENCODINGS } from '../../../lib/text/text-encoding.ts'
 import { UNICODE_ENCODINGS } from './reading/file-encoding.ts'
 
@@ -22,8 +22,8 @@ export const TAIL_OPTIONS = defineOptions({
   key: { type: 'string', default: 'log', help: 'Key of the line in an unparsed record.' },
   tag_regex: {
     type: 'string',
-    check: checkRegExp,
-    help: 'Regular expression with named groups, matched against the path. `<name>` in Tag is replaced by the group, or by `_` if it does not match.',
+    check: checkExpression,
+    help: 'Regular expression in Onigmo syntax with named groups, matched against the path. `<name>` in Tag is replaced by the group, or by `_` if it does not match.',
   },
   path_key: {
     type: 'string',

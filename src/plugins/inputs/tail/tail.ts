@@ -1,4 +1,5 @@
 import type { Input, InputStatus } from '../../../core/plugin.ts'
+import type { StringMatcher } from '../../../lib/regex/string-matcher.ts'
 import { buildStaticParts, buildTail, type StaticParts, type TailParts } from './build.ts'
 import type { TailContext } from './counters.ts'
 import { TailLoop } from './loop.ts'
@@ -9,12 +10,12 @@ import { reportUnfinished } from './rotation/unfinished.ts'
 export class Tail implements Input {
   readonly #options: TailOptions
   readonly #ctx: TailContext
-  readonly #tagRegex: RegExp | undefined
+  readonly #tagRegex: StringMatcher | undefined
   readonly #staticParts: StaticParts
   #parts: TailParts | undefined
 
   /** Throws E_CONFIG_BAD_VALUE when the multiline options are invalid. */
-  constructor(options: TailOptions, ctx: TailContext, tagRegex: RegExp | undefined) {
+  constructor(options: TailOptions, ctx: TailContext, tagRegex: StringMatcher | undefined) {
     this.#options = options
     this.#ctx = ctx
     this.#tagRegex = tagRegex

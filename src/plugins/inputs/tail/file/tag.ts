@@ -1,3 +1,6 @@
+import { MATCH } from '../../../../lib/regex/match-result.ts'
+import type { StringMatcher } from '../../../../lib/regex/string-matcher.ts'
+
 const SEPARATORS = /[/\\:]/g
 const STARS = /\*/g
 const DOT_RUNS = /\.{2,}/g
@@ -7,10 +10,10 @@ const PLACEHOLDER = /<([A-Za-z_][A-Za-z0-9_]*)>/g
 /**
  * Returns the tag of a file. `*` in the configured tag becomes the path with `/`, `\` and `:` as dots, without a
  * leading dot and with runs of dots as one: `kube.*` + `/var/log/a.log` = `kube.var.log.a.log`. With a Tag_Regex each
- * `<name>` becomes the group of that name, or `_`. Computed once per file, when it is opened; a rotation does not
+ * `<name>` becomes the group of that name, or `_`, also when the path takes the expression too many steps. Computed once per file, when it is opened; a rotation does not
  * change it.
  */
-export function expandTag(tag: string, path: string, tagRegex: RegExp | undefined): string {
+export function expandTag(tag: string, path: string, tagRegex: StringMatcher | undefined): string {
   if (tagRegex !== undefined) return expandGroups(tag, path, tagRegex)
   const star = tag.indexOf('*')
   if (star < 0) return tag
@@ -19,7 +22,7 @@ export function expandTag(tag: string, path: string, tagRegex: RegExp | undefine
   return expanded.replace(STARS, '').replace(DOT_RUNS, '.').replace(OUTER_DOTS, '')
 }
 
-function expandGroups(tag: string, path: string, regex: RegExp): string {
-  const groups = regex.exec(path)?.groups
-  return tag.replace(PLACEHOLDER, (_, name: string) => groups?.[name] || '_')
+function expandGroups(tag: string, path: string, regex: StringMatcher): string {
+  const isMatch = regex.match(path) === MATCH
+  return tag.replace(PLACEHOLDER, (_, name: string) => (isMatch && regex.group(name)) || '_')
 }

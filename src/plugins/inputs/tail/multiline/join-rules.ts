@@ -151,7 +151,7 @@ function makeJoinRules(names: readonly string[], lineKey: string, ctx: InputCont
       contentKey: Buffer.from(options.keyContent ?? lineKey),
       groupKey: keyOf(options.keyGroup),
       patternKey: keyOf(options.keyPattern),
-      machine: makeStateMachine(name, options),
+      machine: makeStateMachine(name, options, ctx.regexLimit),
       // As in fluent-bit, the other types with key_content rejoin the parts of a split text.
       isSeamless: options.type !== 'regex' && options.keyContent !== undefined,
       matchesRawLine: false,

@@ -3,6 +3,7 @@ import { dirname } from 'node:path'
 import type { OffsetRow, SkippedFile } from '../../../../core/offset-store.ts'
 import type { Clock, Logger } from '../../../../core/services.ts'
 import { close, FsFailure, isMissing, openFile, stat as statOf } from '../../../../lib/fs/file-system.ts'
+import type { StringMatcher } from '../../../../lib/regex/string-matcher.ts'
 import type { TailCounters } from '../counters.ts'
 import { type ByteSource, PlainSource } from '../file/byte-source.ts'
 import { COMPRESSED, compressedFailure, isGzipName, MAGIC_BYTES } from '../file/compression.ts'
@@ -24,7 +25,7 @@ import { AT_HEAD, type Start, StartOffset, type StartOffsetOptions } from './sta
 
 interface OpenFilesOptions extends StartOffsetOptions {
   tag: string
-  tagRegex: RegExp | undefined
+  tagRegex: StringMatcher | undefined
   format: EntryFormat
   /** Files not modified for this long are not opened; 0: all are. */
   ignoreOlderMs: number
