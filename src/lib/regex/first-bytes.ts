@@ -11,6 +11,9 @@ const WORDS = 9
  */
 export type First = Uint32Array
 
+/** What may stand where an anchor holds. */
+const ENDS: Record<string, readonly number[]> = { $: [10, END], Z: [10, END], z: [END] }
+
 const cache = new WeakMap<ByteSet, First>()
 
 /** Returns the set of all bytes and END. */
@@ -35,7 +38,7 @@ export function firstOf(node: Node, after: First): First {
     case 'repeat':
       return node.min > 0 ? firstOf(node.node, after) : union(firstOf(node.node, after), after)
     case 'anchor':
-      return node.at === '$' || node.at === 'Z' ? firstOfEnd(after) : after
+      return node.at in ENDS ? firstOfEnd(after, ENDS[node.at] as readonly number[]) : after
     default:
       return anything()
   }
@@ -50,10 +53,10 @@ export function firstOfSet(set: ByteSet): First {
   return first
 }
 
-/** Returns the part of `after` that is possible at the end of a line. */
-function firstOfEnd(after: First): First {
+/** Returns the part of `after` that is possible at the end of a line or of the text. */
+function firstOfEnd(after: First, ends: readonly number[]): First {
   const first = new Uint32Array(WORDS)
-  for (const c of [10, END]) if (has(after, c)) add(first, c)
+  for (const c of ends) if (has(after, c)) add(first, c)
   return first
 }
 

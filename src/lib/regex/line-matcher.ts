@@ -3,6 +3,7 @@ import type { Program } from './compile.ts'
 import { DEFAULT_STEPS_PER_BYTE, type MatchResult, stepLimit, TOO_MANY_STEPS } from './match-result.ts'
 import { NotedBacktracker } from './noted-backtracker.ts'
 import type { TranslatedRegex } from './onigmo.ts'
+import { TieredMatcher } from './wasm/tiered-matcher.ts'
 
 /** Matches an expression against lines. */
 export interface LineMatcher {
@@ -20,7 +21,8 @@ export interface LineMatcher {
 
 /** Returns a matcher; `stepsPerByte` is Regex_Step_Limit. */
 export function matcherOf(regex: TranslatedRegex, stepsPerByte = DEFAULT_STEPS_PER_BYTE): LineMatcher {
-  return new BoundedMatcher(regex.program, stepsPerByte)
+  const { program } = regex
+  return new TieredMatcher(new BoundedMatcher(program, stepsPerByte), program, stepsPerByte)
 }
 
 /** Steps after which notes are worth their cost: per byte, and for any text. */

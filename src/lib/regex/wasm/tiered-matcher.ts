@@ -1,0 +1,51 @@
+import type { Program } from '../compile.ts'
+import { type MatchResult, TOO_MANY_STEPS } from '../match-result.ts'
+import { compileWasm, type WasmMatcher } from './wasm-matcher.ts'
+
+/**
+ * Number of texts after which a module is compiled: it costs about as much as a few thousand searches without
+ * one.
+ */
+const TEXTS_BEFORE_COMPILING = 4000
+
+/** What matches without a module: it needs no time to start, but more for each text. */
+interface Slow {
+  readonly spans: Int32Array
+  match(src: Buffer, start: number, end: number): MatchResult
+}
+
+/**
+ * Matches the first texts by a matcher that is ready at once, and compiles a WebAssembly module when there
+ * are more. What one of the two gives up is given to the other: so the result depends on the text only, not
+ * on how many there were before.
+ */
+export class TieredMatcher {
+  readonly spans: Int32Array
+  readonly #program: Program
+  readonly #stepsPerByte: number
+  readonly #slow: Slow
+  /** Null: the program is not covered. */
+  #fast: WasmMatcher | null | undefined
+  #left: number
+
+  constructor(slow: Slow, program: Program, stepsPerByte: number, textsBefore = TEXTS_BEFORE_COMPILING) {
+    this.#slow = slow
+    this.spans = slow.spans
+    this.#program = program
+    this.#stepsPerByte = stepsPerByte
+    this.#left = textsBefore
+  }
+
+  match(src: Buffer, start: number, end: number): MatchResult {
+    if (this.#fast === undefined && --this.#left < 0) this.#compile()
+    const fast = this.#fast
+    const result = (fast ?? this.#slow).match(src, start, end)
+    if (result !== TOO_MANY_STEPS) return result
+    return (fast ? this.#slow : this.#compile())?.match(src, start, end) ?? result
+  }
+
+  #compile(): WasmMatcher | null {
+    this.#fast ??= compileWasm(this.#program, { stepsPerByte: this.#stepsPerByte, spans: this.spans }) ?? null
+    return this.#fast
+  }
+}
