@@ -30,6 +30,7 @@ export interface RunningFilter extends Running {
 export interface RunningOutput extends Running {
   output: Output
   queue: OutputQueue
+  match: TagMatch
 }
 
 /** Returns the state of an input for the agent's snapshot. */
@@ -63,6 +64,8 @@ export function outputSnapshot(running: RunningOutput): OutputSnapshot {
     retrying: queue.retrying,
     retryAtMs: queue.retryAtMs,
     lastError: queue.lastError,
+    down: queue.down,
+    lastDeliveryMs: queue.lastDeliveryMs,
   }
 }
 
