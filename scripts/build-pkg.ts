@@ -1,15 +1,25 @@
 import { execFileSync } from 'node:child_process'
-import { copyFileSync, existsSync, mkdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { ARCH, ROOT } from './bootstrap.mjs'
 import { CACHE, chooseTargets, defines, fetchPackage, type Manifest, readManifest } from './manifest.ts'
+import { withoutWatchdog } from './node-unit.ts'
 
 /**
  * `npm run build:pkg [-- --target NAME ...]` builds the variant with node, configured by the `pkg` section of
  * pkg.config.json, by default for this machine. The tool and node are fetched from npm into .cache/ when they are first
  * needed, so that they do not enlarge every installation. If npm does not have them, a message says so, and only a build
- * server (CI=true) reports failure.
+ * server (CI=true) reports failure. Beside the program it writes a systemd unit without a watchdog.
  */
 async function main(): Promise<void> {
   const manifest = readManifest()
@@ -23,6 +33,10 @@ async function main(): Promise<void> {
     process.stderr.write(`no node variant: ${manifest.pkg.tool} or node is not available (${reason})\n`)
     process.exit(process.env.CI === 'true' ? 1 : 0)
   }
+  const unit = `${manifest.out}/${manifest.name}-node.service`
+  mkdirSync(join(ROOT, manifest.out), { recursive: true })
+  const watched = readFileSync(join(ROOT, `conf/systemd/${manifest.name}.service`), 'utf8')
+  writeFileSync(join(ROOT, unit), withoutWatchdog(watched))
   for (const name of names) {
     const file = build(manifest, name, bundle(manifest, name), tools)
     process.stdout.write(`${file} ${(statSync(join(ROOT, file)).size / 1e6).toFixed(1)} MB\n`)

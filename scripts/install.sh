@@ -27,6 +27,7 @@ usage: install.sh [option ...]
   --help
 environment
   SHIPPER_VERSION             version to install (default: the newest)
+  SHIPPER_PUBLIC_KEY          key of SSH or minisign that must have signed the checksums; the key itself, or a file with it
   SHIPPER_BASE_URL            where to download from${DEFAULT_BASE_URL:+ (default: $DEFAULT_BASE_URL)}
   FORWARD_HOST, FORWARD_PORT  where to send logs; used only for a new configuration
 END
@@ -117,6 +118,7 @@ install() {
   fi
   find_version
   get_file SHA256SUMS
+  verify_signature
   read_expected_sum "$NAME-$TARGET"
   if [ "$DRY" = yes ]; then
     print_plan
@@ -235,6 +237,28 @@ unit_file() {
   esac
 }
 
+# With SHIPPER_PUBLIC_KEY the checksums must be signed by that key: over a connection that others control, or from a server
+# that others have changed, checksums alone prove nothing.
+verify_signature() {
+  key=${SHIPPER_PUBLIC_KEY:-}
+  [ -n "$key" ] || return 0
+  if [ -r "$key" ]; then key=$(grep -v '^untrusted comment:' "$key" | head -n 1); fi
+  case $key in
+    ssh-* | ecdsa-* | sk-*)
+      has ssh-keygen || die 'SHIPPER_PUBLIC_KEY is a key of SSH, and ssh-keygen is not installed'
+      get_file SHA256SUMS.sig
+      printf '%s %s\n' "$NAME" "$key" >"$WORK/signers"
+      ssh-keygen -Y verify -f "$WORK/signers" -I "$NAME" -n file -s "$WORK/SHA256SUMS.sig" \
+        <"$WORK/SHA256SUMS" >"$WORK/output" 2>&1
+      ;;
+    *)
+      has minisign || die 'SHIPPER_PUBLIC_KEY is a key of minisign, and minisign is not installed'
+      get_file SHA256SUMS.minisig
+      minisign -V -P "$key" -m "$WORK/SHA256SUMS" -x "$WORK/SHA256SUMS.minisig" >"$WORK/output" 2>&1
+      ;;
+  esac || die "SHA256SUMS of $WHERE is not signed by SHIPPER_PUBLIC_KEY; nothing was changed: $(tail -n 1 "$WORK/output")"
+}
+
 get_verified() {
   read_expected_sum "$1"
   get_file "$1"
@@ -338,20 +362,24 @@ hex_bytes() {
   od -An -tx1 -j "$2" -N "$3" "$1" 2>/dev/null | tr -d ' \n'
 }
 
-# Runs a command with the environment of the service, without the variables that the runtime in the binary obeys.
+# Runs a command with the environment of the service, but without what makes a program load or run something else: this
+# runs as root, and shipper.env may belong to whoever maintains the service.
 with_service_environment() (
-  unset BUN_BE_BUN BUN_OPTIONS BUN_INSPECT BUN_INSPECT_PRELOAD BUN_INSPECT_CONNECT_TO BUN_INSPECT_NOTIFY NODE_OPTIONS
   SHIPPER_STATE=$STATE_DIR && export SHIPPER_STATE
   if [ -r "$CONF_DIR/$NAME.env" ]; then
     while IFS= read -r line || [ -n "$line" ]; do
       case ${line%%=*} in
         "$line" | '' | [0-9]* | *[!A-Za-z0-9_]*) continue ;;
+        LD_* | GLIBC_* | GCONV_PATH | LOCPATH | NLSPATH | MALLOC_* | PATH | HOME | IFS | ENV | BASH_* | SHELLOPTS | PS4) continue ;;
+        TMPDIR | BUN_* | NODE_* | SSL_* | OPENSSL_* | DYLD_* | JSC_*) continue ;;
       esac
       value=${line#*=}
       case $value in \"*\" | \'*\') value=${value#?} value=${value%?} ;; esac
       export "${line%%=*}=$value"
     done <"$CONF_DIR/$NAME.env"
   fi
+  # The runtime in the binary obeys these, wherever they come from.
+  unset BUN_BE_BUN BUN_OPTIONS BUN_INSPECT BUN_INSPECT_PRELOAD BUN_INSPECT_CONNECT_TO BUN_INSPECT_NOTIFY NODE_OPTIONS
   if has timeout; then exec timeout 30 "$@"; fi
   exec "$@"
 )
@@ -402,19 +430,30 @@ install_file() {
   make_dir "${2%/*}"
   draft=${2%/*}/.${2##*/}.new-$NAME
   backup=${2%/*}/.${2##*/}.old-$NAME
-  if [ "${2%/*}" = "$BIN_DIR" ]; then transfer='mv'; else transfer='cp'; fi
+  if [ "${2%/*}" = "$BIN_DIR" ]; then transfer='mv -f'; else transfer='copy_to_new'; fi
   if ! why=$($transfer "$WORK/$1" "$draft" 2>&1); then
     rm -f "$draft"
     die "cannot write $2: $why"
   fi
   set_owner "$draft" "${4:-}" "$3"
   if [ -e "$2" ]; then
-    ln -f "$2" "$backup" 2>/dev/null || cp -p "$2" "$backup" || die "cannot back up $2"
+    rm -f "$backup"
+    ln "$2" "$backup" 2>/dev/null || cp -p "$2" "$backup" || die "cannot back up $2"
     UNDO="restore:$2 $UNDO"
   else
     UNDO="remove:$2 $UNDO"
   fi
   mv -f "$draft" "$2" || die "cannot write $2"
+}
+
+# Copies to a file that does not exist: a link that somebody prepared under the name of a draft is not followed.
+# shellcheck disable=SC2317 # called as $transfer
+copy_to_new() {
+  rm -f "$2"
+  (
+    set -C
+    cat "$1" >"$2"
+  )
 }
 
 install_configuration() {

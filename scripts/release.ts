@@ -1,4 +1,13 @@
-import { chmodSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { join, relative, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { fail, ROOT } from './bootstrap.mjs'
@@ -9,11 +18,12 @@ import { DEBIAN_ARCH, deb, debianVersion } from './release/deb.ts'
 import { archive, file, plainFiles, type ReleaseFile, sums } from './release/files.ts'
 import { thirdPartyLicenses } from './release/licenses.ts'
 import { sbom } from './release/sbom.ts'
+import { sign } from './release/sign.ts'
 import { sizesOf, sizesTable } from './release/sizes.ts'
 import { changes, commitOf, packageJson, sourceTime } from './source.ts'
 
 /**
- * `npm run release [-- --target NAME ... --out DIR --base-url URL --dirty]` makes a directory with all published files of
+ * `npm run release [-- --target NAME ... --out DIR --base-url URL --sign KEY --dirty]` makes a directory with all published files of
  * this version, see docs/RELEASE.md. The same sources give the same bytes: nothing depends on the directory, the clock, the
  * locale or the user.
  */
@@ -21,6 +31,8 @@ interface Settings {
   out: string
   /** Default download address of install.sh. */
   baseUrl: string
+  /** File with the private key that signs SHA256SUMS; undefined: it is not signed. */
+  signWith: string | undefined
   version: string
   commit: string
   /** Modification time of every file in an archive, in seconds since 1970. */
@@ -42,11 +54,17 @@ function main(): void {
       writeFileSync(join(draft, path), bytes)
       chmodSync(join(draft, path), mode)
     }
+    if (settings.signWith !== undefined) sign(join(draft, 'SHA256SUMS'), settings.signWith)
     publish(draft, settings)
     for (const { path, bytes } of all) {
       process.stdout.write(`${(bytes.length / 1e6).toFixed(2).padStart(8)} MB  ${path}\n`)
     }
     process.stdout.write(`\n${table}`)
+    if (settings.baseUrl === '') {
+      process.stderr.write(
+        'warning: install.sh has no download address: users have to set SHIPPER_BASE_URL; --base-url sets it\n',
+      )
+    }
   } finally {
     rmSync(draft, { recursive: true, force: true })
   }
@@ -58,6 +76,7 @@ function readArguments(manifest: Manifest): { targets: string[]; settings: Setti
       target: { type: 'string', multiple: true },
       out: { type: 'string', default: join(ROOT, manifest.out, 'release') },
       'base-url': { type: 'string', default: '' },
+      sign: { type: 'string' },
       dirty: { type: 'boolean', default: false },
     },
   })
@@ -87,6 +106,7 @@ function readArguments(manifest: Manifest): { targets: string[]; settings: Setti
   const settings = {
     out: resolve(values.out),
     baseUrl,
+    signWith: values.sign,
     version: packageJson().version,
     commit: commitOf(),
     time,
@@ -170,12 +190,18 @@ function copyright(plain: ReleaseFile[]): string {
   return texts.map((each) => Buffer.from(each?.bytes ?? []).toString()).join('\n')
 }
 
-/** Moves the release into place. `latest` is written last, so that the files of the version it names exist. */
+/**
+ * Moves the release into place. install.sh, which has one address for all versions, and `latest` are written last, so that the
+ * files of the version that they name exist.
+ */
 function publish(draft: string, { out, version }: Settings): void {
   const directory = join(out, `v${version}`)
   rmSync(directory, { recursive: true, force: true })
   chmodSync(draft, 0o755)
   renameSync(draft, directory)
+  copyFileSync(join(directory, 'install.sh'), join(out, '.install.sh'))
+  chmodSync(join(out, '.install.sh'), 0o755)
+  renameSync(join(out, '.install.sh'), join(out, 'install.sh'))
   writeFileSync(join(out, '.latest'), `${version}\n`)
   renameSync(join(out, '.latest'), join(out, 'latest'))
   process.stdout.write(`${relative(process.cwd(), directory) || '.'}\n`)

@@ -1,3 +1,4 @@
+import { endOnDefect } from './cli/defects.ts'
 import { main } from './cli/main.ts'
 
 /** Time after which the process exits although a handle is still open. */
@@ -8,6 +9,7 @@ const EXIT_TIMEOUT_MS = 2000
  * The timer is for a leaked handle; it does not keep the process alive.
  */
 async function start(): Promise<void> {
+  endOnDefect()
   const status = await main(process.argv.slice(2))
   process.exitCode = status
   setTimeout(() => process.exit(status), EXIT_TIMEOUT_MS).unref()

@@ -5,6 +5,7 @@ import { resolve } from 'node:path'
 interface Entry {
   version?: string
   resolved?: string
+  integrity?: string
   optionalDependencies?: Record<string, string>
 }
 
@@ -22,4 +23,12 @@ test('the lock file contains the packages of every platform', () => {
 
 test('the lock file names no registry', () => {
   expect(Object.values(packages).filter(({ resolved }) => resolved !== undefined)).toEqual([])
+})
+
+// Without one npm takes whatever the registry sends.
+test('every package of the lock file has a hash', () => {
+  const missing = Object.entries(packages).filter(
+    ([path, { integrity }]) => path !== '' && !integrity?.startsWith('sha512-'),
+  )
+  expect(missing.map(([path]) => path)).toEqual([])
 })

@@ -1,15 +1,20 @@
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { hostname } from 'node:os'
-import { exitStatusOf, messageOf, ShipperError } from '../core/error.ts'
+import { ERROR_CODES, exitStatusOf, messageOf, ShipperError } from '../core/error.ts'
 import { escapeControls } from '../core/escape-controls.ts'
 import type { Plan } from '../core/plan.ts'
+import type { Snapshot } from '../core/snapshot.ts'
 import { Assembly } from '../engine/assembly.ts'
 import { systemClock } from '../engine/clock.ts'
 import type { RunningInput } from '../engine/stages.ts'
 import { settlesWithin } from '../lib/async/sleep.ts'
 import { createLog, type Log, type LogLevel } from '../observe/log/log.ts'
+import { EventLoopWatch } from './event-loop.ts'
+import { LastHandler, stackOf } from './last-handler.ts'
 import { releaseCleanPages } from './release-pages.ts'
+import { ServiceManager } from './service-manager.ts'
+import { StatusSentence, statusSource } from './status-sentence.ts'
 import { fateOf, startLine, stopLine } from './summary.ts'
 
 interface AgentOptions {
@@ -20,12 +25,16 @@ interface AgentOptions {
   config?: string | undefined
 }
 
-/** Reason why the agent ends: a signal, every finite input has been read, stdout has no reader, or an input failed. */
-type EndReason = 'signal' | 'finished' | 'readerClosed' | 'failed'
+/** Reason why the agent ends: a signal, all finite inputs were read, stdout has no reader, an input failed, or a defect. */
+type EndReason = 'signal' | 'finished' | 'readerClosed' | 'failed' | 'defect'
 
 /** Time for flushes to react to an abort before they are abandoned. */
 const MAX_ABORT_MS = 500
 const PROGRESS_INTERVAL_MS = 200
+/** Time that a stop after a defect waits for acknowledgements when Grace has no limit: what is broken may be the output. */
+const DEFECT_GRACE_MS = 5000
+/** Time that the rest of this stop may take. */
+const DEFECT_CLOSE_MS = 5000
 /** Exit status of a program that SIGPIPE ends, as `yes` in `yes | head`. */
 const SIGPIPE_STATUS = 141
 /** Time after SIGCONT in which a stop signal cancels its dump: service managers send both. */
@@ -66,7 +75,9 @@ function openLog(plan: Plan): Log {
 
 function logError(log: Log, error: unknown): void {
   const known =
-    error instanceof ShipperError ? { code: error.code, hint: error.hint } : { code: 'E_INTERNAL' }
+    error instanceof ShipperError
+      ? { code: error.code, hint: error.hint }
+      : { code: 'E_INTERNAL', hint: ERROR_CODES.E_INTERNAL.remedy, stack: stackOf(error) }
   log.child('shipper').error(messageOf(error), known)
 }
 
@@ -75,6 +86,8 @@ class Agent {
   readonly #options: AgentOptions
   readonly #log: Log
   readonly #assembly: Assembly
+  readonly #eventLoop: EventLoopWatch
+  readonly #lastHandler: LastHandler
   /** Aborted to stop the inputs. */
   readonly #inputs = new AbortController()
   /** Aborted to end flushes that have no acknowledgement yet. */
@@ -92,8 +105,16 @@ class Agent {
     this.#plan = plan
     this.#options = options
     this.#log = log
-    this.#assembly = new Assembly(plan, {
+    this.#eventLoop = new EventLoopWatch(systemClock, log.child('shipper'))
+    this.#lastHandler = new LastHandler({
+      log: log.child('shipper'),
       clock: systemClock,
+      stop: () => this.#stop('defect'),
+      limitMs: this.#defectGraceMs + MAX_ABORT_MS + DEFECT_CLOSE_MS,
+      closeLog: () => log.close(),
+    })
+    this.#assembly = new Assembly(plan, {
+      clock: this.#eventLoop.clock,
       log: (name, level, suppressMs) => log.child(name, level as LogLevel | undefined, suppressMs),
       agent: { version: options.version, id: machineId(), hostname: hostname() },
       openOffsets: async (path, offsetOptions, logger) => {
@@ -108,37 +129,58 @@ class Agent {
 
   async run(): Promise<number> {
     const log = this.#log.child('shipper')
+    const removeLastHandler = this.#lastHandler.install()
     const removeHandlers = this.#handleSignals(log)
     for (const warning of this.#plan.warnings) log.warn(warning)
     let http: { close(): Promise<void> } | undefined
     let status = 1
     let closed = false
     let stopReleasing = () => {}
+    const manager = await this.#openServiceManager(log)
     let hasStarted = false
     try {
       http = await this.#startHttp()
       await this.#assembly.start()
       stopReleasing = await releaseCleanPages(systemClock)
+      manager?.ready()
       hasStarted = true
-      status = await this.#runToEnd(log)
+      status = await this.#runToEnd(log, manager)
     } finally {
       stopReleasing()
+      manager?.stopping()
       closed = await this.#close()
       await http?.close()
+      this.#eventLoop.stop()
       removeHandlers()
+      removeLastHandler()
       // The last line, after everything that may still be said.
       this.#log.flush()
       const level = status === SIGPIPE_STATUS && this.#assembly.outputs.length === 1 ? 'debug' : 'info'
       if (hasStarted) log[level](stopLine(this.#plan, this.#assembly))
     }
+    if (this.#lastHandler.hasCaught) return ERROR_CODES.E_INTERNAL.exit
     return closed ? status : 1
   }
 
-  async #runToEnd(log: ReturnType<Log['child']>): Promise<number> {
+  /** Starts the pulse; it is a sign of life for the service manager, if there is one. */
+  async #openServiceManager(log: ReturnType<Log['child']>): Promise<ServiceManager | undefined> {
+    const sentence = new StatusSentence(systemClock)
+    const status = (): string => sentence.of(statusSource(this.#assembly))
+    const manager = await ServiceManager.open(process.env, log, status)
+    this.#eventLoop.start({
+      beat: () => manager?.pulse(),
+      maxMs: manager?.pulseMs,
+      records: () => this.#assembly.inputs.reduce((sum, { stage }) => sum + stage.records, 0),
+    })
+    return manager
+  }
+
+  async #runToEnd(log: ReturnType<Log['child']>, manager?: ServiceManager): Promise<number> {
     const runs = this.#assembly.inputs.map((input) => this.#runInput(input))
     const stopProgress = await this.#startProgress()
     void this.#logStart(log)
     const reason = await this.#end.promise
+    manager?.stopping()
     this.#inputs.abort()
     const isComplete = await this.#drain(reason, runs, log)
     stopProgress?.()
@@ -170,6 +212,13 @@ class Agent {
   async #drain(reason: EndReason, runs: Promise<void>[], log: ReturnType<Log['child']>): Promise<boolean> {
     const grace = this.#plan.service.grace
     const graceMs = grace < 0 ? Number.POSITIVE_INFINITY : grace * 1000
+    // What is broken may be what settles.
+    if (reason === 'defect')
+      return settlesWithin(
+        Promise.all(runs).then(() => this.#assembly.settled()),
+        this.#defectGraceMs,
+        systemClock,
+      )
     const settled = Promise.all(runs).then(() => this.#assembly.settled())
     if (reason === 'failed' || reason === 'readerClosed') return settlesWithin(settled, graceMs, systemClock)
     if (reason === 'finished') {
@@ -212,6 +261,20 @@ class Agent {
     if (open.length === 0) this.#end.resolve('finished')
   }
 
+  #stop(reason: EndReason): void {
+    this.#end.resolve(reason)
+    this.#stopSignal.resolve()
+  }
+
+  get #defectGraceMs(): number {
+    const { grace } = this.#plan.service
+    return grace < 0 ? DEFECT_GRACE_MS : grace * 1000
+  }
+
+  #snapshot(): Snapshot {
+    return { ...this.#assembly.snapshot(), eventLoop: this.#eventLoop.snapshot() }
+  }
+
   /** Stops with grace at the first signal and exits at the second. Returns a function that removes the handlers. */
   #handleSignals(log: ReturnType<Log['child']>): () => void {
     let stopping = false
@@ -223,12 +286,11 @@ class Agent {
       }
       stopping = true
       log.info(`received ${signal}: stopping`)
-      this.#end.resolve('signal')
-      this.#stopSignal.resolve()
+      this.#stop('signal')
     }
     const dump = async () => {
       const { dumpLines } = await import('../observe/terminal/dump.ts')
-      if (!stopping) this.#log.block('shipper', dumpLines(this.#assembly.snapshot()))
+      if (!stopping) this.#log.block('shipper', dumpLines(this.#snapshot()))
     }
     // `timeout` and service managers send SIGCONT together with SIGTERM, and either may come first.
     const dumpLater = () => {
@@ -277,7 +339,7 @@ class Agent {
     }
     const { httpListen: listen, httpPort: port, httpAllowedHosts: allowedHosts } = service
     const options = { listen, port, health, allowedHosts, plugins: this.#options.plugins }
-    return startHttp(options, () => this.#assembly.snapshot(), this.#log.child('http'))
+    return startHttp(options, () => this.#snapshot(), this.#log.child('http'))
   }
 
   /** Draws the progress bar of a finite run on a terminal; resolves with a function that ends it. */

@@ -1,5 +1,6 @@
 import { readFileSync, readlinkSync } from 'node:fs'
 import type { Clock, TimerHandle } from '../core/services.ts'
+import { loadLibc } from './libc.ts'
 
 /** A range of the address space. */
 export interface Mapping {
@@ -66,19 +67,12 @@ export function cleanMappings(smaps: string, file: string): Mapping[] {
   })
 }
 
-/** Name of glibc, which musl accepts for itself too. It is already loaded, so no file is searched. */
-const LIBC = 'libc.so.6'
 /** Value on Linux, on every architecture. */
 const MADV_DONTNEED = 4
 
-/** Loads madvise from the C library through the FFI of the runtime; undefined where there is none. */
+/** Loads madvise from the C library; undefined where there is none. */
 async function loadMadvise(): Promise<ReleasePages | undefined> {
-  if (process.versions.bun === undefined || process.platform !== 'linux') return undefined
-  try {
-    const { dlopen } = await import('bun:ffi')
-    const { symbols } = dlopen(LIBC, { madvise: { args: ['u64', 'u64', 'i32'], returns: 'i32' } })
-    return ({ start, bytes }) => symbols.madvise(start, bytes, MADV_DONTNEED) === 0
-  } catch {
-    return undefined
-  }
+  const libc = await loadLibc({ madvise: { args: ['u64', 'u64', 'i32'], returns: 'i32' } })
+  if (libc === undefined) return undefined
+  return ({ start, bytes }) => libc.madvise(start, bytes, MADV_DONTNEED) === 0
 }

@@ -52,7 +52,11 @@ export const FLAGS: readonly (readonly [flags: string, help: string, handler: Fl
     'add an output; NAME may be an address such as forward://host:24224',
     begin('output'),
   ],
-  ['-p, --prop <KEY=VALUE>', 'set an option of the preceding -i, -F or -o', (r, v) => r.flags.property(v)],
+  [
+    '-p, --prop <KEY=VALUE>',
+    "set an option of the preceding -i, -F or -o; a secret may be @FILE or '${VARIABLE}', as others can list the arguments of a process",
+    (r, v) => r.flags.property(v),
+  ],
   ['-t, --tag <TAG>', 'set the tag of the preceding -i', (r, v) => r.flags.tag(v)],
   [
     '-m, --match <PATTERN>',

@@ -51,6 +51,7 @@ function tableHelp(title: string, table: OptionTable, width: number): string {
 function optionFacts(option: Option): string {
   const facts = [optionType(option), optionRange(option)]
   if (option.required === true) facts.push('required')
+  if (option.secret === true) facts.push("secret: give it as @FILE or '${VARIABLE}'")
   if (option.repeat === true) facts.push('may be repeated')
   if (option.default !== undefined) facts.push(`default ${option.default === '' ? 'empty' : option.default}`)
   if (option.aliases !== undefined)

@@ -1,8 +1,10 @@
 import { resolve } from 'node:path'
 import type { Command } from 'commander'
+import { writeDefect } from '../agent/last-handler.ts'
 import { sortByLocation } from '../config/config-tree.ts'
 import { loadPlan } from '../config/load.ts'
 import type { PlanResult } from '../config/plan.ts'
+import type { Environment } from '../config/variables.ts'
 import { exitStatusOf, ShipperError } from '../core/error.ts'
 import { didYouMean } from '../lib/text/did-you-mean.ts'
 import { registry } from '../registry.ts'
@@ -39,7 +41,7 @@ Examples:
 
 /**
  * Runs the command line and resolves with the exit status: 0 success, 1 invalid configuration or failed run, 2 invalid
- * arguments.
+ * arguments, 70 a defect.
  */
 export async function main(args: string[]): Promise<number> {
   try {
@@ -56,7 +58,8 @@ export async function main(args: string[]): Promise<number> {
       throw err instanceof CommanderError ? usageError(err) : err
     }
   } catch (err) {
-    process.stderr.write(`${errorLine(err)}\n`)
+    if (err instanceof ShipperError) process.stderr.write(`${errorLine(err)}\n`)
+    else writeDefect(err)
     return exitStatusOf(err)
   }
 }
@@ -135,15 +138,21 @@ async function manifest(request: Request): Promise<number> {
   const output = outputSection(request.flags.tree)
   request.flags.begin('input', 'dummy')
   if (output === undefined) request.flags.begin('output', 'null')
-  const { problems } = await load(request)
+  const { problems, validPart } = await load(request, MANIFEST_ENVIRONMENT)
   if (problems.length > 0) {
     process.stderr.write(problemsText(problems))
     return 1
   }
   const { image, namespace } = request
-  return print(manifests({ image: image ?? `shipper:${VERSION.version}`, namespace, output }))
+  const options = validPart.outputs[0]?.spec.options ?? {}
+  return print(manifests({ image: image ?? `shipper:${VERSION.version}`, namespace, output, options }))
 }
 
+/** Stands for the environment of the pods, which is unknown here: a value that fits an option of nearly every type. */
+const MANIFEST_ENVIRONMENT = new Proxy<Environment>(
+  {},
+  { get: (_, name) => process.env[String(name)] ?? '1' },
+)
 /** Prints the state of a running agent; 1 when it is not healthy. Its address is that of the configuration or of the flags. */
 async function status(request: Request): Promise<number> {
   const { agentStatus } = await import('./status.ts')
@@ -192,13 +201,16 @@ async function run(request: Request): Promise<number> {
 }
 
 /** Loads the plan. Paths of the command line are relative to the current directory, those of the configuration to -w. */
-function load({ flags, config, parsersFiles, workdir, dryRun, logLevel }: Request): Promise<PlanResult> {
+function load(
+  { flags, config, parsersFiles, workdir, dryRun, logLevel }: Request,
+  env: Environment = process.env,
+): Promise<PlanResult> {
   const absolute = (path: string): string => (workdir === undefined ? path : resolve(path))
   const file = config === undefined ? undefined : absolute(config)
   for (const parsers of parsersFiles) flags.service('parsers_file', absolute(parsers), `-R ${parsers}`)
   if (logLevel !== undefined) flags.service('log_level', logLevel)
   if (workdir !== undefined) changeDirectory(workdir)
-  return loadPlan({ file, flags: flags.tree, registry, env: process.env, checkUnused: dryRun })
+  return loadPlan({ file, flags: flags.tree, registry, env, checkUnused: dryRun })
 }
 
 function changeDirectory(workdir: string): void {

@@ -4,8 +4,12 @@ import namespaceYaml from '../../conf/kubernetes/namespace.yaml' with { type: 't
 import quota from '../../conf/kubernetes/quota.yaml' with { type: 'text' }
 import rbac from '../../conf/kubernetes/rbac.yaml' with { type: 'text' }
 import serviceAccount from '../../conf/kubernetes/service-account.yaml' with { type: 'text' }
-import type { Section, Tree } from '../config/config-tree.ts'
+import type { Property, Section, Tree } from '../config/config-tree.ts'
+import { parseUri } from '../config/plugin-uri.ts'
+import { variablesIn } from '../config/variables.ts'
 import { ShipperError } from '../core/error.ts'
+import type { OptionTable } from '../core/options/option.ts'
+import { findOption } from '../core/options/parse.ts'
 
 interface ManifestOptions {
   image: string
@@ -13,6 +17,8 @@ interface ManifestOptions {
   namespace: string | undefined
   /** Output that replaces the one in conf/kubernetes. */
   output: Section | undefined
+  /** Option table of the output, which says what is secret. */
+  options: OptionTable
 }
 
 /** Head of the output; it replaces the first comment, which refers to the directory. */
@@ -23,28 +29,100 @@ const NAMESPACE = /^( *namespace: )shipper$/gm
 const NAMESPACE_NAME = /^( *name: )shipper$/m
 /** The output section up to the comment after it, which is indented like the other keys of the map. */
 const OUTPUT = /^ {4}\[OUTPUT\]\n(?: {8}.*\n|\n)*/m
+/** Key after the environment of the container. */
+const PORTS = /^ {10}ports:\n/m
 const MATCH = /^match(_regex)?$/i
 const NAME = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/
 /** Characters that could end the value in YAML. */
 const UNSAFE = /[\s#'"]/
 
-/** Returns the built-in manifests of conf/kubernetes with the given options. Throws E_CLI_USAGE for invalid ones. */
-export function manifests({ image, namespace = 'shipper', output }: ManifestOptions): string {
+/**
+ * Returns the built-in manifests of conf/kubernetes with the given options. `${NAME}` in a value stays as it is; the pods get
+ * the variable from the Secret `shipper`, so that neither a secret nor its absence is printed. Throws E_CLI_USAGE for invalid
+ * options, and for a secret that is written out.
+ */
+export function manifests({ image, namespace = 'shipper', output, options }: ManifestOptions): string {
   if (!NAME.test(namespace)) throw usage(`--namespace "${namespace}" is not a valid namespace name`)
   if (image === '' || UNSAFE.test(image)) throw usage(`--image "${image}" is not a valid image name`)
   const config = output === undefined ? configMap : configMap.replace(OUTPUT, () => sectionText(output))
+  if (output !== undefined) refuseSecrets(output, options)
+  const variables = variablesOf(output)
   const withNamespace = (text: string) => text.replace(NAMESPACE, `$1${namespace}`)
   return [
-    namespaceYaml.replace(FOLDER_HEAD, HEAD).replace(NAMESPACE_NAME, `$1${namespace}`),
+    namespaceYaml
+      .replace(FOLDER_HEAD, HEAD + secretHead(variables, namespace))
+      .replace(NAMESPACE_NAME, `$1${namespace}`),
     withNamespace(quota),
     withNamespace(serviceAccount),
     withNamespace(rbac),
     withNamespace(config),
-    withNamespace(daemonSet).replace(IMAGE, `$1${image}`),
+    withNamespace(daemonSet)
+      .replace(IMAGE, `$1${image}`)
+      .replace(PORTS, (ports) => environmentText(variables) + ports),
   ]
     .map((text) => text.trimEnd())
     .join('\n---\n')
     .concat('\n')
+}
+
+/** Variables that every pod has. */
+const OWN_VARIABLES = ['NODE_NAME', 'HOSTNAME']
+
+/** Returns the variables in the values of the output by name, with whether each use has a default. */
+function variablesOf(output: Section | undefined): Map<string, boolean> {
+  const variables = new Map<string, boolean>()
+  for (const { value } of output?.properties ?? []) {
+    for (const { name, hasDefault } of variablesIn(value)) {
+      if (!OWN_VARIABLES.includes(name)) variables.set(name, hasDefault && variables.get(name) !== false)
+    }
+  }
+  return variables
+}
+
+/** Returns the environment of the container that takes the variables from the Secret; those with a default may be missing. */
+function environmentText(variables: ReadonlyMap<string, boolean>): string {
+  return [...variables]
+    .map(
+      ([name, isOptional]) =>
+        `            - name: ${name}\n              valueFrom:\n                secretKeyRef:\n` +
+        `                  name: shipper\n                  key: ${name}\n` +
+        (isOptional ? '                  optional: true\n' : ''),
+    )
+    .join('')
+}
+
+/** Returns the comment that says how to create the Secret. */
+function secretHead(variables: ReadonlyMap<string, boolean>, namespace: string): string {
+  const required = [...variables].filter(([, isOptional]) => !isOptional).map(([name]) => name)
+  if (required.length === 0) return ''
+  const literals = required.map((name) => `--from-literal=${name}=...`).join(' ')
+  return `# Before: kubectl create namespace ${namespace}\n#         kubectl create secret generic shipper --namespace ${namespace} ${literals}\n`
+}
+
+/** Names of options that librdkafka and others may have, and that no table declares as secret. */
+const SECRET_NAME = /passw|passphrase|secret|token(?!.*(?:file|path|url|endpoint))|credential/i
+
+/** Throws E_CLI_USAGE for a secret whose value is no variable: a ConfigMap can be read by many. */
+function refuseSecrets({ properties }: Section, table: OptionTable): void {
+  for (const { key, value } of [...properties, ...addressProperties(properties)]) {
+    const name = findOption(table, key)
+    const isSecret = (name !== undefined && table[name]?.secret === true) || SECRET_NAME.test(key)
+    if (!isSecret || ONLY_VARIABLES.test(value)) continue
+    throw new ShipperError('E_CLI_USAGE', `the value of "${key}" would be printed in clear text`, {
+      hint: `write -p '${key}=\${NAME}': the pods get the variable from a Secret`,
+    })
+  }
+}
+
+const ONLY_VARIABLES = /^(?:\$\{[^}]*\})+$/
+
+/** Returns the properties that stand in the name of the plugin, when that is an address. */
+function addressProperties(properties: readonly Property[]): { key: string; value: string }[] {
+  const name = properties.find(({ key }) => key.toLowerCase() === 'name')
+  const uri = name === undefined ? undefined : parseUri(name.value)
+  if (uri === undefined) return []
+  const query = uri.query.map(([key, value]) => ({ key, value }))
+  return uri.user === '' ? query : [...query, { key: 'password', value: uri.user }]
 }
 
 /** Returns the output of the flags, if any. Throws E_CLI_USAGE for other sections, which the manifests have no place for. */
@@ -55,7 +133,8 @@ export function outputSection({ sections }: Tree): Section | undefined {
     throw usage(
       `manifest accepts only one -o, but there is also [${other.name}]: edit the printed configuration instead`,
     )
-  return output
+  // A copy: the flags are checked with the values of variables, and what is printed has the variables.
+  return output === undefined ? undefined : structuredClone(output)
 }
 
 /** Returns the section indented for the config map. Without -m the output gets everything, as on a command line. */

@@ -1,4 +1,5 @@
 import type { SourceLocation } from '../core/error.ts'
+import { truncate } from '../core/escape-controls.ts'
 import { newSection, problem, type Section, type SectionOrigin, type Tree } from './config-tree.ts'
 
 const BOM = /^\uFEFF/
@@ -58,8 +59,8 @@ export class ClassicText {
     const [indent = ''] = INDENT.exec(line) ?? []
     const at = this.#at(indent.length)
     if (indent === '') this.#topLevel(content, at)
-    else if (content.startsWith('@')) this.#problem(`${content.split(' ', 1)} must begin in column 1`, at)
-    else if (this.#section === undefined) this.#problem(`"${content}" is outside of any section`, at)
+    else if (content.startsWith('@')) this.#problem(`${keyOf(content)} must begin in column 1`, at)
+    else if (this.#section === undefined) this.#problem(`"${keyOf(content)}" is outside of any section`, at)
     else if (content.startsWith('[')) this.#beginGroup(this.#section, content, indent, at)
     else this.#property(this.#section, content, indent)
   }
@@ -67,9 +68,9 @@ export class ClassicText {
   #topLevel(content: string, at: SourceLocation): void {
     if (content.startsWith('@')) this.#command(content, at)
     else if (content.startsWith('[')) this.#beginSection(content, at)
-    else if (this.#section === undefined) this.#problem(`"${content}" is outside of any section`, at)
+    else if (this.#section === undefined) this.#problem(`"${keyOf(content)}" is outside of any section`, at)
     else {
-      this.#problem(`"${content}" must be indented`, at)
+      this.#problem(`"${keyOf(content)}" must be indented`, at)
       this.#add(this.#section, content, 0)
     }
   }
@@ -92,7 +93,7 @@ export class ClassicText {
       case 'SET': {
         const [, variable, value] = ASSIGNMENT.exec(argument) ?? []
         if (variable === undefined || value === undefined) {
-          this.#problem(`@SET needs NAME=value, not "${argument}"`, at)
+          this.#problem(`@SET needs NAME=value, not "${keyOf(argument)}"`, at)
         } else this.#tree.variables.set(variable, value)
         return
       }
@@ -104,7 +105,7 @@ export class ClassicText {
   #headerName(content: string, at: SourceLocation): string | undefined {
     const [, name] = HEADER.exec(content) ?? []
     if (name === undefined || name === '') {
-      this.#problem(`"${content}" is not a section header like [INPUT]`, at)
+      this.#problem(`"${keyOf(content)}" is not a section header like [INPUT]`, at)
       return undefined
     }
     return name
@@ -137,7 +138,7 @@ export class ClassicText {
   #add(section: Section, content: string, column: number): void {
     const [, key = '', gap = '', value] = ENTRY.exec(content) ?? []
     const location = this.#at(column)
-    if (value === undefined) this.#problem(`"${key}" has no value`, location)
+    if (value === undefined) this.#problem(`"${keyOf(key)}" has no value`, location)
     else {
       const valueLocation = this.#at(column + key.length + gap.length)
       section.properties.push({ key, value, location, valueLocation })
@@ -152,6 +153,15 @@ export class ClassicText {
     this.#tree.problems.push(problem('E_CONFIG_SYNTAX', message, location, hint))
   }
 }
+
+/** Returns the part of a line that is shown in a message: what follows the first word may be a secret. */
+function keyOf(content: string): string {
+  const [key = ''] = KEY.exec(content) ?? []
+  return truncate(key, MAX_SHOWN_CHARS)
+}
+
+const KEY = /^[^\s=:]+/
+const MAX_SHOWN_CHARS = 60
 
 function isOnceOrTwice(indent: string, one: string): boolean {
   return indent === one || (indent.startsWith(one) && indent.length === 2 * one.length)

@@ -1,6 +1,7 @@
-import { existsSync, globSync, readFileSync, statSync } from 'node:fs'
+import { existsSync, globSync } from 'node:fs'
 import { dirname, isAbsolute, join } from 'node:path'
-import { reasonOf, type SourceLocation } from '../core/error.ts'
+import type { SourceLocation } from '../core/error.ts'
+import { FsFailure, readWholeText, stat } from '../lib/fs/file-system.ts'
 import { ClassicText } from './classic.ts'
 import {
   emptyTree,
@@ -91,17 +92,16 @@ class ConfigFiles {
 
   /** Reads a file, unless it was read before under this or another name. `from` is the location of its @INCLUDE. */
   read(file: string, from: SourceLocation | undefined): void {
-    let text: string
-    try {
-      const { dev, ino, size } = statSync(file, { bigint: true })
-      const identity = `${dev}:${ino}`
+    const found = stat(file)
+    if (!(found instanceof FsFailure)) {
+      const identity = `${found.dev}:${found.ino}`
       if (this.#seen.has(identity)) return
       this.#seen.add(identity)
-      if (size > MAX_FILE_BYTES) throw new Error('it is too large for a configuration file')
-      text = readFileSync(file, 'utf8')
-      if (text.includes('\0')) throw new Error('it is not text')
-    } catch (err) {
-      const message = `cannot read ${file}: ${reasonOf(err)}`
+    }
+    const text = readWholeText(file, MAX_FILE_BYTES)
+    if (text instanceof FsFailure || text.includes('\0')) {
+      const reason = text instanceof FsFailure ? text.message : 'it is not text'
+      const message = `cannot read ${file}: ${reason}`
       this.#tree.problems.push(problem('E_CONFIG_UNREADABLE', message, from))
       return
     }

@@ -7,6 +7,9 @@ export type StageKind = 'input' | 'filter' | 'output'
 
 const FLAG: Record<StageKind, string> = { input: '-i', filter: '-F', output: '-o' }
 
+/** The part of an argument without a value that is no secret: `-p 'password x'`. */
+const FIRST_WORD = /^[^\s=:]+/
+
 /**
  * Builds a tree from the flags, from left to right: `-p`, `-t` and `-m` belong to the latest `-i`, `-F` or `-o`. The
  * location of a property is its argument, without the value of a `-p`, which may be a secret.
@@ -27,11 +30,14 @@ export class Flags {
   /** Adds a `-p`: `key=value`, where the value may contain `=`. */
   property(text: string): void {
     const equals = text.indexOf('=')
-    if (equals < 1) throw usage(`-p needs key=value, not "${text}"`)
+    if (equals < 1) throw usage(`-p needs key=value, and "${FIRST_WORD.exec(text)?.[0] ?? ''}" has no value`)
     const key = text.slice(0, equals).trim()
     // Only the key is shown: the value may be a secret.
     const argument = `-p ${key}`
-    this.#add(this.#stage(argument), key, text.slice(equals + 1), argument)
+    const value = text.slice(equals + 1)
+    // As in a configuration file: an empty host or path is never what was meant, but a variable that is not set.
+    if (value.trim() === '') throw usage(`${argument}= has no value`)
+    this.#add(this.#stage(argument), key, value, argument)
   }
 
   /** Adds a `-t`. */

@@ -1,8 +1,9 @@
 import type { SourceLocation } from '../core/error.ts'
 import { camelName, type Option, type OptionTable } from '../core/options/option.ts'
 import { defaultValue, findOption, parseValue } from '../core/options/parse.ts'
+import { readWholeText } from '../lib/fs/file-system.ts'
 import { didYouMean, nearest } from '../lib/text/did-you-mean.ts'
-import { type Diagnostics, type Property, problem, warn } from './config-tree.ts'
+import { COMMAND_LINE, type Diagnostics, type Property, problem, warn } from './config-tree.ts'
 
 /** Text in a value that may have been meant as a comment. */
 export const COMMENT = /\s#/
@@ -104,7 +105,8 @@ function readValue(
   context: OptionContext,
   diagnostics: Diagnostics,
 ): unknown {
-  const text = option.named === true ? `${property.key.toLowerCase()} ${property.value}` : property.value
+  const value = option.secret === true ? secretOf(name, property, context, diagnostics) : property.value
+  const text = option.named === true ? `${property.key.toLowerCase()} ${value}` : value
   const result = parseValue(name, option, text)
   if (result.problem === undefined) {
     if (result.warning !== undefined)
@@ -128,6 +130,38 @@ function readValue(
   const hint = hintOf(property, option) ?? result.hint ?? ''
   diagnostics.problems.push(problem('E_CONFIG_BAD_VALUE', message, property.valueLocation, hint))
   return undefined
+}
+
+/** Maximum size of a file with a secret: more than any key that is used as an option. */
+const MAX_SECRET_BYTES = 65_536
+const LINE_ENDS = /[\r\n]+$/
+
+/**
+ * Returns the value of a secret. On the command line `@FILE` is the content of a file, without the line end: arguments can
+ * be read by every user of the machine.
+ */
+function secretOf(
+  name: string,
+  { value, location, variables, valueLocation }: Property,
+  { label }: OptionContext,
+  diagnostics: Diagnostics,
+): string {
+  if (location.file !== COMMAND_LINE || variables !== undefined || value === '') return value
+  if (!value.startsWith('@')) {
+    warn(
+      diagnostics,
+      `[${label}] every user of this machine can read "${name}" in the list of processes: use @FILE or '\${VARIABLE}' as its value`,
+      valueLocation,
+    )
+    return value
+  }
+  const file = value.slice(1)
+  const content = readWholeText(file, MAX_SECRET_BYTES)
+  if (typeof content === 'string') return content.replace(LINE_ENDS, '')
+  const message = `[${label}] cannot read "${name}" from ${file}: ${content.message}`
+  const hint = 'a value that begins with @ is the path of a file; put one that is not into a variable'
+  diagnostics.problems.push(problem('E_CONFIG_BAD_VALUE', message, valueLocation, hint))
+  return ''
 }
 
 /**
@@ -181,7 +215,9 @@ function reportUnknown(
 ): void {
   const names = tables.flatMap((table) => Object.keys(table))
   const near = nearest(property.key, names)
-  const message = `[${context.label}] unknown option "${property.key}"${didYouMean(property.key, names)}`
+  // A line such as `password=x y` has a secret in its first word.
+  const [key = property.key] = property.key.split('=', 1)
+  const message = `[${context.label}] unknown option "${key}"${didYouMean(key, names)}`
   if (context.lenient === 'all' || (context.lenient === 'dissimilar' && near === undefined))
     warn(diagnostics, `${message}: it has no effect`, property.location)
   else {

@@ -6,6 +6,14 @@ export type Environment = Readonly<Record<string, string | undefined>>
 /** `${NAME}` or `${NAME:-default}`, not nested. Any other `$` (as in a regular expression) is left unchanged. */
 const VARIABLE = /\$\{([A-Za-z_][A-Za-z0-9_.]*)(?::-([^}]*))?\}/g
 
+/** Returns the variables in a text, in order, and whether each use has a default. */
+export function variablesIn(text: string): { name: string; hasDefault: boolean }[] {
+  return [...text.matchAll(VARIABLE)].map(([, name = '', fallback]) => ({
+    name,
+    hasDefault: fallback !== undefined,
+  }))
+}
+
 /**
  * Expands variables in a text. A variable with neither a value nor a default becomes an empty text, as in fluent-bit, and
  * is passed to `unset`.

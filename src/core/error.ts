@@ -59,7 +59,8 @@ export const ERROR_CODES = {
   E_STORE_READONLY: {
     exit: 1,
     summary: 'the offset database cannot be written',
-    remedy: 'make the file and its directory writable for this user',
+    remedy:
+      'make the file and its directory writable for this user; in Kubernetes /var/log is mounted read-only, and /var/lib/shipper is for databases',
   },
   E_STORE_CORRUPT: {
     exit: 1,
@@ -127,11 +128,17 @@ export const ERROR_CODES = {
     summary: 'the peer cannot be reached',
     remedy: 'check host, port and network; delivery resumes by itself when the peer is back',
   },
+  E_PEER_NAME: {
+    exit: 1,
+    summary: 'the host name of the peer cannot be resolved',
+    remedy:
+      'check the name and the name server (/etc/resolv.conf); delivery resumes by itself when it resolves',
+  },
   E_PEER_CLOSED: { exit: 1, summary: 'the peer closed the connection', remedy: 'see the peer’s log' },
   E_PEER_PROTOCOL: {
     exit: 1,
     summary: 'the peer sent data that does not follow the protocol',
-    remedy: 'check that the peer speaks the forward protocol',
+    remedy: 'check that the peer is one that this output or filter can talk to, and not behind another port',
   },
   E_PEER_TIMEOUT: {
     exit: 1,
@@ -185,7 +192,11 @@ export const ERROR_CODES = {
     summary: 'the run ended before everything was acknowledged',
     remedy: 'start the agent again: inputs with a DB continue after the last acknowledged byte',
   },
-  E_INTERNAL: { exit: 1, summary: 'a defect in shipper', remedy: 'report it with the message' },
+  E_INTERNAL: {
+    exit: 70,
+    summary: 'a defect in shipper',
+    remedy: 'report it with the message and the stack',
+  },
 } as const
 
 export type ErrorCode = keyof typeof ERROR_CODES
@@ -273,7 +284,7 @@ export function systemCode(error: unknown): string | undefined {
   return typeof code === 'string' ? code : undefined
 }
 
-/** Returns the exit status of the process after this error. */
+/** Returns the exit status of the process after this error; one without a code is a defect. */
 export function exitStatusOf(error: unknown): number {
-  return error instanceof ShipperError ? ERROR_CODES[error.code].exit : 1
+  return ERROR_CODES[error instanceof ShipperError ? error.code : 'E_INTERNAL'].exit
 }

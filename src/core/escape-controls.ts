@@ -11,6 +11,11 @@ export function escapeControls(text: string): string {
   })
 }
 
+/** Escapes control characters other than tab and newline: texts of several lines, shown in a terminal. */
+export function escapeTerminalControls(text: string): string {
+  return text.replace(CONTROL, (c) => (c === '\n' || c === '\t' ? c : escapeControls(c)))
+}
+
 /** Escapes the control characters that JSON.stringify leaves in place and that could still control a terminal. */
 export function escapeJsonControls(json: string): string {
   return json.replace(CONTROL, unicodeEscape)

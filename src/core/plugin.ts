@@ -136,6 +136,11 @@ export interface InputContext extends PluginContext, LineContext {
   /** `Flush` in milliseconds. */
   readonly flushMs: number
   /**
+   * True when a filter takes this tag for the identity of a source, such as a pod. Where senders choose the tags,
+   * such a tag could forge the records of others.
+   */
+  isIdentity(tag: string): boolean
+  /**
    * Returns undefined when records with this tag may be read from the file at `path` (its name, links not
    * resolved). Otherwise a filter is still waiting for data about them (e.g. pod metadata), and the promise
    * resolves when the input should ask again; the filter limits the wait. For inputs whose source keeps
@@ -297,6 +302,11 @@ export interface InputSpec<T extends OptionTable = OptionTable> extends SpecBase
 }
 export interface FilterSpec<T extends OptionTable = OptionTable> extends SpecBase<T> {
   readonly kind: 'filter'
+  /**
+   * Returns the pattern of the tags that the filter takes for the identity of a source; see
+   * `InputContext.isIdentity`.
+   */
+  identityTags?(options: OptionsOf<T>): string
   create(options: OptionsOf<T>, ctx: FilterContext): Filter
 }
 export interface OutputSpec<T extends OptionTable = OptionTable> extends SpecBase<T> {

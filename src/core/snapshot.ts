@@ -11,9 +11,18 @@ export interface Snapshot {
   nowMs: number
   /** Limit and use of the process-wide budget, in bytes. */
   memory: { limit: number; used: number }
+  eventLoop: EventLoopSnapshot
   inputs: InputSnapshot[]
   filters: FilterSnapshot[]
   outputs: OutputSnapshot[]
+}
+
+/** How promptly the event loop turns. */
+export interface EventLoopSnapshot {
+  /** Longest time, within the last one to two minutes, by which a timer was late. */
+  worstLagMs: number
+  /** Number of turns that took over a second. */
+  slowTurns: number
 }
 
 /** Counters that the plugin declares itself. */

@@ -7,6 +7,7 @@ import type { Plan } from '../core/plan.ts'
 import type { FilterContext, InputContext, PluginContext } from '../core/plugin.ts'
 import type { Clock, Logger } from '../core/services.ts'
 import type { Snapshot } from '../core/snapshot.ts'
+import { matchTag } from '../core/tag.ts'
 import { Budget } from './budget.ts'
 import { CounterMap } from './counters.ts'
 import { HeldUp } from './held-up.ts'
@@ -14,6 +15,7 @@ import { InputStage } from './input-stage.ts'
 import { lineContext } from './line-context.ts'
 import { BorrowedBuffers, type FilterStage, type OutputStage, Pipeline } from './pipeline.ts'
 import { OutputQueue } from './queue.ts'
+import { matches } from './router.ts'
 import {
   type AnyStage,
   filterSnapshot,
@@ -149,7 +151,8 @@ export class Assembly {
     }
   }
 
-  snapshot(): Snapshot {
+  /** Returns the state of all stages; what concerns the whole process is added by the agent. */
+  snapshot(): Omit<Snapshot, 'eventLoop'> {
     return {
       version: this.#agent.version,
       hostname: this.#agent.hostname,
@@ -195,6 +198,7 @@ export class Assembly {
       },
       openOffsets: (path, options) => this.#options.openOffsets(path, options, log),
       ready: (tag, path) => this.pipeline.ready(tag, path),
+      isIdentity: (tag) => this.#isIdentity(tag),
       finished: (incomplete) => this.#options.finished(plan.name, incomplete),
     }
     const input = plan.spec.create(plan.options as never, ctx)
@@ -207,6 +211,13 @@ export class Assembly {
       counters,
       log,
     }
+  }
+
+  #isIdentity(tag: string): boolean {
+    return this.#plan.filters.some((filter) => {
+      const pattern = filter.spec.identityTags?.(filter.options as never)
+      return pattern !== undefined && matchTag(pattern, tag) && matches(tagMatch(filter), tag)
+    })
   }
 
   #makeFilter(plan: Plan['filters'][number], buffers: BorrowedBuffers): RunningFilter {

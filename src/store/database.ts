@@ -3,6 +3,7 @@ import { ShipperError } from '../core/error.ts'
 import type { OffsetChanges, OffsetOptions, OffsetRow, SkippedFile } from '../core/offset-store.ts'
 import type { Logger } from '../core/services.ts'
 import { lockPath, takeLock } from './agent-lock.ts'
+import { requireRegularCompanions } from './companions.ts'
 import { copyBack, DeletionGuard, lastWriteMs } from './deletion-guard.ts'
 import type { Database, OpenDatabase } from './driver.ts'
 import { requireAccess } from './errors.ts'
@@ -14,6 +15,7 @@ import {
   CLEAR_LAST_WRITE,
   ensureSchema,
   extraValues,
+  hasImpossibleOffset,
   keepLastWrite,
   readDamage,
   readScans,
@@ -22,6 +24,7 @@ import {
   writeSkipped,
 } from './schema.ts'
 import { prepare, removeRotated, type Statements, storeRotated, storeRow } from './statements.ts'
+import { refuseSchemaWithCode } from './untrusted.ts'
 
 /** Time that SQLite waits for another process; it waits synchronously, so nothing else runs meanwhile. */
 const BUSY_MS = 200
@@ -66,6 +69,7 @@ export class OffsetDatabase {
     this.path = path
     this.#options = options
     this.#log = log
+    requireRegularCompanions(path)
     const usedBefore = existsSync(lockPath(path))
     refuseForeign(path)
     const writtenMs = lastWriteMs(path)
@@ -90,7 +94,14 @@ export class OffsetDatabase {
   }
 
   rows(): OffsetRow[] {
-    return this.#statements.rows.all().map(toOffsetRow)
+    const rows = this.#statements.rows.all()
+    const impossible = rows.filter(hasImpossibleOffset)
+    if (impossible.length > 0)
+      this.#log.warn(
+        `${impossible.length} positions in ${this.path} are impossible, for example ${impossible[0]?.offset} of ${impossible[0]?.name}: these files are read from their first line`,
+        { hint: 'another program has written to the database; records may be sent again' },
+      )
+    return rows.map(toOffsetRow)
   }
 
   /** See OffsetStore. */
@@ -305,6 +316,7 @@ export class OffsetDatabase {
     const db = this.#open(this.path, BUSY_MS)
     try {
       this.#configure(db, exclusive)
+      refuseSchemaWithCode(db)
       ensureSchema(db)
       check(db)
       return db

@@ -10,6 +10,7 @@ import type {
   SkippedFile,
 } from '../core/offset-store.ts'
 import type { Logger } from '../core/services.ts'
+import { requireOwnLink } from './companions.ts'
 import { OffsetDatabase } from './database.ts'
 import { type Driver, loadSqlite } from './driver.ts'
 import { storeError } from './errors.ts'
@@ -81,9 +82,12 @@ async function openWithRetry(
   }
 }
 
-/** Returns the path with all links resolved; creates its directory. */
+/**
+ * Returns the path with all links resolved; creates its directory. Throws E_STORE_UNREADABLE for a link of another user.
+ */
 function realPath(path: string, log: Logger): string {
   const directory = dirname(path)
+  requireOwnLink(path)
   try {
     if (existsSync(path)) return realpathSync(path)
     if (mkdirSync(directory, { recursive: true }) !== undefined)

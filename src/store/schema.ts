@@ -23,6 +23,15 @@ const SHIPPER_FILES = `CREATE TABLE IF NOT EXISTS shipper_files (
 const SHIPPER_ROTATED = `CREATE TABLE IF NOT EXISTS shipper_rotated (
   id INTEGER PRIMARY KEY, inode INTEGER, created INTEGER, target TEXT, closed_at INTEGER, birth INTEGER, size INTEGER)`
 
+/**
+ * Gives rows with an id outside of [1, 2^52] another one. With the largest integer as an id SQLite has no next one, and no
+ * row could be stored.
+ */
+const MOVE_IMPOSSIBLE_IDS = `UPDATE in_tail_files SET id =
+  (SELECT coalesce(max(id), 0) FROM in_tail_files WHERE id BETWEEN 1 AND 4503599627370496)
+  + (SELECT count(*) FROM in_tail_files i WHERE i.id <= in_tail_files.id AND i.id NOT BETWEEN 1 AND 4503599627370496)
+  WHERE id NOT BETWEEN 1 AND 4503599627370496`
+
 /** Exists only after a recovery; it has a row until every file has been found again. */
 const SHIPPER_DAMAGE =
   'CREATE TABLE IF NOT EXISTS shipper_damage (at INTEGER, set_aside TEXT, rows_kept INTEGER)'
@@ -74,6 +83,7 @@ export function ensureSchema(db: Database): void {
     db.exec(SHIPPER_FILES)
     db.exec(SHIPPER_ROTATED)
     db.exec(SHIPPER_SCANS)
+    db.exec(MOVE_IMPOSSIBLE_IDS)
     for (const table of ['shipper_files', 'shipper_rotated']) {
       const orphans = `FROM ${table} WHERE id NOT IN (SELECT id FROM in_tail_files)`
       if (db.prepare(`SELECT 1 ${orphans} LIMIT 1`).get() !== undefined) db.exec(`DELETE ${orphans}`)
@@ -110,7 +120,8 @@ export const SELECT_ROWS = `SELECT f.id, f.name, f.offset, f.inode, f.created, f
   f.offset_marker_size, s.inode AS s_inode, s.created AS s_created, s.offset AS s_offset, s.opened_as, s.device,
   s.fingerprint, s.fingerprint_size, s.stream_offset, s.skipping, r.target, r.closed_at, r.birth, r.size
   FROM in_tail_files f LEFT JOIN shipper_files s ON s.id = f.id
-  LEFT JOIN shipper_rotated r ON r.id = f.id AND r.inode = f.inode AND r.created = f.created ORDER BY f.id`
+  LEFT JOIN shipper_rotated r ON r.id = f.id AND r.inode = f.inode AND r.created = f.created
+  WHERE typeof(f.name) = 'text' AND length(f.name) <= 4096 ORDER BY f.id`
 
 export const INSERT_FILE = `INSERT INTO in_tail_files
   (name, offset, inode, created, rotated, offset_marker, offset_marker_size, id) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`
@@ -208,7 +219,7 @@ export function readSkipped(db: Database): Map<string, SkippedFile[]> | undefine
       path: String(row.path),
       device: bigint(row.device),
       inode: bigint(row.inode),
-      birthMs: Number(row.birth ?? 0),
+      birthMs: number(row.birth) ?? 0,
       offset: number(row.offset) ?? 0,
       ...(typeof row.marker === 'bigint'
         ? { marker: row.marker, markerSize: number(row.marker_size) ?? 0 }
@@ -256,21 +267,28 @@ export function writeSkipped(db: Database, paths: string, files: readonly Skippe
   }
 }
 
-/** Converts a row of SELECT_ROWS; leaves out the columns that fluent-bit has made stale. */
+/**
+ * Converts a row of SELECT_ROWS; leaves out the columns that fluent-bit has made stale. Whoever can write the database
+ * can put anything into it: a value that no run would have stored counts as missing, and a row without a possible offset
+ * begins at the first line.
+ */
 export function toOffsetRow(r: SqlRow): OffsetRow {
   const ours = r.s_inode !== null && r.s_inode === r.inode && r.s_created === r.created
-  const same = ours && r.s_offset === r.offset
+  const offset = number(r.offset)
+  const same = ours && r.s_offset === r.offset && offset !== undefined
+  const markerSize = offset === undefined ? 0 : (number(r.offset_marker_size) ?? 0)
+  const hasMarker = markerSize <= MAX_COMPARED_BYTES
   return {
     id: Number(r.id),
     name: String(r.name),
-    offset: number(r.offset) ?? 0,
-    inode: (r.inode as bigint | null) ?? 0n,
+    offset: offset ?? 0,
+    inode: bigint(r.inode),
     created: number(r.created) ?? 0,
     rotated: r.rotated === 1n,
-    marker: (r.offset_marker as bigint | null) ?? 0n,
-    markerSize: number(r.offset_marker_size) ?? 0,
+    marker: hasMarker && markerSize > 0 ? bigint(r.offset_marker) : 0n,
+    markerSize: hasMarker ? markerSize : 0,
     openedAs: ours ? text(r.opened_as) : undefined,
-    device: ours ? ((r.device as bigint | null) ?? undefined) : undefined,
+    device: ours && typeof r.device === 'bigint' ? r.device : undefined,
     fingerprint: same ? text(r.fingerprint) : undefined,
     fingerprintSize: same ? number(r.fingerprint_size) : undefined,
     streamOffset: same ? number(r.stream_offset) : undefined,
@@ -282,6 +300,14 @@ export function toOffsetRow(r: SqlRow): OffsetRow {
   }
 }
 
+/** True for an offset that no run stores: it is no integer, or negative. */
+export function hasImpossibleOffset(r: SqlRow): boolean {
+  return r.offset !== null && number(r.offset) === undefined
+}
+
+/** More bytes before an offset than any program compares. */
+const MAX_COMPARED_BYTES = 65_536
+
 function integer(value: number | undefined): SqlValue {
   return value === undefined ? null : BigInt(value)
 }
@@ -290,9 +316,12 @@ function bigint(value: SqlValue | undefined): bigint {
   return typeof value === 'bigint' ? value : 0n
 }
 
+/** Returns a count, an offset or a time; undefined for what is none. */
 function number(value: SqlValue | undefined): number | undefined {
-  return typeof value === 'bigint' ? Number(value) : undefined
+  return typeof value === 'bigint' && value >= 0n && value <= MAX_NUMBER ? Number(value) : undefined
 }
+
+const MAX_NUMBER = BigInt(Number.MAX_SAFE_INTEGER)
 
 function text(value: SqlValue | undefined): string | undefined {
   return typeof value === 'string' ? value : undefined

@@ -223,7 +223,7 @@ describe('a failure of an input', () => {
       inputs: [lines(['a']), failing(new Error('too late'), 'at the stop')],
       outputs: [{ name: 'out.0', create: peer.create }],
     })
-    expect(await run.status).toBe(1)
+    expect(await run.status).toBe(70)
     expect(run.logged()).toContain('too late')
     expect(peer.texts).toEqual(['a'])
   })

@@ -48,7 +48,9 @@ describe('invalid arguments', () => {
     expect(await refused(['-o', 'null', '-t', 'a'])).toBe(
       `shipper: -t a follows -o null: only an input has a tag${see}`,
     )
-    expect(await refused(['-i', 'tail', '-p', 'path'])).toBe(`shipper: -p needs key=value, not "path"${see}`)
+    expect(await refused(['-i', 'tail', '-p', 'path'])).toBe(
+      `shipper: -p needs key=value, and "path" has no value${see}`,
+    )
     expect(await refused(['-i'])).toBe(`shipper: option '-i, --input <NAME>' argument missing${see}`)
     expect(await refused(['plugin'])).toBe('shipper: unknown command "plugin" (did you mean plugins?)\n')
     expect(await refused(['-c', 'a', '-w', '/none'])).toContain('cannot change to directory /none of -w')

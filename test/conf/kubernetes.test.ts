@@ -146,6 +146,53 @@ test('shipper manifest takes output, image and namespace from its flags', async 
   expect((await run(['-c', join(dir, 'shipper.conf'), '-D'])).code).toBe(0)
 })
 
+test('shipper manifest leaves variables as they are, and the pods get them from a Secret', async () => {
+  const args = ['-o', 'kafka', '-p', 'brokers=${BROKERS:-kafka:9092}', '-p', 'sasl_username=${USER_NAME}']
+  const secret = ['-p', 'sasl_mechanism=PLAIN', '-p', 'sasl_password=${KAFKA_PASSWORD}']
+  const env = { KAFKA_PASSWORD: 'hunter2', USER_NAME: undefined, NODE_NAME: 'n1' }
+  const { code, stdout, stderr } = await run(
+    ['manifest', '--namespace', 'obs', ...args, ...secret, '-p', 'client_id=${NODE_NAME}'],
+    { env },
+  )
+  expect([code, stderr]).toEqual([0, ''])
+  expect(stdout).not.toContain('hunter2')
+  expect(stdout).toContain('        sasl_password  ${KAFKA_PASSWORD}\n')
+  expect(stdout).toContain(
+    'kubectl create secret generic shipper --namespace obs --from-literal=USER_NAME=... --from-literal=KAFKA_PASSWORD=...\n',
+  )
+  const manifests = stdout.split(DOCUMENTS).map((document) => Bun.YAML.parse(document) as Manifest)
+  expect(manifests.flatMap(schemaViolations)).toEqual([])
+  const pod = manifests.find(({ kind }) => kind === 'DaemonSet') as unknown as {
+    spec: { template: { spec: { containers: { env: object[] }[] } } }
+  }
+  const from = (key: string, more: object = {}) => ({
+    name: key,
+    valueFrom: { secretKeyRef: { name: 'shipper', key, ...more } },
+  })
+  expect(pod.spec.template.spec.containers[0]?.env.slice(1)).toEqual([
+    from('BROKERS', { optional: true }),
+    from('USER_NAME'),
+    from('KAFKA_PASSWORD'),
+  ])
+})
+
+test('shipper manifest refuses a secret that is written out, wherever it stands', async () => {
+  for (const args of [
+    ['-o', 'kafka', '-p', 'sasl_password=hunter2'],
+    ['-o', 'kafka', '-p', 'rdkafka.sasl.password=hunter2'],
+    ['-o', 'kafka', '-p', 'rdkafka.ssl.keystore.password=hunter2'],
+    ['-o', 'kafka', '-p', 'sasl_password=${A}hunter2'],
+    ['-o', 'kafka', '-p', 'sasl_password=@/etc/hosts'],
+    ['-o', 'kafka://k:9092?sasl_password=hunter2'],
+  ]) {
+    const { code, stdout, stderr } = await run(['manifest', ...args], { env: { A: 'a' } })
+    expect([args.join(' '), code === 0, stdout]).toEqual([args.join(' '), false, ''])
+    expect(stderr).not.toContain('hunter2')
+  }
+  const { stderr } = await run(['manifest', '-o', 'kafka', '-p', 'sasl_password=hunter2'])
+  expect(stderr).toContain("write -p 'sasl_password=${NAME}': the pods get the variable from a Secret")
+})
+
 test('shipper manifest rejects invalid arguments', async () => {
   for (const [args, message] of [
     [['-o', 'kafka', '-p', 'borkers=a'], 'unknown option "borkers" (did you mean brokers?)'],

@@ -80,13 +80,30 @@ describe('a mistake in the classic format', () => {
     expect(
       problems('Name x\n[INPUT]\n    Name tail\n  Path /a\n    Tag\nDB a.db\n[OUTPUT\n@LOAD x\n@SET A\n'),
     ).toEqual([
-      'a.conf:1:1: "Name x" is outside of any section',
+      'a.conf:1:1: "Name" is outside of any section',
       'a.conf:4:3: indented by 2 blanks, but the first property here by 4 blanks',
       'a.conf:5:5: "Tag" has no value',
-      'a.conf:6:1: "DB a.db" must be indented',
+      'a.conf:6:1: "DB" must be indented',
       'a.conf:7:1: "[OUTPUT" is not a section header like [INPUT]',
       'a.conf:8:1: unknown command "@LOAD"',
       'a.conf:9:1: @SET needs NAME=value, not "A"',
+    ])
+  })
+
+  test('shows nothing of a line that may be a secret', () => {
+    const lines = [
+      'rdkafka.sasl.password hunter2',
+      'password=hunter2',
+      '[OUTPUT hunter2',
+      '@SET PASSWORD hunter2',
+      '@PASSWORD hunter2',
+    ]
+    for (const line of lines) {
+      const texts = [line, `[OUTPUT]\n    Name x\n${line}`, `[OUTPUT]\n    Name x\n    ${line}\n  ${line}`]
+      for (const text of texts) expect([text, ...problems(text)].slice(1).join('\n')).not.toContain('hunter2')
+    }
+    expect(problems('[OUTPUT]\n    Name x\n    password=hunter2\n')).toEqual([
+      'a.conf:3:5: "password" has no value',
     ])
   })
 

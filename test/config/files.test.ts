@@ -96,11 +96,24 @@ describe('the format', () => {
   })
 })
 
+test('a device that never ends is refused after the limit', async () => {
+  const { reported } = await load('@INCLUDE /dev/zero\n')
+  expect(reported).toEqual(['a.conf:1:1: cannot read /dev/zero: it has more than 16000000 bytes'])
+})
+
+test('a directory and a missing file are refused with the reason', async () => {
+  const { reported } = await load('@INCLUDE d\n@INCLUDE none\n', { files: { 'd/x': '' } })
+  expect(reported).toEqual([
+    'a.conf:1:1: cannot read d: EISDIR: illegal operation on a directory',
+    'a.conf:2:1: cannot read none: ENOENT: no such file or directory',
+  ])
+})
+
 test('a binary or too large file is rejected in one line', async () => {
   const files = { 'b.conf': '[INPUT]\0', 'c.conf': '#\n'.repeat(8_100_000) }
   const { reported } = await load('@INCLUDE b.conf\n@INCLUDE c.conf\n', { files })
   expect(reported).toEqual([
     'a.conf:1:1: cannot read b.conf: it is not text',
-    'a.conf:2:1: cannot read c.conf: it is too large for a configuration file',
+    'a.conf:2:1: cannot read c.conf: it has more than 16000000 bytes',
   ])
 })

@@ -1,5 +1,8 @@
 import { expect, test } from 'bun:test'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { Flags } from '../../src/config/flags.ts'
+import { tmp } from '../support/tmp.ts'
 import { load, OUT } from './loading.ts'
 
 const plugins = (input: string, output: string) => (flags: Flags) => {
@@ -39,6 +42,39 @@ test('flags do not override a given match', async () => {
 test('problems of flags are located on the command line', async () => {
   const { reported } = await load(undefined, { flags: plugins('clok', 'send') })
   expect(reported).toEqual(['command line, -i clok: unknown input "clok" (did you mean clock?)'])
+})
+
+test('a secret may be @FILE or a variable on the command line, and a warning names one that is written out', async () => {
+  const dir = tmp()
+  writeFileSync(join(dir, 'key'), '42\r\n')
+  const withKey = (value: string) =>
+    load(undefined, {
+      env: { KEY: '@7' },
+      flags: (flags) => {
+        plugins('clock', 'send')(flags)
+        flags.property(`key=${value}`)
+      },
+    })
+  const fromFile = await withKey(`@${dir}/key`)
+  expect([fromFile.plan?.outputs[0]?.options, fromFile.warnings]).toEqual([
+    expect.objectContaining({ key: 42 }),
+    [],
+  ])
+  const written = await withKey('42')
+  expect(written.plan?.outputs[0]?.options).toMatchObject({ key: 42 })
+  expect(written.warnings).toEqual([
+    'command line, -p key: [send] every user of this machine can read "key" in the list of processes: use @FILE or \'${VARIABLE}\' as its value',
+  ])
+  const missing = await withKey(`@${dir}/none`)
+  expect(missing.reported[0]).toBe(
+    `command line, -p key: [send] cannot read "key" from ${dir}/none: ENOENT: no such file or directory`,
+  )
+  // The value of a variable is no file name, and the value of a file's option neither.
+  expect((await withKey('${KEY}')).reported).toEqual([
+    'command line, -p key: [send] "key" must be a whole number, not ******',
+  ])
+  const inFile = await load(`[INPUT]\n    Name clock\n${OUT}    Key @${dir}/key\n`)
+  expect(inFile.reported).toEqual(['a.conf:6:9: [send] "key" must be a whole number, not ******'])
 })
 
 test('problems of flags name the argument and not its value', async () => {
@@ -92,7 +128,10 @@ test('flags without a plugin or for another kind are rejected', () => {
   const flags = new Flags()
   expect(() => flags.property('a=b')).toThrow('-p a comes before any -i, -F or -o')
   flags.begin('input', 'follow')
-  expect(() => flags.property('novalue')).toThrow('-p needs key=value, not "novalue"')
+  expect(() => flags.property('password hunter2')).toThrow('-p needs key=value, and "password" has no value')
+  expect(() => flags.property('novalue')).toThrow('-p needs key=value, and "novalue" has no value')
+  for (const text of ['host=', 'path= '])
+    expect(() => flags.property(text)).toThrow(`-p ${text.split('=')[0]}= has no value`)
   expect(() => flags.match('*')).toThrow('-m * follows -i follow: only filters and outputs have a match')
   flags.begin('output', 'send')
   expect(() => flags.tag('x')).toThrow('-t x follows -o send: only an input has a tag')

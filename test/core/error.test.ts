@@ -66,10 +66,10 @@ test('any thrown value has a message, and a system error its code', () => {
   ])
 })
 
-test('the exit status comes from the code and is 1 for other errors', () => {
+test('the exit status comes from the code and is that of a defect for other errors', () => {
   expect(exitStatusOf(new ShipperError('E_CLI_USAGE', 'x'))).toBe(2)
   expect(exitStatusOf(new ShipperError('E_STORE_LOCKED', 'x'))).toBe(1)
-  expect(exitStatusOf(new Error('x'))).toBe(1)
+  expect(exitStatusOf(new Error('x'))).toBe(70)
 })
 
 test('every code has a lower-case summary and a remedy', () => {

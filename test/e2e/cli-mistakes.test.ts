@@ -1,8 +1,9 @@
 import { describe, expect, test } from 'bun:test'
+import { spawnSync } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
-import { run, type StartOptions, start } from '../support/process.ts'
+import { run, type StartOptions, shipperCommand, start } from '../support/process.ts'
 import { atEnd, tmp } from '../support/tmp.ts'
 
 const IN = '[INPUT]\n    Name dummy\n'
@@ -301,4 +302,10 @@ test('a port of -H that is in use is reported in one line with a hint, and statu
   expect(line).toMatchObject({ level: 'error', code: 'E_LISTEN' })
   expect(line.message).toContain(`127.0.0.1:${port}`)
   expect(line.hint).not.toBe('')
+})
+
+test('a configuration may come from a pipe whose writer pauses', () => {
+  const script = `"$0" "$@" -c <(printf '[INPUT]\n  Name dummy\n'; sleep 0.3; printf '[OUTPUT]\n  Name null\n  Match *\n') -D`
+  const { status, stdout } = spawnSync('bash', ['-c', script, ...shipperCommand()], { encoding: 'utf8' })
+  expect({ status, stdout }).toMatchObject({ status: 0, stdout: expect.stringContaining('successful') })
 })

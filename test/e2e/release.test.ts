@@ -1,6 +1,8 @@
 import { expect, test } from 'bun:test'
 import { execFileSync, spawnSync } from 'node:child_process'
-import { cpSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { Spec, Validation } from '@cyclonedx/cyclonedx-library'
 import { ARCH, ROOT } from '../../scripts/bootstrap.mjs'
@@ -23,16 +25,46 @@ const tolerance = (size: number): number => Math.max(size / 10, 0.2)
 const withSha256sum = testWith('sha256sum')
 const withTar = testWith('tar')
 const withGit = testWith('git')
+const withCurl = testWith('curl')
+const withSshKeygen = testWith('ssh-keygen')
+
+/** Serves a folder on loopback, also files that do not exist yet; returns the address. */
+async function serve(directory: string): Promise<string> {
+  const server = createServer((request, response) => {
+    const path = join(directory, decodeURIComponent(request.url ?? '/'))
+    const isFile = statSync(path, { throwIfNoEntry: false })?.isFile() === true
+    response.writeHead(isFile ? 200 : 404)
+    response.end(isFile ? readFileSync(path) : undefined)
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  server.unref()
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+}
+
+/** Creates a key pair; returns the file of the private key, or undefined where ssh-keygen is missing. */
+function signingKey(): string | undefined {
+  const file = join(tmp(), 'key')
+  const { status } = spawnSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', file])
+  return status === 0 ? file : undefined
+}
 
 // Two releases whose folder, time and environment differ in everything that could get into a file by accident.
 const here = projectCopy(new Date('2024-01-01'))
 const there = projectCopy(new Date('2001-09-09'))
-const first = startRelease(here, '022', { TZ: 'UTC', LC_ALL: 'C', USER: 'a' }, TARGETS)
+// What the first release writes is served as it is.
+const served = await serve(join(here, 'dist/release'))
+const baseUrl = ['--base-url', served]
+const key = signingKey()
+const first = startRelease(here, '022', { TZ: 'UTC', LC_ALL: 'C', USER: 'a' }, TARGETS, [
+  ...baseUrl,
+  ...(key === undefined ? [] : ['--sign', key]),
+])
 const second = startRelease(
   there,
   '077',
   { TZ: 'Asia/Tokyo', LC_ALL: 'tr_TR.UTF-8', USER: 'b', HOME: tmp() },
   [OWN],
+  baseUrl,
 )
 const folder = join(here, `dist/release/v${VERSION}`)
 const released = Promise.all([first.ended(LIMIT_MS), second.ended(LIMIT_MS)]).then(([one, two]) => {
@@ -80,11 +112,51 @@ withSha256sum('sha256sum -c accepts the release, and rejects a changed file', as
     .trim()
     .split('\n')
     .map((line) => line.slice(66))
-  expect([...names, 'SHA256SUMS'].sort()).toEqual(Object.keys(sumsOf(folder)))
+  const signature = key === undefined ? [] : ['SHA256SUMS.sig']
+  expect([...names, 'SHA256SUMS', ...signature].sort()).toEqual(Object.keys(sumsOf(folder)))
   const changed = tmp()
   cpSync(folder, changed, { recursive: true })
   writeFileSync(join(changed, 'shipper.conf'), '# other\n')
   expect(check(changed)).not.toBe(0)
+})
+
+withCurl('the line of the README installs what the release wrote, from where it says', async () => {
+  await released
+  const prefix = join(tmp(), 'installed')
+  const readme = readFileSync(join(ROOT, 'README.md'), 'utf8')
+  const [, line = ''] = /`(curl -fsSL URL\/install\.sh.*? sh)`/.exec(readme) ?? []
+  const command = line
+    .replaceAll('\\|', '|')
+    .replace('URL', served)
+    .replace('sudo ', 'env ')
+    .replace(/ sh$/, ` sh -s -- --prefix ${prefix}`)
+  const install = (env: Record<string, string>) => run([], { command: ['sh', '-c', command], env })
+  const publicKey = key === undefined ? '' : readFileSync(`${key}.pub`, 'utf8').trim()
+  expect(await install({ SHIPPER_PUBLIC_KEY: publicKey })).toMatchObject({ code: 0 })
+  expect(readFileSync(join(prefix, 'etc/shipper/shipper.conf'), 'utf8')).toContain('10.0.0.5')
+  const { stdout } = await run(['--version'], { command: [join(prefix, 'bin/shipper')] })
+  expect(stdout).toStartWith(`shipper ${VERSION} `)
+})
+
+withSshKeygen('checksums that another key has signed, or none, install nothing', async () => {
+  await released
+  const prefix = join(tmp(), 'installed')
+  const script = join(folder, 'install.sh')
+  const other = readFileSync(`${signingKey()}.pub`, 'utf8').trim()
+  const install = (from: string, SHIPPER_PUBLIC_KEY: string) =>
+    run(['--from', from, '--prefix', prefix], { command: ['sh', script], env: { SHIPPER_PUBLIC_KEY } })
+  expect(await install(folder, other)).toMatchObject({
+    code: 1,
+    stderr: expect.stringContaining('is not signed by SHIPPER_PUBLIC_KEY; nothing was changed'),
+  })
+  const changed = tmp()
+  cpSync(folder, changed, { recursive: true })
+  writeFileSync(join(changed, 'SHA256SUMS'), `${readFileSync(join(changed, 'SHA256SUMS'))} `)
+  const own = `${key}.pub`
+  expect(await install(changed, own)).toMatchObject({ code: 1 })
+  expect(existsSync(prefix)).toBe(false)
+  // The key may be given as a file.
+  expect(await install(folder, own)).toMatchObject({ code: 0 })
 })
 
 withTar('the archive installs without a network, and the installed program runs', async () => {

@@ -247,7 +247,7 @@ test('a stage that cannot be created is a problem at the location of its option;
   const { assembly } = unchecked(plan)
   expect(assembly.problems.map((p) => [p.code, p.message, p.location, p.hint])).toEqual([
     ['E_CONFIG_BAD_VALUE', '[sift] cannot have both', { file: 'test.conf' }, 'mend it'],
-    ['E_INTERNAL', '[keep] a defect', { file: 'test.conf' }, 'report it with the message'],
+    ['E_INTERNAL', '[keep] a defect', { file: 'test.conf' }, 'report it with the message and the stack'],
     ['E_CONFIG_BAD_VALUE', '[lines] has no such file', tagPlace, 'mend it'],
   ])
   await expect(assembly.start()).rejects.toThrow('[sift] cannot have both')

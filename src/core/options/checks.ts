@@ -43,3 +43,16 @@ export function checkRetryLimit(text: string): InvalidValue | undefined {
   if (parseRetryLimit(text) !== undefined) return undefined
   return { must: 'a number from 1, no_limits or no_retries', instead: 'retries are unlimited' }
 }
+
+/**
+ * Checks a host name or address. An empty one, left by a variable that is not set, would connect to this machine or listen
+ * on every address.
+ */
+export function checkHost(text: unknown): InvalidValue | undefined {
+  if (typeof text !== 'string' || text.trim() !== '') return undefined
+  return {
+    must: 'a host name or address',
+    reason: 'it is empty',
+    hint: 'set it, or remove it for the default',
+  }
+}

@@ -1,3 +1,4 @@
+import { checkHost } from './checks.ts'
 import { defineOptions } from './option.ts'
 
 /** Options of [SERVICE], which apply to the agent as a whole. */
@@ -69,6 +70,7 @@ export const SERVICE_OPTIONS = defineOptions({
   http_listen: {
     type: 'string',
     default: '127.0.0.1',
+    check: checkHost,
     help: 'Address of the HTTP server; `::` is every address, of IPv4 too. fluent-bit’s default is 0.0.0.0.',
   },
   http_allowed_hosts: {

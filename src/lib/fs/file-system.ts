@@ -1,4 +1,5 @@
 import { type BigIntStats, constants, type Dirent, type FSWatcher, type WatchListener } from 'node:fs'
+import { dirname, isAbsolute, join } from 'node:path'
 import { reasonOf, systemCode } from '../../core/error.ts'
 import { systemCalls } from './system-calls.ts'
 
@@ -43,6 +44,16 @@ export function stat(path: string): BigIntStats | FsFailure {
 /** Returns the properties of a path itself, without following a link. */
 export function lstat(path: string): BigIntStats | FsFailure {
   return attempt(() => systemCalls.lstatSync(path, { bigint: true, throwIfNoEntry: false }) ?? NOT_FOUND)
+}
+
+/**
+ * True when the path is a link that neither root nor this user has made: in a directory such as /tmp anyone can prepare
+ * one that leads to a file which only the agent may write.
+ */
+export function isForeignLink(path: string): boolean {
+  const found = lstat(path)
+  if (found instanceof FsFailure || !found.isSymbolicLink()) return false
+  return found.uid !== 0n && found.uid !== BigInt(process.geteuid?.() ?? 0)
 }
 
 export function fstat(fd: number): BigIntStats | FsFailure {
@@ -112,13 +123,16 @@ interface AppendOptions {
   pipes?: boolean
 }
 
+/** Code of a path that leads through a link of another user. */
+export const FOREIGN_LINK = 'FOREIGN_LINK'
+
 /**
  * Opens a file for appending, without ever blocking, and creates it if it does not exist. Rejects a FIFO
- * without a reader, and everything else that is not allowed (NOT_A_FILE).
+ * without a reader, and everything else that is not allowed (NOT_A_FILE). A link is followed only if root or
+ * this user made it (FOREIGN_LINK), as /dev/stdout is.
  */
 export function openToAppend(path: string, { mode, devices, pipes }: AppendOptions): OpenedFile | FsFailure {
-  const flags = constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | WITHOUT_WAITING
-  const fd = attempt(() => systemCalls.openSync(path, flags, mode))
+  const fd = openOwnPath(path, mode)
   if (fd instanceof FsFailure)
     return fd.code === 'ENXIO' ? new FsFailure(NOT_A_FILE, 'it is a FIFO that nobody reads, or a socket') : fd
   return accept(
@@ -129,6 +143,38 @@ export function openToAppend(path: string, { mode, devices, pipes }: AppendOptio
       (pipes === true && found.isFIFO()),
   )
 }
+
+/** Longest chain of links, as in Linux. */
+const MAX_LINKS = 40
+
+/**
+ * Opens a path for appending, with each link of its last component followed here. The kernel is told not to follow one, so
+ * that no link can take the place of a file between the check and the call. Directories of the path are not checked.
+ */
+function openOwnPath(path: string, mode: number): number | FsFailure {
+  const flags = constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | WITHOUT_WAITING
+  let at = path
+  for (let i = 0; i < MAX_LINKS; i++) {
+    const fd = attempt(() => systemCalls.openSync(at, flags | constants.O_NOFOLLOW, mode))
+    if (!(fd instanceof FsFailure) || fd.code !== 'ELOOP') return fd
+    const target = readLink(at)
+    // No link: the loop is in the directories of the path.
+    if (target instanceof FsFailure) return fd
+    if (isForeignLink(at)) return new FsFailure(FOREIGN_LINK, 'it is a link that belongs to another user')
+    // A link to an open file (/proc/self/fd/1) has no path that could be followed by name.
+    if (isOpenFileLink(at)) return attempt(() => systemCalls.openSync(at, flags, mode))
+    at = isAbsolute(target) ? target : join(dirname(at), target)
+  }
+  return new FsFailure('ELOOP', 'too many levels of symbolic links')
+}
+
+/** True for an entry of a directory of open descriptors, whose target is no path. */
+function isOpenFileLink(path: string): boolean {
+  const directory = realPath(dirname(path))
+  return typeof directory === 'string' && OPEN_FILES.test(directory)
+}
+
+const OPEN_FILES = /^\/proc\/\d+\/(?:task\/\d+\/)?fd$/
 
 const WITHOUT_WAITING = constants.O_NONBLOCK | constants.O_NOCTTY
 
@@ -171,6 +217,48 @@ export function readTextFile(path: string, maxBytes: number): string | FsFailure
   const size = read(opened.fd, buf, 0, buf.length, 0)
   close(opened.fd)
   return size instanceof FsFailure ? size : buf.toString('utf8', 0, size)
+}
+
+/** Code of a text that is longer than the caller allows. */
+const TOO_LARGE = 'TOO_LARGE'
+/** Time that the writer of a pipe may pause. */
+const MAX_PIPE_PAUSE_MS = 10_000
+const PIPE_STEP_MS = 5
+/** Never signaled: `Atomics.wait` on it is a synchronous sleep. */
+const SLEEP_CELL = new Int32Array(new SharedArrayBuffer(4))
+
+/**
+ * Returns the whole content of a file or a pipe (`<(...)` of a shell, /dev/stdin), for configuration files. Reads at most
+ * `maxBytes` (TOO_LARGE), so that /dev/zero ends. Waits for the writer of a pipe, but not for one that pauses for 10 s
+ * (ETIMEDOUT).
+ */
+export function readWholeText(path: string, maxBytes: number): string | FsFailure {
+  const fd = attempt(() => systemCalls.openSync(path, constants.O_RDONLY | WITHOUT_WAITING))
+  if (fd instanceof FsFailure) return fd
+  const parts: Buffer[] = []
+  let bytes = 0
+  let pausedMs = 0
+  try {
+    for (;;) {
+      const part = Buffer.allocUnsafe(65_536)
+      const got = attempt(() => systemCalls.readSync(fd, part, 0, part.length, null))
+      if (got === 0) return Buffer.concat(parts).toString('utf8')
+      if (got instanceof FsFailure && got.code !== 'EAGAIN') return got
+      if (typeof got === 'number') {
+        parts.push(part.subarray(0, got))
+        bytes += got
+        pausedMs = 0
+        if (bytes > maxBytes) return new FsFailure(TOO_LARGE, `it has more than ${maxBytes} bytes`)
+      } else if (pausedMs >= MAX_PIPE_PAUSE_MS) {
+        return new FsFailure('ETIMEDOUT', 'nothing was written to it for 10 s')
+      } else {
+        Atomics.wait(SLEEP_CELL, 0, 0, PIPE_STEP_MS)
+        pausedMs += PIPE_STEP_MS
+      }
+    }
+  } finally {
+    close(fd)
+  }
 }
 
 /** Writes the bytes from `at` on, and returns how many were written, which may be fewer. */

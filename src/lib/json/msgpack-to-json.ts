@@ -1,3 +1,4 @@
+import { escapeTerminalControls } from '../../core/escape-controls.ts'
 import { arrayBody, arrayItems, mapBody, mapPairs, textHead, textLength } from '../../core/msgpack/record.ts'
 import { utf8SequenceLength } from '../../core/utf8.ts'
 import { sourceView } from '../text/data-views.ts'
@@ -33,6 +34,11 @@ export class JsonText {
   at = 0
   /** True to write fluent-bit's form instead of JSON: `"k"=>"v"`, nil, blanks after commas, floats with six digits. */
   arrows = false
+  /**
+   * True to escape what may control a terminal or change the direction of its text, and JSON allows as it is: DEL, C1,
+   * line separators and bidirectional marks. The values that a reader decodes are the same.
+   */
+  escapesControls = false
 
   /** Returns a view of what was written, valid until the next write. */
   bytes(): Buffer {
@@ -60,11 +66,20 @@ export class JsonText {
     this.at += src.copy(this.buf, this.at, start, end)
   }
 
-  /** Writes a string without quotes and escapes, any other value as JSON. */
+  /**
+   * Writes a string without quotes and escapes, any other value as JSON. With `escapesControls` control characters
+   * other than tab and newline are written as `\\x1b`.
+   */
   plain(src: Buffer, at: number): void {
     const head = textHead(src, at)
-    if (head > 0) this.copy(src, at + head, at + head + textLength(src, at))
-    else this.value(src, at)
+    if (head <= 0) {
+      this.value(src, at)
+      return
+    }
+    const [start, end] = [at + head, at + head + textLength(src, at)]
+    if (this.escapesControls && mayControl(src, start, end))
+      this.raw(escapeTerminalControls(src.toString('utf8', start, end)))
+    else this.copy(src, start, end)
   }
 
   /** Writes the value at `at`, which must be complete; returns the offset after it. */
@@ -95,9 +110,12 @@ export class JsonText {
       if (p === end) break
       const kind = KIND[src[p] as number]
       const length = kind === 2 ? utf8SequenceLength(src, p, end) : 1
-      if (kind === 1 || length < 0) {
+      const hidden = this.escapesControls && kind !== 1 ? hiddenControl(src, p, length) : 0
+      if (kind === 1 || length < 0 || hidden > 0) {
         dst += src.copy(out, dst, run, p)
-        dst = kind === 1 ? writeEscape(src[p] as number, out, dst) : dst + REPLACEMENT.copy(out, dst)
+        if (length < 0) dst += REPLACEMENT.copy(out, dst)
+        else if (hidden > 0) dst = writeUnicodeEscape(hidden, out, dst)
+        else dst = writeEscape(src[p] as number, out, dst)
         run = p + Math.abs(length)
       }
       p += Math.abs(length)
@@ -216,11 +234,11 @@ export class JsonText {
   }
 }
 
-/** Returns true when four bytes need no escape: no control character, quote, backslash or byte beyond ASCII. */
+/** Returns true when four bytes need no escape: no control character, quote, backslash, DEL or byte beyond ASCII. */
 function isPlain(word: number): boolean {
   const quote = word ^ 0x22222222
   const slash = word ^ 0x5c5c5c5c
-  const found = (word - 0x20202020) | (quote - 0x01010101) | (slash - 0x01010101) | word
+  const found = (word - 0x20202020) | (quote - 0x01010101) | (slash - 0x01010101) | (word + 0x01010101) | word
   return (found & 0x80808080) === 0
 }
 
@@ -232,11 +250,34 @@ function writeEscape(c: number, out: Buffer, at: number): number {
     out[at + 1] = short
     return at + 2
   }
+  return writeUnicodeEscape(c, out, at)
+}
+
+function writeUnicodeEscape(unit: number, out: Buffer, at: number): number {
+  out[at] = 0x5c
   out[at + 1] = 0x75
-  out[at + 2] = out[at + 3] = 0x30
-  out[at + 4] = HEX[c >> 4] as number
-  out[at + 5] = HEX[c & 15] as number
+  for (let i = 0; i < 4; i++) out[at + 2 + i] = HEX[(unit >> (12 - 4 * i)) & 15] as number
   return at + 6
+}
+
+/** Returns false when a text has no control characters but tab and newline; true when it may have some. */
+function mayControl(src: Buffer, start: number, end: number): boolean {
+  for (let p = start; p < end; p++) {
+    const c = src[p] as number
+    if ((c < 0x20 && c !== 0x09 && c !== 0x0a) || c === 0x7f || c === 0xc2 || c === 0xe2) return true
+  }
+  return false
+}
+
+/** Returns the code of a character that JSON allows as it is and `escapesControls` escapes, else 0. */
+function hiddenControl(src: Buffer, at: number, length: number): number {
+  const first = src[at] as number
+  if (length === 1) return first === 0x7f ? first : 0
+  const second = src[at + 1] as number
+  if (length === 2) return first === 0xc2 && second < 0xa0 ? second : 0
+  if (length !== 3 || first !== 0xe2) return 0
+  const code = 0x2000 | ((second & 0x3f) << 6) | ((src[at + 2] as number) & 0x3f)
+  return (code >= 0x2028 && code <= 0x202e) || (code >= 0x2066 && code <= 0x2069) ? code : 0
 }
 
 /** Returns the size of nil (c0: 1), fixext (d4..d8: 2 + 1,2,4,8,16) or ext (c7, c8, c9 with their length). */

@@ -1,7 +1,8 @@
 import { connect, type NetConnectOpts, type Socket } from 'node:net'
 import type { ConnectionOptions } from 'node:tls'
-import { messageOf, ShipperError, systemCode } from '../../core/error.ts'
+import { ShipperError, systemCode } from '../../core/error.ts'
 import type { Clock } from '../../core/services.ts'
+import { descriptorShortage, isNameFailure, reasonsOf } from './connect-failure.ts'
 
 export interface ConnectOptions {
   /** Name of the peer in error messages. */
@@ -18,7 +19,10 @@ export interface ConnectOptions {
   hint?(systemCode: string | undefined): string | undefined
 }
 
-type ConnectCode = 'E_PEER_UNREACHABLE' | 'E_PEER_TIMEOUT'
+type ConnectCode = 'E_PEER_UNREACHABLE' | 'E_PEER_NAME' | 'E_PEER_TIMEOUT'
+
+const NO_DESCRIPTOR_HINT =
+  'raise LimitNOFILE of the service (`ulimit -n`), or follow fewer files; the peer was not asked'
 
 /** Returns `host:port`, with brackets around an IPv6 address. */
 export function formatAddress(host: string, port: number): string {
@@ -27,8 +31,9 @@ export function formatAddress(host: string, port: number): string {
 
 /**
  * Resolves with a connected socket without Nagle's delay. Rejects, always retryable, with E_PEER_TIMEOUT after `limitMs`,
- * or with E_PEER_UNREACHABLE when the connection fails, is closed before it is ready, or `signal` is aborted. The socket
- * keeps a listener for errors, so an error before the caller adds its own is not thrown.
+ * with E_PEER_NAME when the name cannot be resolved, or with E_PEER_UNREACHABLE when the connection fails, is closed before
+ * it is ready, or `signal` is aborted. The socket keeps a listener for errors, so an error before the caller adds its own
+ * is not thrown.
  */
 export async function connectSocket(
   options: ConnectOptions,
@@ -57,7 +62,12 @@ export async function connectSocket(
     }
     signal.addEventListener('abort', abort, { once: true })
     // Never removed: there must be no moment without a listener for errors.
-    socket.on('error', (error) => fail('E_PEER_UNREACHABLE', messageOf(error), error))
+    socket.on('error', (error) => {
+      if (settle()) {
+        socket.destroy()
+        reject(failureOf(options, error))
+      }
+    })
     socket.once('close', () => fail('E_PEER_UNREACHABLE', 'the peer closed the connection'))
     socket.once(tlsModule === undefined ? 'connect' : 'secureConnect', () => {
       if (!settle()) return
@@ -66,6 +76,17 @@ export async function connectSocket(
       resolve(socket)
     })
   })
+}
+
+/** Returns the error of a connection that the system did not make. */
+function failureOf(options: ConnectOptions, error: unknown): ShipperError {
+  const shortage = descriptorShortage(error)
+  if (shortage !== undefined) {
+    const own = { ...options, hint: () => NO_DESCRIPTOR_HINT }
+    return connectError(own, 'E_PEER_UNREACHABLE', shortage, error)
+  }
+  const code = isNameFailure(error) ? 'E_PEER_NAME' : 'E_PEER_UNREACHABLE'
+  return connectError(options, code, reasonsOf(error), error)
 }
 
 function connectError(

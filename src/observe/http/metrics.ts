@@ -85,6 +85,7 @@ export function metricFamilies(snapshot: Snapshot, version: 1 | 2): Family[] {
     ...agentFamilies(snapshot, version),
     ...processFamilies(),
     ...memoryFamilies(snapshot),
+    ...eventLoopFamilies(snapshot),
     ...(version === 2 ? fluentBitGauges(snapshot) : []),
     ...inputGauges(snapshot.inputs),
     ...outputGauges(snapshot),
@@ -198,6 +199,24 @@ function memoryFamilies({ memory }: Snapshot): Family[] {
     family('shipper_memory_limit_bytes', 'Limit of that memory in bytes (Memory_Limit).', [
       one(memory.limit),
     ]),
+  ]
+}
+
+function eventLoopFamilies({ eventLoop }: Snapshot): Family[] {
+  return [
+    family(
+      'shipper_event_loop_lag_seconds_max',
+      'Longest time by which the event loop was late within the last one to two minutes, in seconds.',
+      [one(eventLoop.worstLagMs / 1000)],
+    ),
+    {
+      ...family(
+        'shipper_event_loop_slow_turns_total',
+        'Turns of the event loop that took over a second; inputs and outputs waited.',
+        [one(eventLoop.slowTurns)],
+      ),
+      type: 'counter',
+    },
   ]
 }
 

@@ -1,4 +1,5 @@
 import { connect } from 'node:net'
+import { checkHost } from '../../core/options/checks.ts'
 import { defineOptions } from '../../core/options/option.ts'
 import { defineInput } from '../../core/plugin.ts'
 import type { Clock } from '../../core/services.ts'
@@ -6,7 +7,12 @@ import { INTERVAL_OPTIONS, IntervalInput, intervalMs } from '../../lib/plugin/in
 import { RecordBuilder } from '../../lib/records/record-builder.ts'
 
 const OPTIONS = defineOptions({
-  host: { type: 'string', default: '127.0.0.1', help: 'Host name or address to connect to.' },
+  host: {
+    type: 'string',
+    default: '127.0.0.1',
+    check: checkHost,
+    help: 'Host name or address to connect to.',
+  },
   port: { type: 'int', required: true, min: 1, max: 65535, help: 'TCP port to connect to.' },
   ...INTERVAL_OPTIONS,
   alert: {

@@ -1,6 +1,7 @@
 import { writeSync } from 'node:fs'
 import type { Chunk } from '../../core/chunk.ts'
 import { messageOf, ShipperError, systemCode } from '../../core/error.ts'
+import { escapeControls } from '../../core/escape-controls.ts'
 import { defineOptions, type OptionsOf } from '../../core/options/option.ts'
 import { defineOutput, type Output, type OutputContext } from '../../core/plugin.ts'
 import { JSON_TIME_OPTIONS, JsonRecords } from '../../lib/json/json-records.ts'
@@ -32,6 +33,7 @@ class Stdout implements Output {
   constructor(options: Options, ctx: OutputContext) {
     const { format } = options
     this.#ctx = ctx
+    this.#text.escapesControls = true
     this.#json = format === 'msgpack' ? undefined : new JsonRecords(format, options, this.#text)
     this.#lineEnd = format === 'json' ? '\n' : ''
   }
@@ -51,10 +53,11 @@ class Stdout implements Output {
     const text = this.#text
     const entry = this.#entry
     text.arrows = true
+    const tag = escapeControls(chunk.tag)
     let n = 0
     for (let at = chunk.start; at < chunk.end; at = entry.end) {
       entry.read(chunk, at)
-      text.raw(`[${n}] ${chunk.tag}: [[${entry.time.seconds()}, {}], `)
+      text.raw(`[${n}] ${tag}: [[${entry.time.seconds()}, {}], `)
       text.value(chunk.buf, entry.map)
       text.raw(']\n')
       n++

@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net'
 import type { Chunk } from '../../core/chunk.ts'
 import { messageOf, ShipperError } from '../../core/error.ts'
-import type { InvalidValue } from '../../core/options/checks.ts'
+import { checkHost, type InvalidValue } from '../../core/options/checks.ts'
 import { defineOptions, type OptionsOf } from '../../core/options/option.ts'
 import { defineOutput, type Output, type OutputContext } from '../../core/plugin.ts'
 import { JSON_TIME_OPTIONS, JsonRecords } from '../../lib/json/json-records.ts'
@@ -19,7 +19,7 @@ function checkKey(text: string): InvalidValue | undefined {
 }
 
 const OPTIONS = defineOptions({
-  host: { type: 'string', default: '127.0.0.1', help: 'Host name or address of the peer.' },
+  host: { type: 'string', default: '127.0.0.1', check: checkHost, help: 'Host name or address of the peer.' },
   port: { type: 'int', default: '5170', min: 1, max: 65535, help: 'TCP port of the peer.' },
   format: {
     type: 'enum',

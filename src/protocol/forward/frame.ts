@@ -84,6 +84,9 @@ const HELO_HEAD = 0x92
 /** First byte of a TLS server's answer to bytes that are not TLS. */
 const TLS_ALERT = 0x15
 
+/** First byte of the answer of an HTTP server. */
+const HTTP_ANSWER = 0x48
+
 /** The peer requires a handshake that is not supported. */
 export class UnsupportedHandshake extends Error {}
 
@@ -118,6 +121,7 @@ export class AckReader {
 function notAMap(first: number): Error {
   if (first === HELO_HEAD) return new UnsupportedHandshake('the peer requires a shared key')
   if (first === TLS_ALERT) return new UnsupportedHandshake('the peer speaks TLS')
+  if (first === HTTP_ANSWER) return new Error('the peer is an HTTP server')
   return new Error(`expected a map, got byte 0x${first.toString(16)}`)
 }
 

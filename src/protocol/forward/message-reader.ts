@@ -1,3 +1,4 @@
+import { skip } from '../../core/msgpack/encode.ts'
 import { arrayBody, arrayItems, textHead, textLength } from '../../core/msgpack/record.ts'
 import { entryMapAt, entryTimeAt, isMap, isPlainEntry } from './event-time.ts'
 import { chunkIdOf, compressionOf } from './option.ts'
@@ -28,8 +29,8 @@ interface ReaderOptions extends Allocator {
 
 /**
  * begin: `tag` and `hasOptions` are known · entries: buf[start, end) has `count` entries, each `92 d7 00 <time> <map>` · entry: one
- * entry in another form, with its `time` and its `map` up to `end` (`map` -1: not a valid entry) · compressed: buf[start, end) is
- * the payload · end: the message is complete, `chunk` has the id to acknowledge · more: nothing until the next `push`.
+ * entry in another form, with its `time` and its `map` up to `end` · compressed: buf[start, end) is the payload · end: the message
+ * is complete, `chunk` has the id to acknowledge · more: nothing until the next `push`.
  */
 export type MessageStep = 'begin' | 'entries' | 'entry' | 'compressed' | 'end' | 'more'
 
@@ -45,6 +46,8 @@ type State =
   | 'map'
   | 'option'
 
+/** What has no time and record cannot be kept, and an acknowledgement would lose it: the peer has to keep it. */
+const NOT_AN_ENTRY = 'an entry that is not [time, record]'
 const MAX_TAG_BYTES = 1024
 const MAX_OPTION_BYTES = 65_536
 /** Size of the entries returned together: small enough to fit into a chunk that is partly filled. */
@@ -259,9 +262,11 @@ export class MessageReader {
 
   #otherEntry(at: number, end: number): MessageStep {
     this.time = entryTimeAt(this.buf, at)
-    this.map = this.time < 0 ? -1 : entryMapAt(this.buf, this.time, end)
+    const map = this.time < 0 ? -1 : entryMapAt(this.buf, this.time, end)
+    if (map < 0) throw new Malformed(NOT_AN_ENTRY)
+    this.map = map
     this.start = at
-    this.end = end
+    this.end = skip(this.buf, map, end)
     this.#left -= this.#state === 'packed' ? end - at : 1
     this.#in.from = end
     return 'entry'
@@ -279,7 +284,8 @@ export class MessageReader {
     const end = this.#scanner.scan(this.buf, map, this.#in.to)
     if (end < 0) return 'more'
     this.start = this.time = this.#in.from
-    this.map = isMap(this.buf[map] as number) ? map : -1
+    if (!isMap(this.buf[map] as number)) throw new Malformed(NOT_AN_ENTRY)
+    this.map = map
     this.end = end
     this.#in.from = end
     this.#goTo('option')

@@ -71,8 +71,14 @@ interface PartitionMetadata {
   leader: number
 }
 
+/** Maximum number of partitions of a topic; a cluster has tens of thousands at most, of all topics together. */
+const MAX_PARTITIONS = 20_000
+const MAX_BROKERS = 10_000
+const MAX_HOST_CHARS = 255
+
 /**
- * Reads the response to Metadata v4.
+ * Reads the response to Metadata v4. Throws an Error for more partitions or brokers than any cluster has, for partitions that
+ * are not numbered from 0 without a gap, and for an address that is none: what is made from these grows with them.
  *
  * Response => throttleMs int32 | [broker: id int32 | host string | port int32 | rack string] | clusterId string |
  * controller int32 | [topic: error int16 | name string | internal int8 | [partition: error int16 | index int32 |
@@ -86,6 +92,7 @@ export function readMetadata(body: Buffer): Metadata {
     r.string()
     return broker
   })
+  checkBrokers(brokers)
   r.string()
   r.int32()
   const topics = r.array(() => {
@@ -97,9 +104,30 @@ export function readMetadata(body: Buffer): Metadata {
       r.array(() => r.int32())
       return partition
     })
+    checkPartitions(name, partitions)
     return { error, name, partitions }
   })
   return { brokers, topics }
+}
+
+function checkBrokers(brokers: Metadata['brokers']): void {
+  if (brokers.length > MAX_BROKERS) throw new Error(`${brokers.length} brokers`)
+  for (const { id, host, port } of brokers) {
+    if (id < 0 || host === '' || host.length > MAX_HOST_CHARS || port < 1 || port > 65_535)
+      throw new Error(`broker ${id} with the address "${host.slice(0, MAX_HOST_CHARS)}" and port ${port}`)
+  }
+}
+
+function checkPartitions(topic: string, partitions: PartitionMetadata[]): void {
+  const count = partitions.length
+  if (count > MAX_PARTITIONS)
+    throw new Error(`${count} partitions of "${topic}", at most ${MAX_PARTITIONS} are expected`)
+  const seen = new Uint8Array(count)
+  for (const { index } of partitions) {
+    if (seen[index] !== 0)
+      throw new Error(`partition ${index} among the ${count} of "${topic}", which count from 0`)
+    seen[index] = 1
+  }
 }
 
 /** Writes the body of InitProducerId v1, without a transaction => transactionalId string = null | timeoutMs int32 */

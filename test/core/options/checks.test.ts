@@ -1,6 +1,6 @@
 import { expect, test } from 'bun:test'
 import { ShipperError } from '../../../src/core/error.ts'
-import { checkRegExp, checkRetryLimit, invalidIfThrows } from '../../../src/core/options/checks.ts'
+import { checkHost, checkRegExp, checkRetryLimit, invalidIfThrows } from '../../../src/core/options/checks.ts'
 import { parseValue } from '../../../src/core/options/parse.ts'
 
 test('a check returns the requirement and why the value does not meet it', () => {
@@ -11,6 +11,11 @@ test('a check returns the requirement and why the value does not meet it', () =>
     must: 'a number from 1, no_limits or no_retries',
     instead: 'retries are unlimited',
   })
+})
+
+test('an empty host is refused, a name or address is not', () => {
+  for (const host of ['localhost', '10.0.0.5', '::1']) expect(checkHost(host)).toBeUndefined()
+  for (const host of ['', ' ']) expect(checkHost(host)).toMatchObject({ must: 'a host name or address' })
 })
 
 test('invalidIfThrows passes on message and hint of the error', () => {

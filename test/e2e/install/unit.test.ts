@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { ROOT } from '../../../scripts/bootstrap.mjs'
+import { withoutWatchdog } from '../../../scripts/node-unit.ts'
 import { shipperCommand } from '../../support/process.ts'
 import { debianProgram } from '../../support/release/debian.ts'
 import { SHELLS } from '../../support/release/install.ts'
@@ -13,9 +14,12 @@ const UNIT = join(ROOT, 'conf/systemd/shipper.service')
 const OPENRC = join(ROOT, 'conf/openrc/shipper')
 const INSTALL = join(ROOT, 'scripts/install.sh')
 const SCORE = /Overall exposure level for shipper\.service: (\d+\.\d+)/
+/** Number of files that the limits are made for. */
+const FILES = 20_000
 const LIMITS = {
   unit: /^MemoryMax=(\d+)M$/m,
   openrc: /memory\.max (\d+)/,
+  descriptors: /^LimitNOFILE=(\d+)$/m,
   agent: /^\s*Memory_Limit\s+(\d+)M$/m,
 }
 
@@ -42,6 +46,14 @@ testWithSystemd('systemd accepts the unit without a warning', () => {
   const unit = join(tmp(), 'shipper.service')
   const [binary = ''] = shipperCommand()
   writeFileSync(unit, readFileSync(UNIT, 'utf8').replace('/usr/local/bin/shipper', binary))
+  expect(output(analyze, 'verify', '--man=no', unit)).toBe('')
+})
+
+testWithSystemd('systemd accepts the unit of the node variant without a warning', () => {
+  const unit = join(tmp(), 'shipper.service')
+  const [binary = ''] = shipperCommand()
+  const text = withoutWatchdog(readFileSync(UNIT, 'utf8'))
+  writeFileSync(unit, text.replace('/usr/local/bin/shipper', binary))
   expect(output(analyze, 'verify', '--man=no', unit)).toBe('')
 })
 
@@ -78,10 +90,15 @@ for (const { name, command, test } of SHELLS) {
   })
 }
 
-test('both service files allow the same memory, enough for the Memory_Limit of the configuration', () => {
+test('both service files allow the same memory and descriptors, enough for 20,000 files and the Memory_Limit of the configuration', () => {
   const conf = readFileSync(join(ROOT, 'conf/shipper.conf'), 'utf8')
   const memory = Number(LIMITS.agent.exec(conf)?.[1])
   const unit = Number(LIMITS.unit.exec(readFileSync(UNIT, 'utf8'))?.[1])
-  expect(unit).toBe(128 + 4 * memory)
+  expect(unit).toBe(128 + 4 * memory + FILES / 100)
+  const descriptors = Number(LIMITS.descriptors.exec(readFileSync(UNIT, 'utf8'))?.[1])
+  expect(descriptors).toBeGreaterThan(FILES + 1000)
+  // More files than that do not fit into the memory.
+  expect(descriptors).toBeLessThan(1.25 * FILES)
+  expect(Number(/-n (\d+)/.exec(readFileSync(OPENRC, 'utf8'))?.[1])).toBe(descriptors)
   expect(Number(LIMITS.openrc.exec(readFileSync(OPENRC, 'utf8'))?.[1])).toBe(unit * 2 ** 20)
 })

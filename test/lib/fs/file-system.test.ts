@@ -26,6 +26,7 @@ import {
   read,
   readLink,
   readTextFile,
+  readWholeText,
   realPath,
   stat,
   truncate,
@@ -57,6 +58,7 @@ const CALLS: [keyof typeof systemCalls, () => unknown][] = [
   ['realpathSync', () => realPath('/x')],
   ['openSync', () => openFile('/x')],
   ['openSync', () => readTextFile('/x', 1)],
+  ['openSync', () => readWholeText('/x', 1)],
   ['readSync', () => read(0, Buffer.alloc(1), 0, 1, 0)],
   ['openSync', () => openToAppend('/x', { mode: 0o600, devices: true, pipes: true })],
   ['writeSync', () => write(0, Buffer.alloc(1))],
@@ -100,6 +102,12 @@ describe('any errno of any call is a value', () => {
     expect(closed).toHaveLength(1)
     original.closeSync(closed[0] as number)
   })
+})
+
+test('a FIFO without a writer has no text, and is not waited for', () => {
+  const path = join(tmp(), 'fifo')
+  execFileSync('mkfifo', [path])
+  expect(readWholeText(path, 100)).toBe('')
 })
 
 describe('anything but a regular file is rejected without blocking', () => {

@@ -25,6 +25,35 @@ test('control characters, quotes and backslashes are escaped, everything else is
   expect(textOf('a"b\\c\n\t\x01é')).toBe('"a\\"b\\\\c\\n\\t\\u0001é"')
 })
 
+test('property: with escapesControls no character controls a terminal, and the value is the same', () => {
+  const special = fc.constantFrom(
+    '\x7f',
+    '\x80',
+    '\x9f',
+    '\u2027',
+    '\u2028',
+    '\u202f',
+    '\u2066',
+    'é',
+    '\xa0',
+    'a',
+  )
+  const string = fc.oneof(fc.string({ unit: 'binary' }), fc.string({ unit: special }))
+  fc.assert(
+    fc.property(fc.dictionary(string, string), (value) => {
+      const text = new JsonText()
+      text.escapesControls = true
+      text.value(Buffer.from(encode(value)), 0)
+      const json = text.bytes().toString()
+      expect(json).not.toMatch(/[\p{Cc}\u2028-\u202e\u2066-\u2069]/u)
+      expect(Object.entries(JSON.parse(json))).toEqual(
+        Object.entries(value).map(([k, v]) => [k.toWellFormed(), v.toWellFormed()]),
+      )
+    }),
+    { numRuns: 500 },
+  )
+})
+
 test('integers keep all digits, NaN and ext become null, bin becomes a string', () => {
   const text = new JsonText()
   text.value(Buffer.from('cfffffffffffffffff', 'hex'), 0)

@@ -1,6 +1,6 @@
 import { expect, test } from 'bun:test'
 import { once } from 'node:events'
-import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
+import { type AddressInfo, createServer, type LookupFunction, type Server, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { createServer as createTlsServer } from 'node:tls'
 import { systemClock } from '../../../src/engine/clock.ts'
@@ -77,6 +77,24 @@ test('rejects with the system’s reason and a hint when the connection is refus
   expect(error).toMatchObject({ ...UNREACHABLE, hint: 'hint for ECONNREFUSED' })
   expect(error.message).toStartWith('cannot connect to x:1: ')
   expect(clock.waiting).toBe(0)
+})
+
+test('rejects with the reason for each address when a name has several', async () => {
+  const port = await closedPort()
+  const addresses = ['127.0.0.1', '127.0.0.2'].map((address) => ({ address, family: 4 }))
+  const lookup: LookupFunction = (_host, _options, found) => found(null, addresses)
+  const options = { peer: 'twice:1', target: { host: 'twice', port, lookup }, limitMs: 5000 }
+  const error = await rejection(connectSocket(options, systemClock, never))
+  expect(error).toMatchObject(UNREACHABLE)
+  expect(error.message).toContain(`ECONNREFUSED 127.0.0.1:${port}, `)
+  expect(error.message).toContain(`ECONNREFUSED 127.0.0.2:${port}`)
+})
+
+test('rejects with a code of its own when the name is not resolved', async () => {
+  const options = { peer: 'nobody:1', target: { host: 'nobody.invalid', port: 1 }, limitMs: 20_000 }
+  const error = await rejection(connectSocket(options, systemClock, never))
+  expect(error).toMatchObject({ code: 'E_PEER_NAME', retryable: true, scope: 'peer' })
+  expect(error.message).toContain('nobody.invalid')
 })
 
 test('rejects when no connection is made within the limit, and closes the socket', async () => {

@@ -3,17 +3,20 @@ import { spawnSync } from 'node:child_process'
 import {
   closeSync,
   constants,
+  existsSync,
   mkdirSync,
   openSync,
   readFileSync,
   readSync,
   renameSync,
   rmSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
 import { ShipperError } from '../../../src/core/error.ts'
 import type { Logger } from '../../../src/core/services.ts'
+import { systemCalls } from '../../../src/lib/fs/system-calls.ts'
 import { createLog, type LogLevel, type LogOptions } from '../../../src/observe/log/log.ts'
 import { FileSink, fdSink, type LogSink } from '../../../src/observe/log/sink.ts'
 import { ManualClock } from '../../support/engine/manual-clock.ts'
@@ -339,6 +342,26 @@ describe('a Log_File that is not a file', () => {
     expect(() => createLog({ level: 'info', clock: new ManualClock(), file: path })).toThrow(
       `cannot open log_file ${path}: it is a FIFO that nobody reads`,
     )
+  })
+
+  test('ClamAV 1363: is E_LOG_FILE when it is a link of another user, whose target stays as it was', () => {
+    const dir = tmp()
+    const [path, victim] = [join(dir, 'x.log'), join(dir, 'victim')]
+    symlinkSync(victim, path)
+    const lstat = systemCalls.lstatSync
+    Object.assign(systemCalls, {
+      lstatSync: (at: string, options: object) => Object.assign(lstat(at, options), { uid: 4242n }),
+    })
+    try {
+      expect(() => createLog({ level: 'info', clock: new ManualClock(), file: path })).toThrow(
+        `cannot open log_file ${path}: it is a link that belongs to another user`,
+      )
+    } finally {
+      Object.assign(systemCalls, { lstatSync: lstat })
+    }
+    expect(existsSync(victim)).toBe(false)
+    file(path).sink.write('{"message":"1"}\n')
+    expect(readFileSync(victim, 'utf8')).toBe('{"message":"1"}\n')
   })
 
   test('may be a device', () => {

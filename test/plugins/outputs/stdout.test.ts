@@ -78,6 +78,15 @@ describe('stdout', () => {
     })
   }
 
+  test('CVE-2025-12977: escapes control characters of tags and values', async () => {
+    const dummy = '{"a":"\\u001b[2J\\u007f\\u0085\\u202e"}'
+    const options = ['-i', 'dummy', '-p', 'samples=1', '-t', 'evil\x1b[2J\n\u202e', '-p', `dummy=${dummy}`]
+    const agent = start([...options, '-o', 'stdout', '-m', '*', '-f', '0.05'])
+    await agent.waitForStdout('}]\n')
+    expect(agent.stdout).toStartWith('[0] evil\\x1b[2J\\n\\u202e: [[')
+    expect(agent.stdout).toEndWith('{"a"=>"\\u001b[2J\\u007f\\u0085\\u202e"}]\n')
+  })
+
   test('prints only the time of an empty record', async () => {
     const agent = printed('{}', ['format=json_lines'])
     await agent.waitForStdout('{"date":1700000000.123456}\n')

@@ -44,7 +44,7 @@ function steps(reader: MessageReader, messages: Read[]): void {
     if (step === 'begin') messages.push({ tag: reader.tag, records: [], compressed: [], chunk: undefined })
     const message = messages.at(-1) as Read
     if (step === 'entries') message.records.push(...runOf(buf, start, end, reader.count))
-    else if (step === 'entry') message.records.push(map < 0 ? 'none' : timed(buf, reader.time, map, end))
+    else if (step === 'entry') message.records.push(timed(buf, reader.time, map, end))
     else if (step === 'compressed') message.compressed.push(buf.toString('latin1', start, end))
     else if (step === 'end')
       message.chunk = reader.chunk && (decode(encodeAck(reader.chunk)) as { ack: unknown }).ack
@@ -196,12 +196,75 @@ test('reports the exceeded limit, and input that is not a message', () => {
   expect(() => readAll([bytesOf(['t', [], { chunk: 'y'.repeat(2000) }])])).toThrow('a chunk id of 2003 bytes')
 })
 
-test('distinguishes an invalid entry from its neighbors', () => {
-  const entries = [[5, { a: 1 }], 'no entry', [5], [5, [1]], [eventTime(6, 0), { b: 1 }], ['x', {}], [-1, {}]]
-  const expected = [[5, 0, { a: 1 }], 'none', 'none', 'none', [6, 0, { b: 1 }], 'none', 'marker']
-  expect(readAll([bytesOf(['t', entries])]).messages[0]?.records).toEqual(expected)
-  const packed = Buffer.concat(entries.map(bytesOf))
-  expect(readAll([bytesOf(['t', packed])]).messages[0]?.records).toEqual(expected)
+test('an entry without a time and a record ends the stream, in every mode', () => {
+  for (const invalid of ['no entry', [5], [5, [1]], [5, 'text'], {}, 7, [{}, 5]]) {
+    const entries = [[5, { a: 1 }], invalid]
+    for (const payload of [entries, Buffer.concat(entries.map(bytesOf))])
+      expect(() => readAll([bytesOf(['t', payload])])).toThrow('an entry that is not [time, record]')
+  }
+  expect(() => readAll([bytesOf(['t', 5, 'text'])])).toThrow('an entry that is not [time, record]')
+})
+
+test('an entry with more than time and record is read without the rest', () => {
+  const entries = [[5, { a: 1 }, 'more', [2]]]
+  for (const payload of [entries, Buffer.concat(entries.map(bytesOf))])
+    expect(readAll([bytesOf(['t', payload])]).messages[0]?.records).toEqual([[5, 0, { a: 1 }]])
+})
+
+const ext = (type: number, hex: string): ExtData => new ExtData(type, Buffer.from(hex, 'hex'))
+
+const TIMES: [string, unknown, unknown][] = [
+  ['milliseconds', 1_795_896_080_123, ['repaired', 1_795_896_080, 123_000_000]],
+  ['microseconds', 1_795_896_080_123_456, ['repaired', 1_795_896_080, 123_456_000]],
+  ['nanoseconds', 1_795_896_080_123_456_000n, ['repaired', 1_795_896_080, 123_456_000]],
+  ['milliseconds as a float', 1_795_896_080_123.5, ['repaired', 1_795_896_080, 123_500_000]],
+  ['the last second', 0xfffffffd, ['time', 0xfffffffd, 0]],
+  ['a second too late for EventTime', 0xffffffff, ['unknown']],
+  ['a number between seconds and milliseconds', 9_999_999_999, ['unknown']],
+  ['a negative number', -5, ['unknown']],
+  ['a negative float', -1.5, ['unknown']],
+  ['NaN', Number.NaN, ['unknown']],
+  ['infinity', Number.POSITIVE_INFINITY, ['unknown']],
+  ['the largest integer', 2n ** 64n - 1n, ['unknown']],
+  ['a truth value', true, ['unknown']],
+  ['a map', { t: 5 }, ['unknown']],
+  ['an unknown extension', ext(7, '0000000500000000'), ['unknown']],
+  ['a Timestamp of 32 bits', ext(-1, '6b0b1f50'), ['time', 0x6b0b1f50, 0]],
+  ['a Timestamp of 64 bits', ext(-1, '00000014 6b0b1f50'.replace(' ', '')), ['time', 0x6b0b1f50, 5]],
+  ['a Timestamp of 96 bits', ext(-1, '0000000500000000 6b0b1f50'.replace(' ', '')), ['time', 0x6b0b1f50, 5]],
+  ['a Timestamp before 1970', ext(-1, '00000005ffffffffffffffff'), ['unknown']],
+  ['a Timestamp after 2106', ext(-1, '000000050000000200000000'), ['unknown']],
+  ['nanoseconds beyond a second', ext(0, '00000005ffffffff'), ['repaired', 5, 999_999_999]],
+  ['nanoseconds of exactly a second', ext(0, '000000053b9aca00'), ['repaired', 5, 999_999_999]],
+  ['the last nanosecond', ext(0, '000000053b9ac9ff'), ['time', 5, 999_999_999]],
+  ['a mark of fluent-bit', ext(0, 'ffffffff00000000'), ['marker']],
+  ['a mark in the form with metadata', [-1, {}], ['marker']],
+  ['nested times', [[[5]]], ['unknown']],
+]
+
+test.each(TIMES)('reads %s as a time', (_, sent, expected) => {
+  const buf = Buffer.from(encode(sent, { useBigInt64: true }) as Uint8Array)
+  const time = { sec: -1, nsec: -1 }
+  const kind = readTime(buf, 0, time)
+  const [, sec, nsec] = expected as [string, number, number]
+  expect([kind, ...(sec === undefined ? [] : [time.sec])] as unknown).toEqual(
+    (expected as unknown[]).slice(0, 2),
+  )
+  // A number in nanoseconds is a multiple of 256.
+  if (nsec !== undefined) expect(Math.abs(time.nsec - nsec)).toBeLessThan(typeof sent === 'bigint' ? 256 : 1)
+})
+
+test('an entry is passed on unread only if its nanoseconds and seconds are valid', () => {
+  const entries = [
+    [ext(0, '00000005ffffffff'), { a: 1 }],
+    [ext(0, 'ffffffff00000000'), {}],
+    [ext(0, '000000053b9ac9ff'), { a: 2 }],
+  ]
+  expect(readAll([bytesOf(['t', entries])]).messages[0]?.records).toEqual([
+    'repaired',
+    'marker',
+    [5, 999_999_999, { a: 2 }],
+  ])
 })
 
 test('reports a time that is left to the receiver; options may be nil, an id may be a bin', () => {

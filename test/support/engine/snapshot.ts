@@ -12,6 +12,7 @@ export function sampleSnapshot(changes: Partial<Snapshot> = {}): Snapshot {
     hostname: 'leaf-1',
     startedMs,
     nowMs: startedMs + 3_600_123,
+    eventLoop: { worstLagMs: 12.5, slowTurns: 2 },
     memory: { limit: 16_000_000, used: 1_500_000 },
     inputs: [sampleInput()],
     filters: [sampleFilter()],

@@ -4,6 +4,7 @@ import type { Chunk } from '../../../src/core/chunk.ts'
 import { parseOptions } from '../../../src/core/options/parse.ts'
 import type { Input, Output, OutputContext } from '../../../src/core/plugin.ts'
 import type { Clock } from '../../../src/core/services.ts'
+import { matchTag } from '../../../src/core/tag.ts'
 import type { Assembly } from '../../../src/engine/assembly.ts'
 import { spec } from '../../../src/plugins/inputs/forward/index.ts'
 import { assemble } from '../engine/assembled.ts'
@@ -70,14 +71,25 @@ export interface ForwardRun {
 /** Runs the input with the real engine, in this process. */
 export async function forwardIn(
   options: Texts = {},
-  more: { service?: Texts; common?: Texts; outputs?: number; clock?: Clock } = {},
+  more: {
+    service?: Texts
+    common?: Texts
+    outputs?: number
+    clock?: Clock
+    /** Pattern of tags that a filter takes for the identity of a source. */
+    identityTags?: string
+  } = {},
 ): Promise<ForwardRun> {
   const outputs = Array.from({ length: more.outputs ?? 1 }, () => new Records())
   const plan = planOf({
     inputs: [
       {
         name: 'forward.0',
-        create: (ctx) => spec.create(parseOptions(spec.options, { port: '0', ...options }), ctx),
+        create: (ctx) =>
+          spec.create(parseOptions(spec.options, { port: '0', ...options }), {
+            ...ctx,
+            isIdentity: (tag) => more.identityTags !== undefined && matchTag(more.identityTags, tag),
+          }),
         common: more.common ?? {},
       },
     ],

@@ -44,6 +44,10 @@ export class KafkaPeer {
   /** Returns the error code for an existing topic in the metadata. */
   topicError: (topic: string) => number = () => 0
   identityError = 0
+  /** Changes the body of a metadata response; undefined: as it should be. */
+  metadata: ((topics: string[]) => WireWriter) | undefined
+  /** Time until a SASL session expires, as the response says. */
+  sessionMs = 0n
   mechanisms: string[] = []
   /** Returns the token or the error code of the response to SaslAuthenticate. */
   authenticate: (token: string) => { error: number; token: string } = () => ({ error: 0, token: '' })
@@ -144,12 +148,12 @@ export class KafkaPeer {
       w.int16(error)
         .string(error === 0 ? undefined : 'no')
         .data(Buffer.from(token))
-      writeInt64(w, 0n)
-    } else
-      this.#metadata(
-        w,
-        r.array(() => r.string() ?? ''),
-      )
+      writeInt64(w, this.sessionMs)
+    } else {
+      const names = r.array(() => r.string() ?? '')
+      if (this.metadata !== undefined) return this.metadata(names)
+      this.#metadata(w, names)
+    }
     return w
   }
 

@@ -19,8 +19,9 @@ export function startRelease(
   umask: string,
   env: Record<string, string>,
   targets: string[],
+  more: string[] = [],
 ): Running {
-  const arguments_ = targets.flatMap((target) => ['--target', target])
+  const arguments_ = [...targets.flatMap((target) => ['--target', target]), ...more]
   const inner = [process.execPath, 'scripts/release.ts', ...arguments_]
   return start([], {
     command: ['sh', '-c', `umask ${umask}; exec "$@"`, 'sh', ...inner],

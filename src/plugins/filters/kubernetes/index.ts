@@ -54,5 +54,7 @@ no Parsers_File is needed. A parser that does not exist is logged once per pod, 
     api_requests: 'all requests to the API server and the kubelet',
     api_errors: 'requests that failed; 404 and 410 do not count',
   },
+  // The first part of the prefix, as tags of files under /var/log/pods have only that.
+  identityTags: ({ kubeTagPrefix }) => `${kubeTagPrefix.split('.', 1)[0]}.*`,
   create: (options, ctx) => new Kubernetes(options, ctx),
 })

@@ -1,3 +1,4 @@
+import { checkHost } from '../../../core/options/checks.ts'
 import { defineOptions, type OptionsOf } from '../../../core/options/option.ts'
 
 const TOKEN_DIRECTORY = '/var/run/secrets/kubernetes.io/serviceaccount'
@@ -133,6 +134,7 @@ export const KUBERNETES_OPTIONS = defineOptions({
   kubelet_host: {
     type: 'string',
     default: '127.0.0.1',
+    check: checkHost,
     help: 'Host of the kubelet; in a pod without host network, use the address of the node.',
   },
   kubelet_port: { type: 'int', default: '10250', min: 1, max: 65535, help: 'Port of the kubelet.' },

@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net'
 import { type ErrorCode, messageOf } from '../../../core/error.ts'
+import { truncate } from '../../../core/escape-controls.ts'
 import { ENTRY_HEAD, writeEntryHead } from '../../../core/msgpack/encode.ts'
 import type { InputContext } from '../../../core/plugin.ts'
 import { splitMs } from '../../../lib/time/split-ms.ts'
@@ -16,6 +17,8 @@ export interface ConnectionHost {
   readonly signal: AbortSignal
   readonly maxBytes: number
   tagOf(tag: string): string
+  /** True for a tag that senders may not use. */
+  isReserved(tag: string): boolean
   /** Source of the connections' receive buffers. */
   readonly receiveBudget: ReceiveBudget
   /** Decompresses a payload and waits for `use` before the next payload is decompressed. */
@@ -34,8 +37,14 @@ const MAX_SILENCE_MS = 60_000
 const MAX_HALF_OPEN_MS = 10_000
 /** Unacknowledged messages of one peer. */
 const MAX_UNSETTLED = 1024
+const MAX_SHOWN_TAG_CHARS = 100
 /** Bytes of acknowledgements that a peer has not read. */
 const MAX_UNREAD_BYTES = 1_000_000
+
+/** Idle time after which the kernel asks a peer whether it still exists. */
+const KEEP_ALIVE_MS = 30_000
+/** Silence after connecting after which the log says what the peer may be waiting for. */
+const MAX_QUIET_START_MS = 5000
 
 /** Connection of one peer: turns its bytes into entries in chunks, and sends the acknowledgements. A handshake would precede `start`. */
 export class SenderConnection implements MessageOwner {
@@ -60,11 +69,16 @@ export class SenderConnection implements MessageOwner {
   #onSettled: (() => void) | undefined
   #peerEnded = false
   #closed = false
+  #hasReceived = false
+  #hasOddTimes = false
+  /** Time at which bytes arrived last, or an acknowledgement was sent. */
+  #usedMs: number
 
   constructor(socket: Socket, id: string, host: ConnectionHost) {
     this.#socket = socket
     this.#id = id
     this.#host = host
+    this.#usedMs = host.ctx.clock.nowMs()
     this.#peer =
       socket.remoteAddress === undefined ? 'a local peer' : `${socket.remoteAddress}:${socket.remotePort}`
     this.#reader = new MessageReader({
@@ -74,11 +88,27 @@ export class SenderConnection implements MessageOwner {
   }
 
   start(): void {
+    const { clock } = this.#host.ctx
+    // A peer whose network is gone never closes: without probes its connection would stay forever.
+    this.#socket.setKeepAlive(true, KEEP_ALIVE_MS)
     this.#socket.setTimeout(MAX_SILENCE_MS, () => this.#onSilence())
+    const quiet = clock.after(MAX_QUIET_START_MS, () => this.#onQuietStart())
+    this.#socket.once('close', () => clock.cancel(quiet))
     this.#socket.on('data', (data: Buffer) => this.#onData(data))
     this.#socket.on('end', () => this.#onEnd())
     this.#socket.on('error', (error) => this.#host.ctx.log.debug(`${this.#peer}: ${error.message}`))
     this.#socket.on('close', () => this.#onClose())
+  }
+
+  /** Address of the peer, without the port. */
+  get address(): string {
+    return this.#socket.remoteAddress ?? ''
+  }
+
+  /** Time since which the peer has neither sent anything nor waited for anything; undefined when it has. */
+  get idleSinceMs(): number | undefined {
+    const isIdle = !this.#busy && !this.#reader.isInsideMessage && this.#unsettled === 0
+    return isIdle && this.#pending.length === 0 ? this.#usedMs : undefined
   }
 
   /** Stops reading; acknowledgements are still sent. */
@@ -99,6 +129,7 @@ export class SenderConnection implements MessageOwner {
   settled(message: Message): void {
     if (message.chunk === undefined) return
     this.#unsettled--
+    this.#usedMs = this.#host.ctx.clock.nowMs()
     this.#onSettled?.()
     if (this.#closed) return
     this.#host.ctx.counters.add('acks')
@@ -113,6 +144,8 @@ export class SenderConnection implements MessageOwner {
 
   #onData(data: Buffer): void {
     if (this.#closed || this.#host.signal.aborted) return
+    this.#hasReceived = true
+    this.#usedMs = this.#host.ctx.clock.nowMs()
     this.#pending.push(data)
     if (this.#busy) this.#socket.pause()
     else void this.#work()
@@ -192,9 +225,20 @@ export class SenderConnection implements MessageOwner {
   }
 
   #begin({ tag, hasOptions: mayAsk }: MessageReader): undefined {
-    this.#tag = this.#host.tagOf(tag)
+    this.#useTag(this.#host.tagOf(tag))
     // Without options nobody waits for an ack: no object per record of a peer that sends single records.
     this.#message = mayAsk ? new Message(this, `${this.#id}:${this.#messages++}`) : undefined
+  }
+
+  #useTag(tag: string): void {
+    if (tag === this.#tag) return
+    if (this.#host.isReserved(tag)) {
+      this.#host.ctx.counters.add('reserved_tags')
+      throw new Malformed(
+        `records with the reserved tag "${truncate(tag, MAX_SHOWN_TAG_CHARS)}", with which it could forge the records of a pod; if it is an agent of yours that may send them, set Tag_Reserved to off`,
+      )
+    }
+    this.#tag = tag
   }
 
   #finish(chunk: Buffer | undefined): Promise<void> | undefined {
@@ -247,19 +291,32 @@ export class SenderConnection implements MessageOwner {
     return true
   }
 
-  /** Reads the time of an entry; false when the entry is not a record. */
-  #readTime({ buf, time, map }: MessageReader): boolean {
-    const kind = map < 0 ? 'none' : readTime(buf, time, this.#time)
+  /**
+   * Reads the time of an entry; false for a mark of fluent-bit, which is no record. A record is kept whatever its time is: one
+   * that cannot be read becomes the time of arrival.
+   */
+  #readTime({ buf, time }: MessageReader): boolean {
+    const kind = readTime(buf, time, this.#time)
     if (kind === 'time') return true
-    if (kind === 'now') {
-      Object.assign(this.#time, splitMs(this.#host.ctx.clock.nowMs()))
-      return true
-    }
-    if (kind === 'none') {
-      this.#host.ctx.counters.add('skipped_entries')
-      this.#host.ctx.log.warn(`discarded entries from ${this.#peer} that are not [time, record]`)
-    }
-    return false
+    if (kind === 'marker') return false
+    const { clock, counters } = this.#host.ctx
+    if (kind !== 'repaired') Object.assign(this.#time, splitMs(clock.nowMs()))
+    if (kind === 'now') return true
+    counters.add('odd_times', 1, kind)
+    if (this.#hasOddTimes) return true
+    this.#hasOddTimes = true
+    const taken = kind === 'repaired' ? 'read as milliseconds or finer' : 'replaced by the time of arrival'
+    this.#host.ctx.log.warn(
+      `${this.#peer} sends times that are not seconds or EventTime: ${taken}; the records are kept`,
+    )
+    return true
+  }
+
+  #onQuietStart(): void {
+    if (this.#hasReceived || this.#closed || this.#peerEnded || this.#host.signal.aborted) return
+    this.#host.ctx.log.warn(
+      `${this.#peer} is connected and has sent nothing for ${MAX_QUIET_START_MS / 1000} s: it may be waiting for a handshake with a shared key, which is not supported yet`,
+    )
   }
 
   #onSilence(): void {

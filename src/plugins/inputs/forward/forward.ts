@@ -2,6 +2,9 @@ import { chmodSync, lstatSync, unlinkSync } from 'node:fs'
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
 import { messageOf, ShipperError } from '../../../core/error.ts'
 import type { Input, InputContext, InputStatus } from '../../../core/plugin.ts'
+import { matchTag } from '../../../core/tag.ts'
+import { listening, listenOn } from '../../../lib/net/listen.ts'
+import { longestIdle } from './admission.ts'
 import { type ConnectionHost, SenderConnection } from './connection.ts'
 import { decompress } from './decompress.ts'
 import type { ForwardInputOptions } from './options.ts'
@@ -69,6 +72,7 @@ export class ForwardInput implements Input {
       signal,
       maxBytes: this.#options.bufferMaxSize,
       tagOf: (tag) => this.#ctx.configuredTag ?? prefix + tag,
+      isReserved: (tag) => this.#isReserved(tag),
       receiveBudget: this.#receiveBudget,
       decompress: (bytes, how, use) => this.#decompress(bytes, how, use),
       sealSoon: (tag) => this.#sealSoon(tag),
@@ -79,10 +83,21 @@ export class ForwardInput implements Input {
     }
   }
 
+  /** A tag that the configuration gives to all records is the operator's choice. */
+  #isReserved(tag: string): boolean {
+    if (this.#ctx.configuredTag !== undefined) return false
+    const { tagReserved } = this.#options
+    if (tagReserved === undefined) return this.#ctx.isIdentity(tag)
+    return tagReserved.some((pattern) => pattern.toLowerCase() !== 'off' && matchTag(pattern, tag))
+  }
+
   #accept(socket: Socket, host: ConnectionHost): void {
-    if (this.#connections.size >= this.#options.maxConnections || host.signal.aborted) {
+    if (host.signal.aborted || !this.#makeRoom()) {
       this.#ctx.counters.add('refused_connections')
-      this.#ctx.log.warn(`closed a new connection: Max_Connections (${this.#options.maxConnections}) reached`)
+      if (!host.signal.aborted)
+        this.#ctx.log.warn(
+          `closed a new connection: Max_Connections (${this.#options.maxConnections}) is reached, and every peer is sending or waits for an acknowledgement`,
+        )
       socket.destroy()
       return
     }
@@ -92,6 +107,20 @@ export class ForwardInput implements Input {
     const connection = new SenderConnection(socket, id, host)
     this.#connections.add(connection)
     connection.start()
+  }
+
+  /** Makes room for one more connection; false when Max_Connections is reached and no connection is idle. */
+  #makeRoom(): boolean {
+    if (this.#connections.size < this.#options.maxConnections) return true
+    const idle = longestIdle(this.#connections)
+    if (idle === undefined) return false
+    this.#ctx.counters.add('evicted_connections')
+    this.#ctx.log.warn(
+      `closed the longest idle connection, of ${idle.address || 'a local peer'}, for a new one: Max_Connections (${this.#options.maxConnections}) is reached`,
+    )
+    this.#connections.delete(idle)
+    idle.destroy()
+    return true
   }
 
   /**
@@ -120,7 +149,7 @@ export class ForwardInput implements Input {
   async #listen(server: Server): Promise<void> {
     const { unixPath, unixPerm, listen, port } = this.#options
     try {
-      if (unixPath === undefined) return await listening(server, { host: listen, port })
+      if (unixPath === undefined) return await listenOn(server, listen, port)
       await removeStaleSocket(unixPath)
       await listening(server, { path: unixPath })
       if (unixPerm !== undefined) chmodSync(unixPath, Number.parseInt(unixPerm, 8))
@@ -129,13 +158,6 @@ export class ForwardInput implements Input {
       throw new ShipperError('E_LISTEN', `cannot listen on ${where}: ${messageOf(error)}`, { cause: error })
     }
   }
-}
-
-function listening(server: Server, at: { host: string; port: number } | { path: string }): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once('error', reject)
-    server.listen(at, resolve)
-  })
 }
 
 /** Removes a socket that nobody listens on, as a killed process leaves it behind. */

@@ -1,3 +1,4 @@
+import { checkHost } from '../../../core/options/checks.ts'
 import { defineOptions, type OptionsOf } from '../../../core/options/option.ts'
 import { UNSUPPORTED_SHARED_KEY, UNSUPPORTED_TLS } from '../../../lib/plugin/unsupported-security.ts'
 
@@ -8,7 +9,8 @@ export const FORWARD_INPUT_OPTIONS = defineOptions({
   listen: {
     type: 'string',
     default: '127.0.0.1',
-    help: 'Address to listen on. Set 0.0.0.0, fluent-bit’s default, to accept peers from other machines.',
+    check: checkHost,
+    help: 'Address to listen on. Set `::` to accept peers from other machines, over IPv6 and IPv4 (IPv4 only where IPv6 is off); fluent-bit’s default is 0.0.0.0.',
   },
   port: {
     type: 'int',
@@ -31,21 +33,27 @@ export const FORWARD_INPUT_OPTIONS = defineOptions({
     default: '6144000',
     min: 65_536,
     max: 256_000_000,
+    aliases: ['buffer', 'buffer_size'],
     help: 'Largest payload of one message, and largest record. A compressed payload may be four times as large after decompression. The connection of a peer that sends more is closed.',
   },
   buffer_chunk_size: {
     type: 'size',
     default: '1024000',
+    aliases: ['chunk_size'],
     help: 'Step in which the buffer of a connection grows.',
     ignored: 'a connection keeps only the record that is being read, and nothing while idle',
   },
   tag_prefix: { type: 'string', help: 'Prefix for the tag that the peer sends with the records.' },
+  tag_reserved: {
+    type: 'clist',
+    help: 'Patterns of tags that senders may not use, as they could forge records of others; `off`: none. Default: the tags that a filter kubernetes of this agent takes for pods (`kube.*`). Set `off` on an aggregator that gets them from agents of its own.',
+  },
   max_connections: {
     type: 'int',
     default: '1024',
     min: 1,
     max: 65_536,
-    help: 'Maximum number of connections; further ones are closed immediately. fluent-bit has no limit.',
+    help: 'Maximum number of connections. A further one displaces the one that has been idle longest, and is closed when none is idle. fluent-bit has no limit.',
   },
   ...UNSUPPORTED_SHARED_KEY,
   'security.users': {

@@ -1,4 +1,5 @@
 import type { Chunk } from '../../../core/chunk.ts'
+import { escapeControls } from '../../../core/escape-controls.ts'
 import { skip } from '../../../core/msgpack/encode.ts'
 import { findKey, mapBody, mapPairs } from '../../../core/msgpack/record.ts'
 import { JsonText } from '../../../lib/json/msgpack-to-json.ts'
@@ -19,6 +20,7 @@ export class FileFormat {
 
   constructor(options: FileOptions) {
     this.#options = options
+    this.text.escapesControls = true
     this.#delimiter = delimiterOf(options)
     this.#template = parseTemplate(options.template)
   }
@@ -27,12 +29,13 @@ export class FileFormat {
   write(chunk: Chunk, isNewFile: boolean): void {
     const { buf, start, end } = chunk
     const entry = this.#entry
+    const tag = escapeControls(chunk.tag)
     this.text.reset()
     for (let at = start; at < end; at = entry.end) {
       entry.read(chunk, at)
       if (isNewFile && at === start && this.#options.format === 'csv' && this.#options.csvColumnNames)
         this.#columns(buf, entry.map, end)
-      this.#line(chunk.tag, buf, entry.map, end)
+      this.#line(tag, buf, entry.map, end)
       this.text.byte(0x0a)
     }
   }

@@ -1,10 +1,11 @@
-import { dirname, join } from 'node:path'
+import { dirname } from 'node:path'
 import type { Chunk } from '../../../core/chunk.ts'
 import { ShipperError } from '../../../core/error.ts'
 import { defineOutput, type Output } from '../../../core/plugin.ts'
 import {
   close,
   closeWritten,
+  FOREIGN_LINK,
   FsFailure,
   makeDirectories,
   NOT_A_FILE,
@@ -17,6 +18,7 @@ import {
 } from '../../../lib/fs/file-system.ts'
 import { FileFormat } from './format.ts'
 import { FILE_OPTIONS, type FileOptions } from './options.ts'
+import { destinationOf } from './path.ts'
 
 /**
  * Appends each chunk to its file, which is opened per chunk. A partial write is truncated, so a retry
@@ -32,11 +34,10 @@ class FileOutput implements Output {
   }
 
   async flush(chunk: Chunk): Promise<void> {
-    const { file, mkdir } = this.#options
-    const path = join(this.#options.path, file ?? pathOf(chunk.tag))
-    const made = mkdir ? makeDirectories(dirname(path)) : undefined
+    const { path, isConfigured } = destinationOf(chunk.tag, this.#options)
+    const made = this.#options.mkdir ? makeDirectories(dirname(path)) : undefined
     // A device is opened only if the configuration names it, as a tag may come from a sender.
-    const opened = made ?? openToAppend(path, { mode: FILE_MODE, devices: file !== undefined })
+    const opened = made ?? openToAppend(path, { mode: FILE_MODE, devices: isConfigured })
     if (opened instanceof FsFailure) throw writeError(opened, path, this.#options)
     const failure = this.#append(opened, path, chunk)
     const lost = closeWritten(opened.fd)
@@ -85,37 +86,8 @@ function endsMidLine(path: string, size: number): boolean {
 
 const LAST_BYTE = Buffer.alloc(1)
 
-/** Longest name in a directory on Linux. */
-const MAX_NAME_BYTES = 255
-const NUL = /\0/g
-
-/**
- * Returns the path of the file for a tag, relative to the directory. A tag may contain slashes (`var/log/a`),
- * and cannot leave the directory. Any tag that a sender may choose becomes a name that can be written: one
- * that cannot would block all the others.
- */
-function pathOf(tag: string): string {
-  const parts = tag.split('/').filter((part) => part !== '')
-  return parts.length === 0 ? '_' : parts.map(nameOf).join('/')
-}
-
-function nameOf(text: string): string {
-  if (text === '.' || text === '..') return '_'
-  const name = text.replace(NUL, '_')
-  if (Buffer.byteLength(name) <= MAX_NAME_BYTES) return name
-  const bytes = Buffer.from(name)
-  return bytes.toString('utf8', 0, charStart(bytes, MAX_NAME_BYTES))
-}
-
-/** Returns the offset of the UTF-8 character that contains the byte at `at`. */
-function charStart(bytes: Buffer, at: number): number {
-  let start = at
-  while (((bytes[start] as number) & 0xc0) === 0x80) start--
-  return start
-}
-
 /** Failures that concern one file name, not the directory or the disk. */
-const SINGLE_FILE_ERRORS = ['EEXIST', 'EISDIR', 'ENOTDIR', 'ELOOP', 'ENAMETOOLONG', NOT_A_FILE]
+const SINGLE_FILE_ERRORS = ['EEXIST', 'EISDIR', 'ENOTDIR', 'ELOOP', 'ENAMETOOLONG', NOT_A_FILE, FOREIGN_LINK]
 
 function writeError(failure: FsFailure, path: string, { mkdir }: FileOptions): ShipperError {
   const { code, message } = failure

@@ -1,8 +1,14 @@
 import { defineOptions, type OptionsOf } from '../../../core/options/option.ts'
 
 export const FILE_OPTIONS = defineOptions({
-  path: { type: 'string', default: '.', help: 'Directory of the files.' },
-  file: { type: 'string', help: 'Name of the file. Default: the tag of the records.' },
+  path: {
+    type: 'string',
+    help: 'Directory of the files (default: the working directory). Without File, a Path that is no directory is the file itself.',
+  },
+  file: {
+    type: 'string',
+    help: 'Name of the file in Path; an absolute one without Path is a path of its own. Default: the tag of the records.',
+  },
   format: {
     type: 'enum',
     values: ['out_file', 'plain', 'csv', 'ltsv', 'template'],
@@ -24,7 +30,11 @@ export const FILE_OPTIONS = defineOptions({
     default: 'false',
     help: 'Write the names of the columns first when a csv file is empty.',
   },
-  mkdir: { type: 'bool', default: 'false', help: 'Create the directory when it does not exist.' },
+  mkdir: {
+    type: 'bool',
+    default: 'false',
+    help: 'Create the directory when it does not exist, and directories for the slashes of a tag; without it these become `_`.',
+  },
 })
 
 export type FileOptions = OptionsOf<typeof FILE_OPTIONS>

@@ -67,7 +67,7 @@ export class Forward implements Output {
     }
     counters.add('connections')
     log.debug(`connected to ${peerName(this.#options)}`)
-    this.#session = new Session(socket, this.#options, clock, counters, (failure) => {
+    this.#session = new Session(socket, this.#options, clock, counters, log, (failure) => {
       this.#session = undefined
       if (failure !== undefined) this.#sender.fail(CONNECTION, failure)
     })

@@ -1,5 +1,5 @@
 import { isIP } from 'node:net'
-import type { InvalidValue } from '../../../core/options/checks.ts'
+import { checkHost, type InvalidValue } from '../../../core/options/checks.ts'
 import { defineOptions, type OptionsOf } from '../../../core/options/option.ts'
 import { UNSUPPORTED_SHARED_KEY, UNSUPPORTED_TLS } from '../../../lib/plugin/unsupported-security.ts'
 
@@ -18,6 +18,7 @@ export const FORWARD_OUTPUT_OPTIONS = defineOptions({
   host: {
     type: 'string',
     default: '127.0.0.1',
+    check: checkHost,
     help: 'Host name or address of the peer. A name is resolved at each connect.',
   },
   port: { type: 'int', default: '24224', min: 1, max: 65535, help: 'TCP port of the peer.' },

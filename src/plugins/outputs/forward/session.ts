@@ -1,10 +1,15 @@
 import type { Socket } from 'node:net'
 import { type ErrorCode, messageOf, ShipperError } from '../../../core/error.ts'
-import type { Clock, Counters, TimerHandle } from '../../../core/services.ts'
+import type { Clock, Counters, Logger, TimerHandle } from '../../../core/services.ts'
 import { AckReader, UnsupportedHandshake } from '../../../protocol/forward/frame.ts'
 import { peerName } from './connect.ts'
 import type { Frame } from './frame.ts'
 import type { ForwardOutputOptions } from './options.ts'
+
+/** Repetitions of one acknowledgement that are passed over; a peer that sends more is not trusted any further. */
+const MAX_REPEATED_ACKS = 16
+/** Time without an answer to the first frame after which the log says what the peer may be. */
+const NO_ANSWER_MS = 5000
 
 /** A frame that was written and waits for its ack or, without acks, for the kernel to take it. */
 interface Pending {
@@ -31,6 +36,7 @@ export class Session {
   readonly #socket: Socket
   readonly #clock: Clock
   readonly #counters: Counters
+  readonly #log: Logger
   readonly #acks = new AckReader()
   readonly #pending: Pending[] = []
   readonly #onClosed: (failure: ShipperError | undefined) => void
@@ -47,6 +53,9 @@ export class Session {
   #frames = 0
   /** Id of the last acknowledged chunk: a peer may repeat an ack, and only the last one is recognized. */
   #lastAcked = ''
+  #repeatedAcks = 0
+  #hasAnswered = false
+  #answerTimer: TimerHandle | undefined
   #resolveEnded: () => void = () => {}
   open = true
   /** Resolves when the session is no longer open. One that needs recycling ends by itself with its last ack. */
@@ -57,12 +66,14 @@ export class Session {
     options: ForwardOutputOptions,
     clock: Clock,
     counters: Counters,
+    log: Logger,
     onClosed: (failure: ShipperError | undefined) => void,
   ) {
     this.#socket = socket
     this.#options = options
     this.#clock = clock
     this.#counters = counters
+    this.#log = log
     this.#onClosed = onClosed
     socket.on('data', (data) => this.#read(data as Buffer))
     socket.on('error', (error) => this.fail('E_PEER_CLOSED', messageOf(error)))
@@ -98,6 +109,7 @@ export class Session {
         return
       }
       const pending: Pending = { id, tick: this.#ticks, frame, resolve, reject }
+      if (this.#frames === 0) this.#expectAnswer()
       if (this.idle) this.#leaveIdle()
       this.#pending.push(pending)
       this.#frames++
@@ -114,6 +126,7 @@ export class Session {
     if (!this.open) return
     this.open = false
     this.#clock.cancel(this.#timer)
+    this.#clock.cancel(this.#answerTimer)
     this.#socket.destroy()
     const error = this.#error(code, why, hint)
     // A peer may close an idle connection: nothing has failed then.
@@ -130,13 +143,29 @@ export class Session {
     if (!this.open || !this.idle) return
     this.open = false
     this.#clock.cancel(this.#timer)
+    this.#clock.cancel(this.#answerTimer)
     // Not left half closed: a peer that never closes its side would keep the descriptor open.
     this.#socket.end(() => this.#socket.destroy())
     this.#onClosed(undefined)
     this.#resolveEnded()
   }
 
+  /** Says after a while what a peer may be that takes the first frame and does not answer. */
+  #expectAnswer(): void {
+    if (!this.#options.requireAckResponse) return
+    this.#answerTimer = this.#clock.after(NO_ANSWER_MS, () => {
+      if (this.#hasAnswered || !this.open) return
+      this.#log.warn(
+        `${peerName(this.#options)} has not acknowledged the first chunk for ${NO_ANSWER_MS / 1000} s: it is slow, or it expects TLS or a shared key, which are not supported yet, or it is no forward input`,
+        { code: 'E_PEER_TIMEOUT', hint: 'the records are kept and sent again' },
+      )
+    })
+    ;(this.#answerTimer as { unref?: () => void }).unref?.()
+  }
+
   #read(data: Buffer): void {
+    this.#hasAnswered = true
+    this.#clock.cancel(this.#answerTimer)
     let ids: string[]
     try {
       ids = this.#acks.push(data)
@@ -153,12 +182,13 @@ export class Session {
     for (const id of ids) {
       const pending = this.#pending.find((p) => p.id === id)
       if (pending === undefined) {
-        if (id === this.#lastAcked) continue
+        if (id === this.#lastAcked && ++this.#repeatedAcks <= MAX_REPEATED_ACKS) continue
         // It may be a late ack of an earlier attempt or belong to another chunk: there is no way to tell.
         this.fail('E_PEER_PROTOCOL', `acknowledgement of chunk "${id.slice(0, 64)}", which is not in flight`)
         return
       }
       this.#lastAcked = id
+      this.#repeatedAcks = 0
       this.#counters.add('acks')
       this.#settle(pending)
     }

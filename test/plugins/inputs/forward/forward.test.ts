@@ -6,7 +6,10 @@ import { join } from 'node:path'
 import { gzipSync, zstdCompressSync } from 'node:zlib'
 import { EventTime, FluentClient } from '@fluent-org/logger'
 import { ExtData, encode } from '@msgpack/msgpack'
+import { findOption } from '../../../../src/core/options/parse.ts'
 import { systemClock } from '../../../../src/engine/clock.ts'
+import { longestIdle } from '../../../../src/plugins/inputs/forward/admission.ts'
+import { spec } from '../../../../src/plugins/inputs/forward/index.ts'
 import { turn } from '../../../support/engine/chunks.ts'
 import { Client, type ForwardRun, forwardIn } from '../../../support/forward/input-run.ts'
 import { entriesChunk, forwardTo } from '../../../support/forward/output-run.ts'
@@ -85,18 +88,105 @@ describe('a message', () => {
     expect(prefixed.outputs[0]?.records[0]?.tag).toBe('x.t')
   })
 
-  test('invalid entries are skipped, counted and logged; a missing time is the current time', async () => {
+  test('records with odd times are kept and counted, and the message is acknowledged', async () => {
     const run = await forwardIn()
     const client = new Client(run.port)
-    client.send(bytesOf(['t', [[at(1000), { n: 0 }], 'none', [null, { n: 1 }], [-1, {}]], { chunk: 'c' }]))
+    const times = [
+      at(1000),
+      null,
+      1_795_896_080_123,
+      -5,
+      true,
+      Number.NaN,
+      new ExtData(-1, Buffer.from('6b0b1f50', 'hex')),
+    ]
+    client.send(bytesOf(['t', times.map((time, n) => [time, { n }]), { chunk: 'c' }]))
     await until(() => client.acks.length === 1)
-    expect(numbersOf(run)).toEqual([0, 1])
-    const time = run.outputs[0]?.records[1]?.time as ExtData
-    expect(Math.abs(Buffer.from(time.data as Uint8Array).readUInt32BE(0) - Date.now() / 1000)).toBeLessThan(
-      60,
-    )
-    expect(run.counter('skipped_entries')).toBe(1)
-    expect(run.logged.filter((line) => line.includes('discarded entries'))).toHaveLength(1)
+    expect(numbersOf(run)).toEqual([0, 1, 2, 3, 4, 5, 6])
+    const seconds = run.outputs[0]?.records.map(({ time }) =>
+      Buffer.from((time as ExtData).data as Uint8Array).readUInt32BE(0),
+    ) as number[]
+    for (const n of [1, 3, 4, 5])
+      expect(Math.abs((seconds[n] as number) - Date.now() / 1000)).toBeLessThan(60)
+    expect([seconds[2], seconds[6]]).toEqual([1_795_896_080, 0x6b0b1f50])
+    expect(run.counter('odd_times')).toBe(4)
+    expect(run.logged.filter((line) => line.includes('the records are kept'))).toHaveLength(1)
+  })
+
+  test('what cannot be decoded closes the connection without an acknowledgement', async () => {
+    const run = await forwardIn()
+    const payloads = [
+      [[at(1000), { n: 0 }], 'none'],
+      Buffer.concat([bytesOf([at(1000), { n: 1 }]), Buffer.from('\x04\x22\x4d\x18lz4', 'latin1')]),
+      Buffer.from('\x04\x22\x4d\x18lz4', 'latin1'),
+    ]
+    for (const payload of payloads) {
+      const client = new Client(run.port)
+      client.send(bytesOf(['t', payload, { chunk: 'c', compressed: 'lz4' }]))
+      await until(() => client.closed)
+      expect(client.acks).toEqual([])
+    }
+    expect(run.counter('closed_peers')).toBe(3)
+  })
+
+  test('CVE-2025-12978: a tag that a filter takes for a pod is refused, unless Tag_Reserved says otherwise', async () => {
+    const tag = 'kube.var.log.containers.api_kube-system_c-0.log'
+    const run = await forwardIn({}, { identityTags: 'kube.*' })
+    const forger = new Client(run.port)
+    forger.send(bytesOf([tag, 1000, { n: 0 }, { chunk: 'c' }]))
+    await until(() => forger.closed)
+    const honest = new Client(run.port)
+    honest.send(bytesOf(['kube', 1000, { n: 1 }, { chunk: 'c' }]))
+    await until(() => honest.acks.length === 1)
+    expect([forger.acks, numbersOf(run), run.counter('reserved_tags')]).toEqual([[], [1], 1])
+    expect(run.logged.join()).toContain('set Tag_Reserved to off')
+
+    const accepting: [object, object][] = [
+      [{ tag_reserved: 'off' }, { identityTags: 'kube.*' }],
+      [{ tag_reserved: 'other.*,x*' }, { identityTags: 'kube.*' }],
+      [{}, { identityTags: 'kube.*', common: { tag: tag } }],
+      [{}, {}],
+    ]
+    for (const [options, more] of accepting) {
+      const other = await forwardIn(options as Record<string, string>, more)
+      const client = new Client(other.port)
+      client.send(bytesOf([tag, 1000, {}, { chunk: 'c' }]))
+      await until(() => client.acks.length === 1)
+    }
+    const own = await forwardIn({ tag_reserved: 'other.*,x*', tag_prefix: 'other.' })
+    const client = new Client(own.port)
+    client.send(bytesOf(['t', 1000, {}, { chunk: 'c' }]))
+    await until(() => client.closed)
+    expect(client.acks).toEqual([])
+  })
+
+  test('a peer that sends nothing is told in the log what it may be waiting for', async () => {
+    let onQuiet = (): void => {}
+    const clock = {
+      ...systemClock,
+      after: (ms: number, fn: () => void) => {
+        if (ms === 5000) onQuiet = fn
+        return systemClock.after(ms, fn)
+      },
+    }
+    const run = await forwardIn({}, { clock })
+    new Client(run.port)
+    await until(() => run.counter('connections') === 1)
+    onQuiet()
+    expect(run.logged.filter((line) => line.includes('handshake with a shared key'))).toHaveLength(1)
+  })
+
+  test('Buffer, Buffer_Size and Chunk_Size of old configurations are read', () => {
+    expect(findOption(spec.options, 'Buffer')).toBe('buffer_max_size')
+    expect(findOption(spec.options, 'Buffer_Size')).toBe('buffer_max_size')
+    expect(findOption(spec.options, 'Chunk_Size')).toBe('buffer_chunk_size')
+  })
+
+  test('Listen :: accepts peers of both families', async () => {
+    const run = await forwardIn({ listen: '::' })
+    const client = new Client(run.port)
+    client.send(bytesOf(['t', 5, {}, { chunk: 'c' }]))
+    await until(() => client.acks.length === 1)
   })
 })
 
@@ -278,19 +368,48 @@ describe('a peer', () => {
     expect(numbersOf(run)).toEqual([0, 1])
   })
 
-  test('above Max_Connections is disconnected at once', async () => {
-    const run = await forwardIn({ max_connections: '1' })
-    const first = new Client(run.port)
-    await until(() => run.counter('connections') === 1)
-    const second = new Client(run.port)
-    await until(() => second.ended || second.closed)
-    first.socket.destroy()
-    await until(() => run.input.status?.().connections === 0)
+  test('above Max_Connections displaces the longest idle connection', async () => {
+    let nowMs = 0
+    const run = await forwardIn({ max_connections: '2' }, { clock: { ...systemClock, nowMs: () => ++nowMs } })
+    const [first, second] = [new Client(run.port), new Client(run.port)]
+    await until(() => run.counter('connections') === 2)
+    for (const client of [second, first]) {
+      client.send(bytesOf(['t', 5, {}, { chunk: 'c' }]))
+      await until(() => client.acks.length === 1)
+    }
     const third = new Client(run.port)
     third.send(bytesOf(['t', 5, {}, { chunk: 'c' }]))
-    await until(() => third.acks.length === 1)
-    expect(run.counter('refused_connections')).toBe(1)
+    await until(() => third.acks.length === 1 && second.closed)
+    expect([first.closed, run.counter('evicted_connections'), run.counter('refused_connections')]).toEqual([
+      false,
+      1,
+      0,
+    ])
   })
+
+  test('above Max_Connections is disconnected when every other is sending or waits', async () => {
+    const run = await forwardIn({ max_connections: '2' })
+    const [output] = run.outputs
+    if (output !== undefined) output.blocked = true
+    const [waiting, sending] = [new Client(run.port), new Client(run.port)]
+    waiting.send(bytesOf(['t', 5, {}, { chunk: 'c' }]))
+    sending.send(bytesOf(['t', 5, {}]).subarray(0, 3))
+    await until(() => run.outputs[0]?.waiting === 1 && run.counter('connections') === 2)
+    // The bytes of the second peer have been read when a later connection of its has been refused.
+    const third = new Client(run.port)
+    await until(() => third.ended || third.closed)
+    run.outputs[0]?.open()
+    await until(() => waiting.acks.length === 1)
+    expect([waiting.closed, sending.closed]).toEqual([false, false])
+  })
+})
+
+test('of connections the longest idle of the address with most connections gives way', () => {
+  const of = (address: string, idleSinceMs: number | undefined) => ({ address, idleSinceMs })
+  expect(longestIdle([of('a', 1), of('b', 5), of('b', 3), of('b', undefined)])).toEqual(of('b', 3))
+  expect(longestIdle([of('a', 5), of('b', 3)])).toEqual(of('b', 3))
+  expect(longestIdle([of('a', undefined)])).toBeUndefined()
+  expect(longestIdle([])).toBeUndefined()
 })
 
 test('a peer that never completes a value is disconnected when others wait for its memory, and not before', async () => {

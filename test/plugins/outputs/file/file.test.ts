@@ -8,6 +8,7 @@ import {
   openSync,
   readdirSync,
   readFileSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs'
 import { constants as osConstants } from 'node:os'
@@ -77,6 +78,99 @@ test('turns a tag that is not a valid file name into one, so that it blocks noth
   expect(readFileSync(join(dir, '_'), 'utf8').split('\n')).toHaveLength(4)
 })
 
+test('CVE-2025-12972: without Mkdir the slashes of a tag become _, and no tag leaves the directory', async () => {
+  const dir = tmp()
+  const output = spec.create(parseOptions(spec.options, { path: dir }), {} as never)
+  for (const tag of ['var/log/a', '../../etc/x', '/abs', 'a//b', '..'])
+    await output.flush(chunkOf([RECORD], tag))
+  expect(readdirSync(dir).sort()).toEqual(['.._.._etc_x', '_', 'a_b', 'abs', 'var_log_a'])
+})
+
+test('without File, a Path that is no directory is the file, for every tag', async () => {
+  const dir = tmp()
+  const path = join(dir, 'output.txt')
+  const output = spec.create(parseOptions(spec.options, { path }), {} as never)
+  for (const tag of ['my.tag', 'other/tag']) await output.flush(chunkOf([RECORD], tag))
+  expect(readFileSync(path, 'utf8').split('\n')).toHaveLength(3)
+  expect(readdirSync(dir)).toEqual(['output.txt'])
+})
+
+test('without File, a Path that ends with a slash, or that Mkdir creates, is a directory', async () => {
+  const dir = tmp()
+  const flush = (texts: Record<string, string>): Promise<unknown> =>
+    spec
+      .create(parseOptions(spec.options, texts), {} as never)
+      .flush(chunkOf([RECORD], 'my.tag'))
+      .catch((error: unknown) => error)
+  expect(await flush({ path: `${dir}/new/` })).toMatchObject({ code: 'E_OUTPUT_WRITE', scope: 'peer' })
+  await flush({ path: join(dir, 'new'), mkdir: 'on' })
+  expect(readdirSync(join(dir, 'new'))).toEqual(['my.tag'])
+})
+
+test('an absolute File without Path is the path itself; with Path it is a name in it', async () => {
+  const dir = tmp()
+  const file = join(dir, 'absolute.log')
+  const output = spec.create(parseOptions(spec.options, { file }), {} as never)
+  await output.flush(chunkOf([RECORD], 'my.tag'))
+  expect(readFileSync(file, 'utf8')).toContain('"k":"v"')
+  expect(await written({ file: '/name.log' }, [RECORD], 1, dir)).toContain('"k":"v"')
+  expect(readdirSync(dir).sort()).toEqual(['absolute.log', 'name.log'])
+})
+
+test('a link of this user is followed, also to an open descriptor, and one of another user is not', async () => {
+  const dir = tmp()
+  const flush = (name: string): Promise<unknown> => {
+    const output = spec.create(parseOptions(spec.options, { path: dir }), {} as never)
+    return output.flush(chunkOf([RECORD], name)).catch((error: unknown) => error)
+  }
+  const target = join(dir, 'target')
+  symlinkSync('target', join(dir, 'second'))
+  symlinkSync(join(dir, 'second'), join(dir, 'first'))
+  expect(await flush('first')).toBeUndefined()
+  const fd = openSync(target, 'a')
+  symlinkSync(`/proc/self/fd/${fd}`, join(dir, 'open'))
+  expect(await flush('open')).toBeUndefined()
+  closeSync(fd)
+  expect(readFileSync(target, 'utf8').split('\n')).toHaveLength(3)
+  symlinkSync('loop', join(dir, 'loop'))
+  expect(await flush('loop')).toMatchObject({ scope: 'chunk', retryable: true })
+  const lstat = systemCalls.lstatSync
+  Object.assign(systemCalls, {
+    lstatSync: (path: string, options: object) => Object.assign(lstat(path, options), { uid: 4242n }),
+  })
+  const refused = await flush('first')
+  Object.assign(systemCalls, { lstatSync: lstat })
+  expect(refused).toMatchObject({
+    scope: 'chunk',
+    message: `cannot write ${dir}/first: it is a link that belongs to another user`,
+  })
+})
+
+test('CVE-2025-12977: control characters of tags and values are escaped in every format', async () => {
+  const evil = '\u001b[2J\u007f\u0085\u202e\u2028'
+  const flush = async (texts: Record<string, string>): Promise<string> => {
+    const dir = tmp()
+    const output = spec.create(parseOptions(spec.options, { path: dir, file: 'o', ...texts }), {} as never)
+    await output.flush(chunkOf([{ message: evil, [evil]: 1 }], `t\n${evil}`))
+    return readFileSync(join(dir, 'o'), 'utf8')
+  }
+  for (const format of ['out_file', 'plain', 'csv', 'ltsv', 'template']) {
+    const text = await flush({ format })
+    expect([format, text]).toEqual([format, expect.not.stringMatching(/[^\P{Cc}\n\t]|[\u2028\u202e]/u)])
+    expect(text.split('\n')).toHaveLength(2)
+  }
+  expect(await flush({ format: 'plain' })).toBe(
+    `${JSON.stringify({ message: evil, [evil]: 1 })
+      .replaceAll('\u007f', '\\u007f')
+      .replaceAll('\u0085', '\\u0085')
+      .replaceAll('\u202e', '\\u202e')
+      .replaceAll('\u2028', '\\u2028')}\n`,
+  )
+  expect(await flush({ format: 'template', template: '{message}' })).toBe(
+    '\\x1b[2J\\x7f\\x85\\u202e\\u2028\n',
+  )
+})
+
 test('distinguishes errors of one file from errors of the directory, with a hint', async () => {
   const dir = tmp()
   mkdirSync(join(dir, 'my.tag'))
@@ -85,9 +179,9 @@ test('distinguishes errors of one file from errors of the directory, with a hint
     return output.flush(chunkOf([RECORD], 'my.tag')).catch((error: unknown) => error)
   }
   expect(await failure(dir)).toMatchObject({ scope: 'chunk', retryable: true })
-  expect(await failure(join(dir, 'none'))).toMatchObject({
+  expect(await failure(join(dir, 'none/none'))).toMatchObject({
     scope: 'peer',
-    message: `cannot write ${dir}/none/my.tag: ENOENT: no such file or directory`,
+    message: `cannot write ${dir}/none/none/my.tag: ENOENT: no such file or directory`,
     hint: 'create the directory, or set Mkdir to on',
   })
 })

@@ -220,3 +220,54 @@ test('a chunk flushed between a failure and its report is not sent first', async
   await next
   expect(peer.ids).toEqual(['a', 'b'])
 })
+
+test('endless repetitions of an acknowledgement end the connection; a few do not', async () => {
+  const peer = await forwardPeer()
+  const { output } = forwardTo(peer)
+  let repeats = 3
+  peer.answer = (arrival, socket) => {
+    for (let i = 0; i < repeats; i++) socket.write(ackOf(arrival))
+  }
+  await output.flush(entriesChunk('c1'))
+  await output.flush(entriesChunk('c2'))
+  expect(peer.connections).toBe(1)
+  repeats = 10_000
+  await output.flush(entriesChunk('c3'))
+  await until(() => peer.sockets.size === 0)
+  peer.answer = acknowledge
+  await output.flush(entriesChunk('c4'))
+  expect([peer.connections, peer.ids]).toEqual([2, ['c1', 'c2', 'c3', 'c4']])
+})
+
+test('a peer that is an HTTP server is named', async () => {
+  const peer = await forwardPeer()
+  peer.answer = (_, socket) => void socket.end('HTTP/1.1 400 Bad Request\r\n\r\n')
+  const error = await rejection(forwardTo(peer).output.flush(entriesChunk('c1')))
+  expect(error).toMatchObject({
+    code: 'E_PEER_PROTOCOL',
+    message: expect.stringContaining('is an HTTP server'),
+  })
+})
+
+test('a peer that takes the first chunk and does not answer is told in the log what it may be', async () => {
+  const peer = await forwardPeer()
+  peer.answer = silent
+  let onSilence = (): void => {}
+  const clock = {
+    ...systemClock,
+    after: (ms: number, fn: () => void) => {
+      if (ms === 5000) onSilence = fn
+      return systemClock.after(ms, fn)
+    },
+  }
+  const { output, logged } = forwardTo(peer, {}, clock)
+  const flushed = output.flush(entriesChunk('c1'))
+  await until(() => peer.arrivals.length === 1)
+  onSilence()
+  const hints = (): string[] => logged.filter((line) => line.includes('TLS or a shared key'))
+  expect(hints()).toHaveLength(1)
+  for (const socket of peer.sockets) socket.write(ackOf(peer.arrivals[0] as never))
+  await flushed
+  onSilence()
+  expect(hints()).toHaveLength(1)
+})

@@ -38,6 +38,11 @@ export class Broker {
     this.#partitions.add(partition)
   }
 
+  /** True when it has neither a connection nor partitions. */
+  get isUnused(): boolean {
+    return this.#connection === undefined && this.#connecting === undefined && this.#partitions.size === 0
+  }
+
   detach(partition: BatchTarget): void {
     this.#partitions.delete(partition)
   }

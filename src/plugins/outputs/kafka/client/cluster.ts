@@ -4,6 +4,7 @@ import { sleep } from '../../../../lib/async/sleep.ts'
 import { stopped } from '../../../../lib/net/stopped.ts'
 import { errorName, remedyOf } from '../../../../protocol/kafka/errors.ts'
 import {
+  type Api,
   INIT_PRODUCER_ID,
   initProducerIdBody,
   METADATA,
@@ -25,6 +26,8 @@ export interface Topic {
   partitions: PartitionQueue[]
   /** Time of the last metadata refresh; 0: never. */
   refreshedMs: number
+  /** Time at which the topic was last asked for. */
+  usedMs: number
   /** Metadata refresh in progress. */
   refreshing: Promise<void> | undefined
 }
@@ -38,6 +41,11 @@ const RETRY_PAUSE_MS = 200
 const MAX_AUTH_BACKOFF_MS = 60_000
 /** Time that a partition may be missing from the metadata: brokers learn of new partitions with a delay. */
 const MAX_MISSING_MS = 10_000
+/** Number of topics from which those are forgotten that are not used for MIN_IDLE_MS: a chunk is being encoded for less. */
+const MAX_TOPICS = 1000
+const MIN_IDLE_MS = 300_000
+/** Brokers that are remembered although the metadata does not name them: it may come from one that has just started. */
+const MAX_FORMER_BROKERS = 100
 const UNKNOWN_TOPIC_OR_PARTITION = 3
 const LEADER_NOT_AVAILABLE = 5
 
@@ -72,14 +80,32 @@ export class Cluster {
   async topic(name: string): Promise<Topic> {
     let topic = this.#topics.get(name)
     if (topic === undefined) {
-      topic = { name, partitions: [], refreshedMs: 0, refreshing: undefined }
+      if (this.#topics.size >= MAX_TOPICS) this.#forgetIdleTopics()
+      topic = { name, partitions: [], refreshedMs: 0, usedMs: 0, refreshing: undefined }
       this.#topics.set(name, topic)
     }
-    const ageMs = this.#ctx.clock.nowMs() - topic.refreshedMs
+    topic.usedMs = this.#ctx.clock.nowMs()
+    const ageMs = topic.usedMs - topic.refreshedMs
     // A negative age means that the clock was set back.
     if (topic.partitions.length === 0 || ageMs > this.#settings.metadataMaxAgeMs || ageMs < 0)
       await this.#refresh(topic)
     return topic
+  }
+
+  /**
+   * Forgets topics without a batch: records may choose any number of names. The shared producer id is forgotten with them. A
+   * forgotten partition begins at sequence number 0 again, and with the same id the broker would take that for a repetition.
+   */
+  #forgetIdleTopics(): void {
+    this.#identity = undefined
+    const sinceMs = this.#ctx.clock.nowMs() - MIN_IDLE_MS
+    for (const [name, { partitions, usedMs, refreshing }] of this.#topics) {
+      const isBusy = refreshing !== undefined || usedMs > sinceMs
+      if (isBusy || !partitions.every((partition) => partition.isEmpty)) continue
+      for (const broker of this.#brokers.values())
+        for (const partition of partitions) broker.detach(partition)
+      this.#topics.delete(name)
+    }
   }
 
   close(error: ShipperError): void {
@@ -89,8 +115,11 @@ export class Cluster {
   }
 
   async #connectLeader(partition: PartitionQueue): Promise<void> {
-    if (partition.stale || partition.leader < 0)
-      await this.#refresh(this.#topics.get(partition.topic) as Topic)
+    if (partition.stale || partition.leader < 0) {
+      const topic = this.#topics.get(partition.topic)
+      if (topic === undefined) throw retryableError(`topic "${partition.topic}" was forgotten`)
+      await this.#refresh(topic)
+    }
     if (partition.missingSinceMs !== undefined)
       throw retryableError(`${partition.topic}/${partition.index} is missing from the metadata`)
     const broker = this.#brokers.get(partition.leader)
@@ -115,7 +144,7 @@ export class Cluster {
     for (let attempt = 1; ; attempt++) {
       const connection = await this.#controlConnection()
       const body = await connection.request(INIT_PRODUCER_ID, initProducerIdBody())
-      const { error, producerId, epoch } = readInitProducerId(body)
+      const { error, producerId, epoch } = parse(INIT_PRODUCER_ID, connection, readInitProducerId, body)
       if (error === 0) return { producerId, epoch }
       if (remedyOf(error) === 'operator' || attempt >= MAX_ATTEMPTS) throw producerIdError(error)
       // A broker that has just started cannot assign producer ids yet.
@@ -136,7 +165,7 @@ export class Cluster {
     for (let attempt = 1; ; attempt++) {
       const connection = await this.#controlConnection()
       const body = metadataBody([topic.name], this.#settings.createTopics)
-      const metadata = readMetadata(await connection.request(METADATA, body))
+      const metadata = parse(METADATA, connection, readMetadata, await connection.request(METADATA, body))
       this.#updateBrokers(metadata)
       const error = this.#updateTopic(topic, metadata)
       if (error === 0) return
@@ -156,6 +185,10 @@ export class Cluster {
         this.#brokers.set(id, new Broker({ host, port }, this.#settings, (a) => this.#connect(a)))
       else broker.address = { host, port }
     }
+    if (this.#brokers.size <= brokers.length + MAX_FORMER_BROKERS) return
+    const current = new Set(brokers.map(({ id }) => id))
+    for (const [id, broker] of this.#brokers)
+      if (!current.has(id) && broker.isUnused) this.#brokers.delete(id)
   }
 
   #updateTopic(topic: Topic, metadata: Metadata): number {
@@ -267,6 +300,15 @@ export class Cluster {
       this.#authFailure = { error, attempts, untilMs: this.#ctx.clock.nowMs() + waitMs }
     }
     return error
+  }
+}
+
+/** Reads the body of a response. An invalid one closes the connection with E_PEER_PROTOCOL. */
+function parse<T>({ name }: Api, connection: BrokerConnection, read: (body: Buffer) => T, body: Buffer): T {
+  try {
+    return read(body)
+  } catch (error) {
+    throw connection.fail('E_PEER_PROTOCOL', `invalid ${name} response: ${messageOf(error)}`)
   }
 }
 

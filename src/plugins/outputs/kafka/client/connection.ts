@@ -9,6 +9,7 @@ import {
 } from '../../../../protocol/kafka/produce.ts'
 import { type Api, encodeRequest, PRODUCE } from '../../../../protocol/kafka/requests.ts'
 import type { KafkaSettings } from '../settings.ts'
+import { ResponseBuffer } from './response-buffer.ts'
 
 interface PendingRequest {
   correlationId: number
@@ -18,8 +19,11 @@ interface PendingRequest {
   reject: (error: ShipperError) => void
 }
 
-/** Maximum size of a response; the largest responses are the metadata of a few topics. */
-const MAX_RESPONSE_BYTES = 16_000_000
+/** Maximum size of a response; the largest is the metadata of a topic with MAX_PARTITIONS. */
+const MAX_RESPONSE_BYTES = 8_000_000
+/** Bounds of the time after which a session ends that the broker asks for: none is renewed all the time, or overflows a timer. */
+const MIN_SESSION_MS = 1000
+const MAX_SESSION_MS = 24 * 3_600_000
 /** Stands for the response to a Produce request without acks: the broker sends none. */
 const EMPTY = Buffer.alloc(0)
 
@@ -53,7 +57,7 @@ export class BrokerConnection {
   readonly #clock: Clock
   readonly #counters: Counters
   readonly #pending: PendingRequest[] = []
-  #received: Buffer = EMPTY
+  readonly #received = new ResponseBuffer()
   #correlationId = 0
   #timer: TimerHandle | undefined
   #ticks = 0
@@ -127,10 +131,11 @@ export class BrokerConnection {
     this.onClose()
   }
 
-  /** Ends the connection after `ms`, as `end` does; later calls have no effect. */
+  /** Ends the connection after `ms`, but between a second and a day, as `end` does; later calls have no effect. */
   recycleAfter(ms: number): void {
     if (this.#recycleTimer !== undefined) return
-    this.#recycleTimer = this.#clock.after(ms, () => this.end())
+    const boundedMs = Math.min(MAX_SESSION_MS, Math.max(MIN_SESSION_MS, ms))
+    this.#recycleTimer = this.#clock.after(boundedMs, () => this.end())
     ;(this.#recycleTimer as { unref?: () => void }).unref?.()
   }
 
@@ -165,19 +170,18 @@ export class BrokerConnection {
   }
 
   #read(data: Buffer): void {
-    let bytes = this.#received.length === 0 ? data : Buffer.concat([this.#received, data])
-    while (bytes.length >= 8 && this.open) {
-      const size = bytes.readInt32BE(0)
+    this.#received.push(data)
+    while (this.open) {
+      const size = this.#received.size
+      if (size === undefined) return
       if (size < 4 || size > MAX_RESPONSE_BYTES) {
         this.fail('E_PEER_PROTOCOL', `response of ${size} bytes: not a Kafka broker, or it requires TLS`)
         return
       }
-      if (bytes.length < size + 4) break
-      this.#readResponse(bytes.readInt32BE(4), bytes.subarray(8, size + 4))
-      bytes = bytes.subarray(size + 4)
+      const response = this.#received.take(size)
+      if (response === undefined) return
+      this.#readResponse(response.readInt32BE(0), response.subarray(4))
     }
-    // A copy, because a view would keep the runtime's receive buffer alive.
-    this.#received = bytes.length === 0 ? EMPTY : Buffer.from(bytes)
   }
 
   #readResponse(correlationId: number, body: Buffer): void {

@@ -80,6 +80,11 @@ export class PartitionQueue implements BatchTarget {
     return this.#state === 'running'
   }
 
+  /** True when no batch waits, is in flight, or is being handed over. */
+  get isEmpty(): boolean {
+    return this.#batches.length === 0 && this.#successor === undefined
+  }
+
   push(batch: Batch): void {
     if (this.#successor !== undefined) {
       this.#successor.push(batch.moveTo(this.#successor))

@@ -38,7 +38,13 @@ function encoderOf(texts: Record<string, string>): (chunk: Chunk) => { count: nu
   const options = parseOptions(spec.options, { topics: 'logs', ...texts }) as never
   const encoder = new Encoder(options, outputContext({ buffers: new LooseBuffers() }))
   const partition = { topic: 'logs', index: 0, leader: 1 } as PartitionQueue
-  const topic: Topic = { name: 'logs', partitions: [partition], refreshedMs: 0, refreshing: undefined }
+  const topic: Topic = {
+    name: 'logs',
+    partitions: [partition],
+    refreshedMs: 0,
+    usedMs: 0,
+    refreshing: undefined,
+  }
   return (chunk) =>
     encoder
       .encode(chunk, new Map([['logs', topic]]))

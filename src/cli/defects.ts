@@ -1,0 +1,16 @@
+import { DEFECT_EVENTS, DEFECT_STATUS, writeDefect } from '../agent/last-handler.ts'
+
+/**
+ * Ends the process with the status of a defect for an error that nothing has caught while no agent runs: as the arguments and
+ * the configuration are read, and after the end of the agent.
+ */
+export function endOnDefect(): void {
+  for (const event of DEFECT_EVENTS) {
+    process.on(event, (error: unknown) => {
+      // The handler of a running agent stops it in order.
+      if (process.listenerCount(event) > 1) return
+      writeDefect(error)
+      process.exit(DEFECT_STATUS)
+    })
+  }
+}
