@@ -1,5 +1,5 @@
 // `npm start`: runs the program with the given arguments; without arguments it prints the machine's own logs to stdout.
-import { appendFileSync, mkdirSync } from 'node:fs'
+import { appendFileSync, existsSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { ROOT, say, setUp } from './bootstrap.mjs'
 import { runBun } from './run.mjs'
@@ -21,7 +21,11 @@ function defaultArguments() {
   const logs = findLogs(LOGS)
   if (logs.bytes === 0) return tailArguments([writeSample()], [], true)
   const fromHead = logs.bytes <= FROM_HEAD_LIMIT_BYTES
-  const from = fromHead ? 'from their first line' : 'new lines only, because there are too many old ones'
+  const from = existsSync(DB)
+    ? 'from where the last run stopped'
+    : fromHead
+      ? 'from their first line'
+      : 'new lines only, because there are too many old ones'
   say(`following ${logs.files} logs of this machine, ${from}: ${logs.patterns.join(' ')}`)
   return tailArguments(logs.patterns, logs.excluded, fromHead)
 }

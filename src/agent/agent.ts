@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { readFileSync, writeSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { ERROR_CODES, exitStatusOf, messageOf, ShipperError } from '../core/error.ts'
 import { escapeControls } from '../core/escape-controls.ts'
@@ -15,15 +15,18 @@ import { LastHandler, stackOf } from './last-handler.ts'
 import { releaseCleanPages } from './release-pages.ts'
 import { ServiceManager } from './service-manager.ts'
 import { StatusSentence, statusSource } from './status-sentence.ts'
+import { fateOf, startLine, stopLine } from './summary.ts'
 
 interface AgentOptions {
   version: string
   /** Names of all plugins for /api/v1/plugins. */
   plugins: { inputs: string[]; filters: string[]; outputs: string[] }
+  /** Configuration file as it was given, for the first line of the log. */
+  config?: string | undefined
 }
 
-/** Reason why the agent ends: a signal, every finite input has been read, an input failed, or a defect. */
-type EndReason = 'signal' | 'finished' | 'failed' | 'defect'
+/** Reason why the agent ends: a signal, all finite inputs were read, stdout has no reader, an input failed, or a defect. */
+type EndReason = 'signal' | 'finished' | 'readerClosed' | 'failed' | 'defect'
 
 /** Time for flushes to react to an abort before they are abandoned. */
 const MAX_ABORT_MS = 500
@@ -32,6 +35,13 @@ const PROGRESS_INTERVAL_MS = 200
 const DEFECT_GRACE_MS = 5000
 /** Time that the rest of this stop may take. */
 const DEFECT_CLOSE_MS = 5000
+/** Exit status of a program that SIGPIPE ends, as `yes` in `yes | head`. */
+const SIGPIPE_STATUS = 141
+/** Time after SIGCONT in which a stop signal cancels its dump: service managers send both. */
+const CONTINUE_MS = 250
+/** Interval and limit of the wait for the inputs' first look, for the first line of the log. */
+const FOUND_INTERVAL_MS = 20
+const MAX_FOUND_MS = 5000
 
 /** Runs the plan until it ends; resolves with the exit status. Reports everything, errors too, in the log. */
 export async function runAgent(plan: Plan, options: AgentOptions): Promise<number> {
@@ -54,10 +64,11 @@ export async function runAgent(plan: Plan, options: AgentOptions): Promise<numbe
 }
 
 function openLog(plan: Plan): Log {
-  const { logLevel, logFile } = plan.service
+  const { logLevel, logFile, logFormat } = plan.service
   return createLog({
     level: logLevel,
     clock: systemClock,
+    format: logFormat,
     ...(logFile === undefined ? {} : { file: logFile }),
   })
 }
@@ -111,6 +122,7 @@ class Agent {
         return openOffsets(path, offsetOptions, { log: logger })
       },
       finished: (name, incomplete) => this.#inputFinished(name, incomplete),
+      readerClosed: () => this.#end.resolve('readerClosed'),
       signal: this.#flushes.signal,
     })
   }
@@ -125,11 +137,13 @@ class Agent {
     let closed = false
     let stopReleasing = () => {}
     const manager = await this.#openServiceManager(log)
+    let hasStarted = false
     try {
       http = await this.#startHttp()
       await this.#assembly.start()
       stopReleasing = await releaseCleanPages(systemClock)
       manager?.ready()
+      hasStarted = true
       status = await this.#runToEnd(log, manager)
     } finally {
       stopReleasing()
@@ -139,6 +153,10 @@ class Agent {
       this.#eventLoop.stop()
       removeHandlers()
       removeLastHandler()
+      // The last line, after everything that may still be said.
+      this.#log.flush()
+      const level = status === SIGPIPE_STATUS && this.#assembly.outputs.length === 1 ? 'debug' : 'info'
+      if (hasStarted) log[level](stopLine(this.#plan, this.#assembly))
     }
     if (this.#lastHandler.hasCaught) return ERROR_CODES.E_INTERNAL.exit
     return closed ? status : 1
@@ -160,6 +178,7 @@ class Agent {
   async #runToEnd(log: ReturnType<Log['child']>, manager?: ServiceManager): Promise<number> {
     const runs = this.#assembly.inputs.map((input) => this.#runInput(input))
     const stopProgress = await this.#startProgress()
+    void this.#logStart(log)
     const reason = await this.#end.promise
     manager?.stopping()
     this.#inputs.abort()
@@ -201,7 +220,7 @@ class Agent {
         systemClock,
       )
     const settled = Promise.all(runs).then(() => this.#assembly.settled())
-    if (reason === 'failed') return settlesWithin(settled, graceMs, systemClock)
+    if (reason === 'failed' || reason === 'readerClosed') return settlesWithin(settled, graceMs, systemClock)
     if (reason === 'finished') {
       const first = await Promise.race([settled.then(() => 'settled'), this.#stopSignal.promise])
       if (first === 'settled') return true
@@ -209,12 +228,15 @@ class Agent {
     const limit = grace < 0 ? 'without a time limit' : `up to ${grace} s`
     log.info(`stopping: waiting ${limit} for acknowledgements`)
     const isComplete = await settlesWithin(settled, graceMs, systemClock)
-    if (!isComplete)
-      log.warn('stopping before all records were acknowledged: the rest is sent after the next start')
+    if (!isComplete) {
+      const open = this.#assembly.inputs.filter(({ stage }) => stage.openChunks > 0)
+      log.warn(`stopping before all records were acknowledged: ${fateOf(this.#plan, open)}`)
+    }
     return isComplete
   }
 
   #status(reason: EndReason, isComplete: boolean, log: ReturnType<Log['child']>): number {
+    if (reason === 'readerClosed') return SIGPIPE_STATUS
     const finite = this.#assembly.inputs.filter((i) => i.input.finite)
     if (finite.length === 0) return 0
     const dropped = finite.reduce((n, i) => n + i.stage.droppedRecords, 0)
@@ -226,8 +248,8 @@ class Agent {
     log.error(missing.length > 0 ? missing.join(', ') : 'ended before all records were acknowledged', {
       code: 'E_RUN_INCOMPLETE',
       hint: isDrained
-        ? 'see the log lines above for the reason'
-        : 'start again: reading resumes after the last acknowledged byte',
+        ? 'what is named was not read or not delivered; log lines above may have the reason'
+        : `what is not acknowledged: ${fateOf(this.#plan, finite)}`,
     })
     return 1
   }
@@ -266,19 +288,20 @@ class Agent {
       log.info(`received ${signal}: stopping`)
       this.#stop('signal')
     }
-    const dump = () => {
-      // `timeout` and service managers send SIGCONT right after SIGTERM.
-      if (stopping) return
-      void import('../observe/terminal/dump.ts').then(({ formatDump }) => {
-        writeSync(2, formatDump(this.#snapshot()))
-      })
+    const dump = async () => {
+      const { dumpLines } = await import('../observe/terminal/dump.ts')
+      if (!stopping) this.#log.block('shipper', dumpLines(this.#snapshot()))
+    }
+    // `timeout` and service managers send SIGCONT together with SIGTERM, and either may come first.
+    const dumpLater = () => {
+      if (!stopping) setTimeout(dump, CONTINUE_MS).unref()
     }
     const handlers: [NodeJS.Signals, (signal: NodeJS.Signals) => void][] = [
       ['SIGTERM', stop],
       ['SIGINT', stop],
       ['SIGQUIT', stop],
       ['SIGUSR1', dump],
-      ['SIGCONT', dump],
+      ['SIGCONT', dumpLater],
     ]
     // `nohup` ignores SIGHUP, and a handler would undo that.
     if (!isHangUpIgnored()) handlers.push(['SIGHUP', stop])
@@ -286,6 +309,21 @@ class Agent {
     return () => {
       for (const [signal, handler] of handlers) process.off(signal, handler)
     }
+  }
+
+  /** Logs what runs, when the inputs have had their first look. */
+  async #logStart(log: ReturnType<Log['child']>): Promise<void> {
+    const { version, config } = this.#options
+    const { inputs } = this.#assembly
+    const isOpen = (): boolean =>
+      inputs.some(({ input }) => input.found !== undefined && input.found() === undefined)
+    let ended = false
+    void this.#end.promise.then(() => {
+      ended = true
+    })
+    for (let ms = 0; isOpen() && !ended && ms < MAX_FOUND_MS; ms += FOUND_INTERVAL_MS)
+      await new Promise((resolve) => setTimeout(resolve, FOUND_INTERVAL_MS).unref())
+    if (this.#failure === undefined) log.info(startLine(this.#plan, inputs, version, config))
   }
 
   async #startHttp(): Promise<{ close(): Promise<void> } | undefined> {
@@ -297,9 +335,10 @@ class Agent {
       errorsCount: service.hcErrorsCount,
       retryFailureCount: service.hcRetryFailureCount,
       periodMs: service.hcPeriod,
+      outputDownMs: service.hcOutputDown,
     }
-    const { httpListen: listen, httpPort: port } = service
-    const options = { listen, port, health, plugins: this.#options.plugins }
+    const { httpListen: listen, httpPort: port, httpAllowedHosts: allowedHosts } = service
+    const options = { listen, port, health, allowedHosts, plugins: this.#options.plugins }
     return startHttp(options, () => this.#snapshot(), this.#log.child('http'))
   }
 

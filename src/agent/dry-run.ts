@@ -1,9 +1,10 @@
 import { hostname } from 'node:os'
-import type { ShipperError } from '../core/error.ts'
+import { ShipperError } from '../core/error.ts'
 import type { Plan } from '../core/plan.ts'
 import type { Logger } from '../core/services.ts'
 import { Assembly } from '../engine/assembly.ts'
 import { systemClock } from '../engine/clock.ts'
+import { FsFailure, stat } from '../lib/fs/file-system.ts'
 
 /** Result of a check. */
 interface PlanCheck {
@@ -14,7 +15,7 @@ interface PlanCheck {
 
 /**
  * Finds the problems of a plan that only show when its plugins are created. The plugins are created and closed again but
- * not started: no file, database or socket is opened, and nothing is logged.
+ * not started: no file, database or socket is opened, and nothing is logged. Files of ours are looked at, not opened.
  */
 export async function checkPlan(plan: Plan, version: string): Promise<PlanCheck> {
   const stop = new AbortController()
@@ -36,5 +37,40 @@ export async function checkPlan(plan: Plan, version: string): Promise<PlanCheck>
   stop.abort()
   assembly.stop()
   await Promise.all([assembly.closeInputs(), assembly.closeOutputs()])
-  return { problems: assembly.problems, warnings }
+  return { problems: [...assembly.problems, ...fileProblems(plan)], warnings }
+}
+
+/** Finds files of ours that are named but cannot be files, by looking at them: a start would fail there. */
+function fileProblems({ inputs, service }: Plan): ShipperError[] {
+  const problems: ShipperError[] = []
+  const checked = new Set<string>()
+  for (const { spec, options, optionLocations, location } of inputs) {
+    const path = spec.statePath?.(options as never)
+    if (path === undefined || checked.has(path)) continue
+    checked.add(path)
+    const reason = notAFile(path, false)
+    if (reason === undefined) continue
+    const message = `[${spec.name}] DB ${path} ${reason}: positions cannot be stored there`
+    const hint = 'name a file, e.g. /var/lib/shipper/pos.db; it is created with its directory'
+    problems.push(
+      new ShipperError('E_STORE_UNREADABLE', message, {
+        hint,
+        location: optionLocations.get('db') ?? location,
+      }),
+    )
+  }
+  const reason = service.logFile === undefined ? undefined : notAFile(service.logFile, true)
+  if (reason !== undefined)
+    problems.push(new ShipperError('E_LOG_FILE', `Log_File ${service.logFile} ${reason}`))
+  return problems
+}
+
+/** Returns what is at the path instead of a regular file, or undefined when there is one, nothing, or nobody may look. */
+function notAFile(path: string, mayBeDevice: boolean): string | undefined {
+  const found = stat(path)
+  if (found instanceof FsFailure)
+    return found.code === 'ENOTDIR' ? 'is below something that is not a directory' : undefined
+  if (found.isFile() || path === '') return undefined
+  if (found.isDirectory()) return 'is a directory'
+  return mayBeDevice ? undefined : 'is not a regular file'
 }

@@ -13,6 +13,8 @@ export interface Request {
   /** Options of the command `manifest`. */
   image: string | undefined
   namespace: string | undefined
+  /** Option of the command `status`: base of the agent's HTTP server. */
+  url: string | undefined
   /** Set by `-h`: the plugin before it, or undefined for the general help. */
   help: { plugin: { kind: StageKind; plugin: string } | undefined } | undefined
 }
@@ -31,6 +33,7 @@ export function newRequest(): Request {
     version: false,
     image: undefined,
     namespace: undefined,
+    url: undefined,
     help: undefined,
   }
 }
@@ -75,9 +78,16 @@ export const FLAGS: readonly (readonly [flags: string, help: string, handler: Fl
   ['-P, --http_port <PORT>', 'port of the HTTP server', service('http_port')],
   ['--image <IMAGE>', 'image of the DaemonSet, for `manifest`', set('image')],
   ['--namespace <NAME>', 'namespace, for `manifest` (default: shipper)', set('namespace')],
+  ['--url <URL>', 'address of the agent, for `status` (default: http://127.0.0.1:2020)', set('url')],
   ['-D, --dry-run', 'check the configuration and exit', set('dryRun', true)],
   ['-V, --version', 'print the version and exit', set('version', true)],
   ['-h, --help', 'print this help; after -i, -F or -o: the options of that plugin', help],
+]
+
+/** Other names that fluent-bit has for flags of the list above. */
+export const ALIAS_FLAGS: readonly (readonly [flags: string, handler: FlagHandler])[] = [
+  ['--http_server', service('http_server', 'on')],
+  ['--port <PORT>', service('http_port')],
 ]
 
 /** Flags accepted so that fluent-bit command lines run; the table of [SERVICE] has the reason why each is ignored. */
@@ -89,6 +99,7 @@ export const IGNORED_FLAGS: readonly (readonly [flags: string, handler: FlagHand
   ['--supervisor', service('daemon', 'on')],
   ['-Y, --enable-hot-reload', service('hot_reload', 'on')],
   ['-W, --disable-thread-safety-on-hot-reload', service('hot_reload.ensure_thread_safety', 'off')],
+  ['-X, --coro_collective_timeslice <SECONDS>', service('coro_collective_timeslice')],
   ['-Z, --enable-chunk-trace', service('enable_chunk_trace', 'on')],
 ]
 
@@ -96,7 +107,9 @@ export const IGNORED_FLAGS: readonly (readonly [flags: string, handler: FlagHand
 export const UNSUPPORTED_FLAGS: readonly (readonly [flags: string, hint: string])[] = [
   ['-C, --custom <NAME>', 'custom plugins are not supported'],
   ['-T, --sp-task <SQL>', 'there is no stream processor'],
-  ['-S, --sosreport', '`kill -USR1 PID` prints the state of a running agent'],
+  ['-r, --processor <NAME>', 'there are no processors: add a filter with -F'],
+  ['-S, --sosreport', '`shipper status` prints the state of a running agent'],
+  ['-M, --windows_maxstdio <N>', 'LimitNOFILE of the unit and `ulimit -n` set the number of open files'],
   ['-J, --help-json', 'see docs/plugins for the options of every plugin'],
   ['--enable-fips', 'there is no FIPS mode'],
   ['--trace <SETTINGS>', 'use -v to log every delivered chunk'],

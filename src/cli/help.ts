@@ -85,6 +85,40 @@ export function optionRange({ type, min, max }: Option): string {
   return min === undefined ? '' : `at least ${format(min)}`
 }
 
+const COMMAND_HELP: Record<string, string> = {
+  manifest: `Usage: shipper manifest [-o OUTPUT [-p KEY=VALUE]...] [--image IMAGE] [--namespace NAME]
+
+Prints the Kubernetes manifests of a DaemonSet that ships the logs of all pods to the output.
+
+  -o, --output <NAME>     output, e.g. kafka or forward://10.0.0.5:24224, instead of that of the sample
+  -p, --prop <KEY=VALUE>  set an option of the output
+  --image <IMAGE>         image of the DaemonSet
+  --namespace <NAME>      namespace (default: shipper)
+
+Example:
+  shipper manifest -o kafka -p brokers=kafka:9092 -p topics=logs | kubectl apply -f -
+`,
+  status: `Usage: shipper status [-c FILE | -L ADDRESS -P PORT | --url URL]
+
+Prints the state of a running agent: memory, inputs with their files, filters, outputs. It asks the HTTP server of the
+agent, which has to be on (HTTP_Server on, or -H). Ends with 0 when the agent is healthy, else with 1.
+
+  -c, --config <FILE>          take the address from this configuration
+  -L, --http_listen <ADDRESS>  address of the agent (default: 127.0.0.1)
+  -P, --http_port <PORT>       port of the agent (default: 2020)
+  --url <URL>                  both, e.g. http://10.0.0.7:2020
+`,
+  plugins: `Usage: shipper plugins
+
+Lists the inputs, parser formats, filters and outputs. \`shipper -i NAME -h\` prints the options of one.
+`,
+}
+
+/** Returns the help of a command that has options of its own. */
+export function commandHelp(command: string | undefined): string | undefined {
+  return command !== undefined && Object.hasOwn(COMMAND_HELP, command) ? COMMAND_HELP[command] : undefined
+}
+
 /** Returns the output of `shipper plugins`. */
 export async function pluginList(registry: Registry, width: number): Promise<string> {
   const blocks = await Promise.all(KINDS.map((kind) => kindList(registry, kind, width)))

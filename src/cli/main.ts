@@ -9,6 +9,7 @@ import { exitStatusOf, ShipperError } from '../core/error.ts'
 import { didYouMean } from '../lib/text/did-you-mean.ts'
 import { registry } from '../registry.ts'
 import {
+  ALIAS_FLAGS,
   FLAGS,
   type FlagHandler,
   IGNORED_FLAGS,
@@ -22,12 +23,15 @@ import { VERSION } from './version.ts'
 const USAGE_PREFIX = /^error: /
 const SUGGESTION = /\n\(Did you mean (.+)\?\)$/
 
-const COMMANDS = ['plugins', 'manifest']
+const COMMANDS = ['plugins', 'manifest', 'status', 'help', 'version']
 
 const EPILOGUE = `
 Commands:
   plugins                      list inputs, parser formats, filters and outputs
   manifest                     print Kubernetes manifests; -o and -p set the output
+  status                       print the state of the running agent, which needs HTTP_Server on; -c, -P or --url says where
+  help                         print this help
+  version                      print the version
 
 Examples:
   shipper -i tail -p 'path=/var/log/*.log' -p db=pos.db -t app -o forward://10.0.0.5:24224
@@ -70,7 +74,7 @@ function makeProgram(program: Command): Command {
     .configureOutput({ outputError: () => {} })
     .configureHelp({ helpWidth: width(), visibleArguments: () => [] })
   for (const [flags, help] of FLAGS) program.option(flags, help)
-  for (const [flags] of [...IGNORED_FLAGS, ...UNSUPPORTED_FLAGS])
+  for (const [flags] of [...ALIAS_FLAGS, ...IGNORED_FLAGS, ...UNSUPPORTED_FLAGS])
     program.addOption(program.createOption(flags).hideHelp())
   return program
 }
@@ -79,6 +83,7 @@ function parse(program: Command, args: string[]): Request {
   const request = newRequest()
   const handlers = [
     ...FLAGS.map(([, , handler]) => handler),
+    ...ALIAS_FLAGS.map(([, handler]) => handler),
     ...IGNORED_FLAGS.map(([, handler]) => handler),
     ...UNSUPPORTED_FLAGS.map(([, hint]) => refuse(hint)),
   ]
@@ -112,13 +117,18 @@ async function execute(program: Command, request: Request): Promise<number> {
   }
   if (rest.length > 0)
     throw new ShipperError('E_CLI_USAGE', `unexpected argument "${rest[0]}" after ${command}`)
-  if (request.version) return print(versionLine())
-  if (help !== undefined) return print(await helpText(program, help.plugin))
+  if (request.version || command === 'version') return print(versionLine())
+  if (help !== undefined) {
+    const { commandHelp } = await import('./help.ts')
+    return print(commandHelp(command) ?? (await helpText(program, help.plugin)))
+  }
+  if (command === 'help') return print(await helpText(program, request.flags.current))
   if (command === 'plugins') {
     const { pluginList } = await import('./help.ts')
     return print(await pluginList(registry, width()))
   }
   if (command === 'manifest') return manifest(request)
+  if (command === 'status') return status(request)
   return run(request)
 }
 
@@ -143,6 +153,28 @@ const MANIFEST_ENVIRONMENT = new Proxy<Environment>(
   {},
   { get: (_, name) => process.env[String(name)] ?? '1' },
 )
+/** Prints the state of a running agent; 1 when it is not healthy. Its address is that of the configuration or of the flags. */
+async function status(request: Request): Promise<number> {
+  const { agentStatus } = await import('./status.ts')
+  let { url } = request
+  if (url === undefined) {
+    const { problems, validPart } = await load(request)
+    // What else is wrong does not matter: a running agent may have started with an older version of the file.
+    const unreadable = problems.find(({ code }) => code === 'E_CONFIG_UNREADABLE')
+    if (unreadable !== undefined) throw unreadable
+    const { httpListen, httpPort } = validPart.service
+    url = `http://${reachable(httpListen)}:${httpPort}`
+  }
+  const { text, isHealthy } = await agentStatus(url)
+  print(text)
+  return isHealthy ? 0 : 1
+}
+
+/** Returns the host by which this machine reaches an address that it listens on. */
+function reachable(listen: string): string {
+  if (listen === '0.0.0.0' || listen === '::') return '127.0.0.1'
+  return listen.includes(':') ? `[${listen}]` : listen
+}
 
 async function run(request: Request): Promise<number> {
   const { plan, validPart, problems, warnings } = await load(request)
@@ -165,7 +197,7 @@ async function run(request: Request): Promise<number> {
     filters: registry.names('filter'),
     outputs: registry.names('output'),
   }
-  return runAgent(plan, { version: VERSION.version, plugins })
+  return runAgent(plan, { version: VERSION.version, plugins, config: request.config })
 }
 
 /** Loads the plan. Paths of the command line are relative to the current directory, those of the configuration to -w. */

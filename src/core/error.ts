@@ -190,7 +190,7 @@ export const ERROR_CODES = {
   E_RUN_INCOMPLETE: {
     exit: 1,
     summary: 'the run ended before everything was acknowledged',
-    remedy: 'start the agent again: it continues from the last acknowledged byte',
+    remedy: 'start the agent again: inputs with a DB continue after the last acknowledged byte',
   },
   E_INTERNAL: {
     exit: 70,

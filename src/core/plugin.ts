@@ -182,6 +182,8 @@ export interface Input {
    * Returns how many bytes a finite input has to read in total, as far as it knows now; for the progress bar.
    */
   totalBytes?(): number
+  /** Returns what there is to read (`6 files, 741 KB to read`) for the first line of the log, once that is known. */
+  found?(): string | undefined
   /** Returns the state of each file or connection, for `/api/v1/files`, the snapshot and metrics. */
   status?(): InputStatus
 }
@@ -270,6 +272,11 @@ export interface OutputContext extends PluginContext {
   /** Aborted when flushes are to end. Listen to it once, not for each chunk: a run has millions of those. */
   readonly signal: AbortSignal
   readonly buffers: BufferSource
+  /**
+   * Reports that what this output writes has no reader any more and never will, as stdout in `| head`. The agent stops;
+   * flushes of this output may fail, their chunks are aborted.
+   */
+  readerClosed?(): void
   /** Folder of the first offset database, for what an output has to keep; undefined when there is none. */
   readonly stateFolder?: string | undefined
 }
@@ -312,6 +319,8 @@ export interface InputSpec<T extends OptionTable = OptionTable> extends SpecBase
   readonly kind: 'input'
   /** Returns the path of the offset database; other parts of the agent keep their state in its folder. */
   statePath?(options: OptionsOf<T>): string | undefined
+  /** True when the senders keep what they have not got an acknowledgement for. */
+  readonly resends?: true
   create(options: OptionsOf<T>, ctx: InputContext): Input
 }
 export interface FilterSpec<T extends OptionTable = OptionTable> extends SpecBase<T> {

@@ -79,4 +79,17 @@ export interface OutputSnapshot extends CounterSnapshot {
   retrying: number
   retryAtMs: number | undefined
   lastError: string | undefined
+  /** Outage of the output; undefined while it delivers. */
+  down: OutputDown | undefined
+  /** Time of the last acknowledgement, undefined before the first one. */
+  lastDeliveryMs: number | undefined
+}
+
+/** An output that has failed and not delivered since, or whose peer does not answer. */
+export interface OutputDown {
+  sinceMs: number
+  /** Number of attempts since then. */
+  attempts: number
+  /** Message of the last of them. */
+  reason: string
 }

@@ -10,6 +10,7 @@ import type { Snapshot } from '../core/snapshot.ts'
 import { matchTag } from '../core/tag.ts'
 import { Budget } from './budget.ts'
 import { CounterMap } from './counters.ts'
+import { HeldUp } from './held-up.ts'
 import { InputStage } from './input-stage.ts'
 import { lineContext } from './line-context.ts'
 import { BorrowedBuffers, type FilterStage, type OutputStage, Pipeline } from './pipeline.ts'
@@ -35,6 +36,8 @@ interface AssemblyOptions {
   openOffsets: (path: string | undefined, options: OffsetOptions, log: Logger) => Promise<OffsetStore>
   /** Called when an input has read everything it ever will; see `InputContext.finished`. */
   finished: (name: string, incomplete?: string) => void
+  /** Called when what an output writes has no reader any more; its chunks are aborted. */
+  readerClosed?: (name: string) => void
   /** Aborts flushes. */
   signal: AbortSignal
 }
@@ -66,6 +69,7 @@ export class Assembly {
   readonly #agent: AssemblyOptions['agent']
   readonly #runId: string
   readonly #startedMs: number
+  readonly #heldUp: HeldUp
 
   constructor(plan: Plan, options: AssemblyOptions) {
     this.#plan = plan
@@ -76,6 +80,7 @@ export class Assembly {
     this.#startedMs = options.clock.nowMs()
     this.#runId = `${options.agent.id}:${this.#startedMs}:${process.pid}`
     this.budget = new Budget(plan.service.memoryLimit, plan.service.chunkSize)
+    this.#heldUp = new HeldUp(options.log('engine'))
     const borrowed = new BorrowedBuffers()
     for (const filter of plan.filters) {
       this.#try(filter, () => this.#filters.push(this.#makeFilter(filter, borrowed)))
@@ -85,8 +90,7 @@ export class Assembly {
       this.#try(output, () => {
         const running = this.#makeOutput(output)
         this.outputs.push(running)
-        const limit = this.#regexLimit(running.counters, this.#log(output.name, output.common.logLevel))
-        outputStages.push({ ...tagMatch(output, limit), queue: running.queue })
+        outputStages.push({ ...running.match, queue: running.queue })
       })
     }
     const stages = this.#filters.map((f) => f.stage)
@@ -190,7 +194,11 @@ export class Assembly {
       buffers: account,
       appender: (tag) => stage.appender(tag),
       sealAll: () => stage.sealAll(),
-      waitForMemory: (signal) => account.waitForMemory(signal),
+      waitForMemory: (signal) => {
+        const wait = account.waitForMemory(signal)
+        this.#heldUp.check(this.inputs, this.outputs)
+        return wait
+      },
       openOffsets: (path, options) => this.#options.openOffsets(path, options, log),
       ready: (tag, path, target) =>
         this.pipeline.ready(tag, path, {
@@ -245,9 +253,13 @@ export class Assembly {
       ...this.#context(plan.name, log, counters),
       signal: this.#options.signal,
       buffers: account,
+      readerClosed: () => {
+        queue.stop()
+        this.#options.readerClosed?.(plan.name)
+      },
       stateFolder: this.#stateFolder(),
     })
-    const queue = new OutputQueue({
+    const queue: OutputQueue = new OutputQueue({
       name: plan.name,
       output,
       inFlight: plan.spec.inFlight,
@@ -259,11 +271,13 @@ export class Assembly {
       clock: this.#clock,
       log,
     })
+    queue.outage.onChange.push(() => this.#heldUp.check(this.inputs, this.outputs))
     return {
       name: plan.name,
       plugin: plan.spec.name,
       output,
       queue,
+      match: tagMatch(plan, this.#regexLimit(counters, log)),
       counters,
     }
   }

@@ -122,7 +122,7 @@ export class Pipeline {
       this.#log.error(`a filter failed on ${chunk.count} records: ${messageOf(error)}`, {
         code: 'E_INTERNAL',
         tag: chunk.tag,
-        hint: 'the records stay unacknowledged and are read again after a restart',
+        hint: 'the records stay unacknowledged; inputs with a DB read them again after a restart',
       })
       return false
     } finally {

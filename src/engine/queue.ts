@@ -2,9 +2,14 @@ import type { Chunk } from '../core/chunk.ts'
 import { messageOf, ShipperError } from '../core/error.ts'
 import type { Output } from '../core/plugin.ts'
 import type { Clock, Logger, TimerHandle } from '../core/services.ts'
+import type { OutputDown } from '../core/snapshot.ts'
 import { Lane, type Route } from './lane.ts'
+import { Outage } from './outage.ts'
 import type { Receipt } from './receipt.ts'
 import { type RetryPolicy, retryWaitMs } from './retry.ts'
+
+/** Time without an answer after which an output with chunks in flight counts as down. */
+const MAX_SILENCE_MS = 10_000
 
 interface QueueOptions {
   name: string
@@ -38,7 +43,12 @@ export class OutputQueue {
     droppedRecords: 0,
   }
   lastError: string | undefined
+  /** Time of the last delivery. */
+  lastDeliveryMs: number | undefined
+  readonly outage: Outage
   inFlight = 0
+  /** Time of the last answer, or of the first flush after all were answered. */
+  #answerMs = 0
   readonly #output: Output
   readonly #maxInFlight: number
   readonly #retry: RetryPolicy
@@ -48,7 +58,7 @@ export class OutputQueue {
   /** Lanes that may send, served round robin. */
   #sendable: Lane[] = []
   #gate: 'open' | 'closed' | 'probing' = 'open'
-  /** Number of times the gate has closed since the last ack. */
+  /** Number of times the gate has closed since it was open. */
   #gateFailures = 0
   #gateTimer: TimerHandle | undefined
   #gateAtMs = Number.POSITIVE_INFINITY
@@ -62,6 +72,7 @@ export class OutputQueue {
     this.#retry = options.retry
     this.#clock = options.clock
     this.#log = options.log
+    this.outage = new Outage(options.clock, options.log, options.retry.limit !== Number.POSITIVE_INFINITY)
   }
 
   /** Queues a chunk; `receipt` is settled once, with the outcome of this output. */
@@ -101,6 +112,20 @@ export class OutputQueue {
     return at === Number.POSITIVE_INFINITY ? undefined : at
   }
 
+  /** Why the output does not deliver: its outage, or a peer that does not answer. */
+  get down(): OutputDown | undefined {
+    const { down } = this.outage
+    if (down !== undefined || this.inFlight === 0) return down
+    const sinceMs = this.#answerMs
+    if (this.#clock.nowMs() - sinceMs < MAX_SILENCE_MS) return undefined
+    return { sinceMs, attempts: this.inFlight, reason: 'what was sent is not answered' }
+  }
+
+  /** Tags of the chunks that wait or are in flight. */
+  tags(): Iterable<string> {
+    return this.#lanes.keys()
+  }
+
   get empty(): boolean {
     return this.#lanes.size === 0
   }
@@ -114,6 +139,7 @@ export class OutputQueue {
   /** Aborts all waiting chunks, after the signal was aborted; a chunk in flight settles when its flush rejects. */
   stop(): void {
     this.#stopped = true
+    this.outage.stop()
     this.#clock.cancel(this.#gateTimer)
     this.#gateAtMs = Number.POSITIVE_INFINITY
     for (const lane of this.#lanes.values()) {
@@ -135,6 +161,7 @@ export class OutputQueue {
       if (!lane.ready) continue
       const route = lane.startNext() as Route
       if (lane.ready) this.#sendable.push(lane)
+      if (this.inFlight === 0) this.#answerMs = this.#clock.nowMs()
       this.inFlight++
       // `#flush` settles every outcome itself and never rejects.
       void this.#flush(lane, route)
@@ -156,22 +183,26 @@ export class OutputQueue {
       await this.#output.flush(chunk)
     } catch (error) {
       this.inFlight--
-      this.#onFailure(lane, route, error)
+      this.#answerMs = this.#clock.nowMs()
+      this.#onFailure(lane, route, error, Math.max(startMs, this.lastDeliveryMs ?? 0))
       this.#afterAnswer(lane)
       return
     }
     this.inFlight--
     this.stats.procRecords += records
     this.stats.procBytes += bytes
-    const ms = Math.round(this.#clock.nowMs() - startMs)
+    this.lastDeliveryMs = this.#answerMs = this.#clock.nowMs()
+    const ms = Math.round(this.lastDeliveryMs - startMs)
     this.#log.debug('chunk delivered', { tag: chunk.tag, chunk: chunk.id, records, bytes, ms })
     lane.complete(route)
     route.receipt.settle('delivered')
     if (this.#gate === 'probing') this.#openGate()
+    // An ack that was on its way when the gate closed says nothing about the peer now.
+    if (this.#gate === 'open') this.outage.delivered()
     this.#afterAnswer(lane)
   }
 
-  #onFailure(lane: Lane, route: Route, thrown: unknown): void {
+  #onFailure(lane: Lane, route: Route, thrown: unknown, startMs: number): void {
     if (this.#stopped) {
       lane.complete(route)
       route.receipt.settle('aborted')
@@ -180,6 +211,8 @@ export class OutputQueue {
     const error = asFlushError(thrown)
     this.lastError = error.message
     route.attempts++
+    // With the gate closed it is the answer to a flush that began before: not another attempt.
+    if (error.retryable && this.#gate !== 'closed') this.outage.failed(error, startMs)
     if (!error.retryable || route.attempts > this.#retry.limit) {
       this.#drop(lane, route, error)
       return
@@ -189,7 +222,7 @@ export class OutputQueue {
     this.stats.retries++
     this.stats.retriedRecords += route.chunk.count
     if (error.scope === 'peer') {
-      this.#closeGate(error)
+      this.#closeGate()
       return
     }
     route.chunkFailures++
@@ -210,7 +243,8 @@ export class OutputQueue {
       tag: chunk.tag,
       chunk: chunk.id,
       attempts: route.attempts,
-      hint: error.hint,
+      // The hint of an error that may be retried says that delivery goes on, which is not true of these records.
+      hint: error.retryable ? 'Retry_Limit gave them up; with no_limits they wait for the peer' : error.hint,
     })
     route.receipt.settle('dropped')
   }
@@ -248,16 +282,12 @@ export class OutputQueue {
     if (lane.ready && !this.#sendable.includes(lane)) this.#sendable.push(lane)
   }
 
-  #closeGate(error: ShipperError): void {
+  #closeGate(): void {
     if (this.#gate === 'closed') return
     this.#gate = 'closed'
     this.#gateFailures++
     const waitMs = retryWaitMs(this.#retry, this.#gateFailures, true)
     this.#gateAtMs = this.#clock.nowMs() + waitMs
-    this.#log.warn(
-      `output unreachable, retrying; inputs pause when the memory limit is reached: ${error.message}`,
-      { code: error.code, hint: error.hint },
-    )
     this.#gateTimer = this.#clock.after(waitMs, () => {
       this.#gateTimer = undefined
       this.#gateAtMs = Number.POSITIVE_INFINITY
@@ -267,7 +297,6 @@ export class OutputQueue {
   }
 
   #openGate(): void {
-    if (this.#gateFailures > 0) this.#log.info('output reachable again')
     this.#gate = 'open'
     this.#gateFailures = 0
     for (const lane of this.#lanes.values()) this.#addSendable(lane)

@@ -32,6 +32,7 @@ export interface RunningFilter extends Running {
 export interface RunningOutput extends Running {
   output: Output
   queue: OutputQueue
+  match: TagMatch
 }
 
 /** Returns the state of an input for the agent's snapshot. */
@@ -65,6 +66,8 @@ export function outputSnapshot(running: RunningOutput): OutputSnapshot {
     retrying: queue.retrying,
     retryAtMs: queue.retryAtMs,
     lastError: queue.lastError,
+    down: queue.down,
+    lastDeliveryMs: queue.lastDeliveryMs,
   }
 }
 

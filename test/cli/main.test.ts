@@ -1,13 +1,19 @@
 import { describe, expect, test } from 'bun:test'
 import { writeFileSync } from 'node:fs'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { join, resolve } from 'node:path'
+import { ALIAS_FLAGS, FLAGS, IGNORED_FLAGS, UNSUPPORTED_FLAGS } from '../../src/cli/arguments.ts'
 import { registry } from '../../src/registry.ts'
 import { run, type StartOptions } from '../support/process.ts'
-import { tmp } from '../support/tmp.ts'
+import { atEnd, tmp } from '../support/tmp.ts'
 
 const MAIN = resolve(import.meta.dirname, '../../src/main.ts')
 const WITHOUT_EFFECT = /^command line, -.*?: \[service\] ".*?" has no effect: /gm
 const VERSION_LINE = /^shipper \d+\.\d+\.\d+ \(\w+\), linux-\w+, bun [\d.]+\n$/
+
+const LONG_NAME = /--([\w-]+)/
+const BLANKS = /\s+/
 
 /** Runs from source: the built program may be older. */
 function shipper(args: string[], options: StartOptions = {}): ReturnType<typeof run> {
@@ -108,7 +114,30 @@ describe('flags of fluent-bit', () => {
     )
   })
 
+  // The long names of its option tables, those of Windows included.
+  const LONG = `storage_path config daemon dry-run flush http supervisor log_file port custom input processor filter output
+    match parser prop plugin tag sp-task version verbose workdir quiet help help-json coro_stack_size
+    coro_collective_timeslice sosreport http_server http_listen http_port enable-hot-reload enable-chunk-trace trace
+    trace-input trace-output trace-output-property disable-thread-safety-on-hot-reload enable-fips windows_maxstdio`
+
+  test('are all known: accepted, or refused with what stands in for them', () => {
+    const tables = [FLAGS, ALIAS_FLAGS, IGNORED_FLAGS, UNSUPPORTED_FLAGS].flatMap((table) =>
+      table.map(([flags]) => flags),
+    )
+    const known = new Set(tables.map((flags) => LONG_NAME.exec(flags)?.[1]))
+    expect(LONG.split(BLANKS).filter((name) => !known.has(name))).toEqual([])
+  })
+
+  test('--port and --http_server set what -P and -H set', async () => {
+    const { stderr } = await check(GOOD, '--http_server', '--port', '70000')
+    expect(stderr).toContain('"http_port" must be')
+  })
+
   test.each([
+    ['-r', 'content_modifier', 'there are no processors: add a filter with -F'],
+    ['-S', undefined, '`shipper status` prints the state of a running agent'],
+    ['-J', undefined, 'see docs/plugins for the options of every plugin'],
+    ['-M', '2048', 'LimitNOFILE of the unit and `ulimit -n` set the number of open files'],
     ['-T', 'SELECT 1', 'there is no stream processor'],
     ['-C', 'calyptia', 'custom plugins are not supported'],
     ['--enable-fips', undefined, 'there is no FIPS mode'],
@@ -117,6 +146,57 @@ describe('flags of fluent-bit', () => {
     expect(await refused([flag, ...(value === undefined ? [] : [value])])).toBe(
       `shipper: ${flag} of fluent-bit is not supported; ${why}\n`,
     )
+  })
+})
+
+describe('commands', () => {
+  test('help and version print what -h and -V print', async () => {
+    const help = await shipper(['help'])
+    expect([help.code, help.stdout]).toEqual([0, (await shipper(['-h'])).stdout])
+    expect((await shipper(['version'])).stdout).toMatch(VERSION_LINE)
+    expect((await shipper(['help', '-i', 'tail'])).stdout).toContain('Options of tail')
+  })
+
+  test.each([['manifest'], ['status'], ['plugins']])('-h after %s prints its help', async (command) => {
+    const { code, stdout } = await shipper([command, '-h'])
+    expect([code, stdout.startsWith(`Usage: shipper ${command}`)]).toEqual([0, true])
+  })
+})
+
+describe('status', () => {
+  test('says where no agent answers, and what it needs', async () => {
+    const { code, stdout, stderr } = await shipper(['status', '-P', '1'])
+    expect([code, stdout]).toEqual([1, ''])
+    expect(stderr).toBe(
+      'shipper: no agent answers at http://127.0.0.1:1: ECONNREFUSED; the agent needs HTTP_Server on (or -H); -c, -P and --url name another address\n',
+    )
+    expect(await refused(['status', '--url', 'localhost'])).toContain('--url needs an address such as')
+  })
+
+  test('refuses another program, and escapes and bounds what a program writes', async () => {
+    const answers: Record<string, string> = {}
+    const other = createServer(({ url = '' }, response) => {
+      const text = answers[url.split('?')[0] ?? '']
+      response.writeHead(text === undefined ? 404 : 200).end(text)
+    })
+    await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve))
+    atEnd(() => void other.close())
+    const { port } = other.address() as AddressInfo
+    const args = ['status', '--url', `http://127.0.0.1:${port}/`]
+    expect((await shipper(args)).stderr).toContain(
+      'answered with status 404; is another program listening there',
+    )
+    answers['/api/v1/snapshot'] = '--- \x1b[2J\n'
+    answers['/api/v1/health'] = 'ok\n'
+    expect(await shipper(args)).toMatchObject({ code: 0, stdout: '--- \\x1b[2J\nhealth  ok\n' })
+    answers['/api/v1/snapshot'] = 'x'.repeat(5_000_000)
+    expect((await shipper(args)).stderr).toContain('the answer is longer than')
+  })
+
+  test('asks no proxy of the environment', async () => {
+    const proxy = 'http://127.0.0.1:2'
+    const { stderr } = await shipper(['status', '-P', '1'], { env: { http_proxy: proxy, HTTP_PROXY: proxy } })
+    expect(stderr).toContain('no agent answers at http://127.0.0.1:1: ECONNREFUSED')
   })
 })
 

@@ -9,12 +9,13 @@ describe('while the peer is unreachable', () => {
     await b.fail('a', unreachable())
     await b.fail('x', unreachable())
     b.push('k', 'three')
-    expect([b.inFlight, b.clock.waiting, b.queue.retrying]).toEqual(['', 1, 3])
+    // The timers of the gate and of the outage.
+    expect([b.inFlight, b.clock.waiting, b.queue.retrying]).toEqual(['', 2, 3])
     for (let i = 0; i < 6; i++) {
       b.clock.advance(1000)
       expect(b.inFlight.length).toBe(1)
       await b.fail(b.inFlight, unreachable())
-      expect([b.inFlight, b.clock.waiting]).toEqual(['', 1])
+      expect([b.inFlight, b.clock.waiting]).toEqual(['', 2])
     }
     expect([...new Set(b.sent.slice(2))].sort()).toEqual(['a', 'k', 'x'])
   })
@@ -30,7 +31,7 @@ describe('while the peer is unreachable', () => {
     await b.ok(probe)
     expect(b.inFlight.length).toBe(3)
     expect([b.queue.retrying, b.clock.waiting]).toEqual([0, 0])
-    expect(b.logged.lines.at(-1)).toBe('info output reachable again')
+    expect(b.logged.lines.at(-1)).toBe('info output reachable again after 1 s, 1 attempt')
   })
 
   test('nothing is lost or dropped, and the chunks of one lane stay in order', async () => {
@@ -44,6 +45,21 @@ describe('while the peer is unreachable', () => {
     for (const id of 'bcde') await b.ok(id)
     expect([...b.outcomes.values()].flat()).toEqual(new Array(5).fill('delivered'))
   })
+})
+
+test('an output that is not answered for 10 s is down, until an answer comes', async () => {
+  const b = new QueueBench({ inFlight: 4 })
+  const sinceMs = b.clock.nowMs()
+  b.pushAll('ab', 'one')
+  b.clock.advance(9999)
+  expect(b.queue.down).toBeUndefined()
+  b.clock.advance(1)
+  expect(b.queue.down).toEqual({ sinceMs, attempts: 2, reason: 'what was sent is not answered' })
+  await b.ok('a')
+  expect(b.queue.down).toBeUndefined()
+  await b.ok('b')
+  b.clock.advance(86_400_000)
+  expect(b.queue.down).toBeUndefined()
 })
 
 describe('while the gate is probing', () => {

@@ -221,7 +221,7 @@ describe('stop', () => {
       const b = new QueueBench()
       b.push('a')
       await b.fail('a', error)
-      expect(b.clock.waiting).toBe(1)
+      expect(b.clock.waiting).toBeGreaterThan(0)
       b.queue.stop()
       expect([b.clock.waiting, b.outcomeOf('a'), b.queue.retryAtMs]).toEqual([0, 'aborted', undefined])
     }

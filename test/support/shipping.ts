@@ -121,11 +121,18 @@ export interface DumpedFile {
   acked: number
 }
 
-/** Returns the text that the agent prints on SIGUSR1. */
+/** Returns the text that the agent writes into its log, of text or JSON, on SIGUSR1. */
 async function dumpOf(agent: Running): Promise<string> {
   const before = agent.stderr.length
   agent.kill('SIGUSR1')
-  return until(() => DUMP.exec(agent.stderr.slice(before))?.[0], { what: 'the dump' })
+  return until(() => DUMP.exec(messagesOf(agent.stderr.slice(before)))?.[0], { what: 'the dump' })
+}
+
+function messagesOf(log: string): string {
+  // The last line may not have arrived completely.
+  const lines = log.split('\n').slice(0, -1)
+  const messages = lines.map((line) => (line.startsWith('{') ? (JSON.parse(line).message as string) : line))
+  return messages.map((message) => `${message}\n`).join('')
 }
 
 /** Returns the open files from the dump. */

@@ -13,7 +13,7 @@ export const SERVICE_OPTIONS = defineOptions({
     type: 'int',
     default: '5',
     min: -1,
-    help: 'Seconds to wait for acks when the agent stops; -1: no limit. What is not acknowledged by then is read again at the next start.',
+    help: 'Seconds to wait for acks when the agent stops; -1: no limit. What is not acknowledged by then is read again at the next start by inputs with a DB.',
   },
   daemon: {
     type: 'bool',
@@ -30,6 +30,11 @@ export const SERVICE_OPTIONS = defineOptions({
     values: ['off', 'error', 'warn', 'warning', 'info', 'debug', 'trace'],
     default: 'info',
     help: 'Level of the agent’s own log.',
+  },
+  log_format: {
+    type: 'enum',
+    values: ['text', 'json'],
+    help: 'Format of the agent’s own log: text, or a JSON object in each line. Default: text on a terminal, json otherwise. Lines that systemd passes to the journal begin with their level (`<4>`), which journald takes off.',
   },
   parsers_file: {
     type: 'string',
@@ -66,13 +71,24 @@ export const SERVICE_OPTIONS = defineOptions({
     type: 'string',
     default: '127.0.0.1',
     check: checkHost,
-    help: 'Address of the HTTP server. fluent-bit’s default is 0.0.0.0.',
+    help: 'Address of the HTTP server; `::` is every address, of IPv4 too. fluent-bit’s default is 0.0.0.0.',
+  },
+  http_allowed_hosts: {
+    type: 'clist',
+    default: '',
+    help: 'Further names by which clients may call the HTTP server, e.g. `*.example.com`; `*` allows all. Without it a request must name an address, a name of this machine, or a name that nobody can register (without a dot, or under .local, .internal or .svc). So a web page cannot read the answers through a name that it has resolve to this machine.',
   },
   http_port: { type: 'int', default: '2020', min: 0, max: 65535, help: 'Port of the HTTP server.' },
   health_check: {
     type: 'bool',
     default: 'off',
-    help: 'Let /api/v1/health depend on errors and failed retries.',
+    help: 'Let /api/v1/health depend on errors and failed retries, besides outputs that are down.',
+  },
+  hc_output_down: {
+    type: 'time',
+    default: '60',
+    min: 0,
+    help: 'Time for which an output may be down until /api/v1/health answers with status 500; 0 allows any time. This does not need Health_Check.',
   },
   hc_errors_count: {
     type: 'int',
@@ -243,6 +259,11 @@ export const SERVICE_OPTIONS = defineOptions({
     type: 'string',
     help: 'Whether chunks can be traced.',
     ignored: '-v names each chunk',
+  },
+  coro_collective_timeslice: {
+    type: 'string',
+    help: 'Time that coroutines may take together.',
+    ignored: 'there are no coroutines',
   },
   coro_stack_size: { type: 'size', help: 'Stack size of a coroutine.', ignored: 'there are no coroutines' },
 })

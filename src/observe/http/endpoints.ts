@@ -1,17 +1,20 @@
 import type { Snapshot } from '../../core/snapshot.ts'
-import type { Health } from './health.ts'
+import { formatDump } from '../terminal/dump.ts'
+import { downText, type Health } from './health.ts'
 import { metricFamilies, metricsDocument } from './metrics.ts'
 import { formatCmetrics, formatPrometheus, PROMETHEUS_TYPE } from './prometheus.ts'
+import { fileDocument, snapshotDocument } from './snapshot-document.ts'
 
 /**
- * Endpoints of the HTTP server: the documents of fluent-bit, and `/api/v1/files`, which fluent-bit does not
- * have.
+ * Endpoints of the HTTP server: the documents of fluent-bit, and some that it does not have: liveness, the
+ * snapshot and the files.
  */
 
 export interface Answer {
   status: number
   type: string
   body: string
+  headers?: Record<string, string>
 }
 
 interface EndpointSources {
@@ -19,6 +22,9 @@ interface EndpointSources {
   health: () => Health
   /** Names of all built-in plugins; defaults to those in use. */
   plugins?: PluginNames | undefined
+  query: string
+  /** False when the Host of the request is no name of this machine: details are left out. */
+  isTrusted: boolean
 }
 
 export interface PluginNames {
@@ -27,33 +33,94 @@ export interface PluginNames {
   outputs: string[]
 }
 
-type Endpoint = (sources: EndpointSources) => Answer
+interface Endpoint {
+  /** What a reader of the list of endpoints finds there. */
+  help: string
+  answer: (sources: EndpointSources) => Answer
+  /** True for probes: answered whatever the Host of the request is. */
+  isPublic?: true
+  /** Another path of an endpoint, not listed. */
+  alias?: true
+}
 
 const JSON_TYPE = 'application/json'
 const TEXT_TYPE = 'text/plain; charset=utf-8'
 
+const live: Endpoint = {
+  help: 'ok while the agent runs, whatever its outputs do: for liveness probes',
+  answer: () => ({ status: 200, type: TEXT_TYPE, body: 'ok\n' }),
+  isPublic: true,
+}
+
+/** The endpoints, in the order in which `/` lists them. */
 const ENDPOINTS: Record<string, Endpoint> = {
-  '/': ({ snapshot }) =>
-    json({ 'fluent-bit': { version: snapshot().version, edition: 'Community', flags: [] } }),
-  '/api/v1/uptime': ({ snapshot }) => json(uptime(snapshot())),
-  '/api/v1/plugins': ({ plugins, snapshot }) => json({ plugins: plugins ?? pluginsInUse(snapshot()) }),
-  '/api/v1/metrics': ({ snapshot }) => json(metricsDocument(snapshot())),
-  '/api/v1/metrics/prometheus': ({ snapshot }) => prometheus(snapshot(), 1),
-  '/api/v1/storage': ({ snapshot }) => json(storage(snapshot())),
-  '/api/v1/files': ({ snapshot }) => json({ files: files(snapshot()) }),
-  '/api/v1/health': ({ health }) => {
-    const { status } = health()
-    return { status: status === 'ok' ? 200 : 500, type: TEXT_TYPE, body: `${status}\n` }
+  '/': {
+    help: 'version, and this list',
+    answer: ({ snapshot }) =>
+      json({
+        'fluent-bit': { version: snapshot().version, edition: 'Community', flags: [] },
+        endpoints: listed(),
+      }),
   },
-  '/api/v2/health': ({ health }) => {
-    const state = health()
-    return json(state, state.status === 'ok' ? 200 : 500)
+  '/api/v1/live': live,
+  '/live': { ...live, alias: true },
+  '/api/v1/health': {
+    help: 'ok or error, then a line for each output that is down: for readiness probes and alerts',
+    answer: ({ health, isTrusted }) => {
+      const state = health()
+      const lines = isTrusted ? state.outputs.map((output) => `${downText(output)}\n`) : []
+      const status = state.status === 'ok' ? 200 : 500
+      return { status, type: TEXT_TYPE, body: `${state.status}\n${lines.join('')}` }
+    },
+    isPublic: true,
   },
-  '/api/v2/metrics': ({ snapshot }) => {
-    const now = snapshot()
-    return { status: 200, type: TEXT_TYPE, body: formatCmetrics(metricFamilies(now, 2), now.nowMs) }
+  '/api/v2/health': {
+    help: 'the same as JSON',
+    answer: ({ health }) => {
+      const state = health()
+      return json(state, state.status === 'ok' ? 200 : 500)
+    },
   },
-  '/api/v2/metrics/prometheus': ({ snapshot }) => prometheus(snapshot(), 2),
+  '/api/v1/snapshot': {
+    help: 'the state of every input, file, filter and output; ?format=text for people, as `shipper status` prints it',
+    answer: ({ snapshot, query }) =>
+      new URLSearchParams(query).get('format') === 'text'
+        ? { status: 200, type: TEXT_TYPE, body: formatDump(snapshot()) }
+        : json(snapshotDocument(snapshot())),
+  },
+  '/api/v1/files': {
+    help: 'the files of every input with size, offsets and lag',
+    answer: ({ snapshot }) => json({ files: files(snapshot()) }),
+  },
+  '/api/v1/metrics': {
+    help: 'counters of inputs, filters and outputs as JSON',
+    answer: ({ snapshot }) => json(metricsDocument(snapshot())),
+  },
+  '/api/v1/metrics/prometheus': {
+    help: 'metrics for Prometheus, with the labels of fluent-bit 1',
+    answer: ({ snapshot }) => prometheus(snapshot(), 1),
+  },
+  '/api/v2/metrics/prometheus': {
+    help: 'metrics for Prometheus, with the labels of fluent-bit 2 and later; also at /metrics',
+    answer: ({ snapshot }) => prometheus(snapshot(), 2),
+  },
+  '/metrics': { help: '', answer: ({ snapshot }) => prometheus(snapshot(), 2), alias: true },
+  '/api/v2/metrics': {
+    help: 'metrics as text with a time in each line',
+    answer: ({ snapshot }) => {
+      const now = snapshot()
+      return { status: 200, type: TEXT_TYPE, body: formatCmetrics(metricFamilies(now, 2), now.nowMs) }
+    },
+  },
+  '/api/v1/uptime': { help: 'time since the start', answer: ({ snapshot }) => json(uptime(snapshot())) },
+  '/api/v1/plugins': {
+    help: 'names of all plugins',
+    answer: ({ plugins, snapshot }) => json({ plugins: plugins ?? pluginsInUse(snapshot()) }),
+  },
+  '/api/v1/storage': {
+    help: 'chunks in memory, in fluent-bit’s form',
+    answer: ({ snapshot }) => json(storage(snapshot())),
+  },
 }
 
 /** Returns the endpoint of a path, with or without a trailing slash; undefined when there is none. */
@@ -62,21 +129,22 @@ export function endpointOf(path: string): Endpoint | undefined {
   return Object.hasOwn(ENDPOINTS, name) ? ENDPOINTS[name] : undefined
 }
 
+export function notFound(): Answer {
+  return json({ error: 'not found', endpoints: listed() }, 404)
+}
+
+function listed(): Record<string, string> {
+  const shown = Object.entries(ENDPOINTS).filter(([, { alias }]) => alias !== true)
+  return Object.fromEntries(shown.map(([path, { help }]) => [path, help]))
+}
+
 export function json(value: unknown, status = 200): Answer {
   return { status, type: JSON_TYPE, body: JSON.stringify(value) }
 }
 
-/**
- * Answers with timestamps in version 1 only, as fluent-bit: with them Prometheus does not notice when a
- * series ends.
- */
+/** Answers without timestamps, unlike fluent-bit in version 1: with them Prometheus shows a dead agent for 5 minutes more. */
 function prometheus(snapshot: Snapshot, version: 1 | 2): Answer {
-  const stamp = version === 1 ? snapshot.nowMs : undefined
-  return {
-    status: 200,
-    type: PROMETHEUS_TYPE,
-    body: formatPrometheus(metricFamilies(snapshot, version), stamp),
-  }
+  return { status: 200, type: PROMETHEUS_TYPE, body: formatPrometheus(metricFamilies(snapshot, version)) }
 }
 
 function uptime({ nowMs, startedMs }: Snapshot): { uptime_sec: number; uptime_hr: string } {
@@ -108,12 +176,7 @@ function pluginsInUse(snapshot: Snapshot): PluginNames {
 
 function files(snapshot: Snapshot): unknown[] {
   return snapshot.inputs.flatMap(({ name, status }) =>
-    (status?.files ?? []).map(({ parseFailed, timeFailed, ...file }) => ({
-      input: name,
-      ...file,
-      parse_failed: parseFailed,
-      time_failed: timeFailed,
-    })),
+    (status?.files ?? []).map((file) => Object.assign({ input: name }, fileDocument(file))),
   )
 }
 

@@ -1,11 +1,15 @@
-import type { Snapshot } from '../../core/snapshot.ts'
+import { escapeControls, truncate } from '../../core/escape-controls.ts'
+import type { OutputDown, Snapshot } from '../../core/snapshot.ts'
+import { durationText } from '../../lib/text/duration.ts'
 
 export interface HealthOptions {
-  /** Health_Check; when false, health is always ok and nothing is sampled. */
+  /** Health_Check; when false, errors and failed retries do not count and are not sampled. */
   enabled: boolean
   errorsCount: number
   retryFailureCount: number
   periodMs: number
+  /** Hc_Output_Down: time for which an output may be down; 0 for any time. */
+  outputDownMs: number
 }
 
 /** The document of `/api/v2/health` with the names of fluent-bit; `period_limit` in seconds. */
@@ -16,6 +20,19 @@ export interface Health {
   error_limit: number
   retry_failure_limit: number
   period_limit: number
+  /** Seconds of Hc_Output_Down. */
+  output_down_limit: number
+  /** Outputs that are down, also those within the limit. */
+  outputs: DownOutput[]
+}
+
+interface DownOutput {
+  name: string
+  /** Time of the first failure, as ISO 8601. */
+  since: string
+  seconds: number
+  attempts: number
+  reason: string
 }
 
 interface Counts {
@@ -60,23 +77,48 @@ export class HealthWindow {
 
   /** Returns the health at the time of the snapshot. */
   check(snapshot: Snapshot): Health {
-    const { enabled, errorsCount, retryFailureCount, periodMs } = this.#options
+    const { enabled, errorsCount, retryFailureCount, periodMs, outputDownMs } = this.#options
     const now = countsOf(snapshot)
     const from = now.atMs - periodMs
     const base = this.#samples.findLast((sample) => sample.atMs <= from) ?? this.#samples[0] ?? now
     const errors = enabled ? now.errors - base.errors : 0
     const retriesFailed = enabled ? now.retriesFailed - base.retriesFailed : 0
+    const outputs = downOutputs(snapshot)
+    const isDown = outputDownMs > 0 && outputs.some(({ seconds }) => seconds * 1000 >= outputDownMs)
     return {
-      status: errors > errorsCount || retriesFailed > retryFailureCount ? 'error' : 'ok',
+      status: isDown || errors > errorsCount || retriesFailed > retryFailureCount ? 'error' : 'ok',
       errors,
       retries_failed: retriesFailed,
       error_limit: errorsCount,
       retry_failure_limit: retryFailureCount,
       period_limit: Math.round(periodMs / 1000),
+      output_down_limit: outputDownMs / 1000,
+      outputs,
     }
   }
 }
 
+function downOutputs({ outputs, nowMs }: Snapshot): DownOutput[] {
+  return outputs.flatMap(({ name, down }) => (down === undefined ? [] : [downOutput(name, down, nowMs)]))
+}
+
+function downOutput(name: string, { sinceMs, attempts, reason }: OutputDown, nowMs: number): DownOutput {
+  const seconds = Math.max(0, Math.round(nowMs - sinceMs)) / 1000
+  return { name, since: new Date(sinceMs).toISOString(), seconds, attempts, reason: oneLine(reason) }
+}
+
+/** Returns `forward.0 is down since 2026-11-21T06:00:00.123Z (12 s, 26 attempts): reason`. */
+export function downText({ name, since, seconds, attempts, reason }: DownOutput): string {
+  const times = attempts === 1 ? '1 attempt' : `${attempts} attempts`
+  return `${oneLine(name)} is down since ${since} (${durationText(seconds * 1000)}, ${times}): ${reason}`
+}
+
+/** Bounds what a peer or a path contributed. */
+function oneLine(text: string): string {
+  return escapeControls(truncate(text, MAX_REASON_CHARS))
+}
+
+const MAX_REASON_CHARS = 500
 const SAMPLES_PER_PERIOD = 12
 const MIN_INTERVAL_MS = 1000
 

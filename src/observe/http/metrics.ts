@@ -5,6 +5,7 @@ import type {
   OutputSnapshot,
   Snapshot,
 } from '../../core/snapshot.ts'
+import { FsFailure, namesIn } from '../../lib/fs/file-system.ts'
 import { type Family, metricName, type Sample } from './prometheus.ts'
 
 /**
@@ -82,6 +83,7 @@ export function metricFamilies(snapshot: Snapshot, version: 1 | 2): Family[] {
   for (const output of snapshot.outputs) addCounters(families, 'output', output, outputFigures(output))
   for (const family of [
     ...agentFamilies(snapshot, version),
+    ...processFamilies(),
     ...memoryFamilies(snapshot),
     ...eventLoopFamilies(snapshot),
     ...(version === 2 ? fluentBitGauges(snapshot) : []),
@@ -150,13 +152,8 @@ function agentFamilies({ version, hostname, startedMs, nowMs }: Snapshot, api: 1
   if (api === 1) {
     const build = { labels: { version, edition: 'Community' }, value: 1 }
     return [
-      family(
-        'process_start_time_seconds',
-        'Start time of the process in Unix seconds.',
-        [one(started)],
-        true,
-      ),
-      family('fluentbit_build_info', 'Version of the agent.', [build], true),
+      family('process_start_time_seconds', 'Start time of the process in Unix seconds.', [one(started)]),
+      family('fluentbit_build_info', 'Version of the agent.', [build]),
     ]
   }
   return [
@@ -175,6 +172,22 @@ function agentFamilies({ version, hostname, startedMs, nowMs }: Snapshot, api: 1
     family('fluentbit_hot_reloaded_times', 'Reloads of the configuration; always 0.', [
       { labels: { hostname }, value: 0 },
     ]),
+  ]
+}
+
+/** Returns what the process uses now, under the names that Prometheus clients have for it. */
+function processFamilies(): Family[] {
+  const { user, system } = process.cpuUsage()
+  const fds = namesIn('/proc/self/fd')
+  return [
+    {
+      ...family('process_cpu_seconds_total', 'CPU time of the process in seconds.', [
+        one((user + system) / 1e6),
+      ]),
+      type: 'counter',
+    },
+    family('process_resident_memory_bytes', 'Resident memory in bytes.', [one(process.memoryUsage.rss())]),
+    family('process_open_fds', 'Open file descriptors.', fds instanceof FsFailure ? [] : [one(fds.length)]),
   ]
 }
 
@@ -258,7 +271,26 @@ function inputGauges(inputs: InputSnapshot[]): Family[] {
 
 function outputGauges({ outputs, nowMs }: Snapshot): Family[] {
   const retrying = outputs.filter((output) => output.retryAtMs !== undefined)
+  const delivering = outputs.filter((output) => output.lastDeliveryMs !== undefined)
   return [
+    perName(
+      'shipper_output_up',
+      '0 after a failed delivery, or 10 s without an answer, until one succeeds.',
+      outputs,
+      (o) => Number(o.down === undefined),
+    ),
+    perName(
+      'shipper_output_down_seconds',
+      'Seconds since the output is down; 0 while it is up.',
+      outputs,
+      (o) => (o.down === undefined ? 0 : Math.max(0, nowMs - o.down.sinceMs) / 1000),
+    ),
+    perName(
+      'shipper_output_last_delivery_timestamp_seconds',
+      'Time of the last delivery in Unix seconds, once there was one.',
+      delivering,
+      (o) => (o.lastDeliveryMs ?? 0) / 1000,
+    ),
     perName('shipper_output_waiting_chunks', 'Chunks waiting to be sent.', outputs, (o) => o.waiting),
     perName(
       'shipper_output_in_flight_chunks',
@@ -276,8 +308,8 @@ function outputGauges({ outputs, nowMs }: Snapshot): Family[] {
   ]
 }
 
-function family(name: string, help: string, samples: Sample[], withoutTimestamp = false): Family {
-  return { name, help, type: 'gauge', samples, ...(withoutTimestamp ? { withoutTimestamp } : {}) }
+function family(name: string, help: string, samples: Sample[]): Family {
+  return { name, help, type: 'gauge', samples }
 }
 
 function perName<T extends { name: string }>(

@@ -1,9 +1,13 @@
-import type { IncomingMessage, Server, ServerResponse } from 'node:http'
+import type { Server, Socket } from 'node:net'
+import { hostname } from 'node:os'
 import { messageOf, ShipperError, systemCode } from '../../core/error.ts'
 import type { Logger } from '../../core/services.ts'
 import type { Snapshot } from '../../core/snapshot.ts'
-import { type Answer, endpointOf, json, type PluginNames } from './endpoints.ts'
+import { Connection, type ConnectionLimits } from './connection.ts'
+import { type Answer, endpointOf, json, notFound, type PluginNames } from './endpoints.ts'
 import { type HealthOptions, HealthWindow } from './health.ts'
+import { hostTest } from './hosts.ts'
+import type { HttpRequest } from './request.ts'
 
 export interface HttpOptions {
   /** Address of Http_Listen. */
@@ -11,30 +15,35 @@ export interface HttpOptions {
   /** Http_Port; 0 chooses a free port. */
   port: number
   health: HealthOptions
+  /** Names that a request may have in Host besides those of this machine. */
+  allowedHosts?: readonly string[]
   /** Names for `/api/v1/plugins`; defaults to the plugins in use. */
   plugins?: PluginNames
   /** Overrides for tests. */
   limits?: Partial<HttpLimits>
+  /** Listens on a host; for tests of a machine without IPv6. */
+  listenOn?: typeof listenOn
 }
 
-export interface HttpLimits {
-  headersMs: number
-  requestMs: number
-  keepAliveMs: number
-  sendMs: number
-  headerBytes: number
+export interface HttpLimits extends ConnectionLimits {
   connections: number
+  /** Maximum size of the answers that clients have not taken, unless there is only one. */
+  pendingBytes: number
 }
 
 /** Limits are small, because the server is for a scraper, a probe and a person, and must not cost the agent memory. */
 const DEFAULT_LIMITS: HttpLimits = {
   headersMs: 5000,
-  requestMs: 10_000,
   keepAliveMs: 5000,
   sendMs: 10_000,
   headerBytes: 8192,
   connections: 32,
+  pendingBytes: 16_000_000,
 }
+
+/** Times that a connection has, without a request and in any state, before it may be closed in favor of another one. */
+const MIN_IDLE_MS = 100
+const MIN_OPEN_MS = 1000
 
 interface HttpServer {
   /** Actual port, also when 0 was configured. */
@@ -46,39 +55,24 @@ interface HttpServer {
 /**
  * Starts the HTTP server; rejects with E_LISTEN. It answers only GET and HEAD and accepts no body. It has no
  * authentication, which is why it listens on the loopback address by default.
+ *
+ * It is not node:http, because that reads requests while earlier answers wait: 32 clients that send 2,000 requests each
+ * and read nothing make it hold half a gigabyte.
  */
 export async function startHttp(
   options: HttpOptions,
   snapshot: () => Snapshot,
   log: Logger,
 ): Promise<HttpServer> {
-  // Imported on demand: it costs 3-4 MB resident.
-  const { createServer } = await import('node:http')
+  const { createServer } = await import('node:net')
   const limits = { ...DEFAULT_LIMITS, ...options.limits }
-  const server = createServer({
-    headersTimeout: limits.headersMs,
-    requestTimeout: limits.requestMs,
-    keepAliveTimeout: limits.keepAliveMs,
-    connectionsCheckingInterval: Math.min(limits.headersMs, 2500),
-    maxHeaderSize: limits.headerBytes,
-  })
-  server.maxConnections = limits.connections
   const window = new HealthWindow(options.health, snapshot().startedMs)
   const sources = { snapshot, health: () => window.check(snapshot()), plugins: options.plugins }
-
-  server.on('request', (request, response) => {
-    const answer = answerTo(request, response, (path) => {
-      try {
-        return endpointOf(path)?.(sources)
-      } catch (error) {
-        log.error(`cannot answer ${path}: ${messageOf(error)}`, { code: 'E_INTERNAL' })
-        return json({ error: 'internal error' }, 500)
-      }
-    })
-    send(request, response, answer, limits.sendMs)
-  })
-  server.on('clientError', (_error, socket) => socket.destroy())
-  await listen(server, options)
+  const isAllowed = hostTest([hostname(), options.listen], options.allowedHosts ?? [])
+  const answers = new Answers(limits, log, (request) => answerTo(request, sources, isAllowed, log))
+  const accept = (socket: Socket): void => answers.accept(socket)
+  const server = createServer({ allowHalfOpen: true, noDelay: true }, accept)
+  const listen = await listenOnFamilies(server, options)
   server.on('error', (error) => log.warn(`http server error: ${messageOf(error)}`))
 
   const timer = options.health.enabled
@@ -86,66 +80,177 @@ export async function startHttp(
     : undefined
   const address = server.address()
   const port = typeof address === 'object' && address !== null ? address.port : options.port
-  log.info('http server is ready', { listen: options.listen, port })
-  return { port, close: () => closeServer(server, timer) }
+  log.info('http server is ready', { listen, port })
+  const close = (): Promise<void> => {
+    clearInterval(timer)
+    return new Promise((resolve) => {
+      // Called with an error when the server is already closed, which is fine.
+      server.close(() => resolve())
+      answers.close()
+    })
+  }
+  return { port, close }
 }
+
+/** The connections, and the turn-taking of their requests. */
+class Answers {
+  readonly #limits: HttpLimits
+  readonly #log: Logger
+  readonly #answerTo: (request: HttpRequest) => Answer
+  readonly #connections = new Set<Connection>()
+  readonly #asking: { request: HttpRequest; connection: Connection }[] = []
+  #timer: NodeJS.Timeout | undefined
+
+  constructor(limits: HttpLimits, log: Logger, answer: (request: HttpRequest) => Answer) {
+    this.#limits = limits
+    this.#log = log
+    this.#answerTo = answer
+  }
+
+  accept(socket: Socket): void {
+    if (this.#connections.size >= this.#limits.connections && !this.#makeRoom()) {
+      socket.on('error', () => {})
+      socket.destroy()
+      this.#log.warn('http connection refused: all connections are in use', {
+        limit: this.#limits.connections,
+      })
+      return
+    }
+    const connection: Connection = new Connection(
+      socket,
+      this.#limits,
+      (request, from) => this.#ask(request, from),
+      () => this.#connections.delete(connection),
+    )
+    this.#connections.add(connection)
+  }
+
+  close(): void {
+    clearTimeout(this.#timer)
+    for (const connection of this.#connections) connection.close()
+  }
+
+  /** Closes the connection that has been idle for longest or sends its request slowest, else the oldest one. */
+  #makeRoom(): boolean {
+    const nowMs = performance.now()
+    const oldest = [...this.#connections].sort((a, b) => a.openedMs - b.openedMs).at(0)
+    const idle = [...this.#connections]
+      .filter(({ state, sinceMs }) => state === 'reading' && nowMs - sinceMs >= MIN_IDLE_MS)
+      .sort((a, b) => a.sinceMs - b.sinceMs)
+      .at(0)
+    const chosen =
+      idle ?? (oldest !== undefined && nowMs - oldest.openedMs >= MIN_OPEN_MS ? oldest : undefined)
+    if (chosen === undefined) return false
+    chosen.close()
+    this.#connections.delete(chosen)
+    return true
+  }
+
+  #ask(request: HttpRequest, connection: Connection): void {
+    this.#asking.push({ request, connection })
+    if (this.#timer === undefined) this.#answerNext()
+  }
+
+  /** Answers one request, and the next one after as long a pause: requests get at most half of the thread's time. */
+  #answerNext(): void {
+    this.#timer = undefined
+    const next = this.#asking.shift()
+    if (next === undefined) return
+    const startMs = performance.now()
+    const { request, connection } = next
+    // A body that is not read must not be taken for the next request.
+    const keepAlive = request.keepAlive && !request.hasBody
+    if (connection.state === 'asking') connection.answer(this.#answer(request), { ...request, keepAlive })
+    this.#timer = setTimeout(() => this.#answerNext(), Math.ceil(performance.now() - startMs))
+    this.#timer.unref()
+  }
+
+  #answer(request: HttpRequest): Answer {
+    let pendingBytes = 0
+    for (const connection of this.#connections) pendingBytes += connection.pendingBytes
+    const answer =
+      pendingBytes === 0 || pendingBytes < this.#limits.pendingBytes ? this.#answerTo(request) : undefined
+    const isTooMuch =
+      pendingBytes > 0 && pendingBytes + (answer?.body.length ?? 0) > this.#limits.pendingBytes
+    if (answer !== undefined && !isTooMuch) return answer
+    return {
+      ...json({ error: 'other clients have not read their answers' }, 503),
+      headers: { 'Retry-After': '1' },
+    }
+  }
+}
+
+type Sources = Parameters<NonNullable<ReturnType<typeof endpointOf>>['answer']>[0]
 
 function answerTo(
-  request: IncomingMessage,
-  response: ServerResponse,
-  find: (path: string) => Answer | undefined,
+  request: HttpRequest,
+  sources: Omit<Sources, 'query' | 'isTrusted'>,
+  isAllowed: (host: string) => boolean,
+  log: Logger,
 ): Answer {
-  if (request.method !== 'GET' && request.method !== 'HEAD') {
-    response.setHeader('Allow', 'GET, HEAD')
-    return json({ error: 'method not allowed' }, 405)
+  const { method, path, query, host, hasBody } = request
+  if (method !== 'GET' && method !== 'HEAD')
+    return { ...json({ error: 'method not allowed' }, 405), headers: { Allow: 'GET, HEAD' } }
+  if (hasBody) return json({ error: 'request body not accepted' }, 413)
+  const endpoint = endpointOf(path)
+  const isTrusted = host === undefined || isAllowed(host)
+  if (!isTrusted && endpoint?.isPublic !== true) {
+    log.warn('http request refused: its Host is not a name of this machine', {
+      host,
+      hint: 'add the name to Http_Allowed_Hosts, or use the address',
+    })
+    return json(
+      { error: 'the Host of the request is not a name of this machine: see HTTP_Allowed_Hosts' },
+      403,
+    )
   }
-  if (hasBody(request)) return json({ error: 'request body not accepted' }, 413)
-  const path = pathOf(request.url ?? '')
-  return find(path) ?? json({ error: 'not found' }, 404)
+  if (endpoint === undefined) return notFound()
+  try {
+    return endpoint.answer({ ...sources, query, isTrusted })
+  } catch (error) {
+    log.error(`cannot answer ${path}: ${messageOf(error)}`, { code: 'E_INTERNAL' })
+    return json({ error: 'internal error' }, 500)
+  }
 }
 
-function send(request: IncomingMessage, response: ServerResponse, answer: Answer, limitMs: number): void {
-  const body = Buffer.from(answer.body)
-  response.writeHead(answer.status, {
-    'Content-Type': answer.type,
-    'Content-Length': body.length,
-    'Cache-Control': 'no-store',
-    'X-Content-Type-Options': 'nosniff',
-    Server: 'shipper',
-    // An unread body must not be parsed as the next request.
-    ...(hasBody(request) ? { Connection: 'close' } : {}),
-  })
-  const { socket } = request
-  // A client that does not read would keep the body in memory.
-  const timeout = setTimeout(() => socket.destroy(), limitMs)
-  timeout.unref()
-  response.once('close', () => clearTimeout(timeout))
-  response.end(request.method === 'HEAD' ? undefined : body)
-}
+const ANY_IPV6 = '::'
+const ANY_IPV4 = '0.0.0.0'
 
-function hasBody({ headers }: IncomingMessage): boolean {
-  return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) !== 0
-}
-
-function pathOf(url: string): string {
-  const query = url.indexOf('?')
-  return query < 0 ? url : url.slice(0, query)
-}
-
-function listen(server: Server, { listen: host, port }: HttpOptions): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const failed = (error: unknown): void => reject(listenError(error, host, port))
-    server.once('error', failed)
+/** Listens on the configured address and returns it: `::` stands for both families, and for IPv4 where IPv6 is off. */
+async function listenOnFamilies(server: Server, options: HttpOptions): Promise<string> {
+  const { listen: host, port, listenOn: bind = listenOn } = options
+  try {
+    await bind(server, host, port)
+    return host
+  } catch (error) {
+    if (host !== ANY_IPV6 || IN_USE.has(systemCode(error) ?? '')) throw listenError(error, host, port)
     try {
-      server.listen({ host, port }, () => {
-        server.off('error', failed)
+      await bind(server, ANY_IPV4, port)
+      return ANY_IPV4
+    } catch {
+      throw listenError(error, host, port)
+    }
+  }
+}
+
+const IN_USE = new Set(['EADDRINUSE', 'EACCES'])
+
+function listenOn(server: Server, host: string, port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject)
+    try {
+      server.listen({ host, port, backlog: BACKLOG }, () => {
+        server.off('error', reject)
         resolve()
       })
     } catch (error) {
-      failed(error)
+      server.off('error', reject)
+      reject(error)
     }
   })
 }
+
+const BACKLOG = 64
 
 const HINTS: Record<string, string> = {
   EADDRINUSE: 'the port is used by another program (another agent?): stop it or set Http_Port',
@@ -167,13 +272,4 @@ function listenError(error: unknown, host: string, port: number): ShipperError {
       cause: error,
     },
   )
-}
-
-function closeServer(server: Server, timer: NodeJS.Timeout | undefined): Promise<void> {
-  clearInterval(timer)
-  return new Promise((resolve) => {
-    // Called with an error when the server is already closed, which is fine.
-    server.close(() => resolve())
-    server.closeAllConnections()
-  })
 }

@@ -1,4 +1,5 @@
 import type { Clock, TimerHandle } from '../../core/services.ts'
+import { durationText } from '../../lib/text/duration.ts'
 import type { LogLine } from './format.ts'
 
 /**
@@ -9,6 +10,10 @@ import type { LogLine } from './format.ts'
  *   printed       x          | x (repeated 3 times) | x (repeated 2 times)
  *                 |- window -|- window --|- window -|
  * ```
+ * Without Log_Suppress_Interval the window grows while a line keeps being repeated: WINDOWS_MS. A line that was not repeated
+ * for MAX_PAUSE_MS is printed at once. A line of level info, which tells of a recovery or of the end, is the last word:
+ * the counts of its instance are printed before it.
+ *
  * Lines are equal when level, plugin, message and the field `path` are; other fields may differ, and the count is printed
  * with the latest. Lines with an error code are also limited to MAX_LINES_PER_CODE per window, since their messages differ
  * by file or peer. No line is lost silently: a line at the end of the window, or at `flush`, has the suppressed count.
@@ -29,14 +34,22 @@ export class LogDeduplicator {
     this.#print = print
   }
 
-  /** Returns true when the line is to be printed now, false when it is suppressed and counted. */
-  admit(line: LogLine, windowMs: number): boolean {
+  /**
+   * Returns true when the line is to be printed now, false when it is suppressed and counted. `windowMs` is
+   * Log_Suppress_Interval; undefined: windows that grow.
+   */
+  admit(line: LogLine, windowMs: number | undefined): boolean {
     if (line.timeMs >= this.#nextEndMs || line.timeMs < this.#lastMs) this.#endWindows(line.timeMs)
     this.#lastMs = line.timeMs
     const source = `${line.level}\0${line.plugin}\0`
     const message = `${source}${line.message.slice(0, MAX_KEY_CHARS)}\0${pathOf(line.fields)}`
     const known = this.#messages.get(message)
-    if (known !== undefined) return this.#suppress(known, line)
+    const isNew = known?.grows === true && line.timeMs - known.lastMs >= MAX_PAUSE_MS
+    if (known !== undefined && !isNew) return this.#suppress(known, line)
+    if (known !== undefined) {
+      this.#messages.delete(message)
+      this.#printCount(known, line.timeMs)
+    }
     const code = codeOf(line.fields)
     if (code !== undefined) {
       const window = this.#window(this.#codes, `${source}${code}`, line.timeMs, windowMs, code)
@@ -45,6 +58,18 @@ export class LogDeduplicator {
     }
     this.#window(this.#messages, message, line.timeMs, windowMs, '')
     return true
+  }
+
+  /** Prints the counts of an instance; its windows go on. */
+  printCounts(plugin: string): void {
+    for (const windows of [this.#messages, this.#codes]) {
+      for (const window of windows.values()) {
+        if (window.line?.plugin !== plugin) continue
+        this.#printCount(window, this.#clock.nowMs())
+        window.suppressed = 0
+        window.line = undefined
+      }
+    }
   }
 
   /** Prints the counts of suppressed lines and closes all windows. */
@@ -60,15 +85,34 @@ export class LogDeduplicator {
   #suppress(window: Window, line: LogLine): false {
     window.suppressed++
     window.line = line
+    window.lastMs = line.timeMs
     this.#wakeAt(window.startMs + window.windowMs)
     return false
   }
 
-  #window(windows: Map<string, Window>, key: string, nowMs: number, windowMs: number, code: string): Window {
+  #window(
+    windows: Map<string, Window>,
+    key: string,
+    nowMs: number,
+    fixedMs: number | undefined,
+    code: string,
+  ): Window {
     const known = windows.get(key)
     if (known !== undefined) return known
     if (windows.size >= MAX_WINDOWS) this.#closeOldest(windows, nowMs)
-    const window = { line: undefined, startMs: nowMs, windowMs, printed: 0, suppressed: 0, code }
+    const windowMs = fixedMs ?? (WINDOWS_MS[0] as number)
+    // Different messages with one code may each be news, so theirs stays short.
+    const grows = fixedMs === undefined && code === ''
+    const window = {
+      line: undefined,
+      startMs: nowMs,
+      lastMs: nowMs,
+      windowMs,
+      grows,
+      printed: 0,
+      suppressed: 0,
+      code,
+    }
     windows.set(key, window)
     this.#nextEndMs = Math.min(this.#nextEndMs, nowMs + windowMs)
     return window
@@ -92,19 +136,23 @@ export class LogDeduplicator {
           windows.delete(key)
           if (window.suppressed === 0) continue
           this.#printCount(window, nowMs)
-          windows.set(key, { ...window, line: undefined, startMs: nowMs, printed: 0, suppressed: 0 })
+          const windowMs = window.grows ? nextWindowMs(window.windowMs) : window.windowMs
+          const next = { ...window, windowMs, line: undefined, startMs: nowMs, printed: 0, suppressed: 0 }
+          windows.set(key, next)
+          this.#nextEndMs = Math.min(this.#nextEndMs, nowMs + windowMs)
+          continue
         }
-        this.#nextEndMs = Math.min(this.#nextEndMs, (isOver ? nowMs : window.startMs) + window.windowMs)
+        this.#nextEndMs = Math.min(this.#nextEndMs, window.startMs + window.windowMs)
       }
     }
   }
 
   #printCount({ line, startMs, suppressed, code }: Window, nowMs: number): void {
     if (line === undefined) return
-    const seconds = Math.max(1, Math.round((nowMs - startMs) / 1000))
+    const time = durationText(Math.max(1000, Math.round((nowMs - startMs) / 1000) * 1000))
     const times = suppressed === 1 ? 'time' : 'times'
     const count = code === '' ? `repeated ${suppressed} ${times}` : `${code} ${suppressed} more ${times}`
-    this.#print({ ...line, timeMs: nowMs, message: `${line.message} (${count} in ${seconds} s)` })
+    this.#print({ ...line, timeMs: nowMs, message: `${line.message} (${count} in ${time})` })
   }
 
   /** Sets the timer, which runs only while lines are suppressed and never keeps the process alive. */
@@ -130,7 +178,11 @@ interface Window {
   /** Latest suppressed line; undefined when there is none, so that objects in its fields are not kept alive. */
   line: LogLine | undefined
   startMs: number
+  /** Time of the latest line. */
+  lastMs: number
   windowMs: number
+  /** True when the next window is longer. */
+  grows: boolean
   /** Number of lines with this code printed in the window. */
   printed: number
   suppressed: number
@@ -138,9 +190,17 @@ interface Window {
   code: string
 }
 
+/** Lengths of the windows of a line that keeps being repeated; the last one stays. */
+const WINDOWS_MS = [10_000, 60_000, 600_000, 3_600_000]
+/** Pause after which a line counts as new. */
+const MAX_PAUSE_MS = 60_000
 const MAX_WINDOWS = 256
 const MAX_LINES_PER_CODE = 5
 const MAX_KEY_CHARS = 500
+
+function nextWindowMs(windowMs: number): number {
+  return WINDOWS_MS.find((ms) => ms > windowMs) ?? windowMs
+}
 
 function codeOf(fields: Record<string, unknown> | undefined): string | undefined {
   if (fields === undefined) return undefined

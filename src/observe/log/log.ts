@@ -1,4 +1,5 @@
 import type { Clock, Logger } from '../../core/services.ts'
+import { FsFailure, fstat } from '../../lib/fs/file-system.ts'
 import { LogDeduplicator } from './dedup.ts'
 import { formatJson, formatText, type LineLevel, type LogLine } from './format.ts'
 import { FileSink, type FormatNote, fdSink, isTerminal, type LogSink } from './sink.ts'
@@ -8,6 +9,8 @@ import { FileSink, type FormatNote, fdSink, isTerminal, type LogSink } from './s
 /** Values of Log_Level. There is nothing below debug: `trace` is the same. */
 export type LogLevel = 'off' | 'error' | 'warn' | 'warning' | 'info' | 'debug' | 'trace'
 
+type LogFormat = 'text' | 'json'
+
 export interface LogOptions {
   level: LogLevel
   clock: Clock
@@ -16,7 +19,7 @@ export interface LogOptions {
   /** Log_File, used instead of `fd`; E_LOG_FILE is thrown when it cannot be opened. */
   file?: string
   /** Format of lines; default: text on a terminal, JSON otherwise, also in a Log_File. */
-  format?: 'text' | 'json'
+  format?: LogFormat | undefined
   /** Value of NO_COLOR, by default from the environment; not empty means no color. */
   noColor?: string | undefined
   /** Sink used instead of `fd` and `file`. */
@@ -26,13 +29,18 @@ export interface LogOptions {
 export interface Log {
   /**
    * Returns the logger of an instance. `level` overrides that of the root. `suppressMs` is Log_Suppress_Interval: equal
-   * lines of any level appear at most once in this time; 0 means 10 s for error and warn, and no limit for the others.
+   * lines of any level appear at most once in this time; 0 means 10 s for error and warn, growing to an hour while they
+   * go on, and no limit for the others.
    */
   child(name: string, level?: LogLevel, suppressMs?: number): Logger
   /** True while a progress bar occupies the last line of the terminal, which is then cleared before each line. */
   overlaid: boolean
   /** Level of every child without one of its own; may be changed at any time. */
   level: LogLevel
+  /** Writes lines of text that belong together, e.g. a dump: as they are, or each as a line of JSON where lines are. */
+  block(name: string, lines: readonly string[]): void
+  /** Prints pending counts of suppressed lines, so that the next line is the last one. */
+  flush(): void
   /** Reopens a Log_File. */
   reopen(): void
   /** Prints pending counts of suppressed lines and closes a Log_File; later lines go to stderr. */
@@ -40,7 +48,8 @@ export interface Log {
 }
 
 const RANK: Record<LogLevel, number> = { off: 0, error: 1, warn: 2, warning: 2, info: 3, debug: 4, trace: 4 }
-const DEFAULT_WINDOW_MS = 10_000
+/** Levels of syslog, which journald reads from the start of a line. */
+const PRIORITIES: Record<LineLevel, number> = { error: 3, warn: 4, info: 6, debug: 7 }
 const CLEAR_LINE = '\r\x1b[2K'
 
 export function createLog(options: LogOptions): Log {
@@ -50,7 +59,11 @@ export function createLog(options: LogOptions): Log {
   const isOnTerminal = usesFd && isTerminal(fd)
   const isText = (options.format ?? (isOnTerminal ? 'text' : 'json')) === 'text'
   const color = isOnTerminal && !(options.noColor ?? process.env.NO_COLOR)
-  const format = (line: LogLine): string => (isText ? formatText(line, color) : formatJson(line))
+  const isJournal = usesFd && isJournalStream(fd)
+  const format = (line: LogLine): string => {
+    const text = isText ? formatText(line, color) : formatJson(line)
+    return isJournal ? `<${PRIORITIES[line.level]}>${text}` : text
+  }
   const formatNote = (message: string): string =>
     format({ timeMs: clock.nowMs(), level: 'warn', plugin: 'log', message, fields: undefined })
   const sink = options.sink ?? openSink(options.file, fd, clock, formatNote)
@@ -69,8 +82,10 @@ export function createLog(options: LogOptions): Log {
       const write = (lineLevel: LineLevel, message: string, fields?: Record<string, unknown>): void => {
         if (!enabled(RANK[lineLevel])) return
         const line = { timeMs: clock.nowMs(), level: lineLevel, plugin: name, message, fields }
-        const windowMs = suppressMs > 0 ? suppressMs : RANK[lineLevel] <= RANK.warn ? DEFAULT_WINDOW_MS : 0
-        if (windowMs === 0 || deduplicator.admit(line, windowMs)) print(line)
+        const isFolded = suppressMs > 0 || RANK[lineLevel] <= RANK.warn
+        if (isFolded && !deduplicator.admit(line, suppressMs > 0 ? suppressMs : undefined)) return
+        if (lineLevel === 'info') deduplicator.printCounts(name)
+        print(line)
       }
       return {
         error: (message, fields) => write('error', message, fields),
@@ -79,6 +94,16 @@ export function createLog(options: LogOptions): Log {
         debug: (message, fields) => write('debug', message, fields),
       }
     },
+    block(name, lines) {
+      if (isText && !isJournal) {
+        sink.write(lines.map((line) => `${line}\n`).join(''))
+        return
+      }
+      const timeMs = clock.nowMs()
+      for (const message of lines)
+        if (message !== '') print({ timeMs, level: 'info', plugin: name, message, fields: undefined })
+    },
+    flush: () => deduplicator.flush(),
     reopen: () => sink.reopen(),
     close() {
       deduplicator.flush()
@@ -90,4 +115,12 @@ export function createLog(options: LogOptions): Log {
 
 function openSink(file: string | undefined, fd: number, clock: Clock, formatNote: FormatNote): LogSink {
   return file === undefined ? fdSink(fd, formatNote) : new FileSink(file, () => clock.nowMs(), formatNote)
+}
+
+/** Returns true when the descriptor is the one by which systemd passes lines to the journal. */
+function isJournalStream(fd: number): boolean {
+  const named = process.env.JOURNAL_STREAM
+  if (named === undefined) return false
+  const found = fstat(fd)
+  return !(found instanceof FsFailure) && named === `${found.dev}:${found.ino}`
 }

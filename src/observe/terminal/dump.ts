@@ -7,14 +7,22 @@ import type {
   OutputSnapshot,
   Snapshot,
 } from '../../core/snapshot.ts'
+import { bytesText } from '../../lib/text/bytes.ts'
+import { durationText } from '../../lib/text/duration.ts'
 import { localTime } from '../log/format.ts'
-import { bytesText, timeText } from './human-units.ts'
+import { timeText } from './human-units.ts'
 
 /**
- * Formats the snapshot for people, for SIGUSR1 and SIGCONT: every input with its files, every filter, every
- * output. Files with the largest lag come first. The format may change; programs should use `/api/v1/files`.
+ * Formats the snapshot for people, for SIGUSR1, SIGCONT and `shipper status`: every input with its files, every filter,
+ * every output. Files with the largest lag come first, the others are only counted. The format may change; programs
+ * should use `/api/v1/snapshot`.
  */
 export function formatDump(snapshot: Snapshot): string {
+  return `${dumpLines(snapshot).join('\n')}\n`
+}
+
+/** Returns the lines of the dump, without control characters. */
+export function dumpLines(snapshot: Snapshot): string[] {
   const { version, hostname, startedMs, nowMs, memory } = snapshot
   const lines = [
     `--- shipper ${version} on ${hostname}, ${localTime(nowMs)}, up ${timeText(nowMs - startedMs)}`,
@@ -24,7 +32,7 @@ export function formatDump(snapshot: Snapshot): string {
   for (const filter of snapshot.filters) lines.push(...filterLines(filter))
   for (const output of snapshot.outputs) lines.push(...outputLines(output, nowMs))
   lines.push('---')
-  return `${lines.map(escapeControls).join('\n')}\n`
+  return lines.map(escapeControls)
 }
 
 function inputLines(input: InputSnapshot): string[] {
@@ -44,6 +52,7 @@ function fileLines(files: FileStatus[]): string[] {
   const title = `  ${files.length} ${files.length === 1 ? 'file' : 'files'}, lag ${bytesText(lag)}`
   if (files.length === 0) return [title]
   const sorted = [...files].sort((a, b) => b.lag - a.lag)
+  const hidden = sorted.splice(MAX_FILES).length
   const rows = sorted.map((f) => [
     f.state,
     String(f.lag),
@@ -53,8 +62,12 @@ function fileLines(files: FileStatus[]): string[] {
     `${f.device}:${f.inode}`,
     f.path,
   ])
-  return [title, ...alignColumns([['STATE', 'LAG', 'SIZE', 'READ', 'ACKED', 'DEV:INODE', 'PATH'], ...rows])]
+  const table = alignColumns([['STATE', 'LAG', 'SIZE', 'READ', 'ACKED', 'DEV:INODE', 'PATH'], ...rows])
+  return [title, ...table, ...(hidden > 0 ? [`    ${hidden} more with no more lag: see /api/v1/files`] : [])]
 }
+
+/** Files that are listed per input: a dump of thousands would fill the log. */
+const MAX_FILES = 200
 
 function filterLines(filter: FilterSnapshot): string[] {
   const changes = `dropped ${filter.dropRecords}, added ${filter.addRecords}`
@@ -75,9 +88,17 @@ function outputLines(output: OutputSnapshot, nowMs: number): string[] {
     `output  ${titleOf(output)}  ${output.procRecords} records, ${bytesText(output.procBytes)}`,
     `  chunks waiting ${output.waiting}, in flight ${output.inFlight}, retrying ${output.retrying}${next}`,
     `  errors ${output.errors}, ${retries}, ${dropped}`,
+    ...downLines(output, nowMs),
     ...(output.lastError === undefined ? [] : [`  last error: ${output.lastError}`]),
     ...counterLines(output),
   ]
+}
+
+function downLines({ down, lastDeliveryMs }: OutputSnapshot, nowMs: number): string[] {
+  const last = lastDeliveryMs === undefined ? 'never' : `${durationText(nowMs - lastDeliveryMs)} ago`
+  if (down === undefined) return [`  last delivery ${last}`]
+  const attempts = `${down.attempts} ${down.attempts === 1 ? 'attempt' : 'attempts'}`
+  return [`  DOWN for ${durationText(nowMs - down.sinceMs)}, ${attempts}; last delivery ${last}`]
 }
 
 function titleOf({ name, plugin }: { name: string; plugin: string }): string {

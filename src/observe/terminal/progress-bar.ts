@@ -1,5 +1,6 @@
 import cliProgress, { type Options, type Params } from 'cli-progress'
-import { bytesText, timeText } from './human-units.ts'
+import { bytesText } from '../../lib/text/bytes.ts'
+import { timeText } from './human-units.ts'
 
 /**
  * The progress bar of a finite run (Exit_On_Eof). It is drawn on a terminal only, at most five times a second. It uses

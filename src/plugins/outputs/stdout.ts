@@ -29,7 +29,6 @@ class Stdout implements Output {
   readonly #json: JsonRecords | undefined
   readonly #lineEnd: string
   readonly #entry = new Entry()
-  #readerClosed = false
 
   constructor(options: Options, ctx: OutputContext) {
     const { format } = options
@@ -65,16 +64,6 @@ class Stdout implements Output {
     }
   }
 
-  /**
-   * Stops the agent, as SIGPIPE stops other programs: stdout without a reader (`| head`) never gets one again. Other
-   * outputs have their grace. The chunk is not dropped: its position stays where it was.
-   */
-  #stopAgent(): void {
-    if (this.#readerClosed) return
-    this.#readerClosed = true
-    process.kill(process.pid, 'SIGTERM')
-  }
-
   /** Writes all of `bytes` or rejects; what was written before an error is written again with the chunk. */
   async #write(bytes: Buffer): Promise<void> {
     let at = 0
@@ -82,7 +71,8 @@ class Stdout implements Output {
       try {
         at += writeSync(1, bytes, at)
       } catch (error) {
-        if (systemCode(error) === 'EPIPE') this.#stopAgent()
+        // Stdout without a reader (`| head`) never gets one again. The chunk is not dropped: its position stays.
+        if (systemCode(error) === 'EPIPE') this.#ctx.readerClosed?.()
         if (systemCode(error) !== 'EAGAIN') throw writeError(error)
         await new Promise<void>((resolve) => this.#ctx.clock.after(FULL_PIPE_RETRY_MS, resolve))
         if (this.#ctx.signal.aborted) throw writeError(new Error('stopped while the pipe was full'))
@@ -106,7 +96,7 @@ export const spec = defineOutput({
   summary: 'Prints records to standard output.',
   description:
     'For trying things out, and for pipes: a full pipe pauses reading, nothing is dropped. A chunk counts as delivered ' +
-    'when the operating system has taken its text. When the reader ends, as `head` does, the agent stops as after SIGTERM.',
+    'when the operating system has taken its text. When the reader ends, as `head` does, the agent ends with status 141, like other programs.',
   options: OPTIONS,
   example: '[OUTPUT]\n    Name   stdout\n    Match  *\n    Format json_lines\n',
   inFlight: 1,

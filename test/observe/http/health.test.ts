@@ -1,9 +1,9 @@
-import { expect, test } from 'bun:test'
+import { describe, expect, test } from 'bun:test'
 import type { Snapshot } from '../../../src/core/snapshot.ts'
-import { HealthWindow } from '../../../src/observe/http/health.ts'
+import { downText, HealthWindow } from '../../../src/observe/http/health.ts'
 import { sampleOutput, sampleSnapshot } from '../../support/engine/snapshot.ts'
 
-const OPTIONS = { enabled: true, errorsCount: 5, retryFailureCount: 2, periodMs: 60_000 }
+const OPTIONS = { enabled: true, errorsCount: 5, retryFailureCount: 2, periodMs: 60_000, outputDownMs: 0 }
 
 function at(seconds: number, errors: number, retriesFailed = 0): Snapshot {
   return sampleSnapshot({
@@ -23,6 +23,8 @@ test('more errors than the limit within the period are unhealthy', () => {
     error_limit: 5,
     retry_failure_limit: 2,
     period_limit: 60,
+    output_down_limit: 0,
+    outputs: [],
   })
 })
 
@@ -64,7 +66,33 @@ test('a clock that is set back does not freeze the window', () => {
   expect(window.check(at(150, 20)).errors).toBe(0)
 })
 
-test('without Health_Check the status is always ok', () => {
+describe('an output that is down', () => {
+  const reason = 'cannot connect to 10.0.0.5:24224\nforged'
+  const down = { sinceMs: Date.UTC(2026, 10, 21, 5), attempts: 26, reason }
+  const after = (ms: number) =>
+    sampleSnapshot({ nowMs: down.sinceMs + ms, outputs: [sampleOutput(), sampleOutput({ name: 'b', down })] })
+
+  test('is named at once with its age and reason, and unhealthy after Hc_Output_Down without Health_Check', () => {
+    const window = new HealthWindow({ ...OPTIONS, enabled: false, outputDownMs: 60_000 }, 0)
+    const soon = window.check(after(59_999))
+    expect(soon).toMatchObject({
+      status: 'ok',
+      outputs: [{ name: 'b', since: '2026-11-21T05:00:00.000Z', seconds: 59.999, attempts: 26 }],
+    })
+    expect(window.check(after(60_000)).status).toBe('error')
+    const [output] = soon.outputs
+    expect(output === undefined ? '' : downText(output)).toBe(
+      'b is down since 2026-11-21T05:00:00.000Z (59 s, 26 attempts): cannot connect to 10.0.0.5:24224\\nforged',
+    )
+  })
+
+  test('may be down for any time with Hc_Output_Down 0', () => {
+    const window = new HealthWindow(OPTIONS, 0)
+    expect(window.check(after(86_400_000))).toMatchObject({ status: 'ok', outputs: [{ name: 'b' }] })
+  })
+})
+
+test('without Health_Check errors and failed retries do not count', () => {
   const window = new HealthWindow({ ...OPTIONS, enabled: false }, 0)
   expect(window.check(at(10, 1000, 1000))).toMatchObject({ status: 'ok', errors: 0, retries_failed: 0 })
 })

@@ -6,7 +6,7 @@ import { sampleFile, sampleInput, sampleOutput, sampleSnapshot } from '../../sup
 import { type ParsedSample, parsePrometheus } from '../prometheus-parser.ts'
 
 function scrape(snapshot: Snapshot, version: 1 | 2) {
-  return parsePrometheus(formatPrometheus(metricFamilies(snapshot, version), snapshot.nowMs))
+  return parsePrometheus(formatPrometheus(metricFamilies(snapshot, version)))
 }
 
 function only(snapshot: Snapshot, name: string, version: 1 | 2 = 1): ParsedSample | undefined {
@@ -90,13 +90,13 @@ describe('series', () => {
     },
   )
 
-  test('have fluent-bit’s names, the instance and the time', () => {
+  test('have fluent-bit’s names and the instance, and no time, with which a dead agent would stay alive', () => {
     const snapshot = sampleSnapshot()
     expect(only(snapshot, 'fluentbit_input_records_total')).toEqual({
       name: 'fluentbit_input_records_total',
       labels: { name: 'tail.0' },
       value: 12,
-      timestamp: snapshot.nowMs,
+      timestamp: undefined,
     })
     for (const name of [
       'fluentbit_input_bytes_total',
@@ -135,6 +135,25 @@ describe('series that fluent-bit lacks', () => {
     expect(only(sampleSnapshot(), 'shipper_output_next_retry_seconds')?.value).toBeCloseTo(3.2)
     const idle = sampleSnapshot({ outputs: [sampleOutput({ retrying: 0, retryAtMs: undefined })] })
     expect(only(idle, 'shipper_output_next_retry_seconds')).toBeUndefined()
+  })
+
+  test('tell whether an output is up, since when not, and when it has delivered last', () => {
+    expect(only(sampleSnapshot(), 'shipper_output_up')?.value).toBe(1)
+    expect(only(sampleSnapshot(), 'shipper_output_down_seconds')?.value).toBe(0)
+    const nowMs = sampleSnapshot().nowMs
+    const down = { sinceMs: nowMs - 12_500, attempts: 3, reason: 'no' }
+    const lost = sampleSnapshot({ outputs: [sampleOutput({ down, lastDeliveryMs: undefined })] })
+    expect(only(lost, 'shipper_output_up')?.value).toBe(0)
+    expect(only(lost, 'shipper_output_down_seconds')?.value).toBe(12.5)
+    const last = 'shipper_output_last_delivery_timestamp_seconds'
+    expect(only(sampleSnapshot(), last)?.value).toBe(Date.UTC(2026, 10, 21, 5, 59) / 1000)
+    expect(only(lost, last)).toBeUndefined()
+  })
+
+  test('of the process have the names that Prometheus clients use', () => {
+    for (const name of ['process_cpu_seconds_total', 'process_resident_memory_bytes', 'process_open_fds'])
+      for (const version of [1, 2] as const)
+        expect([name, (only(sampleSnapshot(), name, version)?.value ?? 0) > 0]).toEqual([name, true])
   })
 
   test('are a sum and a maximum for files, however many there are', () => {

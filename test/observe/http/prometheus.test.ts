@@ -5,18 +5,11 @@ import { parsePrometheus } from '../prometheus-parser.ts'
 
 const ONE = { name: 'a_total', help: 'What it is.', type: 'counter' as const }
 
-test('a family is HELP, TYPE and its samples with the timestamp in milliseconds', () => {
+test('a family is HELP, TYPE and its samples without a timestamp', () => {
   const families = [{ ...ONE, samples: [{ labels: { name: 'tail.0' }, value: 12 }] }]
-  expect(formatPrometheus(families, 1_700_000_000_000)).toBe(
-    '# HELP a_total What it is.\n# TYPE a_total counter\na_total{name="tail.0"} 12 1700000000000\n',
+  expect(formatPrometheus(families)).toBe(
+    '# HELP a_total What it is.\n# TYPE a_total counter\na_total{name="tail.0"} 12\n',
   )
-  expect(formatPrometheus(families)).toEndWith('{name="tail.0"} 12\n')
-})
-
-test('a timestamp has no fraction, and some families have none', () => {
-  const samples = [{ labels: {}, value: 1 }]
-  expect(formatPrometheus([{ ...ONE, samples }], 5.75)).toEndWith('a_total 1 5\n')
-  expect(formatPrometheus([{ ...ONE, samples, withoutTimestamp: true }], 5)).toEndWith('a_total 1\n')
 })
 
 test('a family without samples is omitted', () => {
@@ -31,7 +24,7 @@ test('any help, label and value is parsed back', () => {
         { name: 'g', help, type: 'gauge' as const, samples: [{ labels: { name: label }, value: gauge }] },
         { ...ONE, samples: [{ labels: { name: label }, value: counter }] },
       ]
-      const parsed = parsePrometheus(formatPrometheus(families, 1))
+      const parsed = parsePrometheus(formatPrometheus(families))
       expect(parsed.get('g')?.samples[0]?.labels.name).toBe(label)
       // -0 is 0 to Prometheus as well.
       expect((parsed.get('g')?.samples[0]?.value ?? 1) + 0).toBe(gauge + 0)

@@ -4,6 +4,7 @@ import { ShipperError } from '../../../src/core/error.ts'
 import type { Logger } from '../../../src/core/services.ts'
 import type { Snapshot } from '../../../src/core/snapshot.ts'
 import { type HttpLimits, type HttpOptions, startHttp } from '../../../src/observe/http/server.ts'
+import { formatDump } from '../../../src/observe/terminal/dump.ts'
 import { sampleFile, sampleInput, sampleOutput, sampleSnapshot } from '../../support/engine/snapshot.ts'
 import { atEnd } from '../../support/tmp.ts'
 import { until, within } from '../../support/until.ts'
@@ -13,7 +14,7 @@ const logged: string[] = []
 const record = (message: string): void => void logged.push(message)
 const log: Logger = { error: record, warn: record, info: record, debug: record }
 
-const HEALTH = { enabled: true, errorsCount: 5, retryFailureCount: 5, periodMs: 60_000 }
+const HEALTH = { enabled: true, errorsCount: 5, retryFailureCount: 5, periodMs: 60_000, outputDownMs: 60_000 }
 
 function serve(snapshot: () => Snapshot, options: Partial<HttpOptions> = {}) {
   return startHttp({ listen: '127.0.0.1', port: 0, health: HEALTH, ...options }, snapshot, log)
@@ -41,7 +42,7 @@ describe('the server answers', () => {
   test('/ with version, edition and flags', async () => {
     const answer = await fetch(`${BASE}/`)
     expect(answer.headers.get('content-type')).toBe('application/json')
-    expect(await answer.json()).toEqual({
+    expect(await answer.json()).toMatchObject({
       'fluent-bit': { version: '0.1.0', edition: 'Community', flags: [] },
     })
   })
@@ -62,16 +63,26 @@ describe('the server answers', () => {
     current = sampleSnapshot()
   })
 
-  test('Prometheus text with timestamps in version 1 and without in 2', async () => {
-    for (const [path, timestamp] of [
-      ['/api/v1/metrics/prometheus', current.nowMs],
-      ['/api/v2/metrics/prometheus', undefined],
-    ] as const) {
+  test('every endpoint that / and an unknown path list', async () => {
+    const { endpoints } = await read('/')
+    expect(Object.keys(endpoints)).toContain('/api/v1/snapshot')
+    for (const path of Object.keys(endpoints))
+      expect([path, (await fetch(BASE + path)).status]).toEqual([path, 200])
+    expect((await read('/nope')).endpoints).toEqual(endpoints)
+  })
+
+  test('Prometheus text without timestamps, also at /metrics', async () => {
+    for (const path of ['/api/v1/metrics/prometheus', '/api/v2/metrics/prometheus', '/metrics']) {
       const answer = await fetch(`${BASE}${path}`)
       expect(answer.headers.get('content-type')).toBe('text/plain; version=0.0.4; charset=utf-8')
       const records = parsePrometheus(await answer.text()).get('fluentbit_input_records_total')
       expect(records?.samples).toEqual([
-        { name: 'fluentbit_input_records_total', labels: { name: 'tail.0' }, value: 12, timestamp },
+        {
+          name: 'fluentbit_input_records_total',
+          labels: { name: 'tail.0' },
+          value: 12,
+          timestamp: undefined,
+        },
       ])
     }
   })
@@ -104,6 +115,19 @@ describe('the server also answers', () => {
       { path: '/b\n"', lag: 7, parse_failed: 3, time_failed: 0 },
       { input: 'other' },
     ])
+  })
+
+  test('/api/v1/snapshot with the state of every part, and as text for people', async () => {
+    const snapshot = await read('/api/v1/snapshot')
+    expect(snapshot.inputs[0].files).toHaveLength(2)
+    expect(snapshot.outputs[0]).toMatchObject({
+      name: 'forward.0',
+      in_flight: 1,
+      down: null,
+      last_delivery: '2026-11-21T05:59:00.000Z',
+    })
+    const text = await (await fetch(`${BASE}/api/v1/snapshot?format=text`)).text()
+    expect(text).toBe(formatDump(current))
   })
 
   test('/api/v1/plugins and /api/v1/storage in fluent-bit’s form', async () => {
@@ -156,6 +180,19 @@ describe('health', () => {
     current = sampleSnapshot()
   })
 
+  test('names the output that is down, while liveness stays ok', async () => {
+    const down = { sinceMs: sampleSnapshot().nowMs - 61_000, attempts: 26, reason: 'refused' }
+    current = sampleSnapshot({ outputs: [sampleOutput({ down })] })
+    const health = await fetch(`${BASE}/api/v1/health`)
+    const line = 'forward.0 is down since 2026-11-21T05:58:59.123Z (1 min 1 s, 26 attempts): refused'
+    expect([health.status, await health.text()]).toEqual([500, `error\n${line}\n`])
+    for (const path of ['/api/v1/live', '/live']) {
+      const live = await fetch(`${BASE}${path}`)
+      expect([live.status, await live.text()]).toEqual([200, 'ok\n'])
+    }
+    current = sampleSnapshot()
+  })
+
   test('recovers when the errors are older than the period, even without requests meanwhile', async () => {
     let now = sampleSnapshot({ outputs: [sampleOutput({ errors: 100 })] })
     let snapshots = 0
@@ -181,7 +218,7 @@ describe('the server', () => {
     for (const path of ['/api', '/api/v1/metrics/x', '/__proto__', '/constructor', '/api/v1/..%2f']) {
       const answer = await fetch(`${BASE}${path}`)
       expect([path, answer.status]).toEqual([path, 404])
-      expect(await answer.json()).toEqual({ error: 'not found' })
+      expect(await answer.json()).toMatchObject({ error: 'not found' })
     }
   })
 
@@ -191,6 +228,17 @@ describe('the server', () => {
       expect([method, answer.status]).toEqual([method, 405])
       expect(answer.headers.get('allow')).toBe('GET, HEAD')
     }
+  })
+
+  test('CVE-2024-4323: a body of another type, method or length to a tracing endpoint changes nothing', async () => {
+    for (const path of ['/api/v1/trace/input', '/api/v1/traces/', '/api/v2/reload'])
+      for (const body of ['{"inputs":[1,-1,"x"]}', '{"inputs":["x".repeat]}', 'A'.repeat(100_000)]) {
+        const answer = await raw(
+          `POST ${path} HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
+        )
+        expect([path, answer.slice(0, 12)]).toEqual([path, 'HTTP/1.1 405'])
+      }
+    expect((await fetch(`${BASE}/live`)).status).toBe(200)
   })
 
   test('refuses a body without reading it', async () => {
@@ -251,19 +299,60 @@ describe('limits', () => {
     expect(await allOf(socket)).not.toContain(' 200 ')
   })
 
-  test('connections above the limit are dropped until another one ends', async () => {
-    const subject = await limited({ connections: 2, headersMs: 10_000 })
-    const held = [await open(subject.port), await open(subject.port)]
-    for (const socket of held) socket.write('GET / HTTP/1.1\r\n')
-    const third = await open(subject.port)
-    third.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n')
-    expect(await within(allOf(third), 4000, 'the third to be dropped')).toBe('')
-    held[0]?.destroy()
+  test('a new connection takes the place of the one that has been idle for longest', async () => {
+    const subject = await limited({ connections: 2, headersMs: 60_000 })
+    const first = await open(subject.port)
+    first.write('GET / HTTP/1.1\r\n')
+    const second = await open(subject.port)
+    second.write('GET / HTTP/1.1\r\n')
     await until(() => served(subject.port))
+    await within(ended(first), 20_000, 'the end of the oldest connection')
+    expect(second.destroyed).toBe(false)
+  })
+
+  test('clients that do not read cannot keep others out', async () => {
+    const subject = await limited({ connections: 3, sendMs: 600_000 }, longAnswer)
+    for (let i = 0; i < 3; i++) await stuckReader(subject.port)
+    await until(() => served(subject.port), { everyMs: 50 })
+  })
+
+  test('requests that are sent without reading are not answered before the first answer is read', async () => {
+    let snapshots = 0
+    const subject = await limited({ sendMs: 60_000 }, () => {
+      snapshots++
+      return longAnswer()
+    })
+    snapshots = 0
+    const stuck = await stuckReader(subject.port)
+    stuck.write('GET /api/v1/files HTTP/1.1\r\nHost: a\r\n\r\n'.repeat(2000))
+    // Other clients are served meanwhile; the one that does not read stays at its first answer.
+    for (let i = 0; i < 5; i++) expect(await served(subject.port)).toBe(true)
+    expect(snapshots).toBe(6)
+  })
+
+  test('pipelined requests are answered in order, to the last', async () => {
+    const paths = ['/live', '/api/v1/uptime', '/nope', '/live']
+    const requests = paths.map((path) => `GET ${path} HTTP/1.1\r\nHost: a\r\n\r\n`).join('')
+    const answers = await raw(`${requests}GET /live HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`)
+    expect([...answers.matchAll(STATUS)].map(([, status]) => status)).toEqual([
+      '200',
+      '200',
+      '404',
+      '200',
+      '200',
+    ])
+  })
+
+  test('answers that others have not read are not joined by more than the limit', async () => {
+    const subject = await limited({ sendMs: 60_000, pendingBytes: 1_000_000 }, longAnswer)
+    await stuckReader(subject.port)
+    const other = await open(subject.port)
+    other.write('GET /api/v1/files HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n')
+    expect(await allOf(other)).toMatch(TOO_MUCH)
   })
 
   test('a client that does not read is disconnected', async () => {
-    const subject = await limited({ sendMs: 100, connections: 1 }, manyFiles)
+    const subject = await limited({ sendMs: 100, connections: 1 }, longAnswer)
     const stuck = await stuckReader(subject.port)
     // Only one connection is allowed: another is served when the stuck one is closed.
     await until(() => served(subject.port))
@@ -290,8 +379,24 @@ describe('start and stop', () => {
     await expect(second).rejects.toThrow('http server cannot listen on 192.0.2.1:0: EADDRNOTAVAIL')
   })
 
+  test('on :: both address families are served, and IPv4 alone where IPv6 is off', async () => {
+    const both = await serve(() => current, { listen: '::' })
+    atEnd(() => both.close())
+    expect((await fetch(`http://127.0.0.1:${both.port}/live`)).status).toBe(200)
+    const hosts: string[] = []
+    const withoutIPv6: HttpOptions['listenOn'] = (server, host, port) => {
+      hosts.push(host)
+      if (host === '::') return Promise.reject(Object.assign(new Error('no'), { code: 'EAFNOSUPPORT' }))
+      return new Promise((resolve) => server.listen({ host: '127.0.0.1', port }, resolve))
+    }
+    const one = await serve(() => current, { listen: '::', listenOn: withoutIPv6 })
+    atEnd(() => one.close())
+    expect(hosts).toEqual(['::', '0.0.0.0'])
+    expect((await fetch(`http://127.0.0.1:${one.port}/live`)).status).toBe(200)
+  })
+
   test('close does not wait for a client that does not read', async () => {
-    const subject = await serve(manyFiles, { limits: { sendMs: 60_000 } })
+    const subject = await serve(longAnswer, { limits: { sendMs: 60_000 } })
     const stuck = await stuckReader(subject.port)
     await within(subject.close(), 20_000, 'close')
     stuck.removeAllListeners('data').resume()
@@ -311,10 +416,21 @@ describe('start and stop', () => {
   })
 })
 
+const STATUS = /HTTP\/1\.1 (\d{3}) /g
+const TOO_MUCH = /^HTTP\/1\.1 503 [\s\S]*Retry-After: 1\r\n/
+
+/** Sends text and returns all that comes back until the server closes. */
+async function raw(text: string, port = server.port): Promise<string> {
+  const socket = await open(port)
+  socket.write(text)
+  return within(allOf(socket), 20_000, 'the end of the connection')
+}
+
+const LONG_PATH = `/var/log/${'x'.repeat(15_000_000)}`
+
 /** Makes an answer of about 15 MB, more than the kernel buffers. */
-function manyFiles(): Snapshot {
-  const files = Array.from({ length: 100_000 }, (_, i) => sampleFile({ path: `/var/log/${i}` }))
-  return sampleSnapshot({ inputs: [sampleInput({ status: { files } })] })
+function longAnswer(): Snapshot {
+  return sampleSnapshot({ inputs: [sampleInput({ status: { files: [sampleFile({ path: LONG_PATH })] } })] })
 }
 
 /** Opens a connection that requests a large answer and reads only its first bytes. */

@@ -94,20 +94,46 @@ describe('deduplication', () => {
     expect(sink.text).toContain('"attempt":3')
   })
 
-  test('continues in the next window, and ends when the message stops', () => {
+  test('is printed with a count after 10 s, 1 min, 10 min and then hourly while it goes on', () => {
     const { sink, clock, log } = memoryLog()
     const a = log.child('a')
+    const times: number[] = []
+    const started = clock.nowMs()
+    for (let second = 0; second < 12_000; second++) {
+      const before = sink.messages.length
+      a.warn('x')
+      clock.advance(1000)
+      if (sink.messages.length > before) times.push((clock.nowMs() - started) / 1000)
+    }
+    expect(times).toEqual([1, 10, 70, 670, 4270, 7870, 11_470])
+    expect(sink.messages.at(2)).toBe('x (repeated 60 times in 1 min)')
+  })
+
+  test('is printed at once after a minute without it, with what was held back before', () => {
+    const { sink, clock, log } = memoryLog()
+    const a = log.child('a')
+    for (let i = 0; i < 3; i++) {
+      a.warn('x')
+      clock.advance(9000)
+    }
+    expect(sink.messages).toEqual(['x', 'x (repeated 1 time in 10 s)'])
+    clock.advance(52_000)
     a.warn('x')
-    a.warn('x')
-    clock.advance(10_000)
-    a.warn('x')
-    clock.advance(10_000)
-    expect(sink.messages.at(-1)).toBe('x (repeated 1 time in 10 s)')
-    expect(sink.messages).toHaveLength(3)
-    clock.advance(10_000)
-    a.warn('x')
+    expect(sink.messages.slice(2)).toEqual(['x (repeated 1 time in 1 min)', 'x'])
+  })
+
+  test('an info line of the instance is the last word: counts are printed before it, not after', () => {
+    const { sink, clock, log } = memoryLog()
+    const a = log.child('a')
+    for (let i = 0; i < 4; i++) {
+      a.warn('down')
+      log.child('b').warn('other')
+    }
+    clock.advance(2000)
+    a.info('up again')
+    expect(sink.messages).toEqual(['down', 'other', 'down (repeated 3 times in 2 s)', 'up again'])
+    clock.advance(5000)
     expect(sink.messages).toHaveLength(4)
-    expect(clock.waiting).toBe(0)
   })
 
   test('no timer runs while nothing is suppressed', () => {
@@ -153,7 +179,7 @@ describe('a deduplication window', () => {
     clock.advance(59_000)
     expect(sink.messages).toHaveLength(4)
     clock.advance(1000)
-    expect(sink.messages.at(-1)).toBe('h (repeated 2 times in 60 s)')
+    expect(sink.messages.at(-1)).toBe('h (repeated 2 times in 1 min)')
   })
 
   test('a short window is not delayed by an earlier long one', () => {

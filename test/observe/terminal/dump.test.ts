@@ -22,10 +22,29 @@ filter  grep.0  12 records, 2.4 KB, dropped 3, added 0
 output  forward.0  9 records, 1.8 KB
   chunks waiting 2, in flight 1, retrying 1, next retry in 3.2 s
   errors 1, retries 2 (4 records), retries exhausted for 0 chunks, dropped 0 records
+  last delivery 1 min ago
   last error: cannot reach 10.0.0.5:24224: ECONNREFUSED
   connections_opened 3
 ---
 `)
+})
+
+test('shows an outage with its age, attempts and the last delivery', () => {
+  const { nowMs } = sampleSnapshot()
+  const down = { sinceMs: nowMs - 65_000, attempts: 26, reason: 'refused' }
+  const outputs = [sampleOutput({ down, lastDeliveryMs: undefined })]
+  expect(formatDump(sampleSnapshot({ outputs }))).toContain(
+    '\n  DOWN for 1 min 5 s, 26 attempts; last delivery never\n',
+  )
+})
+
+test('lists the 200 files with the largest lag and counts the others', () => {
+  const files = Array.from({ length: 300 }, (_, i) => sampleFile({ path: `/f${i}`, lag: i }))
+  const text = formatDump(sampleSnapshot({ inputs: [sampleInput({ status: { files } })] }))
+  expect(text).toContain('  300 files, lag 44.9 KB\n')
+  expect(text).toContain('/f100\n')
+  expect(text).not.toContain('/f99\n')
+  expect(text).toContain('    100 more with no more lag: see /api/v1/files\n')
 })
 
 test('shows the reasons of a counter, without those that did not occur', () => {

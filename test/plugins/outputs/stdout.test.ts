@@ -1,5 +1,8 @@
 import { describe, expect, test } from 'bun:test'
+import { appendFileSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { run, shipperCommand, start } from '../../support/process.ts'
+import { tmp } from '../../support/tmp.ts'
 import { until } from '../../support/until.ts'
 
 const FIXED = [
@@ -89,21 +92,71 @@ describe('stdout', () => {
     await agent.waitForStdout('{"date":1700000000.123456}\n')
   })
 
-  test('the agent stops when the reader of stdout has ended', async () => {
+  test('the agent ends quietly with the status of SIGPIPE when the reader of stdout has ended', async () => {
     const agent = start(['-i', 'dummy', '-p', 'rate=500', '-o', 'stdout', '-f', '0.05'])
     await agent.waitForStdout('"message"=>"dummy"')
     agent.child.stdout?.destroy()
-    expect((await agent.ended(120_000)).code).toBe(0)
-    expect(agent.stderr).toContain('EPIPE')
+    expect((await agent.ended(120_000)).code).toBe(141)
+    // Only the line that says what runs.
+    expect(agent.stderr.trim().split('\n')).toEqual([expect.stringContaining('dummy.0 -> stdout.0')])
   }, 180_000)
 
-  test('a run whose output is not read completely exits with 1', async () => {
+  test('what a reader that has ended did not get stays unacknowledged: the next run sends it', async () => {
+    const dir = tmp()
+    const log = join(dir, 'a.log')
+    const args = [
+      '-i',
+      'tail',
+      '-p',
+      `path=${log}`,
+      '-p',
+      `db=${dir}/pos.db`,
+      '-p',
+      'read_from_head=on',
+      '-f',
+      '0.05',
+    ]
+    writeFileSync(log, 'first\n')
+    const agent = start([...args, '-o', 'stdout'])
+    await agent.waitForStdout('first')
+    agent.child.stdout?.destroy()
+    appendFileSync(log, 'second\n')
+    expect((await agent.ended(120_000)).code).toBe(141)
+    const again = start([...args, '-o', 'stdout'])
+    await again.waitForStdout('second')
+    expect(again.stdout).not.toContain('first')
+  }, 180_000)
+
+  test('another output gets everything before the agent ends', async () => {
+    const dir = tmp()
+    const lines = Array.from({ length: 20_000 }, (_, i) => `${i} ${'x'.repeat(90)}\n`).join('')
+    writeFileSync(join(dir, 'a.log'), lines)
+    const file = ['-o', 'file', '-p', `path=${dir}`, '-p', 'file=out', '-p', 'format=plain']
+    const tail = [
+      '-i',
+      'tail',
+      '-p',
+      `path=${dir}/a.log`,
+      '-p',
+      'read_from_head=on',
+      '-p',
+      `db=${dir}/pos.db`,
+    ]
+    const agent = start([...tail, '-o', 'stdout', ...file, '-f', '0.05'])
+    await agent.waitForStdout('0 xxx')
+    agent.child.stdout?.destroy()
+    expect((await agent.ended(120_000)).code).toBe(141)
+    expect(readFileSync(join(dir, 'out'), 'utf8')).toContain('{"log":"0 xxx')
+    expect(agent.stderr).toContain('not acknowledged: tail.0 reads them again after the next start')
+  }, 180_000)
+
+  test('a finite run whose output is not read completely does not exit with 0', async () => {
     const lines = Array.from({ length: 20_000 }, (_, i) => `${i} ${'x'.repeat(90)}\n`).join('')
     const agent = start(['-i', 'stdin', '-o', 'stdout', '-f', '0.05'], { stdin: lines })
     agent.child.stdin?.on('error', () => {})
     await agent.waitForStdout('0 xxx')
     agent.child.stdout?.destroy()
-    expect((await agent.ended(120_000)).code).toBe(1)
+    expect((await agent.ended(120_000)).code).toBe(141)
   }, 180_000)
 
   test('a slow reader gets every line once', async () => {

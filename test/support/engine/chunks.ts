@@ -29,10 +29,18 @@ export function receiptOf(chunk: Chunk): { receipt: Receipt; outcomes: Outcome[]
 }
 
 /** Creates a log that collects its lines as `warn text`. */
-export function listLog(): { lines: string[]; log: Logger } {
+export function listLog(): { lines: string[]; fields: (Record<string, unknown> | undefined)[]; log: Logger } {
   const lines: string[] = []
-  const at = (level: string) => (message: string) => void lines.push(`${level} ${message}`)
-  return { lines, log: { error: at('error'), warn: at('warn'), info: at('info'), debug: at('debug') } }
+  const fields: (Record<string, unknown> | undefined)[] = []
+  const at = (level: string) => (message: string, more?: Record<string, unknown>) => {
+    lines.push(`${level} ${message}`)
+    fields.push(more)
+  }
+  return {
+    lines,
+    fields,
+    log: { error: at('error'), warn: at('warn'), info: at('info'), debug: at('debug') },
+  }
 }
 
 /** Resolves after all queued promise callbacks have run. */

@@ -90,6 +90,8 @@ export function sampleOutput(changes: Partial<OutputSnapshot> = {}): OutputSnaps
     retrying: 1,
     retryAtMs: Date.UTC(2026, 10, 21, 6) + 3_323,
     lastError: 'cannot reach 10.0.0.5:24224: ECONNREFUSED',
+    down: undefined,
+    lastDeliveryMs: Date.UTC(2026, 10, 21, 5, 59),
     counters: { connections_opened: 3 },
     counterReasons: {},
     counterHelp: {},

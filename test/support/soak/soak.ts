@@ -364,7 +364,7 @@ export class Soak {
     // Renamed and rotated between two checks of the agent, it would be another log to it.
     const isKnown = (): boolean => {
       agent.kill('SIGUSR1')
-      return agent.stderr.includes(` ${log.path}\n`)
+      return agent.stderr.includes(` ${log.path}"}\n`)
     }
     await until(isKnown, { everyMs: 50, what: () => `${log.path}; ${agent.stderr}` })
     // Its offset has to be stored as well.

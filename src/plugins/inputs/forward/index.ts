@@ -33,5 +33,6 @@ export const spec = defineInput({
     cut_messages: 'connections that ended inside a message',
     closed_peers: 'connections closed because the peer violated the protocol or stalled',
   },
+  resends: true,
   create: (options, ctx) => new ForwardInput(options, ctx),
 })

@@ -1,4 +1,5 @@
-import { FsFailure } from '../../../lib/fs/file-system.ts'
+import { FsFailure, isMissing, stat } from '../../../lib/fs/file-system.ts'
+import { bytesText } from '../../../lib/text/bytes.ts'
 import type { TailParts } from './build.ts'
 import type { TailContext } from './counters.ts'
 import type { Glob } from './discovery/glob.ts'
@@ -51,6 +52,10 @@ export class TailLoop {
   readonly #firstScan = new Set<TailFile>()
   /** True while reading is paused because memory is full. */
   #isStopped = false
+  /** Files and bytes that the first scan found, for people. */
+  found: string | undefined
+  /** With Exit_On_Eof: what Path names and the first scan did not find. */
+  #missing: string | undefined
   /** Index of the file examined last by the progress check. */
   #checkedIndex = 0
 
@@ -81,7 +86,7 @@ export class TailLoop {
     while (!signal.aborted) {
       if (this.#options.exitOnEof && this.#isFirstScanRead()) {
         this.#ctx.sealAll()
-        this.#ctx.finished(this.#readErrors.incomplete)
+        this.#ctx.finished(this.#readErrors.incomplete ?? this.#missing)
         break
       }
       const file = this.#scheduler.take()
@@ -125,6 +130,9 @@ export class TailLoop {
       this.#firstScan.add(file)
       this.#scheduler.add(file)
     }
+    this.found = foundText([...this.#files.byKey.values()])
+    if (this.#options.exitOnEof)
+      this.#missing = missingText(this.#options.path.flat(), this.#files.byKey.size)
     if (this.#files.byKey.size === 0) this.#logNoFiles()
   }
 
@@ -137,8 +145,8 @@ export class TailLoop {
 
   #logNoFiles(): void {
     const { exitOnEof, path } = this.#options
-    if (exitOnEof) this.#ctx.log.warn('no file matches Path: nothing to read')
-    else this.#ctx.log.info('no file matches Path yet; waiting for files', { path: path.flat().join(', ') })
+    const paths = path.flat().join(', ')
+    if (!exitOnEof) this.#ctx.log.info('no file matches Path yet; waiting for files', { path: paths })
   }
 
   async #turn(file: TailFile, signal: AbortSignal): Promise<void> {
@@ -317,3 +325,21 @@ export class TailLoop {
     return true
   }
 }
+
+function foundText(files: readonly TailFile[]): string {
+  const bytes = files.reduce((sum, { cursor }) => sum + Math.max(0, cursor.size - cursor.startedAt), 0)
+  return `${files.length} ${files.length === 1 ? 'file' : 'files'}, ${bytesText(bytes)} to read`
+}
+
+/** Names the paths without a wildcard that do not exist, or all of Path when it matches no file. */
+function missingText(patterns: readonly string[], files: number): string | undefined {
+  if (files === 0) return `no file matches Path ${patterns.join(', ')}`
+  const missing = patterns.filter((pattern) => {
+    if (WILDCARD.test(pattern)) return false
+    const found = stat(pattern)
+    return found instanceof FsFailure && isMissing(found)
+  })
+  return missing.length === 0 ? undefined : `no file at ${missing.join(', ')}`
+}
+
+const WILDCARD = /[*?[\]{}~\\]/

@@ -13,6 +13,7 @@ export class Tail implements Input {
   readonly #tagRegex: StringMatcher | undefined
   readonly #staticParts: StaticParts
   #parts: TailParts | undefined
+  #loop: TailLoop | undefined
 
   /** Throws E_CONFIG_BAD_VALUE when the multiline options are invalid. */
   constructor(options: TailOptions, ctx: TailContext, tagRegex: StringMatcher | undefined) {
@@ -25,11 +26,16 @@ export class Tail implements Input {
   async run(signal: AbortSignal): Promise<void> {
     const parts = await buildTail(this.#options, this.#ctx, this.#tagRegex, this.#staticParts)
     this.#parts = parts
-    await new TailLoop(this.#options, this.#ctx, parts).run(signal)
+    this.#loop = new TailLoop(this.#options, this.#ctx, parts)
+    await this.#loop.run(signal)
   }
 
   get finite(): boolean {
     return this.#options.exitOnEof
+  }
+
+  found(): string | undefined {
+    return this.#loop?.found
   }
 
   totalBytes(): number {

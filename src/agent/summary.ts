@@ -1,0 +1,109 @@
+import { patternsMeet } from '../config/route-check.ts'
+import type { InputPlan, OutputPlan, Plan } from '../core/plan.ts'
+import { matchTag } from '../core/tag.ts'
+import type { Assembly } from '../engine/assembly.ts'
+import type { RunningInput } from '../engine/stages.ts'
+import { countText } from '../lib/text/duration.ts'
+
+/** The first and the last line of a run: what it does, and what it has done. */
+
+/** Maximum number of stages and routes that the first line names. */
+const MAX_NAMED = 8
+
+/**
+ * Returns `shipper 0.1.0, shipper.conf: tail.0 6 files, 741 KB to read -> forward.0 10.0.0.5:24224`. Inputs whose records
+ * go to the same outputs stand together.
+ */
+export function startLine(
+  plan: Plan,
+  inputs: readonly RunningInput[],
+  version: string,
+  config?: string,
+): string {
+  const routes = new Map<string, string[]>()
+  for (const input of plan.inputs) {
+    const outputs = plan.outputs.filter((output) => mayGet(output, input.tag) && input.common.routable)
+    const to = named(outputs.map((output) => described(output.name, placeOf(output))))
+    const found = inputs.find(({ name }) => name === input.name)?.input.found?.()
+    const from = routes.get(to) ?? []
+    from.push(described(input.name, found ?? placeOf(input)))
+    routes.set(to, from)
+  }
+  const texts = [...routes].map(([to, from]) => `${named(from)} -> ${to === '' ? 'no output' : to}`)
+  return `shipper ${version}${config === undefined ? '' : `, ${config}`}: ${texts.slice(0, MAX_NAMED).join('; ')}`
+}
+
+function named(parts: string[]): string {
+  const rest = parts.length - MAX_NAMED
+  return rest > 0 ? `${parts.slice(0, MAX_NAMED).join(', ')} and ${rest} more` : parts.join(', ')
+}
+
+function described(name: string, what: string | undefined): string {
+  return what === undefined ? name : `${name} ${what}`
+}
+
+/** Returns where a stage reads or writes, by the names that such options have in all plugins. */
+function placeOf({ options }: InputPlan | OutputPlan): string | undefined {
+  const { host, listen, port, brokers, path } = options as Record<string, unknown>
+  const address = host ?? listen
+  if (typeof address === 'string' && typeof port === 'number')
+    return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`
+  const first = [brokers, path].find((value) => value !== undefined)
+  if (typeof first === 'string') return first
+  return Array.isArray(first) ? first.flat().join(',') : undefined
+}
+
+function mayGet({ common: { match, matchRegex } }: OutputPlan, tag: string): boolean {
+  // A path or a part of it stands for `*` and `<name>`: which tags there will be is not known.
+  const pattern = tag.replace(GROUP, '*')
+  if (matchRegex !== undefined) return true
+  return match !== undefined && (pattern.includes('*') ? patternsMeet(pattern, match) : matchTag(match, tag))
+}
+
+const GROUP = /<[^>]*>/g
+
+/** Returns `8,408 records sent, all acknowledged`, or what is missing and what becomes of it. */
+export function stopLine(plan: Plan, assembly: Assembly): string {
+  const outputs = assembly.snapshot().outputs
+  const counts = outputs.map(({ name, procRecords }) => ({ name, records: procRecords }))
+  const [first] = counts
+  const sent =
+    counts.length === 1 && first !== undefined
+      ? recordsText(first.records)
+      : counts.map(({ name, records }) => `${name} ${recordsText(records)}`).join(', ')
+  const dropped = outputs.reduce((sum, output) => sum + output.droppedRecords, 0)
+  const open = assembly.inputs.filter(({ stage }) => stage.abortedRecords > 0)
+  const aborted = open.reduce((sum, { stage }) => sum + stage.abortedRecords, 0)
+  const parts = [`${sent} sent`]
+  if (dropped > 0) parts.push(`${countText(dropped)} dropped`)
+  if (aborted > 0) parts.push(`${countText(aborted)} not acknowledged: ${fateOf(plan, open)}`)
+  else if (dropped === 0 && counts.some(({ records }) => records > 0)) parts.push('all acknowledged')
+  return parts.join(', ')
+}
+
+function recordsText(n: number): string {
+  return n === 1 ? '1 record' : `${countText(n)} records`
+}
+
+/** Returns what becomes of records that these inputs have read and that are not acknowledged when the agent ends. */
+export function fateOf(plan: Plan, inputs: readonly { name: string }[]): string {
+  const byFate = new Map<string, string[]>()
+  for (const { name } of inputs) {
+    const input = plan.inputs.find((other) => other.name === name)
+    const fate = input === undefined ? LOST : inputFate(input)
+    byFate.set(fate, [...(byFate.get(fate) ?? []), name])
+  }
+  return [...byFate].map(([fate, names]) => `${named(names)} ${fate}`).join('; ')
+}
+
+const LOST = 'cannot read them again: they are lost'
+
+function inputFate({ spec, options }: InputPlan): string {
+  if (spec.resends === true) return 'has not acknowledged them, so senders that wait for it send them again'
+  if (spec.statePath === undefined) return LOST
+  if (spec.statePath(options as never) !== undefined) return 'reads them again after the next start'
+  const { readFromHead, readFromTail } = options as { readFromHead?: boolean; readFromTail?: boolean }
+  return readFromHead === true || readFromTail === false
+    ? 'has no DB: the next start reads everything from the beginning'
+    : 'has no DB: the next start does not send them'
+}

@@ -1,0 +1,75 @@
+import { messageOf, ShipperError, systemCode } from '../core/error.ts'
+import { escapeControls } from '../core/escape-controls.ts'
+import { HttpClient } from '../lib/net/http-client.ts'
+
+interface AgentStatus {
+  text: string
+  isHealthy: boolean
+}
+
+const LIMIT_MS = 10_000
+/** Maximum size of an answer; the text lists at most 200 files per input. */
+const MAX_BYTES = 4_000_000
+const SLASHES = /\/+$/
+
+/** Asks the HTTP server of a running agent for its state. What answers there may be any program: its text is escaped. */
+export async function agentStatus(url: string): Promise<AgentStatus> {
+  const base = url.replace(SLASHES, '')
+  const snapshot = await get(base, '/api/v1/snapshot?format=text')
+  if (snapshot.status !== 200) {
+    throw new ShipperError('E_PEER_PROTOCOL', `${base} answered with status ${snapshot.status}`, {
+      hint: 'is another program listening there, or an older shipper?',
+    })
+  }
+  const health = await get(base, '/api/v1/health')
+  const text = `${snapshot.text}health  ${health.text}`
+  return {
+    text: `${text.trimEnd().split('\n').map(escapeControls).join('\n')}\n`,
+    isHealthy: health.status === 200,
+  }
+}
+
+async function get(base: string, path: string): Promise<{ status: number; text: string }> {
+  const url = parsed(base)
+  // Not fetch, which would ask a proxy of the environment.
+  const client = new HttpClient({ origin: url.origin, verify: true, verifyHost: true })
+  const signal = AbortSignal.timeout(LIMIT_MS)
+  try {
+    const answer = await client.get({
+      path: `${url.pathname.replace(SLASHES, '')}${path}`,
+      headers: { Accept: 'text/plain' },
+      signal,
+      headTimeoutMs: LIMIT_MS,
+      bodyTimeoutMs: LIMIT_MS,
+    })
+    return { status: answer.status, text: await boundedText(answer.body) }
+  } catch (error) {
+    throw new ShipperError(
+      'E_PEER_UNREACHABLE',
+      `no agent answers at ${base}: ${systemCode(error) ?? messageOf(error)}`,
+      {
+        hint: 'the agent needs HTTP_Server on (or -H); -c, -P and --url name another address',
+        cause: error,
+      },
+    )
+  } finally {
+    await client.close()
+  }
+}
+
+function parsed(base: string): URL {
+  const url = URL.canParse(base) ? new URL(base) : undefined
+  if (url?.protocol === 'http:' || url?.protocol === 'https:') return url
+  throw new ShipperError('E_CLI_USAGE', `--url needs an address such as http://127.0.0.1:2020, not "${base}"`)
+}
+
+async function boundedText(body: AsyncIterable<Buffer>): Promise<string> {
+  const parts: Buffer[] = []
+  let size = 0
+  for await (const part of body) {
+    size += part.length
+    if (size > MAX_BYTES) throw new Error(`the answer is longer than ${MAX_BYTES} bytes`)
+    parts.push(part)
+  }
+  return Buffer.concat(parts).toString()
+}

@@ -1,0 +1,51 @@
+import type { Logger } from '../core/services.ts'
+import { matches } from './router.ts'
+import type { RunningInput, RunningOutput } from './stages.ts'
+
+/** Reports that are remembered, so that each outage is reported once per output that waits. */
+const MAX_REPORTED = 1000
+
+/**
+ * Says that an output that works gets nothing because of another one that is down: a line is read once and sent to both,
+ * so reading stops when the memory limit is full of lines that one of them does not take.
+ */
+export class HeldUp {
+  readonly #log: Logger
+  readonly #reported = new Set<string>()
+
+  constructor(log: Logger) {
+    this.#log = log
+  }
+
+  /** Called when an input begins to wait for memory, and at each attempt and age of an outage. */
+  check(inputs: readonly RunningInput[], outputs: readonly RunningOutput[]): void {
+    for (const down of outputs) {
+      if (down.queue.down === undefined) continue
+      const paused = inputs.filter(({ account }) => account.paused)
+      if (paused.length === 0) return
+      for (const other of outputs)
+        if (other !== down && other.queue.down === undefined && sharesTags(down, other))
+          this.#report(down, other, paused)
+    }
+  }
+
+  #report(down: RunningOutput, other: RunningOutput, paused: RunningInput[]): void {
+    const key = `${down.queue.down?.sinceMs}\0${down.name}\0${other.name}`
+    if (this.#reported.has(key)) return
+    if (this.#reported.size >= MAX_REPORTED) this.#reported.clear()
+    this.#reported.add(key)
+    const names = paused.map(({ name }) => name).join(', ')
+    this.#log.warn(
+      `${other.name} waits for ${down.name}: ${names} reads nothing more until ${down.name} takes what both get`,
+      {
+        hint: 'nothing is lost; to let it go on, give each output an input of its own with its own DB: see docs/DELIVERY.md, "One output is down"',
+      },
+    )
+  }
+}
+
+/** Returns true when chunks that wait for the one output went to the other one too. */
+function sharesTags(down: RunningOutput, other: RunningOutput): boolean {
+  for (const tag of down.queue.tags()) if (matches(other.match, tag)) return true
+  return false
+}

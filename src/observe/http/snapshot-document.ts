@@ -1,0 +1,74 @@
+import type { FileStatus } from '../../core/plugin.ts'
+import type {
+  CounterSnapshot,
+  FilterSnapshot,
+  InputSnapshot,
+  OutputSnapshot,
+  Snapshot,
+} from '../../core/snapshot.ts'
+
+/** Returns the document of `/api/v1/snapshot`: times as ISO 8601, sizes in bytes. */
+export function snapshotDocument(snapshot: Snapshot): unknown {
+  const { version, hostname, startedMs, nowMs, memory } = snapshot
+  return {
+    version,
+    hostname,
+    started: isoTime(startedMs),
+    time: isoTime(nowMs),
+    memory,
+    inputs: snapshot.inputs.map(inputDocument),
+    filters: snapshot.filters.map(filterDocument),
+    outputs: snapshot.outputs.map(outputDocument),
+  }
+}
+
+/** Returns a row of `/api/v1/files` and of the snapshot. */
+export function fileDocument({ parseFailed, timeFailed, ...file }: FileStatus): unknown {
+  return { ...file, parse_failed: parseFailed, time_failed: timeFailed }
+}
+
+function inputDocument(input: InputSnapshot): unknown {
+  const { name, plugin, records, bytes, memory, memoryLimit, paused, chunks, status } = input
+  const base = { name, plugin, records, bytes, memory, memory_limit: memoryLimit, paused, chunks }
+  return { ...base, ...counters(input), ...status, files: status?.files?.map(fileDocument) }
+}
+
+function filterDocument(filter: FilterSnapshot): unknown {
+  const { name, plugin, records, bytes, addRecords, dropRecords, dropBytes } = filter
+  const changes = { add_records: addRecords, drop_records: dropRecords, drop_bytes: dropBytes }
+  return { name, plugin, records, bytes, ...changes, ...counters(filter) }
+}
+
+function outputDocument(output: OutputSnapshot): unknown {
+  const { name, plugin, waiting, retrying, retryAtMs, down, lastDeliveryMs } = output
+  return {
+    name,
+    plugin,
+    proc_records: output.procRecords,
+    proc_bytes: output.procBytes,
+    errors: output.errors,
+    retries: output.retries,
+    retries_failed: output.retriesFailed,
+    retried_records: output.retriedRecords,
+    dropped_records: output.droppedRecords,
+    waiting,
+    in_flight: output.inFlight,
+    retrying,
+    next_retry: isoTime(retryAtMs),
+    last_error: output.lastError,
+    last_delivery: isoTime(lastDeliveryMs),
+    down:
+      down === undefined
+        ? null
+        : { since: isoTime(down.sinceMs), attempts: down.attempts, reason: down.reason },
+    ...counters(output),
+  }
+}
+
+function counters({ counters: counts, counterReasons }: CounterSnapshot): object {
+  return { counters: counts, reasons: counterReasons }
+}
+
+function isoTime(ms: number | undefined): string | undefined {
+  return ms === undefined ? undefined : new Date(ms).toISOString()
+}
