@@ -14,6 +14,7 @@ import { InputStage } from './input-stage.ts'
 import { lineContext } from './line-context.ts'
 import { BorrowedBuffers, type FilterStage, type OutputStage, Pipeline } from './pipeline.ts'
 import { OutputQueue } from './queue.ts'
+import { capMsOf } from './retry.ts'
 import { matches } from './router.ts'
 import {
   type AnyStage,
@@ -249,7 +250,7 @@ export class Assembly {
       inFlight: plan.spec.inFlight,
       retry: {
         baseMs: this.#plan.service.schedulerBase,
-        capMs: this.#plan.service.schedulerCap,
+        capMs: capMsOf(this.#plan.service.schedulerCap, this.#plan.service.schedulerBase),
         limit: parseRetryLimit(plan.common.retryLimit) ?? Number.POSITIVE_INFINITY,
       },
       clock: this.#clock,

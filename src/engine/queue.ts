@@ -4,7 +4,7 @@ import type { Output } from '../core/plugin.ts'
 import type { Clock, Logger, TimerHandle } from '../core/services.ts'
 import { Lane, type Route } from './lane.ts'
 import type { Receipt } from './receipt.ts'
-import { type RetryPolicy, retryWaitMs } from './retry.ts'
+import { isNameFailure, nameWaitMs, type RetryPolicy, retryWaitMs } from './retry.ts'
 
 interface QueueOptions {
   name: string
@@ -233,7 +233,7 @@ export class OutputQueue {
       this.#addSendable(lane)
       return
     }
-    const waitMs = retryWaitMs(this.#retry, failures, false)
+    const waitMs = retryWaitMs(this.#retry, failures)
     lane.retryAtMs = this.#clock.nowMs() + waitMs
     lane.timer = this.#clock.after(waitMs, () => {
       lane.timer = undefined
@@ -252,7 +252,9 @@ export class OutputQueue {
     if (this.#gate === 'closed') return
     this.#gate = 'closed'
     this.#gateFailures++
-    const waitMs = retryWaitMs(this.#retry, this.#gateFailures, true)
+    const waitMs = isNameFailure(error)
+      ? nameWaitMs(this.#retry)
+      : retryWaitMs(this.#retry, this.#gateFailures)
     this.#gateAtMs = this.#clock.nowMs() + waitMs
     this.#log.warn(
       `output unreachable, retrying; inputs pause when the memory limit is reached: ${error.message}`,
