@@ -171,6 +171,7 @@ export class Assembly {
       runId: this.#runId,
       chunkBytes: Math.min(this.#plan.service.chunkSize, Math.floor(account.limitBytes / 4)),
       // Half the limit, so that a second chunk can be filled while one waits for its ack.
+      sizeWithin: (bytes) => this.budget.sizeWithin(bytes),
       filteredBytes: this.budget.sizeWithin(account.limitBytes / 2),
       flushMs: this.#plan.service.flush,
       account,
@@ -187,6 +188,8 @@ export class Assembly {
       buffers: account,
       appender: (tag) => stage.appender(tag),
       sealAll: () => stage.sealAll(),
+      room: (tag, unsettledBytes) => stage.room(tag, unsettledBytes),
+      waitForRoom: () => stage.waitForRoom(),
       waitForMemory: (signal) => account.waitForMemory(signal),
       openOffsets: (path, options) => this.#options.openOffsets(path, options, log),
       ready: (tag, path, target) =>
@@ -255,6 +258,9 @@ export class Assembly {
       },
       clock: this.#clock,
       log,
+      onFailing: () => {
+        for (const { stage } of this.inputs) stage.onFailing()
+      },
     })
     return {
       name: plan.name,

@@ -3,6 +3,7 @@ import { messageOf, ShipperError } from '../core/error.ts'
 import type { Output } from '../core/plugin.ts'
 import type { Clock, Logger, TimerHandle } from '../core/services.ts'
 import { Lane, type Route } from './lane.ts'
+import { OutputWindow } from './output-window.ts'
 import type { Receipt } from './receipt.ts'
 import { isNameFailure, nameWaitMs, type RetryPolicy, retryWaitMs } from './retry.ts'
 
@@ -13,6 +14,8 @@ interface QueueOptions {
   retry: RetryPolicy
   clock: Clock
   log: Logger
+  /** Called when the output, or a lane of it, begins to fail. */
+  onFailing?: () => void
 }
 
 /**
@@ -37,6 +40,8 @@ export class OutputQueue {
     retriedRecords: 0,
     droppedRecords: 0,
   }
+  /** What is on its way to the output, without the chunks of failing lanes: these do not delay others. */
+  readonly window = new OutputWindow()
   lastError: string | undefined
   inFlight = 0
   readonly #output: Output
@@ -44,6 +49,8 @@ export class OutputQueue {
   readonly #retry: RetryPolicy
   readonly #clock: Clock
   readonly #log: Logger
+  readonly #onFailing: (() => void) | undefined
+  #failingLanes = 0
   readonly #lanes = new Map<string, Lane>()
   /** Lanes that may send, served round robin. */
   #sendable: Lane[] = []
@@ -62,6 +69,7 @@ export class OutputQueue {
     this.#retry = options.retry
     this.#clock = options.clock
     this.#log = options.log
+    this.#onFailing = options.onFailing
   }
 
   /** Queues a chunk; `receipt` is settled once, with the outcome of this output. */
@@ -75,7 +83,8 @@ export class OutputQueue {
       lane = new Lane(chunk.tag)
       this.#lanes.set(chunk.tag, lane)
     }
-    lane.push({ chunk, receipt, attempts: 0, chunkFailures: 0, failed: false })
+    const passage = this.window.enter(lane.failing ? 0 : chunk.size, this.#clock.nowMs())
+    lane.push({ chunk, receipt, passage, attempts: 0, chunkFailures: 0, failed: false })
     if (lane.waitingCount === 1) this.#sendable.push(lane)
     this.#pump()
   }
@@ -101,6 +110,20 @@ export class OutputQueue {
     return at === Number.POSITIVE_INFINITY ? undefined : at
   }
 
+  get isReachable(): boolean {
+    return this.#gate === 'open'
+  }
+
+  /** True when the peer is unreachable or some lane fails. */
+  get hasFailing(): boolean {
+    return this.#gate !== 'open' || this.#failingLanes > 0
+  }
+
+  /** True when chunks of this tag cannot be delivered now: the peer is unreachable or the lane fails. */
+  isFailing(tag: string): boolean {
+    return this.#gate !== 'open' || (this.#failingLanes > 0 && this.#lanes.get(tag)?.failing === true)
+  }
+
   get empty(): boolean {
     return this.#lanes.size === 0
   }
@@ -119,7 +142,10 @@ export class OutputQueue {
     for (const lane of this.#lanes.values()) {
       this.#clock.cancel(lane.timer)
       lane.retryAtMs = Number.POSITIVE_INFINITY
-      for (const route of lane.drain()) route.receipt.settle('aborted')
+      for (const route of lane.drain()) {
+        this.window.leave(route.passage)
+        route.receipt.settle('aborted')
+      }
       if (lane.empty) this.#lanes.delete(lane.key)
     }
     this.#sendable = []
@@ -166,6 +192,9 @@ export class OutputQueue {
     const ms = Math.round(this.#clock.nowMs() - startMs)
     this.#log.debug('chunk delivered', { tag: chunk.tag, chunk: chunk.id, records, bytes, ms })
     lane.complete(route)
+    if (route.attempts === 0) this.window.acknowledge(route.passage, this.#clock.nowMs())
+    else this.window.leave(route.passage)
+    this.#endFailing(lane)
     route.receipt.settle('delivered')
     if (this.#gate === 'probing') this.#openGate()
     this.#afterAnswer(lane)
@@ -174,6 +203,7 @@ export class OutputQueue {
   #onFailure(lane: Lane, route: Route, thrown: unknown): void {
     if (this.#stopped) {
       lane.complete(route)
+      this.window.leave(route.passage)
       route.receipt.settle('aborted')
       return
     }
@@ -193,12 +223,15 @@ export class OutputQueue {
       return
     }
     route.chunkFailures++
+    this.#beginFailing(lane, route)
     const { code, hint, message } = error
     this.#log.warn(`retrying chunk: ${message}`, { code, tag: route.chunk.tag, chunk: route.chunk.id, hint })
   }
 
   #drop(lane: Lane, route: Route, error: ShipperError): void {
     lane.complete(route)
+    this.window.leave(route.passage)
+    this.#endFailing(lane)
     const { chunk } = route
     this.#output.forget?.(chunk)
     this.stats.droppedRecords += chunk.count
@@ -213,6 +246,22 @@ export class OutputQueue {
       hint: error.hint,
     })
     route.receipt.settle('dropped')
+  }
+
+  /** Takes the chunks of a lane that fails out of the window. */
+  #beginFailing(lane: Lane, route: Route): void {
+    if (route.receipt.isOnlyRoute) route.chunk.compact()
+    if (lane.failing) return
+    lane.failing = true
+    this.#failingLanes++
+    for (const { passage } of lane.routes) this.window.leave(passage)
+    this.#onFailing?.()
+  }
+
+  #endFailing(lane: Lane): void {
+    if (!lane.failing) return
+    lane.failing = false
+    this.#failingLanes--
   }
 
   /** Runs after every answer: retries a blocked lane when the last of its flushes has answered, then sends more. */
@@ -256,6 +305,7 @@ export class OutputQueue {
       ? nameWaitMs(this.#retry)
       : retryWaitMs(this.#retry, this.#gateFailures)
     this.#gateAtMs = this.#clock.nowMs() + waitMs
+    this.#onFailing?.()
     this.#log.warn(
       `output unreachable, retrying; inputs pause when the memory limit is reached: ${error.message}`,
       { code: error.code, hint: error.hint },
@@ -272,6 +322,7 @@ export class OutputQueue {
     if (this.#gateFailures > 0) this.#log.info('output reachable again')
     this.#gate = 'open'
     this.#gateFailures = 0
+    this.window.restart(this.#clock.nowMs())
     for (const lane of this.#lanes.values()) this.#addSendable(lane)
   }
 
