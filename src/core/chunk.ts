@@ -64,6 +64,18 @@ export class Chunk {
     if (old !== buf) this.#source.give(old)
   }
 
+  /**
+   * Moves the entries to a smaller buffer if half of it or more is free. For a chunk that waits long, between two attempts;
+   * not when an output has built its frame in the buffer.
+   */
+  compact(): void {
+    const bytes = this.end + TAIL_ROOM
+    if (this.#frameSpaceClaimed || bytes > MAX_COMPACTED_BYTES || bytes * 2 > this.buf.length) return
+    const buf = this.#source.force(bytes)
+    this.buf.copy(buf, this.start, this.start, this.end)
+    this.replace(buf, this.start, this.end, this.count)
+  }
+
   /** Gives the buffer back; called once, by the engine, when the last route has settled. */
   release(): void {
     this.#source.give(this.buf)
@@ -73,6 +85,8 @@ export class Chunk {
 }
 
 const EMPTY = Buffer.alloc(0)
+/** Larger chunks are not worth a copy: they are too few. */
+const MAX_COMPACTED_BYTES = 65_536
 
 export interface ChunkInit {
   tag: string

@@ -142,6 +142,15 @@ export interface InputContext extends PluginContext, LineContext {
   sealAll(): void
   /** Resolves when a refused `reserve` or `take` may succeed, or when `signal` is aborted. */
   waitForMemory(signal: AbortSignal): Promise<void>
+  /**
+   * Returns how many bytes a source (a file, a connection) may read now for records of this tag; none if it is not positive.
+   * `unsettledBytes` is what it has read and is not settled, Infinity if that is not known. While the outputs of the tag
+   * are slow, a source with little unsettled goes before the others; while destinations fail, they leave a part of the
+   * memory to the others. To be asked before a turn, a block or a message, not per record.
+   */
+  room?(tag: string, unsettledBytes: number): number
+  /** Resolves when `room` may have changed. */
+  waitForRoom?(): Promise<void>
   /** Source of buffers for the input's own use (a read buffer); each counts until it is given back. */
   readonly buffers: BufferSource
   /** Opens the stored positions of this input; with `path` undefined they are kept in memory only. */

@@ -16,6 +16,8 @@ interface AppenderOptions {
   filteredBytes: number
   /** Seal size found for the latest chunk, shared by all tags of the input; a new appender begins with it. */
   adaptiveBytes: { bytes: number }
+  /** Returns the size at which a chunk of the tag is sealed at the latest, as its outputs are slow. */
+  maxSealBytes?: () => number
   flushMs: number
   buffers: BufferSource
   clock: Clock
@@ -144,6 +146,12 @@ export class ChunkAppender implements Appender {
     this.#sealBytes = Math.min(this.#options.adaptiveBytes.bytes, this.#maxBytes)
   }
 
+  /** Returns the seal size of a chunk that begins now. */
+  #sealBytesNow(): number {
+    const { adaptiveBytes, maxSealBytes } = this.#options
+    return Math.min(adaptiveBytes.bytes, this.#maxBytes, maxSealBytes?.() ?? Number.POSITIVE_INFINITY)
+  }
+
   /** Returns the seal size for the next chunk, from the growth of the last one in the filters. */
   #sealBytesFor(growth: number): number {
     const { chunkBytes, filteredBytes } = this.#options
@@ -180,6 +188,7 @@ export class ChunkAppender implements Appender {
   }
 
   #grow(used: number, bytes: number, expect: number): boolean {
+    if (used === 0) this.#sealBytes = this.#sealBytesNow()
     const margins = this.#headRoom + TAIL_ROOM
     const need = used + bytes + margins
     const likely = Math.min(Math.max(need, used + expect + margins, used * 4, INITIAL_BYTES), this.#sealBytes)

@@ -16,6 +16,7 @@ import { lineContext } from './line-context.ts'
 import { BorrowedBuffers, type FilterStage, type OutputStage, Pipeline } from './pipeline.ts'
 import { OutputQueue } from './queue.ts'
 import { CountedRegexLimit } from './regex-limit.ts'
+import { capMsOf } from './retry.ts'
 import { matches } from './router.ts'
 import {
   type AnyStage,
@@ -178,6 +179,7 @@ export class Assembly {
       runId: this.#runId,
       chunkBytes: Math.min(this.#plan.service.chunkSize, Math.floor(account.limitBytes / 4)),
       // Half the limit, so that a second chunk can be filled while one waits for its ack.
+      sizeWithin: (bytes) => this.budget.sizeWithin(bytes),
       filteredBytes: this.budget.sizeWithin(account.limitBytes / 2),
       flushMs: this.#plan.service.flush,
       account,
@@ -194,6 +196,8 @@ export class Assembly {
       buffers: account,
       appender: (tag) => stage.appender(tag),
       sealAll: () => stage.sealAll(),
+      room: (tag, unsettledBytes) => stage.room(tag, unsettledBytes),
+      waitForRoom: () => stage.waitForRoom(),
       waitForMemory: (signal) => {
         const wait = account.waitForMemory(signal)
         this.#heldUp.check(this.inputs, this.outputs)
@@ -265,11 +269,14 @@ export class Assembly {
       inFlight: plan.spec.inFlight,
       retry: {
         baseMs: this.#plan.service.schedulerBase,
-        capMs: this.#plan.service.schedulerCap,
+        capMs: capMsOf(this.#plan.service.schedulerCap, this.#plan.service.schedulerBase),
         limit: parseRetryLimit(plan.common.retryLimit) ?? Number.POSITIVE_INFINITY,
       },
       clock: this.#clock,
       log,
+      onFailing: () => {
+        for (const { stage } of this.inputs) stage.onFailing()
+      },
     })
     queue.outage.onChange.push(() => this.#heldUp.check(this.inputs, this.outputs))
     return {

@@ -1,7 +1,7 @@
 import type { BufferSource } from '../core/buffer-source.ts'
 
 /** Sizes of pooled buffers; a larger buffer is allocated in the requested size and not pooled. */
-const SMALL_SIZES = [4096, 16_384, 65_536, 262_144]
+const SMALL_SIZES = [1024, 4096, 16_384, 65_536, 262_144]
 /** Maximum size of the pool, unless a quarter of the limit is less: a window of chunks is not larger. */
 const MAX_POOLED_BYTES = 4_000_000
 
@@ -109,6 +109,11 @@ export class Budget {
     })
   }
 
+  /** @internal Wakes those whose request fits now. */
+  wakeAll(): void {
+    this.#wake(canRetry)
+  }
+
   #wake(which: (waiter: Waiter) => boolean): void {
     for (let i = 0; i < this.#waiters.length; ) {
       const waiter = this.#waiters[i] as Waiter
@@ -136,6 +141,8 @@ interface Waiter {
 export class Account implements BufferSource {
   readonly limitBytes: number
   used = 0
+  /** Bytes by which `limitBytes` may be exceeded; see Shares. */
+  #extraBytes = 0
   #longLivedBytes = 0
   /** Size of the buffer refused last. */
   #refusedBytes = 0
@@ -148,6 +155,13 @@ export class Account implements BufferSource {
   constructor(budget: Budget, limitBytes: number) {
     this.#budget = budget
     this.limitBytes = limitBytes
+  }
+
+  /** Allows the limit to be exceeded, and wakes those that wait. */
+  setExtra(bytes: number): void {
+    if (bytes === this.#extraBytes) return
+    this.#extraBytes = bytes
+    this.#budget.wakeAll()
   }
 
   /** True when the request refused last would be granted now. */
@@ -172,7 +186,10 @@ export class Account implements BufferSource {
   #fits(size: number, longLivedAgain: number): boolean {
     // Long-lived buffers (a read buffer) count for the process; the limit of the input is for its records.
     const records = this.used - this.#longLivedBytes
-    return (records + size <= this.limitBytes || records === 0) && this.#budget.allows(size + longLivedAgain)
+    return (
+      (records + size <= this.limitBytes + this.#extraBytes || records === 0) &&
+      this.#budget.allows(size + longLivedAgain)
+    )
   }
 
   force(bytes: number): Buffer {

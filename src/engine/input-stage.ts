@@ -1,15 +1,18 @@
 import type { Chunk } from '../core/chunk.ts'
 import type { Ack } from '../core/plugin.ts'
-import type { Clock } from '../core/services.ts'
+import type { Clock, TimerHandle } from '../core/services.ts'
 import { ChunkAppender } from './appender.ts'
 import type { Account } from './budget.ts'
 import type { ChunkOrigin, Pipeline } from './pipeline.ts'
+import { Shares } from './shares.ts'
 
 interface InputStageOptions {
   name: string
   runId: string
   chunkBytes: number
   filteredBytes: number
+  /** Returns the largest size of a pooled buffer that is not above a size. */
+  sizeWithin: (bytes: number) => number
   flushMs: number
   account: Account
   clock: Clock
@@ -19,6 +22,13 @@ interface InputStageOptions {
 
 /** Maximum number of appenders; when it is reached, idle ones are removed (they hold neither records nor a buffer). */
 const MAX_APPENDERS = 2048
+/** Maximum wait for room: other inputs may have used it, and their chunks are not noticed here. */
+const MAX_ROOM_WAIT_MS = 100
+/** Number of waiters that are woken with every acknowledgement; more are woken every WAKE_MS. */
+const MAX_WOKEN_AT_ONCE = 16
+const WAKE_MS = 20
+/** Time after a refusal for which the input counts as held back: whoever waits asks again within it. */
+const MAX_HELD_BACK_MS = 500
 
 /** The engine's state of one input: its appenders, counts and unsettled chunks. */
 export class InputStage {
@@ -35,13 +45,20 @@ export class InputStage {
   readonly #pipeline: Pipeline
   readonly #origin: ChunkOrigin
   readonly #appenders = new Map<string, ChunkAppender>()
+  readonly #shares: Shares
   readonly #adaptiveBytes: { bytes: number }
   #sequence = 0
   #waiters: (() => void)[] = []
+  #roomWaiters: (() => void)[] = []
+  #roomTimer: TimerHandle | undefined
+  #isWakingSoon = false
+  /** Time at which a source was last refused. */
+  #refusedMs = Number.NEGATIVE_INFINITY
 
   constructor(options: InputStageOptions) {
     this.#options = options
     this.#pipeline = options.pipeline
+    this.#shares = new Shares(options.account.limitBytes, options.pipeline)
     this.#adaptiveBytes = { bytes: options.chunkBytes }
     this.#origin = { buffers: options.account, routable: options.routable }
   }
@@ -57,6 +74,7 @@ export class InputStage {
       chunkBytes: this.#options.chunkBytes,
       filteredBytes: this.#options.filteredBytes,
       adaptiveBytes: this.#adaptiveBytes,
+      maxSealBytes: () => this.#maxSealBytes(tag),
       flushMs: this.#options.flushMs,
       buffers: this.#options.account,
       clock: this.#options.clock,
@@ -70,6 +88,61 @@ export class InputStage {
     return appender
   }
 
+  /** Implements `InputContext.room`. */
+  room(tag: string, unsettledBytes: number): number {
+    const pendingBytes = this.#appenders.get(tag)?.pendingBytes ?? 0
+    const nowMs = this.#options.clock.nowMs()
+    const room = this.#shares.room(tag, { unsettledBytes, pendingBytes }, nowMs)
+    if (room <= 0) this.#refusedMs = nowMs
+    return room
+  }
+
+  /** True while some source waits for room. */
+  get isHeldBack(): boolean {
+    return this.#options.clock.nowMs() - this.#refusedMs < MAX_HELD_BACK_MS
+  }
+
+  /** Resolves when a chunk has settled or a destination begins to fail, or after a while: `room` may be another then. */
+  waitForRoom(): Promise<void> {
+    this.#roomTimer ??= this.#options.clock.after(MAX_ROOM_WAIT_MS, () => this.#wakeForRoom())
+    return new Promise((resolve) => this.#roomWaiters.push(resolve))
+  }
+
+  /** Called when an output or a lane of it begins to fail. */
+  onFailing(): void {
+    this.#adaptExtra()
+    this.#wakeForRoom()
+  }
+
+  #adaptExtra(): void {
+    const { account, clock } = this.#options
+    account.setExtra(this.#shares.extraBytes(clock.nowMs()))
+  }
+
+  /** Wakes few waiters at once, and many at intervals: each of them looks whether there is room for it. */
+  #wakeForRoomSoon(): void {
+    if (this.#roomWaiters.length <= MAX_WOKEN_AT_ONCE) this.#wakeForRoom()
+    else if (!this.#isWakingSoon) {
+      this.#isWakingSoon = true
+      this.#options.clock.cancel(this.#roomTimer)
+      this.#roomTimer = this.#options.clock.after(WAKE_MS, () => this.#wakeForRoom())
+    }
+  }
+
+  #wakeForRoom(): void {
+    this.#isWakingSoon = false
+
+    this.#options.clock.cancel(this.#roomTimer)
+    this.#roomTimer = undefined
+    for (const resolve of this.#roomWaiters.splice(0)) resolve()
+  }
+
+  #maxSealBytes(tag: string): number {
+    const { chunkBytes, sizeWithin } = this.#options
+    const bytes = this.#shares.chunkBytes(tag)
+    return bytes >= chunkBytes ? chunkBytes : sizeWithin(bytes)
+  }
+
   sealAll(): void {
     for (const appender of this.#appenders.values()) if (!appender.idle) appender.seal()
   }
@@ -77,6 +150,7 @@ export class InputStage {
   /** Discards pending records and timers of all appenders; nothing may be written afterwards. */
   stop(): void {
     for (const appender of this.#appenders.values()) appender.abandon()
+    this.#wakeForRoom()
   }
 
   /** Resolves when every sealed chunk has settled. */
@@ -89,15 +163,20 @@ export class InputStage {
     this.records += chunk.count
     this.bytes += chunk.size
     this.openChunks++
+    this.#shares.hold(chunk)
     this.#pipeline.accept(chunk, this.#origin, (outcome) => {
       this.openChunks--
+      this.#shares.release(chunk, outcome)
       // The count after the filters.
       if (outcome === 'dropped') this.droppedRecords += chunk.count
       if (outcome === 'aborted') this.abortedRecords += chunk.count
       else this.settledBytes += chunk.inputBytes
       ack(outcome)
+      this.#adaptExtra()
+      if (this.#roomWaiters.length > 0) this.#wakeForRoomSoon()
       if (this.openChunks === 0) this.#resolveWaiters()
     })
+    this.#shares.recordGrowth(chunk)
   }
 
   #resolveWaiters(): void {

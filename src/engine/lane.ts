@@ -1,11 +1,14 @@
 import type { Chunk } from '../core/chunk.ts'
 import type { TimerHandle } from '../core/services.ts'
+import type { Passage } from './output-window.ts'
 import type { Receipt } from './receipt.ts'
 
 /** The delivery of one chunk to one output. */
 export interface Route {
   chunk: Chunk
   receipt: Receipt
+  /** Its place in the window of the output; its `bytes` are 0 while the lane fails. */
+  passage: Passage
   /** Number of failed attempts. */
   attempts: number
   /** Number of those attempts that failed because of the chunk and not of the peer: determines the wait. */
@@ -29,6 +32,8 @@ export class Lane {
   waiting: Route[] = []
   /** True from a failure until the lane may send again. */
   blocked = false
+  /** True from the failure of a chunk (not of the peer) until a chunk is delivered or dropped. */
+  failing = false
   timer: TimerHandle | undefined
   /** Time at which `timer` fires. */
   retryAtMs = Number.POSITIVE_INFINITY
@@ -40,6 +45,11 @@ export class Lane {
 
   get waitingCount(): number {
     return this.waiting.length - this.#head
+  }
+
+  /** All routes that have not settled. */
+  get routes(): Route[] {
+    return [...this.inFlight, ...this.waiting.slice(this.#head)]
   }
 
   get ready(): boolean {

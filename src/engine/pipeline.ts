@@ -77,6 +77,20 @@ export class Pipeline {
     this.#send(chunk, this.#filters.find(chunk.tag), origin, ack)
   }
 
+  /** Returns the outputs that get the chunks of a tag. */
+  outputsOf(tag: string): readonly OutputStage[] {
+    return this.#outputs.find(tag)
+  }
+
+  /**
+   * True when something cannot be delivered now while there is an output that can be reached. Without one, nobody has to be
+   * protected from what fails.
+   */
+  get hasFailing(): boolean {
+    const { stages } = this.#outputs
+    return stages.some(({ queue }) => queue.hasFailing) && stages.some(({ queue }) => queue.isReachable)
+  }
+
   /** Processes records deferred by a filter: with the filters after it, then the outputs. */
   emit(after: FilterStage, chunk: Chunk, buffers: BufferSource, ack: Ack): void {
     const filters = this.#filters.find(chunk.tag)

@@ -5,8 +5,9 @@ import type { Clock, Logger, TimerHandle } from '../core/services.ts'
 import type { OutputDown } from '../core/snapshot.ts'
 import { Lane, type Route } from './lane.ts'
 import { Outage } from './outage.ts'
+import { OutputWindow } from './output-window.ts'
 import type { Receipt } from './receipt.ts'
-import { type RetryPolicy, retryWaitMs } from './retry.ts'
+import { isNameFailure, nameWaitMs, type RetryPolicy, retryWaitMs } from './retry.ts'
 
 /** Time without an answer after which an output with chunks in flight counts as down. */
 const MAX_SILENCE_MS = 10_000
@@ -18,6 +19,8 @@ interface QueueOptions {
   retry: RetryPolicy
   clock: Clock
   log: Logger
+  /** Called when the output, or a lane of it, begins to fail. */
+  onFailing?: () => void
 }
 
 /**
@@ -42,6 +45,8 @@ export class OutputQueue {
     retriedRecords: 0,
     droppedRecords: 0,
   }
+  /** What is on its way to the output, without the chunks of failing lanes: these do not delay others. */
+  readonly window = new OutputWindow()
   lastError: string | undefined
   /** Time of the last delivery. */
   lastDeliveryMs: number | undefined
@@ -54,6 +59,8 @@ export class OutputQueue {
   readonly #retry: RetryPolicy
   readonly #clock: Clock
   readonly #log: Logger
+  readonly #onFailing: (() => void) | undefined
+  #failingLanes = 0
   readonly #lanes = new Map<string, Lane>()
   /** Lanes that may send, served round robin. */
   #sendable: Lane[] = []
@@ -73,6 +80,7 @@ export class OutputQueue {
     this.#clock = options.clock
     this.#log = options.log
     this.outage = new Outage(options.clock, options.log, options.retry.limit !== Number.POSITIVE_INFINITY)
+    this.#onFailing = options.onFailing
   }
 
   /** Queues a chunk; `receipt` is settled once, with the outcome of this output. */
@@ -86,7 +94,8 @@ export class OutputQueue {
       lane = new Lane(chunk.tag)
       this.#lanes.set(chunk.tag, lane)
     }
-    lane.push({ chunk, receipt, attempts: 0, chunkFailures: 0, failed: false })
+    const passage = this.window.enter(lane.failing ? 0 : chunk.size, this.#clock.nowMs())
+    lane.push({ chunk, receipt, passage, attempts: 0, chunkFailures: 0, failed: false })
     if (lane.waitingCount === 1) this.#sendable.push(lane)
     this.#pump()
   }
@@ -126,6 +135,20 @@ export class OutputQueue {
     return this.#lanes.keys()
   }
 
+  get isReachable(): boolean {
+    return this.#gate === 'open'
+  }
+
+  /** True when the peer is unreachable or some lane fails. */
+  get hasFailing(): boolean {
+    return this.#gate !== 'open' || this.#failingLanes > 0
+  }
+
+  /** True when chunks of this tag cannot be delivered now: the peer is unreachable or the lane fails. */
+  isFailing(tag: string): boolean {
+    return this.#gate !== 'open' || (this.#failingLanes > 0 && this.#lanes.get(tag)?.failing === true)
+  }
+
   get empty(): boolean {
     return this.#lanes.size === 0
   }
@@ -145,7 +168,10 @@ export class OutputQueue {
     for (const lane of this.#lanes.values()) {
       this.#clock.cancel(lane.timer)
       lane.retryAtMs = Number.POSITIVE_INFINITY
-      for (const route of lane.drain()) route.receipt.settle('aborted')
+      for (const route of lane.drain()) {
+        this.window.leave(route.passage)
+        route.receipt.settle('aborted')
+      }
       if (lane.empty) this.#lanes.delete(lane.key)
     }
     this.#sendable = []
@@ -195,6 +221,9 @@ export class OutputQueue {
     const ms = Math.round(this.lastDeliveryMs - startMs)
     this.#log.debug('chunk delivered', { tag: chunk.tag, chunk: chunk.id, records, bytes, ms })
     lane.complete(route)
+    if (route.attempts === 0) this.window.acknowledge(route.passage, this.#clock.nowMs())
+    else this.window.leave(route.passage)
+    this.#endFailing(lane)
     route.receipt.settle('delivered')
     if (this.#gate === 'probing') this.#openGate()
     // An ack that was on its way when the gate closed says nothing about the peer now.
@@ -205,6 +234,7 @@ export class OutputQueue {
   #onFailure(lane: Lane, route: Route, thrown: unknown, startMs: number): void {
     if (this.#stopped) {
       lane.complete(route)
+      this.window.leave(route.passage)
       route.receipt.settle('aborted')
       return
     }
@@ -222,16 +252,19 @@ export class OutputQueue {
     this.stats.retries++
     this.stats.retriedRecords += route.chunk.count
     if (error.scope === 'peer') {
-      this.#closeGate()
+      this.#closeGate(error)
       return
     }
     route.chunkFailures++
+    this.#beginFailing(lane, route)
     const { code, hint, message } = error
     this.#log.warn(`retrying chunk: ${message}`, { code, tag: route.chunk.tag, chunk: route.chunk.id, hint })
   }
 
   #drop(lane: Lane, route: Route, error: ShipperError): void {
     lane.complete(route)
+    this.window.leave(route.passage)
+    this.#endFailing(lane)
     const { chunk } = route
     this.#output.forget?.(chunk)
     this.stats.droppedRecords += chunk.count
@@ -247,6 +280,22 @@ export class OutputQueue {
       hint: error.retryable ? 'Retry_Limit gave them up; with no_limits they wait for the peer' : error.hint,
     })
     route.receipt.settle('dropped')
+  }
+
+  /** Takes the chunks of a lane that fails out of the window. */
+  #beginFailing(lane: Lane, route: Route): void {
+    if (route.receipt.isOnlyRoute) route.chunk.compact()
+    if (lane.failing) return
+    lane.failing = true
+    this.#failingLanes++
+    for (const { passage } of lane.routes) this.window.leave(passage)
+    this.#onFailing?.()
+  }
+
+  #endFailing(lane: Lane): void {
+    if (!lane.failing) return
+    lane.failing = false
+    this.#failingLanes--
   }
 
   /** Runs after every answer: retries a blocked lane when the last of its flushes has answered, then sends more. */
@@ -267,7 +316,7 @@ export class OutputQueue {
       this.#addSendable(lane)
       return
     }
-    const waitMs = retryWaitMs(this.#retry, failures, false)
+    const waitMs = retryWaitMs(this.#retry, failures)
     lane.retryAtMs = this.#clock.nowMs() + waitMs
     lane.timer = this.#clock.after(waitMs, () => {
       lane.timer = undefined
@@ -282,12 +331,15 @@ export class OutputQueue {
     if (lane.ready && !this.#sendable.includes(lane)) this.#sendable.push(lane)
   }
 
-  #closeGate(): void {
+  #closeGate(error: ShipperError): void {
     if (this.#gate === 'closed') return
     this.#gate = 'closed'
     this.#gateFailures++
-    const waitMs = retryWaitMs(this.#retry, this.#gateFailures, true)
+    const waitMs = isNameFailure(error)
+      ? nameWaitMs(this.#retry)
+      : retryWaitMs(this.#retry, this.#gateFailures)
     this.#gateAtMs = this.#clock.nowMs() + waitMs
+    this.#onFailing?.()
     this.#gateTimer = this.#clock.after(waitMs, () => {
       this.#gateTimer = undefined
       this.#gateAtMs = Number.POSITIVE_INFINITY
@@ -299,6 +351,7 @@ export class OutputQueue {
   #openGate(): void {
     this.#gate = 'open'
     this.#gateFailures = 0
+    this.window.restart(this.#clock.nowMs())
     for (const lane of this.#lanes.values()) this.#addSendable(lane)
   }
 

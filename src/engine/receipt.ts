@@ -11,9 +11,13 @@ export class Receipt {
   readonly #chunk: Chunk
   readonly #ack: Ack
 
+  /** True when the chunk goes to one output, which may change its buffer between attempts. */
+  readonly isOnlyRoute: boolean
+
   constructor(chunk: Chunk, routes: number, ack: Ack) {
     this.#chunk = chunk
     this.#open = routes
+    this.isOnlyRoute = routes === 1
     this.#ack = ack
   }
 

@@ -10,11 +10,11 @@ const MAX_CACHED_TAGS = 10_000
 
 /** Finds the stages for a tag, in order of declaration; the result is cached per tag. */
 export class Router<T extends TagMatch> {
-  readonly #stages: readonly T[]
+  readonly stages: readonly T[]
   readonly #cache = new Map<string, T[]>()
 
   constructor(stages: readonly T[]) {
-    this.#stages = stages
+    this.stages = stages
   }
 
   find(tag: string): T[] {
@@ -22,7 +22,7 @@ export class Router<T extends TagMatch> {
     if (cached !== undefined) return cached
     // Tags are made from file names and may be many: clearing the cache now and then is a limit that costs nothing.
     if (this.#cache.size >= MAX_CACHED_TAGS) this.#cache.clear()
-    const found = this.#stages.filter((s) => matches(s, tag))
+    const found = this.stages.filter((s) => matches(s, tag))
     this.#cache.set(tag, found)
     return found
   }

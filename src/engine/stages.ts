@@ -44,7 +44,7 @@ export function inputSnapshot(running: RunningInput): InputSnapshot {
     bytes: stage.bytes,
     memory: account.used,
     memoryLimit: account.limitBytes,
-    paused: account.paused,
+    paused: account.paused || stage.isHeldBack,
     chunks: stage.openChunks,
     status: input.status?.(),
   }

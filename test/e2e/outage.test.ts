@@ -29,8 +29,8 @@ async function shipping(forward: Record<string, string | number> = {}): Promise<
   const dir = tmp()
   const path = join(dir, 'a.log')
   const sink = await Sink.start('lines')
-  // If the waits between probes were not capped at a second, the first would take minutes and fail the test.
-  const service = { 'scheduler.base': 1200, 'scheduler.cap': 12_000, memory_limit: MEMORY_LIMIT }
+  // If the cap did not apply to probes, the first wait would take minutes and fail the test.
+  const service = { 'scheduler.base': 1200, 'scheduler.cap': 1, memory_limit: MEMORY_LIMIT }
   writeLines(path, 0, 1)
   const agent = ship({ dir, ports: [sink.port], service, forward })
   await allArrive(sink, agent, 1)

@@ -17,7 +17,12 @@ function bench(filters: FilterStage[] = []) {
     new BorrowedBuffers(),
     listLog().log,
   )
-  const sizes = { chunkBytes: 65_536, filteredBytes: 65_536, flushMs: 1000 }
+  const sizes = {
+    chunkBytes: 65_536,
+    sizeWithin: (bytes: number) => bytes,
+    filteredBytes: 65_536,
+    flushMs: 1000,
+  }
   const options = { name: 'in.0', runId: 'r', ...sizes, account, clock, pipeline }
   return { clock, account, out, source: new InputStage({ ...options, routable: true }) }
 }

@@ -4,7 +4,8 @@ import { makeChunk, receiptOf } from '../support/engine/chunks.ts'
 
 function route(name: string): Route {
   const chunk = makeChunk(name)
-  return { chunk, receipt: receiptOf(chunk).receipt, attempts: 0, chunkFailures: 0, failed: false }
+  const passage = { bytes: 0, onWay: 0, enteredMs: 0 }
+  return { chunk, receipt: receiptOf(chunk).receipt, passage, attempts: 0, chunkFailures: 0, failed: false }
 }
 
 const names = (routes: Route[]): string => routes.map((r) => r.chunk.id).join('')

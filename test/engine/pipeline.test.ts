@@ -68,7 +68,7 @@ describe('filters', () => {
     expect(filters[3]?.stats.records).toBe(0)
     expect(filters[4]?.stats).toEqual({ records: 3, bytes: 3, addRecords: 3, dropRecords: 0, dropBytes: 0 })
     // What the filter added counts for the input; the replaced buffer was given back.
-    expect(account.used).toBe(4096)
+    expect(account.used).toBe(1024)
   })
 
   test('that only shorten records do not count dropped records', () => {

@@ -12,7 +12,7 @@ describe('while the peer is unreachable', () => {
     // The timers of the gate and of the outage.
     expect([b.inFlight, b.clock.waiting, b.queue.retrying]).toEqual(['', 2, 3])
     for (let i = 0; i < 6; i++) {
-      b.clock.advance(1000)
+      b.clock.advance(60_000)
       expect(b.inFlight.length).toBe(1)
       await b.fail(b.inFlight, unreachable())
       expect([b.inFlight, b.clock.waiting]).toEqual(['', 2])
@@ -26,12 +26,12 @@ describe('while the peer is unreachable', () => {
     b.push('x', 'two')
     for (const id of 'abc') await b.fail(id, unreachable())
     expect(b.logged.lines.length).toBe(1)
-    b.clock.advance(1000)
+    b.clock.advance(60_000)
     const probe = b.inFlight
     await b.ok(probe)
     expect(b.inFlight.length).toBe(3)
     expect([b.queue.retrying, b.clock.waiting]).toEqual([0, 0])
-    expect(b.logged.lines.at(-1)).toBe('info output reachable again after 1 s, 1 attempt')
+    expect(b.logged.lines.at(-1)).toBe('info output reachable again after 1 min, 1 attempt')
   })
 
   test('nothing is lost or dropped, and the chunks of one lane stay in order', async () => {
@@ -39,7 +39,7 @@ describe('while the peer is unreachable', () => {
     b.pushAll('abcde')
     await b.fail('b', unreachable())
     await b.fail('a', unreachable())
-    b.clock.advance(1000)
+    b.clock.advance(60_000)
     expect(b.inFlight).toBe('a')
     await b.ok('a')
     for (const id of 'bcde') await b.ok(id)
@@ -67,10 +67,10 @@ describe('while the gate is probing', () => {
     const b = new QueueBench({ inFlight: 4 })
     b.pushAll('ab', 'one')
     await b.fail('a', unreachable())
-    b.clock.advance(1000)
+    b.clock.advance(60_000)
     expect(b.inFlight).toBe('b')
     await b.fail('b', unreachable())
-    b.clock.advance(1000)
+    b.clock.advance(60_000)
     expect(b.inFlight).toBe('a')
   })
 
@@ -79,7 +79,7 @@ describe('while the gate is probing', () => {
     b.pushAll('ab', 'one')
     b.pushAll('x', 'two')
     await b.fail('a', unreachable())
-    b.clock.advance(1000)
+    b.clock.advance(60_000)
     await b.ok('x')
     expect(b.inFlight).toBe('b')
     await b.ok('b')
@@ -90,7 +90,7 @@ describe('while the gate is probing', () => {
     const b = new QueueBench({ inFlight: 4 })
     b.push('a', 'one')
     await b.fail('a', unreachable())
-    b.clock.advance(1000)
+    b.clock.advance(60_000)
     await b.fail('a', new Error('a defect'))
     expect([b.inFlight, b.sent.length]).toEqual(['', 2])
     b.push('x', 'two')
@@ -102,22 +102,48 @@ describe('while the gate is probing', () => {
 })
 
 describe('an unreachable peer', () => {
-  test('is probed at least once a second without Retry_Limit, and at growing intervals with one', async () => {
-    const unlimited = new QueueBench()
-    const limited = new QueueBench({ limit: 1000 })
-    let longest = 0
-    for (const b of [unlimited, limited]) {
+  test('is probed at growing intervals up to the cap, with and without Retry_Limit', async () => {
+    for (const limit of [Number.POSITIVE_INFINITY, 1000]) {
+      const b = new QueueBench({ limit })
       b.push('a')
+      let longest = 0
       for (let i = 0; i < 40; i++) {
         await b.fail('a', unreachable())
         const waitMs = (b.queue.retryAtMs ?? 0) - b.clock.nowMs()
         expect(waitMs).toBeGreaterThan(0)
-        if (b === unlimited) expect(waitMs).toBeLessThanOrEqual(1000)
+        expect(waitMs).toBeLessThanOrEqual(i === 0 ? 5000 : 60_000)
         longest = Math.max(longest, waitMs)
         b.clock.advance(waitMs)
       }
+      expect(longest).toBeGreaterThan(5000)
     }
-    expect(longest).toBeGreaterThan(5000)
+  })
+
+  test('gets everything within the cap and a second of its return, however long it was away', async () => {
+    const b = new QueueBench({ capMs: 5000 })
+    b.pushAll('abcd')
+    for (const id of 'abcd') await b.fail(id, unreachable())
+    while (b.clock.nowMs() < 3_600_000) {
+      b.clock.advance((b.queue.retryAtMs ?? 0) - b.clock.nowMs())
+      await b.fail(b.inFlight, unreachable())
+    }
+    const returnedMs = b.clock.nowMs()
+    b.clock.advance(5000)
+    for (const id of 'abcd') await b.ok(id)
+    expect(b.clock.nowMs() - returnedMs).toBeLessThanOrEqual(6000)
+    expect([...b.outcomes.values()].flat()).toEqual(new Array(4).fill('delivered'))
+  })
+
+  test('whose name cannot be resolved is not asked for again before half of the cap', async () => {
+    const b = new QueueBench({ capMs: 5000 })
+    b.push('a')
+    const cause = Object.assign(new Error('getaddrinfo ENOTFOUND peer'), { code: 'ENOTFOUND' })
+    for (let i = 0; i < 20; i++) {
+      await b.fail('a', unreachable(cause))
+      const waitMs = (b.queue.retryAtMs ?? 0) - b.clock.nowMs()
+      expect([waitMs >= 2500, waitMs <= 5000]).toEqual([true, true])
+      b.clock.advance(waitMs)
+    }
   })
 
   test('is retried from the base wait again after it was reachable', async () => {

@@ -105,15 +105,14 @@ export const SERVICE_OPTIONS = defineOptions({
   hc_period: { type: 'time', default: '60', min: 1000, help: 'Period that Health_Check evaluates.' },
   'scheduler.base': {
     type: 'time',
-    default: '5',
+    default: '1',
     min: 1,
-    help: 'Upper bound of the wait before the first retry; it doubles with each retry.',
+    help: 'Upper bound of the wait before the first retry of a chunk, or the first probe of an output that is unreachable; it doubles with each further one. Each wait is random between 0 and its bound. fluent-bit’s default is 5.',
   },
   'scheduler.cap': {
     type: 'time',
-    default: '2000',
     min: 1,
-    help: 'Upper bound of the wait before any retry.',
+    help: 'Upper bound of the wait before any retry or probe; default: 5, or Scheduler.Base if that is more. Delivery resumes within this time and a second of the return of a peer. fluent-bit’s default is 2000. When a host name cannot be resolved, the wait is between half of it and all of it.',
   },
   hot_reload: {
     type: 'bool',

@@ -26,13 +26,17 @@ export class QueueBench {
   readonly outcomes = new Map<string, string[]>()
   readonly queue: OutputQueue
 
-  constructor(options: { inFlight?: number; limit?: number; output?: Output } = {}) {
+  constructor(options: { inFlight?: number; limit?: number; capMs?: number; output?: Output } = {}) {
     const output: Output = options.output ?? { flush: (chunk) => this.#flush(chunk), close: async () => {} }
     this.queue = new OutputQueue({
       name: 'out.0',
       output,
       inFlight: options.inFlight ?? 4,
-      retry: { baseMs: 5000, capMs: 60_000, limit: options.limit ?? Number.POSITIVE_INFINITY },
+      retry: {
+        baseMs: 5000,
+        capMs: options.capMs ?? 60_000,
+        limit: options.limit ?? Number.POSITIVE_INFINITY,
+      },
       clock: this.clock,
       log: this.logged.log,
     })
@@ -81,7 +85,8 @@ export class QueueBench {
   }
 }
 
-export const unreachable = (): ShipperError => flushError({ retryable: true, scope: 'peer' })
+export const unreachable = (cause?: unknown): ShipperError =>
+  flushError({ retryable: true, scope: 'peer', cause })
 export const rejected = (): ShipperError => flushError({ retryable: true, scope: 'chunk' })
 export const permanent = (): ShipperError => flushError({ retryable: false })
 

@@ -1,6 +1,7 @@
 import { connect, type Socket } from 'node:net'
 import { decodeMulti, decodeMultiStream } from '@msgpack/msgpack'
 import type { Chunk } from '../../../src/core/chunk.ts'
+import { ShipperError } from '../../../src/core/error.ts'
 import { parseOptions } from '../../../src/core/options/parse.ts'
 import type { Input, Output, OutputContext } from '../../../src/core/plugin.ts'
 import type { Clock } from '../../../src/core/services.ts'
@@ -19,6 +20,8 @@ export class Records implements Output {
   readonly records: { tag: string; time: unknown; record: unknown }[] = []
   readonly chunks: { tag: string; id: string; bytes: Buffer }[] = []
   blocked = false
+  /** Chunks of these tags are refused, as by a destination that does not take them. */
+  refused: RegExp | undefined
   #waiting: (() => void)[] = []
   #signal: AbortSignal | undefined
 
@@ -28,6 +31,8 @@ export class Records implements Output {
   }
 
   async flush(chunk: Chunk): Promise<void> {
+    if (this.refused?.test(chunk.tag))
+      throw new ShipperError('E_OUTPUT_WRITE', `cannot write ${chunk.tag}`, { retryable: true })
     if (this.blocked) {
       await new Promise<void>((resolve, reject) => {
         this.#waiting.push(resolve)

@@ -94,6 +94,8 @@ export class TailRun {
   /** While true, chunks are only settled by `ack()`. */
   hold = false
   failing = false
+  /** Chunks of these tags are refused, as by a destination that does not take them. */
+  refused: RegExp | undefined
   finished = false
   /** Reason why the input finished with unread files; undefined if it has read all of them. */
   incomplete: string | undefined
@@ -178,6 +180,10 @@ export class TailRun {
     if (this.failing)
       return Promise.reject(
         new ShipperError('E_PEER_UNREACHABLE', 'down', { retryable: true, scope: 'peer' }),
+      )
+    if (this.refused?.test(chunk.tag))
+      return Promise.reject(
+        new ShipperError('E_OUTPUT_WRITE', `cannot write ${chunk.tag}`, { retryable: true }),
       )
     this.chunks.push({ id: chunk.id, tag: chunk.tag, count: chunk.count })
     for (const entry of decodeMulti(chunk.entries())) {

@@ -45,6 +45,8 @@ const MAX_UNREAD_BYTES = 1_000_000
 const KEEP_ALIVE_MS = 30_000
 /** Silence after connecting after which the log says what the peer may be waiting for. */
 const MAX_QUIET_START_MS = 5000
+/** Bytes that are written between two questions whether the outputs take more. */
+const UNCHECKED_BYTES = 16_384
 
 /** Connection of one peer: turns its bytes into entries in chunks, and sends the acknowledgements. A handshake would precede `start`. */
 export class SenderConnection implements MessageOwner {
@@ -66,6 +68,11 @@ export class SenderConnection implements MessageOwner {
   #hasProgressed = true
   /** Number of messages whose acknowledgement waits for their records to be settled. */
   #unsettled = 0
+  /** Bytes of messages with options that have not been settled. */
+  #unsettledBytes = 0
+  /** Bytes that may be written for `#checkedTag` without asking for room again. */
+  #credit = 0
+  #checkedTag: string | undefined
   #onSettled: (() => void) | undefined
   #peerEnded = false
   #closed = false
@@ -127,6 +134,7 @@ export class SenderConnection implements MessageOwner {
   }
 
   settled(message: Message): void {
+    this.#unsettledBytes -= message.bytes
     if (message.chunk === undefined) return
     this.#unsettled--
     this.#usedMs = this.#host.ctx.clock.nowMs()
@@ -218,10 +226,21 @@ export class SenderConnection implements MessageOwner {
   async #writeLater(reader: MessageReader, step: MessageStep): Promise<void> {
     do {
       this.#socket.pause()
-      // Open chunks wait for Flush: the memory that is needed may be theirs.
-      this.#host.ctx.sealAll()
-      await this.#host.ctx.waitForMemory(this.#host.signal)
+      const { ctx, signal } = this.#host
+      if (this.#hasRoom()) {
+        // Open chunks wait for Flush: the memory that is needed may be theirs.
+        ctx.sealAll()
+        await ctx.waitForMemory(signal)
+      } else await ctx.waitForRoom?.()
     } while (!this.#isOver && !this.#write(reader, step))
+  }
+
+  /** True when records of the current tag may be read. What a peer without acknowledgements has on its way is not known. */
+  #hasRoom(): boolean {
+    const { ctx } = this.#host
+    if (ctx.room === undefined) return true
+    const unsettledBytes = this.#message === undefined ? Number.POSITIVE_INFINITY : this.#unsettledBytes
+    return ctx.room(this.#tag, unsettledBytes) > 0
   }
 
   #begin({ tag, hasOptions: mayAsk }: MessageReader): undefined {
@@ -273,9 +292,19 @@ export class SenderConnection implements MessageOwner {
   #write(reader: MessageReader, step: MessageStep): boolean {
     const { buf, start, end } = reader
     if (step === 'entry' && !this.#readTime(reader)) return true
+    if (this.#checkedTag !== this.#tag || this.#credit <= 0) {
+      if (!this.#hasRoom()) return false
+      this.#checkedTag = this.#tag
+      this.#credit = UNCHECKED_BYTES
+    }
     const message = this.#message
     const out = this.#host.ctx.appender(this.#tag)
     if (!out.reserve(end - start + ENTRY_HEAD)) return false
+    this.#credit -= end - start
+    if (message !== undefined) {
+      message.bytes += end - start
+      this.#unsettledBytes += end - start
+    }
     if (message?.inOpenChunk === false) {
       message.inOpenChunk = true
       out.addContributor(message)

@@ -19,6 +19,8 @@ export interface MessageOwner {
 export class Message implements Contributor {
   /** True while the current chunk has this message among its contributors. */
   inOpenChunk = false
+  /** Size of its records. */
+  bytes = 0
   /** Chunk id to acknowledge; undefined if the peer did not request it. */
   chunk: Buffer | undefined
   readonly #owner: MessageOwner

@@ -148,6 +148,7 @@ export async function buildTail(
     clock,
     onSettled: (file, bytes) => {
       positions.touch(file, bytes)
+      scheduler.releaseParked()
       if (file.rotation.isRotated) rotated.held.closeIfDone(file)
     },
     onTruncated: (file, truncation) => {

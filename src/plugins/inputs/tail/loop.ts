@@ -152,6 +152,16 @@ export class TailLoop {
   async #turn(file: TailFile, signal: AbortSignal): Promise<void> {
     const { cursor, handle } = file
     if (!handle.isOpen) return
+    // While the outputs are slow, a file that has more than a little on its way waits, so that it does not delay the others.
+    const room = this.#ctx.room?.(file.tag, file.unsettledBytes) ?? Number.POSITIVE_INFINITY
+    const isRecheck = this.#scheduler.takeRecheck(file)
+    if (room <= 0) {
+      // The loss of a later truncation is computed from the last size seen.
+      if (!isRecheck) file.refresh()
+      file.startWaiting()
+      this.#scheduler.park(file)
+      return
+    }
     if (file.wasEmptyBefore())
       this.#rotated.truncatedCopies.openUnseenCopies(file, file.rotation.contentSinceMs)
     const { predecessor } = file
@@ -176,6 +186,7 @@ export class TailLoop {
     }
     const limit = Math.min(
       MAX_TURN_BYTES,
+      room,
       file.state === 'idle' ? this.#options.eventBatchSize : this.#options.staticBatchSize,
     )
     file.startReading()
@@ -190,7 +201,9 @@ export class TailLoop {
       this.#growFingerprint(file)
     }
     if (turn === 'full') {
-      this.#scheduler.addFirst(file)
+      // A file that got something lets the others go first, or it would take all memory that is released.
+      if (cursor.offset === before) this.#scheduler.addFirst(file)
+      else this.#scheduler.add(file)
       this.#ctx.sealAll()
       await this.#waitForMemory(signal)
       await this.#scheduler.yield()

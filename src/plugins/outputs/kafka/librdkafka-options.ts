@@ -49,7 +49,7 @@ export const RDKAFKA_OPTIONS = defineOptions({
   ...ignoredOption('retry.backoff.ms', 'use scheduler.base of [SERVICE]'),
   ...ignoredOption('retry.backoff.max.ms', 'use scheduler.cap of [SERVICE]'),
   ...ignoredOption('reconnect.backoff.ms', 'use scheduler.base of [SERVICE]'),
-  ...ignoredOption('reconnect.backoff.max.ms', 'an unreachable broker is retried at least once per second'),
+  ...ignoredOption('reconnect.backoff.max.ms', 'use scheduler.cap of [SERVICE]'),
   ...ignoredOption('log_level', 'use Log_Level'),
   ...ignoredOption('log.connection.close', 'the metrics count connections'),
   ...ignoredOption('debug', 'use Log_Level debug'),

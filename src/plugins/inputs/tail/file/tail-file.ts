@@ -118,6 +118,11 @@ export class TailFile implements Contributor {
     return this.#inChunk || this.acks.isPending
   }
 
+  /** Bytes that were read and are not acknowledged, or are held back by an open record. */
+  get unsettledBytes(): number {
+    return this.cursor.offset - this.acks.position
+  }
+
   /** True when nothing more can be read from the file now. */
   get isDrained(): boolean {
     return this.#state === 'idle' || this.#state === 'closed'

@@ -73,7 +73,7 @@ export class FileReader {
     // Skips the existing content of a .gz. Its decompressed size was not known before.
     if (cursor.offset < handle.source.start) cursor.moveTo(handle.source.start)
     const started = cursor.offset
-    let wanted = this.#readSize(file, out)
+    let wanted = this.#readSize(file, out, limitBytes)
     while (wanted > 0) {
       const before = cursor.lastBytesLength
       const n = handle.source.read(this.#block, 0, wanted, cursor.offset - before)
@@ -104,19 +104,20 @@ export class FileReader {
       if (state === 'full') return 'full'
       if (isShort) return handle.source.isRewritten ? 'rewritten' : 'end'
       if (cursor.offset - started >= limitBytes) return 'more'
-      wanted = cursor.offset > from ? this.#readSize(file, out) : this.#enlargeBlock(wanted)
+      const left = limitBytes - (cursor.offset - started)
+      wanted = cursor.offset > from ? this.#readSize(file, out, left) : this.#enlargeBlock(wanted)
     }
     return 'full'
   }
 
   /**
    * Returns how many bytes to read so that their entries just fill the chunk: lines that do not fit would
-   * have to be read again when the budget is exhausted. 0: no buffer is available.
+   * have to be read again when the budget is exhausted; not many more than `limitBytes`. 0: no buffer is available.
    */
-  #readSize(file: TailFile, out: Appender): number {
+  #readSize(file: TailFile, out: Appender, limitBytes: number): number {
     const { unread } = file.cursor
     // Perhaps only a few appended lines: the chunk's buffer is sized once their number is known.
-    if (unread <= MIN_READ_BYTES) return this.#block.length
+    if (unread <= MIN_READ_BYTES && limitBytes >= this.#block.length) return this.#block.length
     const { ratio } = file.encoder
     let room = (out.buf.length - SPARE_BYTES - out.end) / ratio
     if (room < MIN_READ_BYTES) {
@@ -124,7 +125,7 @@ export class FileReader {
       if (!out.reserve(MIN_READ_BYTES, unread * ratio)) return 0
       room = (out.buf.length - SPARE_BYTES - out.end) / ratio
     }
-    return Math.max(MIN_READ_BYTES, Math.min(this.#block.length, Math.floor(room)))
+    return Math.max(MIN_READ_BYTES, Math.min(this.#block.length, Math.floor(room), Math.floor(limitBytes)))
   }
 
   /** Returns the memory of the wasm encoder, once there was enough to read to create it. */

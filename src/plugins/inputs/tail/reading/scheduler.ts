@@ -1,6 +1,12 @@
 import type { Clock, TimerHandle } from '../../../../core/services.ts'
 import type { TailFile } from '../file/tail-file.ts'
 
+/** Wait of parked files that nothing releases: what used the room may be of another input. */
+const MAX_PARKED_MS = 200
+/** Number of parked files that are looked at with every acknowledgement; with more, they are released every RELEASE_MS. */
+const MAX_RELEASED_AT_ONCE = 16
+const RELEASE_MS = 20
+
 /**
  * Queue of the files to read, in turns, and the waits in between.
  *
@@ -14,6 +20,12 @@ export class Scheduler {
   readonly #ready = new Set<TailFile>()
   /** File that comes before all others, because its turn was cut short. */
   #next: TailFile | undefined
+  /** Files that wait until the outputs take more, in order. */
+  #parked = new Set<TailFile>()
+  /** Files that are in the queue only because they were parked. */
+  readonly #rechecked = new Set<TailFile>()
+  #parkedTimer: TimerHandle | undefined
+  #isReleasing = false
   readonly #waiting = new Map<TailFile, TailFile[]>()
   readonly #clock: Clock
   readonly #coalesceMs: number
@@ -30,6 +42,7 @@ export class Scheduler {
   }
 
   add(file: TailFile): void {
+    this.#rechecked.delete(file)
     this.#ready.add(file)
     this.#wake?.()
     this.#onAdded?.(file)
@@ -60,6 +73,44 @@ export class Scheduler {
   addFirst(file: TailFile): void {
     this.#ready.delete(file)
     this.#next = file
+  }
+
+  /** Returns true when the file, just taken, was in the queue only because it was parked: it may be unchanged. */
+  takeRecheck(file: TailFile): boolean {
+    return this.#rechecked.delete(file)
+  }
+
+  /** Makes `file` wait until the outputs may take more of it: `releaseParked` is called, or a while has passed. */
+  park(file: TailFile): void {
+    this.#parked.add(file)
+    this.#parkedTimer ??= this.#clock.after(MAX_PARKED_MS, () => this.#unpark())
+  }
+
+  /**
+   * Returns the parked files to the queue, in their order: at once if they are few, or else soon. Those that still have to
+   * wait are parked again.
+   */
+  releaseParked(): void {
+    if (this.#parked.size === 0 || this.#isReleasing) return
+    this.#isReleasing = true
+    if (this.#parked.size <= MAX_RELEASED_AT_ONCE) setImmediate(() => this.#unpark())
+    else {
+      this.#clock.cancel(this.#parkedTimer)
+      this.#parkedTimer = this.#clock.after(RELEASE_MS, () => this.#unpark())
+    }
+  }
+
+  #unpark(): void {
+    this.#isReleasing = false
+    this.#clock.cancel(this.#parkedTimer)
+    this.#parkedTimer = undefined
+    for (const file of this.#parked) {
+      if (!file.handle.isOpen || this.#ready.has(file)) continue
+      this.#ready.add(file)
+      this.#rechecked.add(file)
+    }
+    this.#parked = new Set()
+    if (this.#ready.size > 0) this.#wake?.()
   }
 
   /** Makes `file` wait until `before` is released. */
@@ -138,6 +189,8 @@ export class Scheduler {
 
   stop(): void {
     this.#clock.cancel(this.#soon)
+    if (this.#parkedTimer !== undefined) this.#clock.cancel(this.#parkedTimer)
+    this.#parked.clear()
     for (const timer of this.#timers) this.#clock.cancel(timer)
     this.#timers.clear()
   }
