@@ -4,7 +4,16 @@ import { makeChunk, receiptOf } from '../support/engine/chunks.ts'
 
 function route(name: string): Route {
   const chunk = makeChunk(name)
-  return { chunk, receipt: receiptOf(chunk).receipt, attempts: 0, chunkFailures: 0, failed: false }
+  const { receipt } = receiptOf(chunk)
+  return {
+    chunk,
+    receipt,
+    attempts: 0,
+    chunkFailures: 0,
+    failed: false,
+    isOverdue: false,
+    givenUp: undefined,
+  }
 }
 
 const names = (routes: Route[]): string => routes.map((r) => r.chunk.id).join('')

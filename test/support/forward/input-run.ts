@@ -19,6 +19,8 @@ export class Records implements Output {
   readonly records: { tag: string; time: unknown; record: unknown }[] = []
   readonly chunks: { tag: string; id: string; bytes: Buffer }[] = []
   blocked = false
+  /** Error of every flush. */
+  failure: Error | undefined
   #waiting: (() => void)[] = []
   #signal: AbortSignal | undefined
 
@@ -28,6 +30,7 @@ export class Records implements Output {
   }
 
   async flush(chunk: Chunk): Promise<void> {
+    if (this.failure !== undefined) throw this.failure
     if (this.blocked) {
       await new Promise<void>((resolve, reject) => {
         this.#waiting.push(resolve)
@@ -75,6 +78,7 @@ export async function forwardIn(
     service?: Texts
     common?: Texts
     outputs?: number
+    outputCommon?: Texts
     clock?: Clock
     /** Pattern of tags that a filter takes for the identity of a source. */
     identityTags?: string
@@ -93,7 +97,11 @@ export async function forwardIn(
         common: more.common ?? {},
       },
     ],
-    outputs: outputs.map((output, i) => ({ name: `records.${i}`, create: output.create })),
+    outputs: outputs.map((output, i) => ({
+      name: `records.${i}`,
+      create: output.create,
+      common: more.outputCommon ?? {},
+    })),
     // No test may depend on Flush.
     service: { flush: '1000', ...more.service },
   })
