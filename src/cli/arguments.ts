@@ -13,6 +13,8 @@ export interface Request {
   /** Options of the command `manifest`. */
   image: string | undefined
   namespace: string | undefined
+  /** Option of the command `dead-letters show`. */
+  limit: string | undefined
   /** Set by `-h`: the plugin before it, or undefined for the general help. */
   help: { plugin: { kind: StageKind; plugin: string } | undefined } | undefined
 }
@@ -31,6 +33,7 @@ export function newRequest(): Request {
     version: false,
     image: undefined,
     namespace: undefined,
+    limit: undefined,
     help: undefined,
   }
 }
@@ -75,6 +78,7 @@ export const FLAGS: readonly (readonly [flags: string, help: string, handler: Fl
   ['-P, --http_port <PORT>', 'port of the HTTP server', service('http_port')],
   ['--image <IMAGE>', 'image of the DaemonSet, for `manifest`', set('image')],
   ['--namespace <NAME>', 'namespace, for `manifest` (default: shipper)', set('namespace')],
+  ['--limit <N>', 'maximum number of rows, for `dead-letters show`', set('limit')],
   ['-D, --dry-run', 'check the configuration and exit', set('dryRun', true)],
   ['-V, --version', 'print the version and exit', set('version', true)],
   ['-h, --help', 'print this help; after -i, -F or -o: the options of that plugin', help],

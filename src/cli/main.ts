@@ -22,12 +22,15 @@ import { VERSION } from './version.ts'
 const USAGE_PREFIX = /^error: /
 const SUGGESTION = /\n\(Did you mean (.+)\?\)$/
 
-const COMMANDS = ['plugins', 'manifest']
+const COMMANDS = ['plugins', 'manifest', 'dead-letters']
 
 const EPILOGUE = `
 Commands:
   plugins                      list inputs, parser formats, filters and outputs
   manifest                     print Kubernetes manifests; -o and -p set the output
+  dead-letters list FILE|DIR   list the records that outputs have given up
+  dead-letters show FILE|DIR   print them, with the reason; --limit N prints the first ones
+  dead-letters replay FILE     send them again, with -c; --output NAME: to this output of the configuration
 
 Examples:
   shipper -i tail -p 'path=/var/log/*.log' -p db=pos.db -t app -o forward://10.0.0.5:24224
@@ -110,7 +113,7 @@ async function execute(program: Command, request: Request): Promise<number> {
       near === '' ? {} : { hint: '' },
     )
   }
-  if (rest.length > 0)
+  if (rest.length > 0 && command !== 'dead-letters')
     throw new ShipperError('E_CLI_USAGE', `unexpected argument "${rest[0]}" after ${command}`)
   if (request.version) return print(versionLine())
   if (help !== undefined) return print(await helpText(program, help.plugin))
@@ -119,6 +122,10 @@ async function execute(program: Command, request: Request): Promise<number> {
     return print(await pluginList(registry, width()))
   }
   if (command === 'manifest') return manifest(request)
+  if (command === 'dead-letters') {
+    const { deadLetters } = await import('./dead-letters.ts')
+    return deadLetters(rest, request, load)
+  }
   return run(request)
 }
 
