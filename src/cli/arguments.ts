@@ -15,6 +15,8 @@ export interface Request {
   namespace: string | undefined
   /** Option of the command `status`: base of the agent's HTTP server. */
   url: string | undefined
+  /** Option of the command `dead-letters show`. */
+  limit: string | undefined
   /** Set by `-h`: the plugin before it, or undefined for the general help. */
   help: { plugin: { kind: StageKind; plugin: string } | undefined } | undefined
 }
@@ -34,6 +36,7 @@ export function newRequest(): Request {
     image: undefined,
     namespace: undefined,
     url: undefined,
+    limit: undefined,
     help: undefined,
   }
 }
@@ -79,6 +82,7 @@ export const FLAGS: readonly (readonly [flags: string, help: string, handler: Fl
   ['--image <IMAGE>', 'image of the DaemonSet, for `manifest`', set('image')],
   ['--namespace <NAME>', 'namespace, for `manifest` (default: shipper)', set('namespace')],
   ['--url <URL>', 'address of the agent, for `status` (default: http://127.0.0.1:2020)', set('url')],
+  ['--limit <N>', 'maximum number of rows, for `dead-letters show`', set('limit')],
   ['-D, --dry-run', 'check the configuration and exit', set('dryRun', true)],
   ['-V, --version', 'print the version and exit', set('version', true)],
   ['-h, --help', 'print this help; after -i, -F or -o: the options of that plugin', help],

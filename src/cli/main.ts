@@ -23,12 +23,15 @@ import { VERSION } from './version.ts'
 const USAGE_PREFIX = /^error: /
 const SUGGESTION = /\n\(Did you mean (.+)\?\)$/
 
-const COMMANDS = ['plugins', 'manifest', 'status', 'help', 'version']
+const COMMANDS = ['plugins', 'manifest', 'dead-letters', 'status', 'help', 'version']
 
 const EPILOGUE = `
 Commands:
   plugins                      list inputs, parser formats, filters and outputs
   manifest                     print Kubernetes manifests; -o and -p set the output
+  dead-letters list FILE|DIR   list the records that outputs have given up
+  dead-letters show FILE|DIR   print them, with the reason; --limit N prints the first ones
+  dead-letters replay FILE     send them again, with -c; --output NAME: to this output of the configuration
   status                       print the state of the running agent, which needs HTTP_Server on; -c, -P or --url says where
   help                         print this help
   version                      print the version
@@ -115,7 +118,7 @@ async function execute(program: Command, request: Request): Promise<number> {
       near === '' ? {} : { hint: '' },
     )
   }
-  if (rest.length > 0)
+  if (rest.length > 0 && command !== 'dead-letters')
     throw new ShipperError('E_CLI_USAGE', `unexpected argument "${rest[0]}" after ${command}`)
   if (request.version || command === 'version') return print(versionLine())
   if (help !== undefined) {
@@ -129,6 +132,10 @@ async function execute(program: Command, request: Request): Promise<number> {
   }
   if (command === 'manifest') return manifest(request)
   if (command === 'status') return status(request)
+  if (command === 'dead-letters') {
+    const { deadLetters } = await import('./dead-letters.ts')
+    return deadLetters(rest, request, load)
+  }
   return run(request)
 }
 

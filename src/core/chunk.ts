@@ -1,5 +1,12 @@
 import type { BufferSource } from './buffer-source.ts'
 
+/** The bytes of a file that the records of a chunk were made from: `[offset, end)`. */
+export interface Origin {
+  file: string
+  offset: number
+  end: number
+}
+
 /**
  * Sealed records of one tag: concatenated `[EventTime, map]` entries, ready to be sent as PackedForward.
  *
@@ -23,6 +30,8 @@ export class Chunk {
   readonly id: string
   /** Bytes of input that the entries were made from: counted by the input's metrics and by Exit_On_Eof's progress. */
   readonly inputBytes: number
+  /** Files that the records were read from; empty for other inputs, and for records that a filter has emitted. */
+  readonly origins: readonly Origin[]
   #source: BufferSource
   #frameSpaceClaimed = false
 
@@ -35,6 +44,7 @@ export class Chunk {
     this.count = init.count
     this.id = init.id
     this.inputBytes = init.inputBytes
+    this.origins = init.origins ?? NO_ORIGINS
     this.#source = source
   }
 
@@ -87,6 +97,7 @@ export class Chunk {
 const EMPTY = Buffer.alloc(0)
 /** Larger chunks are not worth a copy: they are too few. */
 const MAX_COMPACTED_BYTES = 65_536
+const NO_ORIGINS: readonly Origin[] = []
 
 export interface ChunkInit {
   tag: string
@@ -97,6 +108,7 @@ export interface ChunkInit {
   count: number
   id: string
   inputBytes: number
+  origins?: readonly Origin[]
 }
 
 /** Bytes after the entries that a frame may use; an option map with chunk, size and compressed needs 80. */

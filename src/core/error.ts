@@ -167,8 +167,13 @@ export const ERROR_CODES = {
   },
   E_OUTPUT_REJECTED: {
     exit: 1,
-    summary: 'the peer rejected a chunk permanently',
-    remedy: 'see the reason in the message',
+    summary: 'the peer rejected records permanently',
+    remedy: 'see the reason in the message; `shipper dead-letters` shows the records and sends them again',
+  },
+  E_DEAD_LETTERS: {
+    exit: 1,
+    summary: 'rejected records cannot be kept in the dead-letter file, so they wait',
+    remedy: 'make space with `shipper dead-letters replay`, raise Dead_Letter_Limit, or set Dead_Letter_File',
   },
   E_KUBE_API: {
     exit: 1,
@@ -212,16 +217,26 @@ export interface SourceLocation {
   argument?: string
 }
 
+/**
+ * What a failed flush says about other chunks.
+ *
+ * - `peer`: the peer is unreachable, so other chunks would fail too
+ * - `chunk`: only this chunk is affected (default)
+ * - `destination`: the destination that the tag has chosen is refused, others may work. It is tried for
+ *   Dead_Letter_After, and then the chunk goes to the dead letters
+ * - `records`: the same for destinations that records have chosen. The output itself rejects these records,
+ *   once `OutputContext.isOverdue`
+ *
+ * A destination that the configuration names has the scope `peer` or `chunk`, and is tried forever.
+ */
+export type ErrorScope = 'peer' | 'chunk' | 'destination' | 'records'
+
 export interface ErrorOptions {
   /** Advice on what to do; default: the remedy of the code. */
   hint?: string
   /** True when the same call may succeed later. Default: false. */
   retryable?: boolean
-  /**
-   * `peer`: the peer is unreachable, so other chunks would fail too; `chunk`: only this chunk is affected
-   * (default).
-   */
-  scope?: 'peer' | 'chunk'
+  scope?: ErrorScope
   location?: SourceLocation
   /**
    * Name of the invalid option of the plugin that throws the error; the location of its value is then looked
@@ -236,7 +251,7 @@ export class ShipperError extends Error {
   readonly code: ErrorCode
   readonly hint: string
   readonly retryable: boolean
-  readonly scope: 'peer' | 'chunk'
+  readonly scope: ErrorScope
   readonly location: SourceLocation | undefined
   readonly option: string | undefined
   readonly details: Record<string, unknown>

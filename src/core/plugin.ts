@@ -1,5 +1,6 @@
 import type { BufferSource } from './buffer-source.ts'
-import type { Chunk, ChunkInit } from './chunk.ts'
+import type { Chunk, ChunkInit, Origin } from './chunk.ts'
+import type { ShipperError } from './error.ts'
 import type { MultilineOptions } from './multiline.ts'
 import type { OffsetOptions, OffsetStore } from './offset-store.ts'
 import type { OptionsOf, OptionTable } from './options/option.ts'
@@ -22,10 +23,12 @@ import type { Clock, Counters, CounterTable, Logger } from './services.ts'
  *
  * - `delivered`: every matching output has acknowledged it
  * - `filtered`: no records were left to send
- * - `dropped`: an output rejected it or used up its retries; counted and logged
+ * - `dead_letter`: delivered, except for records that are kept in a dead-letter file
+ * - `dropped`: records of it were given up and are kept nowhere, as the configuration says; counted and
+ *   logged. An input that cannot read them again must not acknowledge them to its sender
  * - `aborted`: not settled when the agent stopped; the next run reads it again
  */
-export type Outcome = 'delivered' | 'filtered' | 'dropped' | 'aborted'
+export type Outcome = 'delivered' | 'filtered' | 'dead_letter' | 'dropped' | 'aborted'
 
 /**
  * Reports the outcome of a chunk; called exactly once. A stored position moves on every outcome except
@@ -50,9 +53,16 @@ export interface Contributor {
   /**
    * Closes the range of bytes that went into the chunk; the appender calls it when it seals the chunk.
    * `identity` (e.g. `device:inode:time:start-end`) becomes part of the chunk's id; `settle` is called once
-   * with the chunk's outcome. Returns undefined when the contributor has nothing in the chunk.
+   * with the chunk's outcome. `origin` names the file and the range, for dead letters. Returns undefined when
+   * the contributor has nothing in the chunk.
    */
-  closeRange(): { identity: string; settle: Ack } | undefined
+  closeRange(): ClosedRange | undefined
+}
+
+export interface ClosedRange {
+  identity: string
+  settle: Ack
+  origin?: Origin
 }
 
 /**
@@ -288,6 +298,19 @@ export interface OutputContext extends PluginContext {
   readerClosed?(): void
   /** Folder of the first offset database, for what an output has to keep; undefined when there is none. */
   readonly stateFolder?: string | undefined
+  /**
+   * Rejects the record whose entry is `chunk.buf[start, end)`: the peer will never accept it, or its
+   * destination is refused and `isOverdue`. The entry is written to the dead letters, and the flush goes on
+   * with the other records and resolves when they are delivered. Calling it again for the same record does
+   * nothing. Throws a retryable error when the record cannot be kept now: the flush must then reject with it,
+   * and the chunk waits. To be called only while the flush of the chunk is pending or will be retried.
+   */
+  reject(chunk: Chunk, start: number, end: number, reason: ShipperError): void
+  /**
+   * Returns true when flushes of this chunk's tag have failed with the scope `records` for Dead_Letter_After:
+   * records that a destination of their choice refuses are then to be rejected.
+   */
+  isOverdue(chunk: Chunk): boolean
 }
 
 export interface Output {

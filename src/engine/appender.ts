@@ -1,5 +1,5 @@
 import type { BufferSource } from '../core/buffer-source.ts'
-import { Chunk, headRoom, TAIL_ROOM } from '../core/chunk.ts'
+import { Chunk, headRoom, type Origin, TAIL_ROOM } from '../core/chunk.ts'
 import type { Ack, Appender, Contributor, Outcome } from '../core/plugin.ts'
 import type { Clock, TimerHandle } from '../core/services.ts'
 import { originId } from './chunk-id.ts'
@@ -113,7 +113,7 @@ export class ChunkAppender implements Appender {
   seal(): void {
     this.#dueMs = 0
     this.#lastSealMs = this.#clock.nowMs()
-    const { identities, settles } = this.#closeRanges()
+    const { identities, settles, origins } = this.#closeRanges()
     if (this.#recordCount === 0) {
       this.#releaseBuffer()
       if (this.#inputBytes > 0) this.#options.skippedBytes(this.#inputBytes)
@@ -131,6 +131,7 @@ export class ChunkAppender implements Appender {
         count: this.#recordCount,
         id: originId(this.tag, identities.length > 0 ? identities.join('|') : this.#options.nextIdentity()),
         inputBytes: this.#inputBytes,
+        origins,
       },
       this.#buffers,
     )
@@ -169,9 +170,10 @@ export class ChunkAppender implements Appender {
     settleAll(this.#closeRanges().settles, 'aborted')
   }
 
-  #closeRanges(): { identities: string[]; settles: Ack[] } {
+  #closeRanges(): { identities: string[]; settles: Ack[]; origins: Origin[] } {
     const identities: string[] = []
     const settles: Ack[] = []
+    const origins: Origin[] = []
     const contributors = this.#contributors
     this.#contributors = []
     for (const contributor of contributors) {
@@ -179,8 +181,9 @@ export class ChunkAppender implements Appender {
       if (range === undefined) continue
       identities.push(range.identity)
       settles.push(range.settle)
+      if (range.origin !== undefined) origins.push(range.origin)
     }
-    return { identities, settles }
+    return { identities, settles, origins }
   }
 
   get #capacity(): number {

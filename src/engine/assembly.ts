@@ -10,6 +10,8 @@ import type { Snapshot } from '../core/snapshot.ts'
 import { matchTag } from '../core/tag.ts'
 import { Budget } from './budget.ts'
 import { CounterMap } from './counters.ts'
+import { DEAD_LETTER_COUNTERS, DeadLetters, type Keeper } from './dead-letters/dead-letters.ts'
+import { DeadLetterFiles } from './dead-letters/places.ts'
 import { HeldUp } from './held-up.ts'
 import { InputStage } from './input-stage.ts'
 import { lineContext } from './line-context.ts'
@@ -41,6 +43,8 @@ interface AssemblyOptions {
   readerClosed?: (name: string) => void
   /** Aborts flushes. */
   signal: AbortSignal
+  /** Returns what an output does with records that it gives up; default: as the configuration says. */
+  deadLetters?: (output: string) => Keeper
 }
 
 /**
@@ -71,6 +75,7 @@ export class Assembly {
   readonly #runId: string
   readonly #startedMs: number
   readonly #heldUp: HeldUp
+  readonly #deadLetterFiles = new DeadLetterFiles()
 
   constructor(plan: Plan, options: AssemblyOptions) {
     this.#plan = plan
@@ -249,23 +254,42 @@ export class Assembly {
   }
 
   #makeOutput(plan: Plan['outputs'][number]): RunningOutput {
-    const counters = new CounterMap(plan.spec.counters)
+    const counters = new CounterMap({ ...plan.spec.counters, ...DEAD_LETTER_COUNTERS })
     const log = this.#log(plan.name, plan.common.logLevel)
     // Buffers of an output (a compressed copy of a chunk) count for the process, not for an input.
     const account = this.budget.account(this.budget.limitBytes)
+    let queue: OutputQueue | undefined
     const output = plan.spec.create(plan.options as never, {
       ...this.#context(plan.name, log, counters),
       signal: this.#options.signal,
       buffers: account,
       readerClosed: () => {
-        queue.stop()
+        queue?.stop()
         this.#options.readerClosed?.(plan.name)
       },
       stateFolder: this.#stateFolder(),
+      reject: (chunk, start, end, reason) => queue?.reject(chunk, start, end, reason),
+      isOverdue: (chunk) => queue?.isOverdue(chunk) === true,
     })
-    const queue: OutputQueue = new OutputQueue({
+    const { deadLetterAfter, deadLetterFile, deadLetterLimit } = plan.common
+    queue = new OutputQueue({
       name: plan.name,
       output,
+      deadLetters:
+        this.#options.deadLetters?.(plan.name) ??
+        new DeadLetters({
+          output: plan.name,
+          place: this.#deadLetterFiles.placeOf(
+            plan.name,
+            deadLetterFile,
+            deadLetterLimit,
+            this.#stateFolder(),
+          ),
+          clock: this.#clock,
+          log,
+          counters,
+        }),
+      deadLetterAfterMs: deadLetterAfter,
       inFlight: plan.spec.inFlight,
       retry: {
         baseMs: this.#plan.service.schedulerBase,

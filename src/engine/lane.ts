@@ -1,5 +1,6 @@
 import type { Chunk } from '../core/chunk.ts'
 import type { TimerHandle } from '../core/services.ts'
+import type { DeadLetterCause } from '../lib/dead-letters/row.ts'
 import type { Passage } from './output-window.ts'
 import type { Receipt } from './receipt.ts'
 
@@ -15,6 +16,21 @@ export interface Route {
   chunkFailures: number
   /** True when the latest attempt failed and the route was not requeued yet. */
   failed: boolean
+  /** True when the latest flush began after destinations of the tag had been refused for Dead_Letter_After. */
+  isOverdue: boolean
+  /** Records that were given up; undefined as long as there are none. */
+  givenUp: GivenUp | undefined
+}
+
+/** The records of a chunk that an output has given up. */
+export interface GivenUp {
+  /** Starts of their entries, relative to that of the chunk: a retry must not keep a record twice. */
+  readonly starts: Set<number>
+  /** Number of those that are not logged yet, and reason and cause of the first of them. */
+  unlogged: number
+  reason: string
+  cause: DeadLetterCause
+  isDropped: boolean
 }
 
 /**
@@ -75,6 +91,13 @@ export class Lane {
     }
     this.inFlight.push(route)
     return route
+  }
+
+  /** Returns the route of a chunk that is in flight or waits for a retry. */
+  find(chunk: Chunk): Route | undefined {
+    const isChunk = (route: Route): boolean => route.chunk === chunk
+    // A chunk that was sent is at the front.
+    return this.inFlight.find(isChunk) ?? this.waiting.slice(this.#head).find(isChunk)
   }
 
   /** Removes a route that needs no further attempt from `inFlight`. */

@@ -1,11 +1,15 @@
 import type { Chunk } from '../core/chunk.ts'
 import { messageOf, ShipperError } from '../core/error.ts'
-import type { Output } from '../core/plugin.ts'
+import type { Outcome, Output } from '../core/plugin.ts'
 import type { Clock, Logger, TimerHandle } from '../core/services.ts'
 import type { OutputDown } from '../core/snapshot.ts'
+import type { DeadLetterCause } from '../lib/dead-letters/row.ts'
+import type { Keeper } from './dead-letters/dead-letters.ts'
+import { GivingUp } from './giving-up.ts'
 import { Lane, type Route } from './lane.ts'
 import { Outage } from './outage.ts'
 import { OutputWindow } from './output-window.ts'
+import { Patience } from './patience.ts'
 import type { Receipt } from './receipt.ts'
 import { isNameFailure, nameWaitMs, type RetryPolicy, retryWaitMs } from './retry.ts'
 
@@ -17,6 +21,9 @@ interface QueueOptions {
   output: Output
   inFlight: number
   retry: RetryPolicy
+  deadLetters: Keeper
+  /** `Dead_Letter_After` in milliseconds. */
+  deadLetterAfterMs: number
   clock: Clock
   log: Logger
   /** Called when the output, or a lane of it, begins to fail. */
@@ -56,11 +63,13 @@ export class OutputQueue {
   #answerMs = 0
   readonly #output: Output
   readonly #maxInFlight: number
-  readonly #retry: RetryPolicy
+  readonly #policy: RetryPolicy
   readonly #clock: Clock
   readonly #log: Logger
   readonly #onFailing: (() => void) | undefined
   #failingLanes = 0
+  readonly #givingUp: GivingUp
+  readonly #patience: Patience
   readonly #lanes = new Map<string, Lane>()
   /** Lanes that may send, served round robin. */
   #sendable: Lane[] = []
@@ -76,11 +85,31 @@ export class OutputQueue {
   constructor(options: QueueOptions) {
     this.#output = options.output
     this.#maxInFlight = options.inFlight
-    this.#retry = options.retry
+    this.#policy = options.retry
     this.#clock = options.clock
     this.#log = options.log
     this.outage = new Outage(options.clock, options.log, options.retry.limit !== Number.POSITIVE_INFINITY)
     this.#onFailing = options.onFailing
+    this.#patience = new Patience(options.deadLetterAfterMs, options.clock)
+    this.#givingUp = new GivingUp(options.deadLetters, options.log, (records) => {
+      this.stats.droppedRecords += records
+    })
+  }
+
+  /** Implements `OutputContext.reject`. */
+  reject(chunk: Chunk, start: number, end: number, reason: ShipperError): void {
+    const route = this.#lanes.get(chunk.tag)?.find(chunk)
+    if (route === undefined) {
+      const message = `a record of chunk ${chunk.id} was rejected after the chunk had settled`
+      throw new ShipperError('E_INTERNAL', message, { retryable: true })
+    }
+    const cause = route.isOverdue && reason.scope === 'records' ? 'destination' : 'rejected'
+    this.#givingUp.record(route, start, end, reason, cause)
+  }
+
+  /** Implements `OutputContext.isOverdue`. */
+  isOverdue(chunk: Chunk): boolean {
+    return this.#lanes.get(chunk.tag)?.find(chunk)?.isOverdue === true
   }
 
   /** Queues a chunk; `receipt` is settled once, with the outcome of this output. */
@@ -95,7 +124,16 @@ export class OutputQueue {
       this.#lanes.set(chunk.tag, lane)
     }
     const passage = this.window.enter(lane.failing ? 0 : chunk.size, this.#clock.nowMs())
-    lane.push({ chunk, receipt, passage, attempts: 0, chunkFailures: 0, failed: false })
+    lane.push({
+      chunk,
+      receipt,
+      passage,
+      attempts: 0,
+      chunkFailures: 0,
+      failed: false,
+      isOverdue: false,
+      givenUp: undefined,
+    })
     if (lane.waitingCount === 1) this.#sendable.push(lane)
     this.#pump()
   }
@@ -205,17 +243,19 @@ export class OutputQueue {
     const records = chunk.count
     const bytes = chunk.size
     const startMs = this.#clock.nowMs()
+    let outcome: Outcome = 'delivered'
+    route.isOverdue = this.#patience.isOverdue(chunk.tag)
     try {
       await this.#output.flush(chunk)
+      if (route.givenUp !== undefined) outcome = await this.#givingUp.settle(route)
     } catch (error) {
-      this.inFlight--
-      this.#answerMs = this.#clock.nowMs()
-      this.#onFailure(lane, route, error, Math.max(startMs, this.lastDeliveryMs ?? 0))
+      await this.#onFailure(lane, route, asFlushError(error), Math.max(startMs, this.lastDeliveryMs ?? 0))
       this.#afterAnswer(lane)
       return
     }
     this.inFlight--
-    this.stats.procRecords += records
+    this.#patience.delivered(chunk.tag)
+    this.stats.procRecords += records - (route.givenUp?.starts.size ?? 0)
     this.stats.procBytes += bytes
     this.lastDeliveryMs = this.#answerMs = this.#clock.nowMs()
     const ms = Math.round(this.lastDeliveryMs - startMs)
@@ -224,29 +264,56 @@ export class OutputQueue {
     if (route.attempts === 0) this.window.acknowledge(route.passage, this.#clock.nowMs())
     else this.window.leave(route.passage)
     this.#endFailing(lane)
-    route.receipt.settle('delivered')
+    route.receipt.settle(outcome)
     if (this.#gate === 'probing') this.#openGate()
     // An ack that was on its way when the gate closed says nothing about the peer now.
     if (this.#gate === 'open') this.outage.delivered()
     this.#afterAnswer(lane)
   }
 
-  #onFailure(lane: Lane, route: Route, thrown: unknown, startMs: number): void {
+  /** Gives the chunk up, or lets its lane wait for a retry. Settles or requeues the route in every case. */
+  async #onFailure(lane: Lane, route: Route, thrown: ShipperError, startMs: number): Promise<void> {
+    this.#answerMs = this.#clock.nowMs()
+    let error = thrown
+    const cause = this.#stopped ? undefined : this.#causeToGiveUp(route, error, startMs)
+    if (cause !== undefined) {
+      try {
+        const outcome = await this.#givingUp.chunk(route, error, cause)
+        this.inFlight--
+        this.#settleGivenUp(lane, route, error, outcome)
+        return
+      } catch (failure) {
+        // It cannot be kept now: the chunk waits, and each retry gives the peer another chance.
+        error = asFlushError(failure)
+      }
+    }
+    this.inFlight--
     if (this.#stopped) {
       lane.complete(route)
       this.window.leave(route.passage)
       route.receipt.settle('aborted')
       return
     }
-    const error = asFlushError(thrown)
+    this.#retry(lane, route, error)
+  }
+
+  /** Counts a failed attempt. Returns the reason to give up the chunk, or undefined when it is retried. */
+  #causeToGiveUp(route: Route, error: ShipperError, startMs: number): DeadLetterCause | undefined {
     this.lastError = error.message
+    const { scope, code } = error
+    // A full dead-letter file is no fault of the peer: it uses up no retries.
+    if (code === 'E_DEAD_LETTERS') return undefined
     route.attempts++
     // With the gate closed it is the answer to a flush that began before: not another attempt.
     if (error.retryable && this.#gate !== 'closed') this.outage.failed(error, startMs)
-    if (!error.retryable || route.attempts > this.#retry.limit) {
-      this.#drop(lane, route, error)
-      return
-    }
+    if (!error.retryable) return 'rejected'
+    if (scope === 'destination' || scope === 'records')
+      this.#patience.refused(route.chunk.tag, scope === 'destination')
+    if (scope === 'destination' && route.isOverdue) return 'destination'
+    return route.attempts > this.#policy.limit ? 'retry_limit' : undefined
+  }
+
+  #retry(lane: Lane, route: Route, error: ShipperError): void {
     route.failed = true
     lane.blocked = true
     this.stats.retries++
@@ -258,28 +325,21 @@ export class OutputQueue {
     route.chunkFailures++
     this.#beginFailing(lane, route)
     const { code, hint, message } = error
-    this.#log.warn(`retrying chunk: ${message}`, { code, tag: route.chunk.tag, chunk: route.chunk.id, hint })
+    const fields = { code, tag: route.chunk.tag, chunk: route.chunk.id, hint }
+    // It is logged as an error once, until records can be kept again.
+    if (code === 'E_DEAD_LETTERS') this.#log.debug(`retrying chunk: ${message}`, fields)
+    else this.#log.warn(`retrying chunk: ${message}`, fields)
   }
 
-  #drop(lane: Lane, route: Route, error: ShipperError): void {
+  #settleGivenUp(lane: Lane, route: Route, error: ShipperError, outcome: Outcome): void {
     lane.complete(route)
     this.window.leave(route.passage)
     this.#endFailing(lane)
-    const { chunk } = route
-    this.#output.forget?.(chunk)
-    this.stats.droppedRecords += chunk.count
+    this.#output.forget?.(route.chunk)
     // As in fluent-bit: `errors` counts what cannot be retried, `retriesFailed` what has used up its retries.
     if (error.retryable) this.stats.retriesFailed++
     else this.stats.errors++
-    this.#log.error(`${chunk.count} records dropped: ${error.message}`, {
-      code: error.code,
-      tag: chunk.tag,
-      chunk: chunk.id,
-      attempts: route.attempts,
-      // The hint of an error that may be retried says that delivery goes on, which is not true of these records.
-      hint: error.retryable ? 'Retry_Limit gave them up; with no_limits they wait for the peer' : error.hint,
-    })
-    route.receipt.settle('dropped')
+    route.receipt.settle(outcome)
   }
 
   /** Takes the chunks of a lane that fails out of the window. */
@@ -316,7 +376,7 @@ export class OutputQueue {
       this.#addSendable(lane)
       return
     }
-    const waitMs = retryWaitMs(this.#retry, failures)
+    const waitMs = Math.min(retryWaitMs(this.#policy, failures), this.#overdueInMs(lane))
     lane.retryAtMs = this.#clock.nowMs() + waitMs
     lane.timer = this.#clock.after(waitMs, () => {
       lane.timer = undefined
@@ -325,6 +385,12 @@ export class OutputQueue {
       this.#addSendable(lane)
       this.#pump()
     })
+  }
+
+  /** Returns the wait until the refused destinations of a lane are overdue; Infinity when there are none. */
+  #overdueInMs(lane: Lane): number {
+    const leftMs = this.#patience.leftMs(lane.key)
+    return leftMs > 0 ? leftMs : Number.POSITIVE_INFINITY
   }
 
   #addSendable(lane: Lane): void {
@@ -336,8 +402,8 @@ export class OutputQueue {
     this.#gate = 'closed'
     this.#gateFailures++
     const waitMs = isNameFailure(error)
-      ? nameWaitMs(this.#retry)
-      : retryWaitMs(this.#retry, this.#gateFailures)
+      ? nameWaitMs(this.#policy)
+      : retryWaitMs(this.#policy, this.#gateFailures)
     this.#gateAtMs = this.#clock.nowMs() + waitMs
     this.#onFailing?.()
     this.#gateTimer = this.#clock.after(waitMs, () => {

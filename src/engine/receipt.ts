@@ -2,7 +2,7 @@ import type { Chunk } from '../core/chunk.ts'
 import type { Ack, Outcome } from '../core/plugin.ts'
 
 /** Outcomes from best to worst. */
-const RANK: Record<Outcome, number> = { filtered: 0, delivered: 1, dropped: 2, aborted: 3 }
+const RANK: Record<Outcome, number> = { filtered: 0, delivered: 1, dead_letter: 2, dropped: 3, aborted: 4 }
 
 /** Settles a chunk with the worst outcome of its routes when the last of them has settled, then releases its buffer. */
 export class Receipt {

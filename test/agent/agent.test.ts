@@ -67,7 +67,9 @@ describe('a finite run that is not complete', () => {
   test('ends with 1 when records were dropped, and logs how many', async () => {
     const peer = new Peer()
     peer.mode = 'refuses'
-    const run = runWith({ inputs: [lines(['a', 'b'])], outputs: [{ name: 'out.0', create: peer.create }] })
+    const common = { dead_letter_file: 'off' }
+    const output = { name: 'out.0', create: peer.create, common }
+    const run = runWith({ inputs: [lines(['a', 'b'])], outputs: [output] })
     expect(await run.status).toBe(1)
     expect(run.logged()).toContain('2 records were dropped')
     expect(run.logged()).toContain('E_RUN_INCOMPLETE')

@@ -85,10 +85,10 @@ testJournal(
     const journal = new Journal(tools, join(work, 'j'))
     journal.write(numberedEntries(0, 1))
     const agent = leaf(work, journal, `127.0.0.1:${broker.port}`, dir)
-    await agent.waitForStderr('record rejected by Kafka')
+    await agent.waitForStderr('1 record rejected and written to')
     const letters = readFileSync(join(dir, 'dead-letters.kafka.0.jsonl'), 'utf8')
     expect(JSON.parse(letters)).toMatchObject({
-      topic: 'journal',
+      reason: 'journal/0: MESSAGE_TOO_LARGE',
       tag: 'journal.unknown',
       input: 'systemd.0',
     })

@@ -115,6 +115,12 @@ test('conf/relay.conf writes a record that no broker accepts to a file, and ackn
   await client.emit('web', { log: 'large' }, new EventTime(1_700_000_000, 0))
   await client.disconnect()
   const letters = readFileSync(join(dir, 'dead-letters.jsonl'), 'utf8')
-  expect(JSON.parse(letters)).toMatchObject({ topic: 'app.web', key: 'app.web', tag: 'app.web' })
+  const letter = {
+    cause: 'rejected',
+    reason: 'app.web/0: MESSAGE_TOO_LARGE',
+    tag: 'app.web',
+    output: 'kafka.0',
+  }
+  expect(JSON.parse(letters)).toMatchObject(letter)
   expect(await hop.stop()).toEqual({ code: 0, signal: null })
 }, 400_000)

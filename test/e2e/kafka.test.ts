@@ -1,5 +1,5 @@
 import { expect } from 'bun:test'
-import { writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { decode } from '@msgpack/msgpack'
 import { Authority } from '../support/certs.ts'
@@ -169,6 +169,38 @@ testWithKafka(
 )
 
 testWithKafka(
+  'lines that name an internal topic or missing ones go to the dead letters, the others of their tag arrive',
+  async () => {
+    const dir = tmp()
+    for (const topic of ['chosen', '__consumer_offsets']) await broker.createTopic(topic)
+    const line = (topic: string, n: number): string => `${JSON.stringify({ topic, n })}\n`
+    const refused = ['__consumer_offsets', 'missing', 'none.of/these']
+    const text = Array.from({ length: 300 }, (_, n) =>
+      line(n % 100 < 3 ? (refused[n % 100] as string) : 'chosen', n),
+    )
+    writeFileSync(join(dir, 'a.log'), text.join(''))
+    writeFileSync(join(dir, 'parsers.conf'), '[PARSER]\n    Name j\n    Format json\n')
+    const kafka = {
+      topic_key: 'topic',
+      dynamic_topic: 'on',
+      format: 'json',
+      allow_auto_create_topics: 'off',
+      dead_letter_after: 2,
+    }
+    const service = { parsers_file: 'parsers.conf' }
+    const tail = { exit_on_eof: 'on', parser: 'j' }
+    const agent = leafTo({ dir, broker, topic: 'chosen', kafka, service, tail })
+    expect(await agent.ended(120_000), agent.stderr).toEqual({ code: 0, signal: null })
+    const values = (await broker.consume('chosen')).map(({ value }) => JSON.parse(String(value)).n as number)
+    expect(values).toEqual(Array.from({ length: 300 }, (_, n) => n).filter((n) => n % 100 >= 3))
+    const letters = readFileSync(join(dir, 'dead-letters.kafka.0.jsonl'), 'utf8').trimEnd().split('\n')
+    expect(letters.map((letter) => JSON.parse(letter).cause)).toEqual(Array(9).fill('destination'))
+    expect(letters.filter((letter) => letter.includes('__consumer_offsets/')).length).toBe(3)
+  },
+  400_000,
+)
+
+testWithKafka(
   'records of 2 MB arrive if the broker accepts them, and go to the dead-letter file if not',
   async () => {
     const dir = tmp()
@@ -190,7 +222,10 @@ testWithKafka(
     const [letter, ...more] = (await Bun.file(letters).text()).trim().split('\n')
     expect(more).toEqual([])
     expect(letter).toContain('MESSAGE_TOO_LARGE')
-    expect(letter).toContain('LLLL')
+    const { record, origin } = JSON.parse(letter as string)
+    expect(Buffer.from(record, 'base64').includes('LLLL')).toBe(true)
+    expect(origin.file).toBe(join(dir, 'a.log'))
+    expect(content.subarray(origin.offset, origin.end).includes(large)).toBe(true)
     const again = { ...tail, db: join(dir, 'again.db') }
     const second = leafTo({ dir, broker, topic: 'large', tail: again })
     expect(await second.ended(120_000), second.stderr).toEqual({ code: 0, signal: null })

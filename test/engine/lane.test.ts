@@ -5,7 +5,16 @@ import { makeChunk, receiptOf } from '../support/engine/chunks.ts'
 function route(name: string): Route {
   const chunk = makeChunk(name)
   const passage = { bytes: 0, onWay: 0, enteredMs: 0 }
-  return { chunk, receipt: receiptOf(chunk).receipt, passage, attempts: 0, chunkFailures: 0, failed: false }
+  return {
+    chunk,
+    receipt: receiptOf(chunk).receipt,
+    passage,
+    attempts: 0,
+    chunkFailures: 0,
+    failed: false,
+    isOverdue: false,
+    givenUp: undefined,
+  }
 }
 
 const names = (routes: Route[]): string => routes.map((r) => r.chunk.id).join('')

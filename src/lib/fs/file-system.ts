@@ -176,6 +176,24 @@ function isOpenFileLink(path: string): boolean {
 
 const OPEN_FILES = /^\/proc\/\d+\/(?:task\/\d+\/)?fd$/
 
+/**
+ * Opens a regular file for appending and for reading, without ever blocking, and creates it if it does not exist.
+ * Refuses a link.
+ */
+export function openToKeep(path: string, mode: number): OpenedFile | FsFailure {
+  const flags =
+    constants.O_RDWR | constants.O_NOFOLLOW | constants.O_APPEND | constants.O_CREAT | WITHOUT_WAITING
+  const fd = attempt(() => systemCalls.openSync(path, flags, mode))
+  return fd instanceof FsFailure ? fd : accept(fd, isRegular)
+}
+
+/** Opens an existing regular file to read it and to overwrite bytes in place. Refuses a link. */
+export function openToUpdate(path: string): OpenedFile | FsFailure {
+  const flags = constants.O_RDWR | constants.O_NOFOLLOW | WITHOUT_WAITING
+  const fd = attempt(() => systemCalls.openSync(path, flags))
+  return fd instanceof FsFailure ? fd : accept(fd, isRegular)
+}
+
 const WITHOUT_WAITING = constants.O_NONBLOCK | constants.O_NOCTTY
 
 /** Returns the open file with its properties, or closes it if the caller does not accept it. */
@@ -264,6 +282,46 @@ export function readWholeText(path: string, maxBytes: number): string | FsFailur
 /** Writes the bytes from `at` on, and returns how many were written, which may be fewer. */
 export function write(fd: number, bytes: Uint8Array, at = 0): number | FsFailure {
   return attempt(() => systemCalls.writeSync(fd, bytes, at))
+}
+
+/** Overwrites bytes in place, in a file that is not open for appending. Returns how many were written. */
+export function writeAt(fd: number, bytes: Uint8Array, position: number): number | FsFailure {
+  return attempt(() => systemCalls.writeSync(fd, bytes, 0, bytes.length, position))
+}
+
+/** Waits until what was written to a file is on its disk. Returns undefined on success. */
+export function sync(fd: number): FsFailure | undefined {
+  return attempt(() => void systemCalls.fsyncSync(fd)) as FsFailure | undefined
+}
+
+/** Waits, without blocking, until what was written to a file is on its disk. */
+export function syncLater(fd: number): Promise<FsFailure | undefined> {
+  return new Promise((resolve) => {
+    const started = attempt(() => {
+      systemCalls.fsync(fd, (error) => resolve(error ? failureOf(error) : undefined))
+      return undefined
+    })
+    if (started instanceof FsFailure) resolve(started)
+  })
+}
+
+/** Waits until the entries of a directory are on its disk. */
+export function syncDirectory(path: string): FsFailure | undefined {
+  const fd = attempt(() => systemCalls.openSync(path, constants.O_RDONLY | constants.O_DIRECTORY))
+  if (fd instanceof FsFailure) return fd
+  const failure = sync(fd)
+  close(fd)
+  return failure
+}
+
+/** Renames a file, over another one if there is one. Returns undefined on success. */
+export function rename(from: string, to: string): FsFailure | undefined {
+  return attempt(() => void systemCalls.renameSync(from, to)) as FsFailure | undefined
+}
+
+/** Removes a name of a file. Returns undefined on success. */
+export function remove(path: string): FsFailure | undefined {
+  return attempt(() => void systemCalls.unlinkSync(path)) as FsFailure | undefined
 }
 
 /** Sets the size of a file. Returns undefined on success. */

@@ -1,6 +1,8 @@
 import {
   closeSync,
   fstatSync,
+  fsync,
+  fsyncSync,
   ftruncateSync,
   lstatSync,
   mkdirSync,
@@ -9,8 +11,10 @@ import {
   readlinkSync,
   readSync,
   realpathSync,
+  renameSync,
   statfsSync,
   statSync,
+  unlinkSync,
   watch,
   writeSync,
 } from 'node:fs'
@@ -20,6 +24,8 @@ import { readdir } from 'node:fs/promises'
 export const systemCalls = {
   closeSync,
   fstatSync,
+  fsync,
+  fsyncSync,
   ftruncateSync,
   lstatSync,
   mkdirSync,
@@ -29,8 +35,10 @@ export const systemCalls = {
   readlinkSync,
   readSync,
   realpathSync,
+  renameSync,
   statfsSync,
   statSync,
+  unlinkSync,
   watch,
   writeSync,
 }

@@ -36,6 +36,8 @@ const ERRORS: Record<number, readonly [string, Remedy]> = {
   33: ['UNSUPPORTED_SASL_MECHANISM', 'operator'],
   34: ['ILLEGAL_SASL_STATE', 'operator'],
   35: ['UNSUPPORTED_VERSION', 'operator'],
+  37: ['INVALID_PARTITIONS', 'operator'],
+  38: ['INVALID_REPLICATION_FACTOR', 'operator'],
   41: ['NOT_CONTROLLER', 'later'],
   42: ['INVALID_REQUEST', 'operator'],
   43: ['UNSUPPORTED_FOR_MESSAGE_FORMAT', 'operator'],
@@ -68,4 +70,15 @@ export function errorName(code: number): string {
 /** Returns the action for an error code. An unknown code comes from a newer broker and is retried. */
 export function remedyOf(code: number): Remedy {
   return ERRORS[code]?.[1] ?? 'later'
+}
+
+/**
+ * Errors that concern the topic of a record and not the cluster: it does not exist, its name is not valid or is that of an
+ * internal topic, it may not be written or created.
+ */
+const TOPIC_REFUSALS = new Set([3, 17, 29, 37, 38, 44, 100])
+
+/** Returns true when an error code says that the broker refuses this topic, and perhaps no other one. */
+export function isTopicRefusal(code: number): boolean {
+  return TOPIC_REFUSALS.has(code)
 }

@@ -14,6 +14,10 @@ export function outputContext(more: Partial<OutputContext> = {}): OutputContext 
     agent: { version: '0', id: 'agent-1', hostname: 'host-1' },
     signal: new AbortController().signal,
     buffers: new Budget(100_000_000, 65_536).account(100_000_000),
+    reject: (_chunk, _start, _end, reason) => {
+      throw reason
+    },
+    isOverdue: () => false,
     ...more,
   }
 }

@@ -2,8 +2,11 @@ import type { Chunk } from '../../../src/core/chunk.ts'
 import { type ErrorOptions, ShipperError } from '../../../src/core/error.ts'
 import type { Output } from '../../../src/core/plugin.ts'
 import type { Account } from '../../../src/engine/budget.ts'
+import { CounterMap } from '../../../src/engine/counters.ts'
+import { DEAD_LETTER_COUNTERS, type DeadLetterPlace } from '../../../src/engine/dead-letters/dead-letters.ts'
 import { OutputQueue } from '../../../src/engine/queue.ts'
 import { listLog, makeChunk, receiptOf, turn, unlimitedAccount } from './chunks.ts'
+import { givingUp } from './giving-up.ts'
 import { ManualClock } from './manual-clock.ts'
 
 export interface Call {
@@ -19,6 +22,7 @@ export class QueueBench {
   readonly clock = new ManualClock()
   readonly account: Account = unlimitedAccount()
   readonly logged = listLog()
+  readonly counters = new CounterMap(DEAD_LETTER_COUNTERS)
   /** Unanswered flushes, in the order of the calls. */
   readonly calls: Call[] = []
   /** Ids in the order of sending, including repetitions. */
@@ -26,8 +30,18 @@ export class QueueBench {
   readonly outcomes = new Map<string, string[]>()
   readonly queue: OutputQueue
 
-  constructor(options: { inFlight?: number; limit?: number; capMs?: number; output?: Output } = {}) {
+  constructor(
+    options: {
+      inFlight?: number
+      limit?: number
+      capMs?: number
+      output?: Output
+      place?: DeadLetterPlace
+      deadLetterAfterMs?: number
+    } = {},
+  ) {
     const output: Output = options.output ?? { flush: (chunk) => this.#flush(chunk), close: async () => {} }
+    const { place = 'off', deadLetterAfterMs = 300_000 } = options
     this.queue = new OutputQueue({
       name: 'out.0',
       output,
@@ -37,6 +51,8 @@ export class QueueBench {
         capMs: options.capMs ?? 60_000,
         limit: options.limit ?? Number.POSITIVE_INFINITY,
       },
+      ...givingUp(place, { clock: this.clock, log: this.logged.log, counters: this.counters }),
+      deadLetterAfterMs,
       clock: this.clock,
       log: this.logged.log,
     })

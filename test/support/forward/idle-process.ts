@@ -14,6 +14,8 @@ const output = new Forward(parseOptions(FORWARD_OUTPUT_OPTIONS, { port: process.
   agent: { version: '0', id: 'test', hostname: 'test' },
   signal: new AbortController().signal,
   buffers: unlimitedAccount(),
+  reject: noop,
+  isOverdue: () => false,
 })
 await output.flush(makeChunk('c1'))
 process.stdout.write('delivered\n')

@@ -22,6 +22,8 @@ export class Records implements Output {
   blocked = false
   /** Chunks of these tags are refused, as by a destination that does not take them. */
   refused: RegExp | undefined
+  /** Error of every flush. */
+  failure: Error | undefined
   #waiting: (() => void)[] = []
   #signal: AbortSignal | undefined
 
@@ -33,6 +35,7 @@ export class Records implements Output {
   async flush(chunk: Chunk): Promise<void> {
     if (this.refused?.test(chunk.tag))
       throw new ShipperError('E_OUTPUT_WRITE', `cannot write ${chunk.tag}`, { retryable: true })
+    if (this.failure !== undefined) throw this.failure
     if (this.blocked) {
       await new Promise<void>((resolve, reject) => {
         this.#waiting.push(resolve)
@@ -80,6 +83,7 @@ export async function forwardIn(
     service?: Texts
     common?: Texts
     outputs?: number
+    outputCommon?: Texts
     clock?: Clock
     /** Pattern of tags that a filter takes for the identity of a source. */
     identityTags?: string
@@ -98,7 +102,11 @@ export async function forwardIn(
         common: more.common ?? {},
       },
     ],
-    outputs: outputs.map((output, i) => ({ name: `records.${i}`, create: output.create })),
+    outputs: outputs.map((output, i) => ({
+      name: `records.${i}`,
+      create: output.create,
+      common: more.outputCommon ?? {},
+    })),
     // No test may depend on Flush.
     service: { flush: '1000', ...more.service },
   })

@@ -1,4 +1,6 @@
+import { decode } from '@msgpack/msgpack'
 import type { Chunk } from '../../../src/core/chunk.ts'
+import type { ShipperError } from '../../../src/core/error.ts'
 import { parseOptions } from '../../../src/core/options/parse.ts'
 import type { Output } from '../../../src/core/plugin.ts'
 import type { Clock } from '../../../src/core/services.ts'
@@ -18,6 +20,12 @@ export interface KafkaRun {
   counters: CounterMap
   account: Account
   log: string[]
+  /** Records that the output has rejected: the reason, and the entry as `decodeMulti` gives it. */
+  rejected: { reason: string; cause: 'peer' | 'records'; log: unknown }[]
+  /** True when destinations that records have chosen count as refused for Dead_Letter_After. */
+  overdue: boolean
+  /** Error of `reject`: the dead letters are full. */
+  full: ShipperError | undefined
 }
 
 /** Creates a kafka output to this peer, with topic `logs` and raw values, which is closed after the test. */
@@ -31,12 +39,29 @@ export async function kafkaTo(
   const account = new Budget(50_000_000, 1_000_000).account(50_000_000)
   const counters = new CounterMap()
   const { lines, log } = listLog()
-  const ctx = outputContext({ name: 'kafka.0', log, counters, stateFolder, clock, signal, buffers: account })
+  const run = { counters, account, log: lines, rejected: [] as KafkaRun['rejected'] }
+  const state: Pick<KafkaRun, 'overdue' | 'full'> = { overdue: false, full: undefined }
+  const ctx = outputContext({
+    name: 'kafka.0',
+    log,
+    counters,
+    stateFolder,
+    clock,
+    signal,
+    buffers: account,
+    reject: ({ buf }, start, end, reason) => {
+      if (state.full !== undefined) throw state.full
+      const [, record] = decode(buf.subarray(start, end)) as [unknown, { log?: unknown }]
+      const cause = reason.scope === 'records' ? 'records' : 'peer'
+      run.rejected.push({ reason: reason.message, cause, log: record.log })
+    },
+    isOverdue: () => state.overdue,
+  })
   const all = { brokers: `127.0.0.1:${peer.port}`, topics: 'logs', format: 'raw', ...texts }
   const output = spec.create(parseOptions(spec.options, all) as never, ctx)
   await output.start?.()
   atEnd(() => output.close())
-  return { output, counters, account, log: lines }
+  return Object.assign(state, run, { output })
 }
 
 /** Returns a chunk whose records are `{log: line}`. */

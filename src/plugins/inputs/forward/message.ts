@@ -43,8 +43,8 @@ export class Message implements Contributor {
       identity: `${this.#identity}:${this.#parts++}`,
       settle: (outcome) => {
         this.#open--
-        // `dropped` is acknowledged too: an output was configured to give up, and counted it. Sent again, it would be dropped again.
-        if (outcome === 'aborted') this.#abort()
+        // What is kept nowhere is not acknowledged, also where the configuration says to drop it: the sender has it still.
+        if (outcome === 'aborted' || outcome === 'dropped') this.#abort()
         else this.#settleIfDone()
       },
     }

@@ -1,6 +1,6 @@
-import { dirname } from 'node:path'
+import { dirname, join } from 'node:path'
 import type { Chunk } from '../../../core/chunk.ts'
-import { ShipperError } from '../../../core/error.ts'
+import { type ErrorScope, ShipperError } from '../../../core/error.ts'
 import { defineOutput, type Output } from '../../../core/plugin.ts'
 import {
   close,
@@ -13,12 +13,13 @@ import {
   openFile,
   openToAppend,
   read,
+  stat,
   truncate,
   write,
 } from '../../../lib/fs/file-system.ts'
 import { FileFormat } from './format.ts'
 import { FILE_OPTIONS, type FileOptions } from './options.ts'
-import { destinationOf } from './path.ts'
+import { type Destination, destinationOf } from './path.ts'
 
 /**
  * Appends each chunk to its file, which is opened per chunk. A partial write is truncated, so a retry
@@ -34,15 +35,16 @@ class FileOutput implements Output {
   }
 
   async flush(chunk: Chunk): Promise<void> {
-    const { path, isConfigured } = destinationOf(chunk.tag, this.#options)
+    const destination = destinationOf(chunk.tag, this.#options)
+    const { path, isConfigured } = destination
     const made = this.#options.mkdir ? makeDirectories(dirname(path)) : undefined
     // A device is opened only if the configuration names it, as a tag may come from a sender.
     const opened = made ?? openToAppend(path, { mode: FILE_MODE, devices: isConfigured })
-    if (opened instanceof FsFailure) throw writeError(opened, path, this.#options)
+    if (opened instanceof FsFailure) throw writeError(opened, destination, this.#options)
     const failure = this.#append(opened, path, chunk)
     const lost = closeWritten(opened.fd)
     if (failure !== undefined || lost !== undefined)
-      throw writeError((failure ?? lost) as FsFailure, path, this.#options)
+      throw writeError((failure ?? lost) as FsFailure, destination, this.#options)
   }
 
   async close(): Promise<void> {}
@@ -89,17 +91,28 @@ const LAST_BYTE = Buffer.alloc(1)
 /** Failures that concern one file name, not the directory or the disk. */
 const SINGLE_FILE_ERRORS = ['EEXIST', 'EISDIR', 'ENOTDIR', 'ELOOP', 'ENAMETOOLONG', NOT_A_FILE, FOREIGN_LINK]
 
-function writeError(failure: FsFailure, path: string, { mkdir }: FileOptions): ShipperError {
+/** Failures that concern one file if it exists, or one of the directories that a tag has named, below Path. */
+const PERMISSION_ERRORS = ['EACCES', 'EPERM', 'ENOENT', 'ETXTBSY']
+
+function scopeOf(code: string, { path, isConfigured }: Destination, directory: string): ErrorScope {
+  if (SINGLE_FILE_ERRORS.includes(code)) return isConfigured ? 'chunk' : 'destination'
+  if (isConfigured || !PERMISSION_ERRORS.includes(code)) return 'peer'
+  const isBelow = dirname(path) !== dirname(join(directory, 'x')) && !(stat(directory) instanceof FsFailure)
+  return isBelow || !(stat(path) instanceof FsFailure) ? 'destination' : 'peer'
+}
+
+function writeError(failure: FsFailure, destination: Destination, options: FileOptions): ShipperError {
   const { code, message } = failure
+  const { mkdir, path: directory = '.' } = options
   const hint =
     code === 'ENOENT' && !mkdir
       ? 'create the directory, or set Mkdir to on'
       : code === NOT_A_FILE
         ? 'only regular files, and devices named by File, are written; to write to a pipe, use the output stdout'
         : undefined
-  return new ShipperError('E_OUTPUT_WRITE', `cannot write ${path}: ${message}`, {
+  return new ShipperError('E_OUTPUT_WRITE', `cannot write ${destination.path}: ${message}`, {
     retryable: true,
-    scope: SINGLE_FILE_ERRORS.includes(code) ? 'chunk' : 'peer',
+    scope: scopeOf(code, destination, directory),
     ...(hint === undefined ? {} : { hint }),
   })
 }

@@ -3,7 +3,7 @@ import { isMissing, stat } from '../../../lib/fs/file-system.ts'
 import type { FileOptions } from './options.ts'
 
 /** Where the records of a tag are written. */
-interface Destination {
+export interface Destination {
   path: string
   /** True when the configuration names the file, and not the tag, which may come from a sender. */
   isConfigured: boolean

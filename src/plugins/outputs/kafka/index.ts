@@ -26,8 +26,6 @@ export const spec = defineOutput({
     split_batches: 'batches split in two because the broker rejected them',
     identity_resets: 'new producer ids, because a broker did not accept the old one or a record was rejected',
     request_timeouts: 'connections closed because a response timed out',
-    dead_letters: 'rejected records written to Dead_Letter_File',
-    dead_letters_lost: 'rejected records lost, as Dead_Letter_File is full or not configured',
   },
   inFlight: 8,
   create: (options, ctx) => new Kafka(options, settingsOf(options), ctx),

@@ -1,4 +1,3 @@
-import { join } from 'node:path'
 import type { Chunk } from '../../../core/chunk.ts'
 import type { ShipperError } from '../../../core/error.ts'
 import type { Output, OutputContext } from '../../../core/plugin.ts'
@@ -8,11 +7,13 @@ import { Cluster, type Topic } from './client/cluster.ts'
 import { loadCompression } from './compression/codecs.ts'
 import type { BatchCompression } from './compression/compression.ts'
 import type { Batch, BatchTarget, ChunkDelivery } from './delivery/chunk-delivery.ts'
-import { DeadLetters } from './delivery/dead-letter.ts'
-import { splitBatch, uncompressedRecords } from './delivery/split-batch.ts'
+import { splitBatch } from './delivery/split-batch.ts'
 import { createDelivery, Encoder } from './encode/encoder.ts'
 import type { KafkaOptions } from './options.ts'
 import type { KafkaSettings } from './settings.ts'
+
+/** Topics that are looked up at the same time. */
+const TOPICS_AT_ONCE = 100
 
 /**
  * Encodes chunks as record batches and queues them by partition. A chunk is encoded once: its delivery exists from the
@@ -24,7 +25,6 @@ export class Kafka implements Output {
   readonly #stop = new AbortController()
   readonly #cluster: Cluster
   readonly #encoder: Encoder
-  readonly #deadLetters: DeadLetters
   readonly #sender = new OrderedSender()
   readonly #deliveries = new Map<Chunk, ChunkDelivery>()
   #compression: BatchCompression | undefined
@@ -33,15 +33,14 @@ export class Kafka implements Output {
     this.#options = options
     this.#ctx = ctx
     this.#encoder = new Encoder(options, ctx)
-    const path = options.deadLetterFile ?? defaultDeadLetterPath(ctx)
-    const letters = { path, limitBytes: options.deadLetterLimit }
-    this.#deadLetters = new DeadLetters(letters, ctx.log, ctx.counters)
     this.#cluster = new Cluster(settings, ctx, this.#stop.signal, {
       // Without sequence numbers a retry could overtake later batches.
       maxInFlight: settings.idempotent ? settings.maxInFlight : 1,
       idempotent: settings.idempotent,
       split: (batch) => splitBatch(batch, options.clientId, this.#compression),
-      deadLetter: (batch, reason) => this.#deadLetter(batch, reason),
+      reject: (batch, error) => this.#reject(batch, error),
+      isChosen: (topic) => this.#encoder.isChosen(topic),
+      isOverdue: ({ chunk, isForgotten }) => !isForgotten && ctx.isOverdue(chunk),
       count: (name) => ctx.counters.add(name),
     })
     // One listener for the life of the output, not one per chunk.
@@ -66,6 +65,7 @@ export class Kafka implements Output {
   forget(chunk: Chunk): void {
     const delivery = this.#deliveries.get(chunk)
     if (delivery === undefined) return
+    delivery.isForgotten = true
     this.#deliveries.delete(chunk)
     for (const target of targetsOf(delivery)) target.forget(delivery)
   }
@@ -93,15 +93,32 @@ export class Kafka implements Output {
   }
 
   async #encode(chunk: Chunk): Promise<ChunkDelivery> {
+    const names = this.#encoder.topicsOf(chunk)
     const topics = new Map<string, Topic>()
-    for (const name of this.#encoder.topicsOf(chunk)) topics.set(name, await this.#cluster.topic(name))
-    if (this.#stop.signal.aborted) throw stopped()
-    return createDelivery(chunk, this.#encoder.encode(chunk, topics), this.#compression, this.#ctx)
+    const refused = new Map<string, ShipperError>()
+    // Records may name very many topics: then each has to exist already.
+    const attempts = names.length > TOPICS_AT_ONCE ? 1 : undefined
+    for (let at = 0; at < names.length; at += TOPICS_AT_ONCE) {
+      const group = names.slice(at, at + TOPICS_AT_ONCE)
+      const found = await Promise.allSettled(group.map((name) => this.#cluster.topic(name, attempts)))
+      found.forEach((result, i) => {
+        const name = group[i] as string
+        if (result.status === 'fulfilled') topics.set(name, result.value)
+        else refused.set(name, result.reason)
+      })
+      for (const error of refused.values())
+        if (error.scope !== 'records' || !this.#ctx.isOverdue(chunk)) throw error
+      if (this.#stop.signal.aborted) throw stopped()
+    }
+    const batches = this.#encoder.encode(chunk, topics, refused)
+    return createDelivery(chunk, batches, this.#compression, this.#ctx)
   }
 
-  #deadLetter(batch: Batch, reason: string): void {
-    const records = uncompressedRecords(batch, this.#compression)
-    this.#deadLetters.add(batch, records, reason, this.#ctx.clock.nowMs())
+  #reject({ delivery, entries, count }: Batch, error: ShipperError): void {
+    // The engine has given up all of the chunk.
+    if (delivery.isForgotten) return
+    const { chunk } = delivery
+    entries.forEach(chunk, count, (start, end) => this.#ctx.reject(chunk, start, end, error))
   }
 
   /** Ends the connections: a request may have been cut in the middle. */
@@ -120,8 +137,4 @@ function targetsOf(delivery: ChunkDelivery): Set<BatchTarget> {
 
 function releaseBatches(delivery: ChunkDelivery): void {
   for (const batch of delivery.batches) batch.release()
-}
-
-function defaultDeadLetterPath({ stateFolder, name }: OutputContext): string | undefined {
-  return stateFolder === undefined ? undefined : join(stateFolder, `dead-letters.${name}.jsonl`)
 }

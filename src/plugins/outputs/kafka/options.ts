@@ -142,15 +142,6 @@ export const KAFKA_OPTIONS = defineOptions({
     min: 1000,
     help: 'Interval of the metadata refresh, which discovers new partitions.',
   },
-  dead_letter_file: {
-    type: 'string',
-    help: 'File for records that the brokers will never accept (too large, rejected), as JSON lines with reason, time and origin. Default: `dead-letters.NAME.jsonl` next to the first offset database.',
-  },
-  dead_letter_limit: {
-    type: 'size',
-    default: '100M',
-    help: 'Maximum size of Dead_Letter_File; further rejected records are counted and logged, but lost.',
-  },
   tls: { type: 'bool', default: 'false', help: 'Connect with TLS.' },
   'tls.verify': {
     type: 'bool',

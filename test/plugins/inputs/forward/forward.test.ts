@@ -6,12 +6,13 @@ import { join } from 'node:path'
 import { gzipSync, zstdCompressSync } from 'node:zlib'
 import { EventTime, FluentClient } from '@fluent-org/logger'
 import { ExtData, encode } from '@msgpack/msgpack'
+import { ShipperError } from '../../../../src/core/error.ts'
 import { findOption } from '../../../../src/core/options/parse.ts'
 import { systemClock } from '../../../../src/engine/clock.ts'
 import { longestIdle } from '../../../../src/plugins/inputs/forward/admission.ts'
 import { spec } from '../../../../src/plugins/inputs/forward/index.ts'
 import { turn } from '../../../support/engine/chunks.ts'
-import { Client, type ForwardRun, forwardIn } from '../../../support/forward/input-run.ts'
+import { Client, type ForwardRun, forwardIn, type Records } from '../../../support/forward/input-run.ts'
 import { entriesChunk, forwardTo } from '../../../support/forward/output-run.ts'
 import { start } from '../../../support/process.ts'
 import { tmp } from '../../../support/tmp.ts'
@@ -240,6 +241,32 @@ describe('an acknowledgement', () => {
     two.open()
     await until(() => client.acks.length === 1)
   })
+
+  test.each([
+    ['a dead-letter file, and then', { dead_letter_file: 'LETTERS' }, true],
+    ['nowhere, as the configuration says: the connection is closed', { dead_letter_file: 'off' }, false],
+    ['nowhere, as no file is configured: the connection is closed', {}, false],
+  ])(
+    'of records that an output gives up is sent when they are kept in a file (%s)',
+    async (_, options, isKept) => {
+      const path = join(tmp(), 'letters')
+      const outputCommon = {
+        retry_limit: 'no_retries',
+        ...('dead_letter_file' in options
+          ? { dead_letter_file: options.dead_letter_file.replace('LETTERS', path) }
+          : {}),
+      }
+      const run = await forwardIn({}, { outputCommon })
+      const output = run.outputs[0] as Records
+      output.failure = new ShipperError('E_PEER_CLOSED', 'away', { retryable: true, scope: 'peer' })
+      const client = new Client(run.port)
+      client.send(bytesOf(['t', Buffer.concat(entries(0, 3)), { chunk: 'c' }]))
+      await until(() => (isKept ? client.acks.length === 1 : client.ended || client.closed))
+      expect(client.acks).toHaveLength(isKept ? 1 : 0)
+      const rows = isKept ? readFileSync(path, 'utf8').trimEnd().split('\n') : []
+      expect(rows.map((row) => JSON.parse(row).cause)).toEqual(isKept ? Array(3).fill('retry_limit') : [])
+    },
+  )
 
   test('of a message in several chunks is sent with the last of them', async () => {
     const run = await forwardIn({}, { service: { chunk_size: '4096' } })

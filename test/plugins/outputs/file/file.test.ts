@@ -21,6 +21,8 @@ import { shipperCommand, start } from '../../../support/process.ts'
 import { tmp } from '../../../support/tmp.ts'
 import { until } from '../../../support/until.ts'
 
+const original = { ...systemCalls }
+
 async function written(
   texts: Record<string, string>,
   records: object[],
@@ -133,7 +135,7 @@ test('a link of this user is followed, also to an open descriptor, and one of an
   closeSync(fd)
   expect(readFileSync(target, 'utf8').split('\n')).toHaveLength(3)
   symlinkSync('loop', join(dir, 'loop'))
-  expect(await flush('loop')).toMatchObject({ scope: 'chunk', retryable: true })
+  expect(await flush('loop')).toMatchObject({ scope: 'destination', retryable: true })
   const lstat = systemCalls.lstatSync
   Object.assign(systemCalls, {
     lstatSync: (path: string, options: object) => Object.assign(lstat(path, options), { uid: 4242n }),
@@ -141,7 +143,7 @@ test('a link of this user is followed, also to an open descriptor, and one of an
   const refused = await flush('first')
   Object.assign(systemCalls, { lstatSync: lstat })
   expect(refused).toMatchObject({
-    scope: 'chunk',
+    scope: 'destination',
     message: `cannot write ${dir}/first: it is a link that belongs to another user`,
   })
 })
@@ -178,7 +180,7 @@ test('distinguishes errors of one file from errors of the directory, with a hint
     const output = spec.create(parseOptions(spec.options, { path, ...texts }), {} as never)
     return output.flush(chunkOf([RECORD], 'my.tag')).catch((error: unknown) => error)
   }
-  expect(await failure(dir)).toMatchObject({ scope: 'chunk', retryable: true })
+  expect(await failure(dir)).toMatchObject({ scope: 'destination', retryable: true })
   expect(await failure(join(dir, 'none/none'))).toMatchObject({
     scope: 'peer',
     message: `cannot write ${dir}/none/none/my.tag: ENOENT: no such file or directory`,
@@ -186,14 +188,44 @@ test('distinguishes errors of one file from errors of the directory, with a hint
   })
 })
 
-test('a tag that names a FIFO or a device is an error of this chunk, and nothing blocks', async () => {
+test('a file that its tag has chosen and that may not be written is refused, a whole directory is not', async () => {
+  const dir = tmp()
+  const flush = (texts: object, tag: string): Promise<{ scope?: string } | undefined> => {
+    const output = spec.create(parseOptions(spec.options, { path: dir, ...texts }), {} as never)
+    return output.flush(chunkOf([RECORD], tag)).then(
+      () => undefined,
+      (error) => error,
+    )
+  }
+  const scopes = async (code: string): Promise<(string | undefined)[]> => {
+    Object.assign(systemCalls, {
+      openSync: () => {
+        throw Object.assign(new Error(code), { code })
+      },
+    })
+    const failed = [
+      await flush({}, 'known'),
+      await flush({}, 'new'),
+      await flush({ mkdir: 'on' }, 'a/b'),
+      await flush({ file: 'known' }, 't'),
+    ]
+    Object.assign(systemCalls, original)
+    return failed.map((error) => error?.scope)
+  }
+  writeFileSync(join(dir, 'known'), '')
+  expect(await scopes('EACCES')).toEqual(['destination', 'peer', 'destination', 'peer'])
+  expect(await scopes('ENOSPC')).toEqual(['peer', 'peer', 'peer', 'peer'])
+  expect(await scopes('ELOOP')).toEqual(['destination', 'destination', 'destination', 'chunk'])
+})
+
+test('a tag that names a FIFO or a device is an error of this destination, and nothing blocks', async () => {
   const dir = tmp()
   execFileSync('mkfifo', [join(dir, 'my.tag')])
   const flush = (path: string, tag: string, texts = {}): Promise<unknown> => {
     const output = spec.create(parseOptions(spec.options, { path, ...texts }), {} as never)
     return output.flush(chunkOf([RECORD], tag)).catch((error: unknown) => error)
   }
-  const refused = { code: 'E_OUTPUT_WRITE', scope: 'chunk', retryable: true }
+  const refused = { code: 'E_OUTPUT_WRITE', scope: 'destination', retryable: true }
   expect(await flush(dir, 'my.tag')).toMatchObject(refused)
   // Also with a reader: a reader that stops reading would block the output.
   const reader = openSync(join(dir, 'my.tag'), constants.O_RDONLY | constants.O_NONBLOCK)

@@ -3,6 +3,7 @@ import { FluentServer } from '@fluent-org/logger'
 import { systemClock } from '../../../../src/engine/clock.ts'
 import { OutputQueue } from '../../../../src/engine/queue.ts'
 import { listLog, receiptOf } from '../../../support/engine/chunks.ts'
+import { givingUp } from '../../../support/engine/giving-up.ts'
 import { entriesChunk, forwardTo, testAccount } from '../../../support/forward/output-run.ts'
 import { acknowledge, ForwardPeer } from '../../../support/forward/peer.ts'
 import { fc } from '../../../support/property.ts'
@@ -45,6 +46,7 @@ async function deliver(seed: number, options: Record<string, string>): Promise<M
     output,
     inFlight: 8,
     retry,
+    ...givingUp('off'),
     clock: systemClock,
     log,
   })

@@ -1,16 +1,16 @@
-import { expect, test } from 'bun:test'
-import { readFileSync, statSync } from 'node:fs'
-import { join } from 'node:path'
+import { describe, expect, test } from 'bun:test'
+import { gunzipSync } from 'node:zlib'
 import type { Chunk } from '../../../../src/core/chunk.ts'
-import type { ShipperError } from '../../../../src/core/error.ts'
+import { ShipperError } from '../../../../src/core/error.ts'
 import type { Output } from '../../../../src/core/plugin.ts'
 import { systemClock } from '../../../../src/engine/clock.ts'
+import { BATCH_HEADER_BYTES } from '../../../../src/protocol/kafka/batch.ts'
 import { rejection } from '../../../contract/output.ts'
+import { chunkOf } from '../../../support/engine/chunk-of.ts'
 import { turn } from '../../../support/engine/chunks.ts'
 import { type KafkaPeer, kafkaPeer } from '../../../support/kafka/peer.ts'
 import { kafkaTo, linesChunk, valuesOf } from '../../../support/kafka/run.ts'
 import { fc } from '../../../support/property.ts'
-import { tmp } from '../../../support/tmp.ts'
 import { until, within } from '../../../support/until.ts'
 
 const TOO_LARGE = 10
@@ -157,62 +157,121 @@ for (const compression of ['none', 'gzip', 'snappy', 'lz4', 'zstd']) {
   })
 }
 
-test('a single record that is too large goes to the dead-letter file, and later records are delivered', async () => {
-  const folder = tmp()
+test('a single record that is too large is rejected, and later records are delivered', async () => {
   const peer = await kafkaPeer()
-  const { output, counters, log, account } = await kafkaTo(peer, {}, folder)
+  const { output, rejected, account } = await kafkaTo(peer)
   peer.refuse = ({ bytes }) => (bytes.length > 400 ? TOO_LARGE : 0)
-  const large = linesChunk(['a', 'x'.repeat(500), Buffer.from('b').toString()], 'app.web')
+  const large = linesChunk(['a', 'x'.repeat(500), 'b'], 'app.web')
   await deliver(output, [...numbered(1, 2), large, ...numbered(1, 2)])
   expect(await valuesOf(peer.written())).toEqual(['0', '1', 'a', 'b', '0', '1'])
-  const path = join(folder, 'dead-letters.kafka.0.jsonl')
-  const letters = readFileSync(path, 'utf8').trimEnd().split('\n')
-  expect(letters).toHaveLength(1)
-  expect(JSON.parse(letters[0] as string)).toMatchObject({
-    reason: 'logs/0: MESSAGE_TOO_LARGE',
-    topic: 'logs',
-    partition: 0,
-    tag: 'app.web',
-    input: 'test.0',
-    time: '1970-01-01T00:16:41.500Z',
-    value: 'x'.repeat(500),
-  })
-  expect(statSync(path).mode & 0o077).toBe(0)
-  expect(counters.get('dead_letters')).toBe(1)
-  expect(log.filter((line) => line.startsWith('error'))).toEqual([
-    `error record rejected by Kafka and written to ${path}: logs/0: MESSAGE_TOO_LARGE`,
-  ])
+  expect(rejected).toEqual([{ reason: 'logs/0: MESSAGE_TOO_LARGE', cause: 'peer', log: 'x'.repeat(500) }])
   expect(account.used).toBe(0)
 })
 
-test('beyond its limit the dead-letter file gets no more records, and lost ones are counted and logged', async () => {
-  const path = join(tmp(), 'letters')
-  const peer = await kafkaPeer()
-  const { output, counters, log } = await kafkaTo(peer, {
-    dead_letter_file: path,
-    dead_letter_limit: '1000',
-  })
-  peer.refuse = ({ bytes }) => (bytes.length > 400 ? TOO_LARGE : 0)
-  await deliver(output, [linesChunk(['x'.repeat(500), 'y'.repeat(500), 'z'])])
-  expect(await valuesOf(peer.written())).toEqual(['z'])
-  expect([counters.get('dead_letters'), counters.get('dead_letters_lost')]).toEqual([1, 1])
-  expect(log.at(-1)).toContain('and lost because')
-  expect(statSync(path).size).toBeLessThanOrEqual(1000)
+test('the entry of a refused record is found in batches of one target, of many, and after splits', async () => {
+  const isBad = (text: string): boolean => text.includes('bad')
+  for (const options of [
+    {},
+    { message_key_field: 'log' },
+    { compression: 'gzip', batch_max_bytes: '1024' },
+  ]) {
+    const peer = await kafkaPeer()
+    peer.topics.set('logs', 5)
+    const { output, rejected } = await kafkaTo(peer, { format: 'json', ...options })
+    const recordsOf = (batch: Buffer): Buffer => {
+      const records = batch.subarray(BATCH_HEADER_BYTES)
+      return 'compression' in options ? gunzipSync(records) : records
+    }
+    peer.refuse = ({ bytes }) => (isBad(recordsOf(bytes).toString()) ? TOO_LARGE : 0)
+    const lines = Array.from({ length: 300 }, (_, i) => `${i % 7 === 3 ? 'bad' : 'good'} ${i}`)
+    await deliver(output, [linesChunk(lines.slice(0, 100)), linesChunk(lines.slice(100))])
+    const bad = lines.filter(isBad)
+    expect(rejected.map(({ log }) => log as string).sort()).toEqual([...bad].sort())
+    const written = [0, 1, 2, 3, 4].flatMap((partition) => peer.written('logs', partition))
+    expect((await valuesOf(written)).filter((value) => !isBad(value))).toHaveLength(300 - bad.length)
+  }
 })
 
-test('a record is not dropped while the dead-letter file cannot be written', async () => {
+test('a record is not given up while it cannot be kept', async () => {
   const peer = await kafkaPeer()
-  const { output } = await kafkaTo(peer, { dead_letter_file: join(tmp(), 'no', 'folder') })
+  const run = await kafkaTo(peer)
+  const { output, rejected } = run
+  run.full = new ShipperError('E_DEAD_LETTERS', 'full', { retryable: true })
   peer.refuse = () => TOO_LARGE
   const chunk = linesChunk(['x'])
-  expect(await rejection(output.flush(chunk))).toMatchObject({
-    code: 'E_OUTPUT_WRITE',
-    retryable: true,
-    scope: 'chunk',
-  })
+  expect(await rejection(output.flush(chunk))).toBe(run.full)
   peer.refuse = () => 0
   await output.flush(chunk)
   expect(await valuesOf(peer.written())).toEqual(['x'])
+  expect(rejected).toEqual([])
+})
+
+describe('a topic that a record has chosen and that is refused', () => {
+  const options = { topic_key: 'log', dynamic_topic: 'on', topics: 'logs', allow_auto_create_topics: 'off' }
+
+  test.each([
+    ['does not exist', 3],
+    ['has an invalid name', 17],
+    ['may not be written', 29],
+  ])('because it %s: its records are rejected once overdue, the others arrive', async (_, code) => {
+    const peer = await kafkaPeer()
+    for (const topic of ['a', 'b', ...(code === 3 ? [] : ['bad1', 'bad2'])]) peer.topics.set(topic, 1)
+    peer.topicError = (topic) => (topic.startsWith('bad') ? code : 0)
+    const run = await kafkaTo(peer, options)
+    const chunk = linesChunk(['a', 'bad1', 'b', 'bad2', 'a'])
+    const error = await rejection(run.output.flush(chunk))
+    expect(error).toMatchObject({ code: 'E_KAFKA_TOPIC', retryable: true, scope: 'records' })
+    expect(run.rejected).toEqual([])
+    await turn()
+    run.overdue = true
+    await run.output.flush(chunk)
+    expect(run.rejected.map(({ log, cause }) => [log, cause])).toEqual([
+      ['bad1', 'records'],
+      ['bad2', 'records'],
+    ])
+    expect(await valuesOf(peer.written('a'))).toEqual(['a', 'a'])
+    expect(await valuesOf(peer.written('b'))).toEqual(['b'])
+  })
+
+  test('by the broker only when its batch arrives, as __consumer_offsets is', async () => {
+    const peer = await kafkaPeer()
+    peer.topics.set('__consumer_offsets', 1)
+    peer.topics.set('a', 1)
+    peer.refuse = ({ topic }) => (topic === '__consumer_offsets' ? 17 : 0)
+    const run = await kafkaTo(peer, options)
+    const chunk = linesChunk(['a', '__consumer_offsets', 'a'])
+    expect(await rejection(run.output.flush(chunk))).toMatchObject({ scope: 'records' })
+    await turn()
+    run.overdue = true
+    await run.output.flush(chunk)
+    expect(run.rejected.map(({ log }) => log)).toEqual(['__consumer_offsets'])
+    expect(await valuesOf(peer.written('a'))).toEqual(['a', 'a'])
+    await run.output.flush(linesChunk(['a']))
+    expect(await valuesOf(peer.written('a'))).toHaveLength(3)
+  })
+
+  test('is used again when it exists, and leaves nothing behind', async () => {
+    const peer = await kafkaPeer()
+    const run = await kafkaTo(peer, options)
+    run.overdue = true
+    const names = Array.from({ length: 250 }, (_, i) => `none${i}`)
+    await run.output.flush(linesChunk(names))
+    expect(run.rejected.map(({ log }) => log)).toEqual(names)
+    peer.topics.set('none7', 1)
+    await run.output.flush(linesChunk(['none7']))
+    expect(await valuesOf(peer.written('none7'))).toEqual(['none7'])
+    expect(run.account.used).toBe(0)
+  })
+
+  test('a topic that the configuration names is tried forever', async () => {
+    const peer = await kafkaPeer()
+    peer.topicError = () => 29
+    const run = await kafkaTo(peer, options)
+    run.overdue = true
+    const chunk = chunkOf([{ message: 'x' }])
+    expect(await rejection(run.output.flush(chunk))).toMatchObject({ scope: 'chunk' })
+    expect(run.rejected).toEqual([])
+  })
 })
 
 test('a missing topic is named in the error, blocks only its own records, and is used once created', async () => {
@@ -222,7 +281,7 @@ test('a missing topic is named in the error, blocks only its own records, and is
   const [bad, good] = [linesChunk(['1'], 'bad/tag'), linesChunk(['2'], 'good')]
   const failed = rejection(output.flush(bad))
   await output.flush(good)
-  expect(await failed).toMatchObject({ code: 'E_KAFKA_TOPIC', retryable: true, scope: 'chunk' })
+  expect(await failed).toMatchObject({ code: 'E_KAFKA_TOPIC', retryable: true, scope: 'records' })
   expect((await failed).message).toBe('topic "bad_tag": UNKNOWN_TOPIC_OR_PARTITION')
   peer.topics.set('bad_tag', 1)
   await output.flush(bad)

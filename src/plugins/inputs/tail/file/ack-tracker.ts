@@ -5,6 +5,9 @@ import { Watermark } from '../../../../core/watermark.ts'
 interface AckRange {
   /** `start-end`, and `+offset` when lines beyond `end` are in the chunk; part of the chunk's identity. */
   text: string
+  start: number
+  /** Offset after the last line in the chunk. */
+  end: number
   settle: (outcome: Outcome) => void
 }
 
@@ -86,6 +89,8 @@ export class AckTracker {
     if (isSkipping && beyond === '') this.#skippingAt.add(end)
     return {
       text: `${start}-${end}${beyond}`,
+      start,
+      end: offset,
       settle: (outcome) => {
         const before = watermark.position
         if (outcome === 'aborted' || !watermark.settle(ticket)) return

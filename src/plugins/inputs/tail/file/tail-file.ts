@@ -1,5 +1,5 @@
 import type { BigIntStats } from 'node:fs'
-import type { Ack, Contributor, FileStatus } from '../../../../core/plugin.ts'
+import type { ClosedRange, Contributor, FileStatus } from '../../../../core/plugin.ts'
 import { FsFailure } from '../../../../lib/fs/file-system.ts'
 import { AckTracker } from './ack-tracker.ts'
 import type { EntryEncoder } from './entry-encoder.ts'
@@ -313,12 +313,13 @@ export class TailFile implements Contributor {
     return true
   }
 
-  closeRange(): { identity: string; settle: Ack } | undefined {
+  closeRange(): ClosedRange | undefined {
     this.#inChunk = false
     const range = this.acks.endRange(this.cursor.offset, this.cursor.isSkipping)
     if (range === undefined) return undefined
-    const { text, settle } = range
-    return { identity: `${this.#origin}:${this.identity.key}:${this.stored.contentId}:${text}`, settle }
+    const { text, start, end, settle } = range
+    const identity = `${this.#origin}:${this.identity.key}:${this.stored.contentId}:${text}`
+    return { identity, settle, origin: { file: this.#path, offset: start, end } }
   }
 
   status(): FileStatus {

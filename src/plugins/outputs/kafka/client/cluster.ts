@@ -2,7 +2,7 @@ import { messageOf, ShipperError } from '../../../../core/error.ts'
 import type { OutputContext } from '../../../../core/plugin.ts'
 import { sleep } from '../../../../lib/async/sleep.ts'
 import { stopped } from '../../../../lib/net/stopped.ts'
-import { errorName, remedyOf } from '../../../../protocol/kafka/errors.ts'
+import { errorName, isTopicRefusal, remedyOf } from '../../../../protocol/kafka/errors.ts'
 import {
   type Api,
   INIT_PRODUCER_ID,
@@ -77,7 +77,7 @@ export class Cluster {
   }
 
   /** Returns a topic with its partitions. Rejects with E_KAFKA_TOPIC, or with the error of the metadata request. */
-  async topic(name: string): Promise<Topic> {
+  async topic(name: string, attempts = MAX_ATTEMPTS): Promise<Topic> {
     let topic = this.#topics.get(name)
     if (topic === undefined) {
       if (this.#topics.size >= MAX_TOPICS) this.#forgetIdleTopics()
@@ -88,7 +88,7 @@ export class Cluster {
     const ageMs = topic.usedMs - topic.refreshedMs
     // A negative age means that the clock was set back.
     if (topic.partitions.length === 0 || ageMs > this.#settings.metadataMaxAgeMs || ageMs < 0)
-      await this.#refresh(topic)
+      await this.#refresh(topic, attempts)
     return topic
   }
 
@@ -154,14 +154,16 @@ export class Cluster {
   }
 
   /** Refreshes the metadata of a topic; concurrent calls share one request. */
-  #refresh(topic: Topic): Promise<void> {
-    topic.refreshing ??= this.#refreshUntilReady(topic).finally(() => {
+  #refresh(topic: Topic, attempts = MAX_ATTEMPTS): Promise<void> {
+    topic.refreshing ??= this.#refreshUntilReady(topic, attempts).finally(() => {
       topic.refreshing = undefined
+      // Records may name any number of topics that do not exist.
+      if (topic.partitions.length === 0) this.#topics.delete(topic.name)
     })
     return topic.refreshing
   }
 
-  async #refreshUntilReady(topic: Topic): Promise<void> {
+  async #refreshUntilReady(topic: Topic, attempts: number): Promise<void> {
     for (let attempt = 1; ; attempt++) {
       const connection = await this.#controlConnection()
       const body = metadataBody([topic.name], this.#settings.createTopics)
@@ -172,7 +174,8 @@ export class Cluster {
       const isPending =
         error === LEADER_NOT_AVAILABLE ||
         (error === UNKNOWN_TOPIC_OR_PARTITION && this.#settings.createTopics)
-      if (!isPending || attempt >= MAX_ATTEMPTS) throw topicError(topic.name, error)
+      if (!isPending || attempt >= attempts)
+        throw topicError(topic.name, error, this.#host.isChosen(topic.name))
       await sleep(RETRY_PAUSE_MS, this.#ctx.clock, this.#signal)
       if (this.#signal.aborted) throw stopped()
     }
@@ -312,10 +315,15 @@ function parse<T>({ name }: Api, connection: BrokerConnection, read: (body: Buff
   }
 }
 
-function topicError(topic: string, code: number): ShipperError {
-  if (code === LEADER_NOT_AVAILABLE) return retryableError(`topic "${topic}": ${errorName(code)}`)
+function topicError(topic: string, code: number, isChosen: boolean): ShipperError {
   const message = `topic "${topic}": ${errorName(code)}`
-  return new ShipperError('E_KAFKA_TOPIC', message, { retryable: true, scope: 'chunk' })
+  // Without a leader a topic that a record has chosen concerns no others.
+  if (code === LEADER_NOT_AVAILABLE)
+    return isChosen
+      ? new ShipperError('E_KAFKA_BROKER', message, { retryable: true, scope: 'chunk' })
+      : retryableError(message)
+  const scope = isChosen && isTopicRefusal(code) ? 'records' : 'chunk'
+  return new ShipperError('E_KAFKA_TOPIC', message, { retryable: true, scope })
 }
 
 function producerIdError(code: number): ShipperError {

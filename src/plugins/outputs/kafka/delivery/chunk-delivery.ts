@@ -3,13 +3,7 @@ import type { Chunk } from '../../../../core/chunk.ts'
 import type { ShipperError } from '../../../../core/error.ts'
 import type { Stamp } from '../../../../protocol/kafka/batch.ts'
 import type { ProduceBatch } from '../../../../protocol/kafka/produce.ts'
-
-/** Origin of the records of a chunk, for the dead-letter file. */
-interface ChunkInfo {
-  tag: string
-  input: string
-  chunk: string
-}
+import type { BatchEntries } from './batch-entries.ts'
 
 /** Queue of one partition, as its batches and the broker that leads it use it. */
 export interface BatchTarget {
@@ -37,12 +31,14 @@ export interface BatchTarget {
  * the engine calls again, batches that were acknowledged in between are already removed.
  */
 export class ChunkDelivery {
-  readonly info: ChunkInfo
+  readonly chunk: Chunk
+  /** True when the engine has settled the chunk without this delivery: its buffer may belong to another one. */
+  isForgotten = false
   readonly batches = new Set<Batch>()
   #waiter: { resolve: () => void; reject: (error: ShipperError) => void } | undefined
 
   constructor(chunk: Chunk) {
-    this.info = { tag: chunk.tag, input: chunk.input, chunk: chunk.id }
+    this.chunk = chunk
   }
 
   /** Resolves when the last batch is settled; rejects with the first failure of a batch. */
@@ -81,6 +77,7 @@ export class Batch implements ProduceBatch {
   readonly start: number
   readonly end: number
   readonly count: number
+  readonly entries: BatchEntries
   stamp: Stamp | undefined
   inFlight = false
   /** Number of times the batch was sent. */
@@ -94,6 +91,7 @@ export class Batch implements ProduceBatch {
     start: number
     end: number
     count: number
+    entries: BatchEntries
     /** Pool that `buf` is returned to; undefined when it is not pooled. */
     buffers?: BufferSource | undefined
   }) {
@@ -103,6 +101,7 @@ export class Batch implements ProduceBatch {
     this.start = init.start
     this.end = init.end
     this.count = init.count
+    this.entries = init.entries
     this.#buffers = init.buffers
   }
 
@@ -120,8 +119,8 @@ export class Batch implements ProduceBatch {
 
   /** Returns a batch with the same records for another partition, which replaces this one in its delivery. */
   moveTo(target: BatchTarget): Batch {
-    const { delivery, buf, start, end, count } = this
-    const moved = new Batch({ delivery, target, buf, start, end, count, buffers: this.#buffers })
+    const { delivery, buf, start, end, count, entries } = this
+    const moved = new Batch({ delivery, target, buf, start, end, count, entries, buffers: this.#buffers })
     this.#buffers = undefined
     delivery.batches.delete(this)
     delivery.batches.add(moved)

@@ -1,7 +1,7 @@
 import { ShipperError } from '../../../../core/error.ts'
 import { crc32c } from '../../../../lib/hash/crc32c.ts'
 import { type Stamp, stampBatch } from '../../../../protocol/kafka/batch.ts'
-import { errorName, type Remedy, remedyOf } from '../../../../protocol/kafka/errors.ts'
+import { errorName, isTopicRefusal, type Remedy, remedyOf } from '../../../../protocol/kafka/errors.ts'
 import type { Batch, BatchTarget, ChunkDelivery } from './chunk-delivery.ts'
 
 /** Producer id and epoch to which the sequence numbers of a partition belong. */
@@ -18,8 +18,12 @@ export interface PartitionHost {
   wake(partition: PartitionQueue): void
   /** Splits a refused batch; returns undefined for a single record. */
   split(batch: Batch): Batch[] | undefined
-  /** Writes a single record that the broker will never accept to the dead-letter file; throws when that fails. */
-  deadLetter(batch: Batch, reason: string): void
+  /** Rejects the records of a batch that the broker will never accept; throws when they cannot be kept. */
+  reject(batch: Batch, error: ShipperError): void
+  /** True when a tag or a record has chosen the topic, and not the configuration. */
+  isChosen(topic: string): boolean
+  /** True when records of a delivery are to be rejected because the topic that they have chosen is refused. */
+  isOverdue(delivery: ChunkDelivery): boolean
   count(name: 'batches' | 'resent_batches' | 'split_batches' | 'identity_resets'): void
 }
 
@@ -42,7 +46,7 @@ const MAX_IMMEDIATE_RETRIES = 2
  *    +-- flushes are rejected, or sending resumes at once; b4 b5 b6 keep their numbers --------------------+
  * ```
  * A new producer id (with sequence numbers from 0) is used only when the broker has confirmed that the first batch is not
- * written: because it no longer knows the producer, or because a record was dead-lettered and left a gap in the sequence.
+ * written: because it no longer knows the producer, or because a record was rejected and left a gap in the sequence.
  *
  * A broker that does not know a producer id accepts any sequence number as the first. So one batch is sent alone until the
  * broker has written it: if it were refused, later batches in flight would be written before it.
@@ -118,7 +122,7 @@ export class PartitionQueue implements BatchTarget {
         if (this.#state === 'starting') this.#state = 'idle'
         // The metadata may have named a leader that is down, because no new one was elected yet.
         this.stale = true
-        this.#reject(error)
+        this.#refuse(error)
       },
     )
   }
@@ -212,7 +216,7 @@ export class PartitionQueue implements BatchTarget {
     this.stale = true
     const retriesAtOnce = remedy === 'identity' || (remedy === 'leader' && code !== 0)
     if (!retriesAtOnce || this.#immediateRetries >= MAX_IMMEDIATE_RETRIES) {
-      this.#reject(error)
+      this.#refuse(error)
       return
     }
     this.#immediateRetries++
@@ -220,16 +224,13 @@ export class PartitionQueue implements BatchTarget {
     this.resume()
   }
 
-  /** Splits a batch that the broker will never accept; a single record goes to the dead-letter file. */
+  /** Splits a batch that the broker will never accept; a single record is rejected. */
   #splitOrDeadLetter(batch: Batch, error: ShipperError): void {
     const at = this.#batches.indexOf(batch)
     try {
       const parts = this.#host.split(batch)
       if (parts === undefined) {
-        this.#host.deadLetter(batch, error.message)
-        this.#batches.splice(at, 1)
-        this.#resetIdentity()
-        batch.delivery.settle(batch)
+        this.#rejectRecords(batch, error)
       } else {
         this.#batches.splice(at, 1, ...parts)
         this.#host.count('split_batches')
@@ -243,6 +244,27 @@ export class PartitionQueue implements BatchTarget {
     } catch (failure) {
       this.#reject(failure instanceof ShipperError ? failure : error)
     }
+  }
+
+  /** Removes a batch whose records the topic will not accept; throws when they cannot be kept. */
+  #rejectRecords(batch: Batch, error: ShipperError): void {
+    this.#host.reject(batch, error)
+    this.#batches.splice(this.#batches.indexOf(batch), 1)
+    this.#resetIdentity()
+    batch.delivery.settle(batch)
+  }
+
+  /** Fails the flushes of all batches, except for records that have waited for their refused topic long enough. */
+  #refuse(error: ShipperError): void {
+    try {
+      if (error.scope === 'records')
+        for (const batch of [...this.#batches])
+          if (this.#host.isOverdue(batch.delivery)) this.#rejectRecords(batch, error)
+    } catch (failure) {
+      this.#reject(failure instanceof ShipperError ? failure : error)
+      return
+    }
+    this.#reject(error)
   }
 
   /** Resets producer id and sequence numbers; only called when no remaining batch was written. */
@@ -262,9 +284,10 @@ export class PartitionQueue implements BatchTarget {
   #errorOf(code: number): ShipperError {
     const message = `${this.topic}/${this.index}: ${errorName(code)}`
     const needsOperator = remedyOf(code) === 'operator'
+    const isRefused = isTopicRefusal(code) && this.#host.isChosen(this.topic)
     return new ShipperError(needsOperator ? 'E_KAFKA_TOPIC' : 'E_KAFKA_BROKER', message, {
       retryable: true,
-      scope: needsOperator ? 'chunk' : 'peer',
+      scope: needsOperator ? (isRefused ? 'records' : 'chunk') : 'peer',
     })
   }
 }

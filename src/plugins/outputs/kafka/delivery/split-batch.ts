@@ -8,7 +8,7 @@ import { reservedBytes } from '../../../../protocol/kafka/produce.ts'
 import type { BatchCompression } from '../compression/compression.ts'
 import { Batch } from './chunk-delivery.ts'
 
-type BatchBytes = Pick<Batch, 'buf' | 'start' | 'end' | 'count'>
+type BatchBytes = Pick<Batch, 'buf' | 'start' | 'end' | 'count' | 'entries'>
 
 /**
  * Splits a batch that the broker refused into two halves; returns undefined for a single record. Each record keeps its
@@ -24,6 +24,7 @@ export function splitBatch(
   const half = batch.count >> 1
   const parts: Batch[] = []
   let from = 0
+  let record = 0
   let sequence = batch.stamp?.sequence ?? -1
   for (const count of [half, batch.count - half]) {
     const start = reservedBytes(clientId, batch.topic)
@@ -31,7 +32,9 @@ export function splitBatch(
     copyBatchHeader(batch.buf, batch.start, buf, start, count)
     const copied = copyRecords(records, from, count, buf, start + BATCH_HEADER_BYTES)
     from = copied.next
-    const part = createPart(batch, { buf, start, end: copied.end, count }, compression)
+    const entries = batch.entries.slice(record, record + count)
+    record += count
+    const part = createPart(batch, { buf, start, end: copied.end, count, entries }, compression)
     if (batch.stamp !== undefined) part.stamp = { ...batch.stamp, sequence }
     if (sequence >= 0) sequence = (sequence + count) % 2 ** 31
     parts.push(part)
@@ -40,20 +43,20 @@ export function splitBatch(
 }
 
 /** Returns the records of a batch, decompressed. */
-export function uncompressedRecords(batch: Batch, compression: BatchCompression | undefined): Buffer {
+function uncompressedRecords(batch: Batch, compression: BatchCompression | undefined): Buffer {
   const bytes = batch.buf.subarray(batch.start + BATCH_HEADER_BYTES, batch.end)
   return compression === undefined ? bytes : compression.decompress(bytes)
 }
 
 function createPart(refused: Batch, records: BatchBytes, compression: BatchCompression | undefined): Batch {
   const { delivery, target } = refused
-  const { buf, start, end, count } = records
+  const { buf, start, end, count, entries } = records
   if (compression === undefined) {
     writeLengthAndCodec(buf, start, end, 'none')
-    return new Batch({ delivery, target, buf, start, end, count })
+    return new Batch({ delivery, target, buf, start, end, count, entries })
   }
   const compressed = compression.compressSync(buf.subarray(start + BATCH_HEADER_BYTES, end))
   const out = Buffer.concat([buf.subarray(0, start + BATCH_HEADER_BYTES), compressed])
   writeLengthAndCodec(out, start, out.length, compression.codec)
-  return new Batch({ delivery, target, buf: out, start, end: out.length, count })
+  return new Batch({ delivery, target, buf: out, start, end: out.length, count, entries })
 }

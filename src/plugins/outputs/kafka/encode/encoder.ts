@@ -1,4 +1,5 @@
 import type { Chunk } from '../../../../core/chunk.ts'
+import type { ShipperError } from '../../../../core/error.ts'
 import type { OutputContext } from '../../../../core/plugin.ts'
 import { Entry } from '../../../../lib/records/entry.ts'
 import { sharedRecordEncoder } from '../../../../lib/wasm/record-encoder.ts'
@@ -69,15 +70,27 @@ export class Encoder {
     return [...names]
   }
 
-  /** Encodes all records of a chunk; `topics` must contain all topics of `topicsOf`. */
-  encode(chunk: Chunk, topics: ReadonlyMap<string, Topic>): SealedBatch[] {
+  /** True when a topic is none that the configuration names: a tag or a record has chosen it. */
+  isChosen(topic: string): boolean {
+    return this.#topics.isChosen(topic)
+  }
+
+  /**
+   * Encodes the records of a chunk, and rejects those of refused topics; `topics` and `refused` must contain all
+   * topics of `topicsOf`.
+   */
+  encode(
+    chunk: Chunk,
+    topics: ReadonlyMap<string, Topic>,
+    refused: ReadonlyMap<string, ShipperError>,
+  ): SealedBatch[] {
     const sealed: SealedBatch[] = []
     const open = new Map<PartitionQueue, OpenBatch>()
     this.#topics.beginChunk(chunk.tag)
     this.#key.beginChunk(chunk.tag)
     this.#value.beginChunk(chunk)
     try {
-      this.#walk(chunk, topics, open)
+      this.#walk(chunk, topics, refused, open)
       for (const batch of open.values()) {
         batch.seal()
         sealed.push(...batch.sealed)
@@ -91,7 +104,12 @@ export class Encoder {
     }
   }
 
-  #walk(chunk: Chunk, topics: ReadonlyMap<string, Topic>, open: Map<PartitionQueue, OpenBatch>): void {
+  #walk(
+    chunk: Chunk,
+    topics: ReadonlyMap<string, Topic>,
+    refused: ReadonlyMap<string, ShipperError>,
+    open: Map<PartitionQueue, OpenBatch>,
+  ): void {
     const { buf, end } = chunk
     const value = this.#value
     const entry = this.#entry
@@ -109,11 +127,16 @@ export class Encoder {
       this.#key.set(buf, entry)
       this.#headers.set(buf, entry)
       if (batch === undefined || !oneTarget) {
-        const topic = topics.get(this.#topics.topicFor(buf, entry)) as Topic
+        const name = this.#topics.topicFor(buf, entry)
+        const topic = topics.get(name)
+        if (topic === undefined) {
+          this.#ctx.reject(chunk, at, entry.end, refused.get(name) as ShipperError)
+          continue
+        }
         const target = this.#partitionFor(topic, sticky)
         batch = open.get(target) ?? this.#openBatch(chunk, target, oneTarget, open)
       }
-      batch.add(entry.time.ms, this.#key, value, this.#headers)
+      batch.add(entry.time.ms, this.#key, value, this.#headers, at - chunk.start)
     }
   }
 
@@ -186,6 +209,7 @@ export class Encoder {
       // allocation.
       maxBytes: Math.max(this.#options.batchMaxBytes - reserved, BATCH_HEADER_BYTES),
       initialBytes: oneTarget ? size : Math.min(size, INITIAL_BATCH_BYTES),
+      isPartial: !oneTarget,
     })
     open.set(target, batch)
     return batch

@@ -80,6 +80,11 @@ export class TopicSelector {
     return this.#field === undefined
   }
 
+  /** True when a topic is none that the configuration names. */
+  isChosen(topic: string): boolean {
+    return topic.includes(TAG) || !this.#names.includes(topic)
+  }
+
   /** Fills in the tag; called once per chunk. Returns the topic of records that name none. */
   beginChunk(tag: string): string {
     const names = this.#names.map((name) =>

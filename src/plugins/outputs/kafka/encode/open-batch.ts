@@ -2,6 +2,7 @@ import type { BufferSource } from '../../../../core/buffer-source.ts'
 import type { FastPath } from '../../../../lib/wasm/fast-path.ts'
 import type { RecordEncoder } from '../../../../lib/wasm/record-encoder.ts'
 import { BATCH_HEADER_BYTES, BatchWriter, maxRecordBytes } from '../../../../protocol/kafka/batch.ts'
+import { BatchEntries } from '../delivery/batch-entries.ts'
 import type { PartitionQueue } from '../delivery/partition-queue.ts'
 import type { Headers } from './headers.ts'
 import type { Key } from './key.ts'
@@ -14,6 +15,7 @@ export interface SealedBatch {
   start: number
   end: number
   count: number
+  entries: BatchEntries
 }
 
 interface OpenBatchInit {
@@ -25,6 +27,8 @@ interface OpenBatchInit {
   maxBytes: number
   /** Initial size of the buffer, without the reserved bytes. */
   initialBytes: number
+  /** True when the records of the chunk may go to several targets. */
+  isPartial: boolean
 }
 
 /** Collects the records for one partition in as many batches as needed. */
@@ -35,9 +39,14 @@ export class OpenBatch {
   readonly #reservedBytes: number
   readonly #maxBytes: number
   readonly #initialBytes: number
+  /** Entries of the open batch; `#starts` are their offsets, where they are needed. */
+  #entries: BatchEntries
+  #starts: number[] | undefined
   #writer: BatchWriter | undefined
 
-  constructor({ target, buffers, reservedBytes, maxBytes, initialBytes }: OpenBatchInit) {
+  constructor({ target, buffers, reservedBytes, maxBytes, initialBytes, isPartial }: OpenBatchInit) {
+    this.#entries = isPartial ? BatchEntries.of([]) : BatchEntries.from(0)
+    this.#starts = this.#entries.starts
     this.target = target
     this.#buffers = buffers
     this.#reservedBytes = reservedBytes
@@ -45,9 +54,11 @@ export class OpenBatch {
     this.#initialBytes = initialBytes
   }
 
-  add(ms: number, key: Key, value: Value, headers: Headers): void {
+  /** Adds a record; `entry` is the offset of its entry from the chunk's first. */
+  add(ms: number, key: Key, value: Value, headers: Headers, entry: number): void {
     const bound = maxRecordBytes(key.length, value.length, headers.length)
     const writer = this.#writerFor(bound)
+    this.#starts?.push(entry)
     writer.add(
       ms,
       key.src,
@@ -91,7 +102,10 @@ export class OpenBatch {
     this.#writer = undefined
     writer.seal()
     const { buf, start, end, count } = writer
-    this.sealed.push({ target: this.target, buf, start, end, count })
+    const entries = this.#entries
+    this.#entries = entries.next(count)
+    this.#starts = this.#entries.starts
+    this.sealed.push({ target: this.target, buf, start, end, count, entries })
   }
 
   /** Returns all buffers to the pool when the chunk cannot be sent. */

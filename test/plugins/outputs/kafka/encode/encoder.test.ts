@@ -47,7 +47,7 @@ function encoderOf(texts: Record<string, string>): (chunk: Chunk) => { count: nu
   }
   return (chunk) =>
     encoder
-      .encode(chunk, new Map([['logs', topic]]))
+      .encode(chunk, new Map([['logs', topic]]), new Map())
       .map(({ buf, start, end, count }) => ({ count, bytes: buf.toString('latin1', start, end) }))
 }
 

@@ -1,0 +1,73 @@
+import { escapeControls } from '../../core/escape-controls.ts'
+import { entryMap } from '../../core/msgpack/record.ts'
+import { JsonText } from '../../lib/json/msgpack-to-json.ts'
+import { filesAt, rowsIn } from './rows.ts'
+
+interface Group {
+  rows: number
+  first: string
+  last: string
+  reason: string
+}
+
+/** Returns a table of the files at a path: for each the rows that wait for a replay, by output and cause. */
+export function listLetters(path: string): string {
+  const lines: string[] = []
+  const files = filesAt(path)
+  if (files.length === 0) lines.push(`${path} has no dead-letter files`)
+  for (const file of files) {
+    const groups = new Map<string, Group>()
+    let replayed = 0
+    let unreadable = 0
+    for (const { row, isReplayed } of rowsIn(file.path)) {
+      if (row === undefined) unreadable++
+      else if (isReplayed) replayed++
+      else {
+        const key = `${row.output}  ${row.cause}`
+        const group = groups.get(key)
+        if (group === undefined)
+          groups.set(key, { rows: 1, first: row.time, last: row.time, reason: row.reason })
+        else {
+          group.rows++
+          group.last = row.time
+          group.reason = row.reason
+        }
+      }
+    }
+    const waiting = [...groups.values()].reduce((n, { rows }) => n + rows, 0)
+    const other = unreadable === 0 ? '' : `, ${unreadable} lines are no rows of this version`
+    lines.push(`${file.path}: ${waiting} to replay, ${replayed} replayed${other}`)
+    for (const [key, { rows, first, last, reason }] of groups)
+      lines.push(`  ${key}  ${rows} from ${first} to ${last}, the last: ${reason}`)
+  }
+  return lines.map((line) => `${escapeControls(line)}\n`).join('')
+}
+
+/** Writes the rows at a path as JSON lines for people, the record decoded; at most `limit` that are not replayed. */
+export async function showLetters(
+  path: string,
+  limit: number,
+  write: (text: string) => Promise<void>,
+): Promise<void> {
+  let left = limit
+  for (const file of filesAt(path)) {
+    for (const { row, isReplayed } of rowsIn(file.path)) {
+      if (row === undefined || isReplayed) continue
+      if (left-- <= 0) return
+      const { record, ...fields } = row
+      await write(`${JSON.stringify(fields).slice(0, -1)},"record":${recordText(record)}}\n`)
+    }
+  }
+}
+
+const text = new JsonText()
+
+/** Returns the map of an entry as JSON; what is no entry stays base64, as a string. */
+function recordText(record: string): string {
+  const bytes = Buffer.from(record, 'base64')
+  const map = entryMap(bytes, 0, bytes.length)
+  if (map < 0) return JSON.stringify(record)
+  text.reset()
+  text.value(bytes, map)
+  return text.bytes().toString()
+}

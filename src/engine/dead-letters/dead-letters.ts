@@ -1,0 +1,149 @@
+import type { Chunk, Origin } from '../../core/chunk.ts'
+import { ShipperError } from '../../core/error.ts'
+import { skip } from '../../core/msgpack/encode.ts'
+import type { Clock, Counters, Logger } from '../../core/services.ts'
+import { DEAD_LETTER_CAUSES, type DeadLetterCause, encodeRow } from '../../lib/dead-letters/row.ts'
+import { EventTime } from '../../lib/records/event-time.ts'
+import type { DeadLetterFile } from './file.ts'
+
+/** Counter that every output has. */
+export const DEAD_LETTER_COUNTERS = {
+  dead_letters: {
+    help: 'records that were given up and written to Dead_Letter_File',
+    reasons: DEAD_LETTER_CAUSES,
+  },
+} as const
+
+/**
+ * Where an output keeps the records that it gives up: a file; `off`: nowhere, as the configuration says; `none`:
+ * nowhere, because neither a file nor a database is configured.
+ */
+export type DeadLetterPlace = DeadLetterFile | 'off' | 'none'
+
+/** Maximum number of files named as the origin of a record. */
+const MAX_ORIGINS = 16
+
+interface DeadLettersOptions {
+  /** Name of the output. */
+  output: string
+  place: DeadLetterPlace
+  clock: Clock
+  log: Logger
+  counters: Counters<typeof DEAD_LETTER_COUNTERS>
+}
+
+/** What a queue does with the records that it gives up. */
+export interface Keeper {
+  /** True when the configuration says that what is given up is dropped. */
+  readonly isOff: boolean
+  /** True when there is a file. */
+  readonly hasFile: boolean
+  /** What happens to the records, in the words of a log line: `written to FILE`. */
+  readonly fate: string
+  /**
+   * Keeps the record whose entry is `chunk.buf[start, end)`. Throws a retryable E_DEAD_LETTERS when it cannot be
+   * kept: then it must not be given up. It is safe from a crash only after `sync`.
+   */
+  keep(chunk: Chunk, start: number, end: number, error: ShipperError, cause: DeadLetterCause): void
+  /** Resolves when everything kept so far is on disk. */
+  sync(): Promise<void>
+}
+
+/** Keeps the records that an output gives up in its file. */
+export class DeadLetters implements Keeper {
+  readonly #options: DeadLettersOptions
+  readonly #time = new EventTime()
+  /** Reason why nothing can be kept now; logged once. */
+  #failure: string | undefined
+
+  constructor(options: DeadLettersOptions) {
+    this.#options = options
+  }
+
+  get isOff(): boolean {
+    return this.#options.place === 'off'
+  }
+
+  get hasFile(): boolean {
+    return typeof this.#options.place === 'object'
+  }
+
+  get fate(): string {
+    const { place } = this.#options
+    return typeof place === 'object' ? `written to ${place.path}` : 'dropped'
+  }
+
+  keep(chunk: Chunk, start: number, end: number, error: ShipperError, cause: DeadLetterCause): void {
+    const { place, counters } = this.#options
+    try {
+      if (typeof place === 'string') throw noPlace()
+      place.append(this.#row(chunk, start, end, error, cause))
+    } catch (failure) {
+      this.#logFailure(failure as Error)
+      throw failure
+    }
+    counters.add('dead_letters', 1, cause)
+  }
+
+  async sync(): Promise<void> {
+    const { place, log } = this.#options
+    if (typeof place === 'string') return
+    try {
+      await place.sync()
+    } catch (failure) {
+      this.#logFailure(failure as Error)
+      throw failure
+    }
+    if (this.#failure === undefined) return
+    this.#failure = undefined
+    log.info('rejected records can be kept again')
+  }
+
+  #logFailure(failure: Error): void {
+    if (this.#failure === failure.message) return
+    this.#failure = failure.message
+    const { code, hint } =
+      failure instanceof ShipperError ? failure : { code: 'E_INTERNAL' as const, hint: undefined }
+    this.#options.log.error(
+      `rejected records wait, nothing is dropped: ${failure.message}; inputs pause at their memory limit`,
+      { code, hint },
+    )
+  }
+
+  #row(chunk: Chunk, start: number, end: number, error: ShipperError, cause: DeadLetterCause): Buffer {
+    const { output, clock } = this.#options
+    const time = this.#timeOf(chunk, start, end)
+    return encodeRow({
+      time: new Date(clock.nowMs()).toISOString(),
+      cause,
+      code: error.code,
+      reason: error.message,
+      tag: chunk.tag,
+      input: chunk.input,
+      ...originFields(chunk.origins),
+      output,
+      chunk: chunk.id,
+      ...(time === undefined ? {} : { record_time: time }),
+      record: chunk.buf.toString('base64', start, end),
+    })
+  }
+
+  #timeOf(chunk: Chunk, start: number, end: number): string | undefined {
+    if (end - start < 2 || skip(chunk.buf, start, end) !== end) return undefined
+    this.#time.read(chunk.buf, start)
+    return this.#time.iso()
+  }
+}
+
+function originFields(origins: readonly Origin[]): { origin?: Origin; origins?: readonly Origin[] } {
+  const [first] = origins
+  if (first === undefined) return {}
+  return origins.length === 1 ? { origin: first } : { origins: origins.slice(0, MAX_ORIGINS) }
+}
+
+function noPlace(): ShipperError {
+  return new ShipperError('E_DEAD_LETTERS', 'there is no file to keep them', {
+    retryable: true,
+    hint: 'set Dead_Letter_File of this output to a path, or to `off` to drop what is rejected; with a DB of the input there is a default',
+  })
+}

@@ -1,0 +1,81 @@
+import type { Origin } from '../../core/chunk.ts'
+import { FsFailure, writeAt } from '../fs/file-system.ts'
+
+/** Why a record is in the dead letters: the reasons of the counter `dead_letters`. */
+export const DEAD_LETTER_CAUSES = {
+  rejected: 'the peer will never accept the record',
+  retry_limit: 'its chunk has used up Retry_Limit',
+  destination: 'the destination that its tag or it has chosen was refused for Dead_Letter_After',
+} as const
+
+export type DeadLetterCause = keyof typeof DEAD_LETTER_CAUSES
+
+/** A row of a dead-letter file, without its mark. */
+export interface DeadLetter {
+  /** Time at which the record was given up, as ISO 8601. */
+  time: string
+  cause: DeadLetterCause
+  /** Code and message of the error. */
+  code: string
+  reason: string
+  tag: string
+  input: string
+  /**
+   * File of the record, and the bytes of it that were in the record's chunk: which of them are the record's is
+   * not known. Left out for inputs without files.
+   */
+  origin?: Origin
+  /** The same where the chunk has records of several files; the first ones. */
+  origins?: readonly Origin[]
+  output: string
+  chunk: string
+  /** Time of the record as ISO 8601, if it can be read. */
+  record_time?: string
+  /** The entry `[time, map]` as MessagePack, in base64: the bytes that the output got. */
+  record: string
+}
+
+/**
+ * Beginning of each row. A row is one line of JSON:
+ *
+ * ```
+ *   {"replayed":0,"time":"2026-...","cause":"rejected", ... ,"record":"kte..."}
+ *               ^ MARK_AT: becomes 1, in place, when the row was replayed
+ * ```
+ * So the mark is one byte in the inode: it is set at once or not at all, and stays right when the agent
+ * appends to the file or renames it in the meantime.
+ */
+export const ROW_START = '{"replayed":'
+const MARK_AT = ROW_START.length
+const REPLAYED = Buffer.from('1')
+
+/** Returns a row as a complete line. */
+export function encodeRow(letter: DeadLetter): Buffer {
+  return Buffer.from(`${ROW_START}0,${JSON.stringify(letter).slice(1)}\n`)
+}
+
+/** Returns true when a line has the mark of a replayed row. */
+export function isReplayed(line: Buffer): boolean {
+  return line[MARK_AT] === REPLAYED[0] && line.toString('latin1', 0, MARK_AT) === ROW_START
+}
+
+/** Returns the row of a line, or undefined when it is none: a damaged line, or one of another program. */
+export function parseRow(line: Buffer): DeadLetter | undefined {
+  if (line.toString('latin1', 0, MARK_AT) !== ROW_START) return undefined
+  let row: unknown
+  try {
+    row = JSON.parse(line.toString())
+  } catch {
+    return undefined
+  }
+  const texts = TEXTS.map((key) => (row as Record<string, unknown>)[key])
+  return texts.every((text) => typeof text === 'string') ? (row as DeadLetter) : undefined
+}
+
+const TEXTS = ['time', 'cause', 'code', 'reason', 'tag', 'input', 'output', 'chunk', 'record'] as const
+
+/** Marks the row at `offset` of a file as replayed. Returns undefined on success. */
+export function markReplayed(fd: number, offset: number): FsFailure | undefined {
+  const written = writeAt(fd, REPLAYED, offset + MARK_AT)
+  return written instanceof FsFailure ? written : undefined
+}

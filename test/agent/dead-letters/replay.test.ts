@@ -1,0 +1,281 @@
+import { describe, expect, test } from 'bun:test'
+import { appendFileSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { listLetters, showLetters } from '../../../src/agent/dead-letters/print.ts'
+import { replayLetters } from '../../../src/agent/dead-letters/replay.ts'
+import type { Chunk } from '../../../src/core/chunk.ts'
+import { ShipperError } from '../../../src/core/error.ts'
+import { skip } from '../../../src/core/msgpack/encode.ts'
+import type { Plan } from '../../../src/core/plan.ts'
+import type { Output, OutputContext } from '../../../src/core/plugin.ts'
+import { writeLetters } from '../../support/engine/letters.ts'
+import { planOf } from '../../support/engine/plan.ts'
+import { fc } from '../../support/property.ts'
+import { tmp } from '../../support/tmp.ts'
+
+/** An output that keeps what it gets: tag and bytes of each entry. `refuse` chooses entries to reject. */
+class Collector implements Output {
+  readonly got: string[] = []
+  refuse: (entry: string) => boolean = () => false
+  failures = 0
+  #ctx: OutputContext | undefined
+
+  readonly create = (ctx: OutputContext): this => {
+    this.#ctx = ctx
+    return this
+  }
+
+  async flush(chunk: Chunk): Promise<void> {
+    if (this.failures-- > 0)
+      throw new ShipperError('E_PEER_CLOSED', 'away', { retryable: true, scope: 'peer' })
+    for (let at = chunk.start; at < chunk.end; ) {
+      const end = skip(chunk.buf, at, chunk.end)
+      const entry = `${chunk.tag}:${chunk.buf.toString('hex', at, end)}`
+      if (this.refuse(entry))
+        this.#ctx?.reject(chunk, at, end, new ShipperError('E_OUTPUT_REJECTED', 'still no'))
+      else this.got.push(entry)
+      at = end
+    }
+  }
+
+  async close(): Promise<void> {}
+}
+
+function planTo(outputs: Record<string, Collector>, common: Record<string, string> = {}): Plan {
+  const stages = Object.entries(outputs).map(([name, { create }]) => ({ name, create, common }))
+  return planOf({
+    inputs: [],
+    outputs: stages,
+    service: { log_level: 'off', 'scheduler.base': '1', 'scheduler.cap': '1' },
+  })
+}
+
+function replay(plan: Plan, path: string, output?: string) {
+  return replayLetters(plan, { path, output, version: '1.0.0' })
+}
+
+/** Returns `[EventTime, {"n": n}]`, with n from 0 to 127. */
+function entry(n: number): Buffer {
+  return Buffer.from([0x92, 0xd7, 0, 0, 0, 0, 1, 0, 0, 0, 5, 0x81, 0xa1, 0x6e, n])
+}
+
+const sent = (tag: string, n: number): string => `${tag}:${entry(n).toString('hex')}`
+
+const bytes = (maxLength: number) => fc.uint8Array({ maxLength }).map((array) => Buffer.from(array))
+const headed = (head: number, maxLength: number) =>
+  bytes(maxLength).map((body) => Buffer.concat([Buffer.from([head, body.length]), body]))
+/** MessagePack as bytes: every kind of value that a sender may use, also what no encoder of ours writes. */
+const { value, map } = fc.letrec((tie) => ({
+  value: fc.oneof(
+    { depthSize: 'small' },
+    fc
+      .constantFrom('c0', 'c2', 'c3', '00', '7f', 'e0', 'ff', 'cc00', 'cd0001', 'ce00000001')
+      .map((hex) => Buffer.from(hex, 'hex')),
+    fc
+      .uint8Array({ minLength: 8, maxLength: 8 })
+      .chain((n) => fc.constantFrom(0xcf, 0xd3, 0xcb).map((head) => Buffer.concat([Buffer.from([head]), n]))),
+    headed(0xd9, 40),
+    headed(0xc4, 40),
+    fc
+      .tuple(fc.integer({ min: 0, max: 255 }), bytes(20))
+      .map(([type, body]) => Buffer.concat([Buffer.from([0xc7, body.length, type]), body])),
+    fc.uint8Array({ minLength: 9, maxLength: 9 }).map((body) => Buffer.concat([Buffer.from([0xd7]), body])),
+    tie('array') as fc.Arbitrary<Buffer>,
+    tie('map') as fc.Arbitrary<Buffer>,
+  ),
+  array: fc
+    .array(tie('value') as fc.Arbitrary<Buffer>, { maxLength: 4 })
+    .map((items) => Buffer.concat([Buffer.from([0xdc, 0, items.length]), ...items])),
+  // Keys of any type, several of them equal.
+  map: fc
+    .array(
+      fc.tuple(
+        fc.oneof(fc.constant(Buffer.from('a16b', 'hex')), tie('value') as fc.Arbitrary<Buffer>),
+        tie('value') as fc.Arbitrary<Buffer>,
+      ),
+      { maxLength: 5 },
+    )
+    .map((pairs) => Buffer.concat([Buffer.from([0xde, 0, pairs.length]), ...pairs.flat()])),
+}))
+const time = fc.oneof(
+  fc.uint8Array({ minLength: 8, maxLength: 8 }).map((body) => Buffer.concat([Buffer.from([0xd7, 0]), body])),
+  fc.uint8Array({ minLength: 4, maxLength: 4 }).map((body) => Buffer.concat([Buffer.from([0xce]), body])),
+  value as fc.Arbitrary<Buffer>,
+)
+const entries = fc
+  .tuple(time, map as fc.Arbitrary<Buffer>)
+  .map((parts) => Buffer.concat([Buffer.from([0x92]), ...parts]))
+
+describe('a replay', () => {
+  test('sends every record with its tag, in order and byte for byte', async () => {
+    const letters = fc.array(
+      fc.record({ entry: entries, tag: fc.oneof(fc.constant('t'), fc.string({ unit: 'binary' })) }),
+      { maxLength: 30 },
+    )
+    await fc.assert(
+      fc.asyncProperty(letters, async (list) => {
+        const path = join(tmp(), 'letters')
+        writeFileSync(path, '')
+        await writeLetters(path, list, 200_000)
+        const out = new Collector()
+        const result = await replay(planTo({ 'out.0': out }), path)
+        expect(result).toMatchObject({
+          replayed: list.length,
+          refused: 0,
+          unreadable: 0,
+          left: 0,
+          unknown: 0,
+        })
+        expect(out.got).toEqual(list.map(({ tag, entry }) => `${tag}:${entry.toString('hex')}`))
+        expect((await replay(planTo({ 'out.0': out }), path)).replayed).toBe(0)
+      }),
+      { numRuns: 6 },
+    )
+  })
+
+  test('sends each row to the output that it names, or all rows to one that the user names', async () => {
+    const path = join(tmp(), 'letters')
+    await writeLetters(path, [
+      { output: 'a', entry: entry(1) },
+      { output: 'b', entry: entry(2) },
+      { output: 'gone', entry: entry(3) },
+    ])
+    const [a, b] = [new Collector(), new Collector()]
+    const result = await replay(planTo({ a, b }), path)
+    expect(result).toMatchObject({ replayed: 2, unknown: 1, unknownOutputs: ['gone'] })
+    expect([a.got, b.got]).toEqual([[sent('t', 1)], [sent('t', 2)]])
+    expect(await replay(planTo({ a, b }), path, 'b')).toMatchObject({ replayed: 1, unknown: 0 })
+    expect(b.got).toEqual([sent('t', 2), sent('t', 3)])
+  })
+
+  test('leaves what is refused again where it is, and a later one sends only that', async () => {
+    const path = join(tmp(), 'letters')
+    await writeLetters(
+      path,
+      [1, 2, 3, 4].map((n) => ({ entry: entry(n) })),
+    )
+    const out = new Collector()
+    out.refuse = (text) => text === sent('t', 2) || text === sent('t', 4)
+    expect(await replay(planTo({ 'out.0': out }), path)).toMatchObject({
+      replayed: 2,
+      refused: 2,
+      reason: 'still no',
+    })
+    expect(readdirSync(join(path, '..')).sort()).toEqual(['letters', 'letters.lock'])
+    expect(listLetters(path)).toStartWith(`${path}: 2 to replay, 2 replayed\n`)
+    out.refuse = () => false
+    expect(await replay(planTo({ 'out.0': out }), path)).toMatchObject({ replayed: 2, refused: 0 })
+    expect(out.got).toEqual([sent('t', 1), sent('t', 3), sent('t', 2), sent('t', 4)])
+  })
+
+  test('waits for an output that is away, as the agent does', async () => {
+    const path = join(tmp(), 'letters')
+    await writeLetters(path, [{ entry: entry(1) }])
+    const out = new Collector()
+    out.failures = 2
+    expect(await replay(planTo({ 'out.0': out }), path)).toMatchObject({ replayed: 1 })
+  })
+
+  test('removes parts whose rows are all replayed, and keeps the file that an agent appends to', async () => {
+    const dir = tmp()
+    const path = join(dir, 'letters')
+    await writeLetters(
+      path,
+      [1, 2, 3, 4, 5].map((n) => ({ entry: entry(n) })),
+      6000,
+    )
+    const parts = readdirSync(dir).filter((name) => name !== 'letters')
+    expect(parts.length).toBeGreaterThan(1)
+    const out = new Collector()
+    const result = await replay(planTo({ 'out.0': out }), path)
+    expect(result.removed).toHaveLength(parts.length)
+    expect(readdirSync(dir).sort()).toEqual(['letters', 'letters.lock'])
+    expect(out.got).toEqual([1, 2, 3, 4, 5].map((n) => sent('t', n)))
+  })
+
+  test('counts damaged lines and those of other programs, leaves them, and sends the others', async () => {
+    const dir = tmp()
+    const path = join(dir, 'dead-letters.x.jsonl.1')
+    await writeLetters(path, [{ entry: entry(1) }])
+    const row = readFileSync(path, 'utf8')
+    const record = entry(1).toString('base64')
+    for (const line of [
+      'notes\n',
+      '{"buried":"2026","value":"x"}\n',
+      row.slice(0, 100).concat('\n'),
+      row.replace(record, Buffer.from('no entry').toString('base64')),
+      row.replace(record, Buffer.concat([entry(1), entry(1)]).toString('base64')),
+      row.replace('"tag":"t"', '"tag":7'),
+    ])
+      appendFileSync(path, line)
+    await writeLetters(path, [{ entry: entry(2) }])
+    const out = new Collector()
+    expect(await replay(planTo({ 'out.0': out }), path)).toMatchObject({
+      replayed: 2,
+      unreadable: 6,
+      removed: [],
+    })
+    expect(out.got).toEqual([sent('t', 1), sent('t', 2)])
+    expect(existsSync(path)).toBe(true)
+  })
+
+  test('takes rows that an agent appends meanwhile in the next replay, and loses none when it renames the file', async () => {
+    const dir = tmp()
+    const path = join(dir, 'letters')
+    await writeLetters(
+      path,
+      [1, 2].map((n) => ({ entry: entry(n) })),
+    )
+    const out = new Collector()
+    const flush = out.flush.bind(out)
+    // The agent writes and rotates between the delivery and the mark of the first rows.
+    out.flush = async (chunk) => {
+      await flush(chunk)
+      if (out.got.length === 2)
+        await writeLetters(
+          path,
+          [3, 4].map((n) => ({ entry: entry(n) })),
+          3000,
+        )
+    }
+    const plan = planTo({ 'out.0': out })
+    await replay(plan, path)
+    await replay(plan, path)
+    expect(out.got).toEqual([1, 2, 3, 4].map((n) => sent('t', n)))
+    expect(listLetters(path)).toContain('0 to replay')
+  })
+
+  test('excludes another one of the same file', async () => {
+    const path = join(tmp(), 'letters')
+    await writeLetters(path, [{ entry: entry(1) }])
+    const out = new Collector()
+    const flush = out.flush.bind(out)
+    let second: unknown
+    out.flush = async (chunk) => {
+      second = await replay(planTo({ 'out.0': new Collector() }), path).catch((error) => error)
+      await flush(chunk)
+    }
+    await replay(planTo({ 'out.0': out }), path)
+    expect(second).toMatchObject({
+      code: 'E_CLI_USAGE',
+      message: `${path} is being replayed by another process`,
+    })
+    expect(out.got).toHaveLength(1)
+  })
+})
+
+test('show prints rows as JSON with the record decoded, without those that are replayed, up to a limit', async () => {
+  const dir = tmp()
+  await writeLetters(
+    join(dir, 'dead-letters.a.jsonl'),
+    [1, 2, 3].map((n) => ({ entry: entry(n) })),
+  )
+  await writeLetters(join(dir, 'dead-letters.b.jsonl'), [{ entry: entry(4) }])
+  const shown = async (limit: number): Promise<unknown[]> => {
+    const lines: string[] = []
+    await showLetters(dir, limit, async (text) => void lines.push(text))
+    return lines.map((line) => JSON.parse(line).record)
+  }
+  expect(await shown(2)).toEqual([{ n: 1 }, { n: 2 }])
+  expect(await shown(Number.POSITIVE_INFINITY)).toEqual([{ n: 1 }, { n: 2 }, { n: 3 }, { n: 4 }])
+})
