@@ -5,6 +5,7 @@ import { openDatabase } from '../../../lib/plugin/database-options.ts'
 import type { TailContext } from './counters.ts'
 import { escapePattern } from './discovery/fnmatch.ts'
 import { Glob } from './discovery/glob.ts'
+import { linkRuleOf } from './discovery/link-rule.ts'
 import { ExcludePattern, PathPattern } from './discovery/path-pattern.ts'
 import { ProgressCheck } from './discovery/progress-check.ts'
 import { Reconciler } from './discovery/reconciler.ts'
@@ -23,6 +24,7 @@ import { ClosedFiles } from './rotation/closed-files.ts'
 import { limitTo } from './rotation/copies.ts'
 import { IdentitySearch } from './rotation/identity-search.ts'
 import { RotatedFiles } from './rotation/rotated-files.ts'
+import { siblingsOf } from './rotation/siblings.ts'
 import { SkippedWatch } from './rotation/skipped-watch.ts'
 import { reportTruncation } from './rotation/truncation.ts'
 import { OpenFiles } from './tracking/open-files.ts'
@@ -73,6 +75,7 @@ export function buildStaticParts(options: TailOptions, ctx: TailContext): Static
     excludes: options.excludePath.flat(),
     hidden: databaseFiles(options.db),
     errors: readErrors,
+    linkRule: linkRuleOf(options.followSymlinks),
     counters: ctx.counters,
     log: ctx.log,
   })
@@ -136,6 +139,7 @@ export async function buildTail(
     readFromHead: options.readFromHead,
     newFromHead: options.readNewlyDiscoveredFilesFromHead,
     ignoreOlderMs: options.ignoreOlder,
+    linkRule: linkRuleOf(options.followSymlinks),
     compareName: options.dbCompareFilename,
     wasScanned: scannedPaths(positions, patterns),
     takeClosed: (stat, fd, path) => closed.take(stat, fd, path),
@@ -162,6 +166,10 @@ export async function buildTail(
       if (!isReported) reportTruncation(file, { ...truncation, isRewritten: true }, copy, { counters, log })
     },
     onMore,
+    onGone: (file) => rotated.held.closeGone(file),
+    findRotated: ({ identity, livePath }) =>
+      siblingsOf(livePath, rotated.directories.scopeOf(livePath)).find(({ key }) => key === identity.key)
+        ?.path,
   })
   const rotated = new RotatedFiles({
     files,

@@ -2,6 +2,7 @@ import type { BigIntStats } from 'node:fs'
 import { dirname } from 'node:path'
 import type { Logger } from '../../../../core/services.ts'
 import { FsFailure, stat } from '../../../../lib/fs/file-system.ts'
+import type { LinkRule } from '../../../../lib/fs/links.ts'
 import type { TailCounters } from '../counters.ts'
 import { ExcludePattern, PathPattern } from './path-pattern.ts'
 import { overlap } from './pattern-overlap.ts'
@@ -15,6 +16,8 @@ interface GlobOptions {
   /** Patterns of paths that are never returned. */
   hidden: ExcludePattern[]
   errors: DirectoryErrors
+  /** Returns which links of a path are followed; undefined: all are. */
+  linkRule?: (path: string) => LinkRule
   counters: TailCounters
   log: Logger
   limits?: SearchLimits
@@ -34,6 +37,7 @@ export class Glob {
   readonly #patterns: PathPattern[]
   readonly #excludes: ExcludePattern[]
   readonly #errors: DirectoryErrors
+  readonly #linkRule: (path: string) => LinkRule
   readonly #counters: TailCounters
   readonly #log: Logger
   readonly #limits: SearchLimits
@@ -45,8 +49,9 @@ export class Glob {
   #lastSearchMs = 0
 
   /** Logs each pattern that does not match what it seems to. */
-  constructor({ patterns, excludes, hidden, errors, counters, log, limits }: GlobOptions) {
+  constructor({ patterns, excludes, hidden, errors, linkRule, counters, log, limits }: GlobOptions) {
     this.#errors = errors
+    this.#linkRule = linkRule ?? (() => 'on')
     this.#counters = counters
     this.#log = log
     this.#limits = limits ?? SEARCH_LIMITS
@@ -67,7 +72,9 @@ export class Glob {
    */
   find(): { paths: string[]; folders: string[] } {
     const startedMs = performance.now()
-    const { paths, folders, isCut } = new Search(this.#errors, this.#limits).run(this.#patterns)
+    const { paths, folders, isCut } = new Search(this.#errors, this.#limits, this.#linkRule).run(
+      this.#patterns,
+    )
     if (isCut) this.#recordCut()
     this.#wasCut = isCut
     this.#explain()
