@@ -54,6 +54,28 @@ export function refusalOf(path: string, rule: LinkRule): FsFailure | undefined {
   return place instanceof FsFailure && !isMissing(place) ? place : undefined
 }
 
+/**
+ * True when what `stat` described was at the path and reached through allowed links only, as far as that can be
+ * told of a file that may be gone by now, or may not be opened: of one that can, the open file tells. Otherwise
+ * only root and the owner of the file may be able to change the directories on the way to it.
+ */
+export function isReached(path: string, rule: LinkRule, stat: BigIntStats): boolean {
+  if (rule === 'on') return true
+  const opened = openFollowing(path, rule)
+  if (!(opened instanceof FsFailure)) {
+    close(opened.fd)
+    return opened.stat.dev === stat.dev && opened.stat.ino === stat.ino
+  }
+  if (opened.code === LINK_REFUSED || opened.code === LINK_CHANGED) return false
+  for (let at = dirname(path); ; at = dirname(at)) {
+    const found = lstat(at)
+    if (found instanceof FsFailure || (found.uid !== 0n && found.uid !== stat.uid)) return false
+    const isOpenToAll = found.isDirectory() && (found.mode & 0o1002n) === 0o002n
+    if (isOpenToAll) return false
+    if (at === '/') return true
+  }
+}
+
 /** Without /proc, only device and inode can be compared. */
 function isPlaceOf({ stat }: OpenedFile, name: string | FsFailure, place: Place): boolean {
   if (stat.dev !== place.stat.dev || stat.ino !== place.stat.ino) return false

@@ -1,9 +1,11 @@
 import { afterEach, describe, expect, test } from 'bun:test'
 import {
+  chmodSync,
   constants as fsConstants,
   lchownSync,
   mkdirSync,
   renameSync,
+  statSync,
   symlinkSync,
   unlinkSync,
   writeFileSync,
@@ -12,6 +14,7 @@ import { constants } from 'node:os'
 import { join } from 'node:path'
 import { close, FsFailure } from '../../../src/lib/fs/file-system.ts'
 import {
+  isReached,
   LINK_CHANGED,
   LINK_REFUSED,
   type LinkRule,
@@ -236,4 +239,28 @@ test('any errno of any call on the way is a value, and no descriptor stays open'
       Object.assign(systemCalls, original)
     }
   }
+})
+
+asRoot('a file that is gone counts as reached only where nobody else could have switched a link', () => {
+  const dir = tmp()
+  const secret = statSync(file(join(dir, 'secret'), 0), { bigint: true })
+  const own = statSync(file(join(dir, 'own'), TENANT), { bigint: true })
+  folder(join(dir, 'tenant'), TENANT)
+  mkdirSync(join(dir, 'all'))
+  chmodSync(join(dir, 'all'), 0o777)
+  const reached = (name: string, stat: typeof secret): boolean =>
+    isReached(join(dir, name), 'same_owner', stat)
+  expect([reached('gone', secret), reached('tenant/gone', secret), reached('tenant/gone', own)]).toEqual([
+    true,
+    false,
+    true,
+  ])
+  expect([reached('all/gone', secret), reached('secret', secret), reached('secret', own)]).toEqual([
+    false,
+    true,
+    false,
+  ])
+  link('../secret', join(dir, 'tenant/x.log'), TENANT)
+  expect(reached('tenant/x.log', secret)).toBe(false)
+  expect(isReached(join(dir, 'tenant/x.log'), 'on', secret)).toBe(true)
 })
