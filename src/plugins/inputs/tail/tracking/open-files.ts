@@ -9,7 +9,14 @@ import {
   type OpenedFile,
   stat as statOf,
 } from '../../../../lib/fs/file-system.ts'
-import { type LinkRule, openFollowing, refusalOf } from '../../../../lib/fs/links.ts'
+import {
+  isReached,
+  LINK_CHANGED,
+  LINK_REFUSED,
+  type LinkRule,
+  openFollowing,
+  refusalOf,
+} from '../../../../lib/fs/links.ts'
 import type { TailCounters } from '../counters.ts'
 import { type ByteSource, PlainSource } from '../file/byte-source.ts'
 import { COMPRESSED, compressedFailure, isGzipName, MAGIC_BYTES } from '../file/compression.ts'
@@ -189,7 +196,8 @@ export class OpenFiles {
     if (known !== undefined && failure !== undefined) this.recordSize(known, Number(stat.size))
     if (known !== undefined || this.#positions.find(stat.dev, stat.ino) !== undefined) return
     // What a refused link leads to would be found, and read, under its own name.
-    if (this.refusalOf(path) !== undefined) return
+    const isLinkFailure = failure?.code === LINK_REFUSED || failure?.code === LINK_CHANGED
+    if (isLinkFailure || !isReached(path, this.#linkRule(path), stat)) return
     const offset = this.#startOffset.forSkipped(stat, path, isFirstScan)
     // A file that is not remembered is read from its start if it appears at a matching path later.
     const mayOpenLater = failure !== undefined && failure.code !== COMPRESSED
@@ -334,10 +342,7 @@ export class OpenFiles {
     const size = Number(stat.size)
     const nowMs = this.#clock.nowMs()
     const descriptor = new Descriptor(fd, this.#descriptors)
-    const handle = new FileHandle(
-      descriptor,
-      this.#source(descriptor, path, start, size, () => file),
-    )
+    const handle = new FileHandle(descriptor, this.#source(descriptor, path, start, size, key))
     const file: TailFile = new TailFile({
       path,
       identity,
@@ -397,15 +402,10 @@ export class OpenFiles {
     )
   }
 
-  /** `file` is not called before this returns, as a .gz is inflated asynchronously. */
-  #source(
-    descriptor: Descriptor,
-    path: string,
-    start: Start,
-    size: number,
-    file: () => TailFile,
-  ): ByteSource {
+  /** A .gz is inflated asynchronously, so that its file is in `byKey` before an event concerns it. */
+  #source(descriptor: Descriptor, path: string, start: Start, size: number, key: string): ByteSource {
     if (!isGzipName(path) || isPlainContent(descriptor.fd)) return new PlainSource(descriptor)
+    const file = (): TailFile => this.byKey.get(key) as TailFile
     const events = gzipEvents(file, this.#onMore, this.#counters, this.#log)
     return new GzipSource(
       descriptor,
