@@ -20,6 +20,7 @@ import { ParseFailures } from './reading/parse-failures.ts'
 import { PlainLines } from './reading/plain-lines.ts'
 import { FileReader } from './reading/reader.ts'
 import { Scheduler } from './reading/scheduler.ts'
+import { Slices } from './reading/slices.ts'
 import { ClosedFiles } from './rotation/closed-files.ts'
 import { limitTo } from './rotation/copies.ts'
 import { IdentitySearch } from './rotation/identity-search.ts'
@@ -55,6 +56,7 @@ export interface TailParts extends StaticParts {
   search: IdentitySearch
   positions: Positions
   scheduler: Scheduler
+  slices: Slices
   reader: FileReader
 }
 
@@ -218,7 +220,18 @@ export async function buildTail(
     },
   })
   const events = options.inotifyWatcher
-  const reconciler = new Reconciler({ glob, files, positions, rotated, scheduler, clock, events, log })
+  const slices = new Slices()
+  const reconciler = new Reconciler({
+    glob,
+    files,
+    positions,
+    rotated,
+    scheduler,
+    slices,
+    clock,
+    events,
+    log,
+  })
   const progressCheck = new ProgressCheck(
     clock,
     Math.min(options.progressCheckInterval, options.watcherInterval),
@@ -234,6 +247,7 @@ export async function buildTail(
     search,
     positions,
     scheduler,
+    slices,
     reader,
   }
 }

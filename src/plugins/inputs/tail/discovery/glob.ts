@@ -23,6 +23,12 @@ interface GlobOptions {
   limits?: SearchLimits
 }
 
+/** Result of a search: the matching paths, and the directories to watch. */
+interface Found {
+  paths: string[]
+  folders: string[]
+}
+
 /**
  * Pause between two searches as a multiple of the last one's duration: searches take at most a tenth of the
  * time.
@@ -70,15 +76,30 @@ export class Glob {
    * Returns all matching paths without duplicates, and the directories to watch. A missing directory is
    * replaced by its nearest existing ancestor. Never throws for an error of the file system.
    */
-  find(): { paths: string[]; folders: string[] } {
-    const startedMs = performance.now()
-    const { paths, folders, isCut } = new Search(this.#errors, this.#limits, this.#linkRule).run(
-      this.#patterns,
-    )
+  find(): Found {
+    const steps = this.findSteps()
+    for (;;) {
+      const step = steps.next()
+      if (step.done === true) return step.value
+    }
+  }
+
+  /** Does the same step by step. */
+  *findSteps(): Generator<void, Found> {
+    const search = new Search(this.#errors, this.#limits, this.#linkRule)
+    let searchMs = 0
+    for (const steps = search.steps(this.#patterns); ; ) {
+      const startedMs = performance.now()
+      const isDone = steps.next().done === true
+      searchMs += performance.now() - startedMs
+      if (isDone) break
+      yield
+    }
+    const { paths, folders, isCut } = search
     if (isCut) this.#recordCut()
     this.#wasCut = isCut
     this.#explain()
-    this.#lastSearchMs = performance.now() - startedMs
+    this.#lastSearchMs = searchMs
     const found: string[] = []
     for (const path of paths) if (!this.excludes(path)) found.push(path)
     if (this.#unexplained.length > 0) this.#explainExcludes(folders, found)

@@ -65,13 +65,11 @@ export class Search {
     this.#linkRule = linkRule
   }
 
-  run(patterns: readonly PathPattern[]): this {
+  /** Searches all patterns. Each step reads at most a few directories. */
+  *steps(patterns: readonly PathPattern[]): Generator<void> {
     const walks = patterns.map(({ parts }, i) => this.#visit(i, parts, '/', 0))
     const all = inTurns(walks)
-    while (!this.isCut && !all.next().done) {
-      // Each step reads at most a few directories.
-    }
-    return this
+    while (!this.isCut && !all.next().done) yield
   }
 
   /** Visits the directories that match `parts[at]` in `above`, and those below them. */

@@ -166,18 +166,23 @@ export class ClosedFiles {
   }
 
   /** Looks for late lines in all files. Searches for those that are not at their path by their identity. */
-  check(): void {
+  *checkSteps(): Generator<void> {
     const { clock, watchMs } = this.#options
     const expired = clock.nowMs() - watchMs
     while (this.#gone[0] !== undefined && this.#gone[0].goneMs < expired) this.#gone.shift()
     const moved: ClosedFile[] = []
     for (const file of [...this.#files.values()]) {
+      yield
+      if (!this.#has(file)) continue
       if (!file.isWatched || (file.row.closedAt ?? 0) * 1000 < expired) this.#forget(file)
       else if (!this.#examine(file)) moved.push(file)
     }
     // Many may be renamed at once, as `x.log.1` to `x.log.2` of all logs.
     const names = moved.length > FEW_FILES ? new DirectoryNames() : undefined
-    for (const file of moved) this.#examineMoved(file, names)
+    for (const file of moved) {
+      yield
+      if (this.#has(file)) this.#examineMoved(file, names)
+    }
   }
 
   /** Looks for late lines of a file. Returns false when the file is not at its path. */

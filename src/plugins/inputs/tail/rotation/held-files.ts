@@ -118,6 +118,9 @@ export class HeldFiles {
     if (file === undefined) return undefined
     if (file.handle.isCompressed && file.stored.fingerprint === undefined) setFingerprintOfCopy(file, sibling)
     this.hold(file, path)
+    // The file that had this name may be followed under it: no event has told yet that it lost it.
+    const before = this.#files.byPath.get(sibling.path)
+    if (before !== undefined && before !== file) this.markRotated(before, sibling.path)
     this.#files.bind(sibling.path, file)
     return file
   }
@@ -175,10 +178,12 @@ export class HeldFiles {
   }
 
   /** Applies Rotate_Wait, Hold_Limit and Hold_Time; called with each progress check. */
-  check(): void {
+  *checkSteps(): Generator<void> {
     const { holdBytes, holdMs } = this.#options
     let heldBytes = 0
     for (const file of [...this.#held]) {
+      yield
+      if (!this.#held.has(file)) continue
       this.closeIfDone(file)
       if (!this.#held.has(file)) continue
       const { unread } = file.cursor
