@@ -1,6 +1,7 @@
 import { writeFileSync } from 'node:fs'
 import { FsFailure, openFile } from '../../../src/lib/fs/file-system.ts'
 import { PlainSource } from '../../../src/plugins/inputs/tail/file/byte-source.ts'
+import { Descriptor } from '../../../src/plugins/inputs/tail/file/descriptor.ts'
 import { FileHandle } from '../../../src/plugins/inputs/tail/file/file-handle.ts'
 import { FileIdentity } from '../../../src/plugins/inputs/tail/file/identity.ts'
 import type { Truncation } from '../../../src/plugins/inputs/tail/file/read-cursor.ts'
@@ -19,10 +20,11 @@ export function tailFile(
   const opened = openFile(path)
   if (opened instanceof FsFailure) throw opened
   const { fd, stat } = opened
+  const descriptor = new Descriptor(fd)
   const file = new TailFile({
     path,
     identity: new FileIdentity(stat, path, 'app'),
-    handle: new FileHandle(fd, new PlainSource(fd)),
+    handle: new FileHandle(descriptor, new PlainSource(descriptor)),
     stored: new StoredRow(undefined, 0, nowMs),
     encoder: undefined as never,
     offset: 0,

@@ -6,6 +6,7 @@ import type { StringMatcher } from '../../../lib/regex/string-matcher.ts'
 import type { TailContext } from './counters.ts'
 import { escapePattern } from './discovery/fnmatch.ts'
 import { Glob } from './discovery/glob.ts'
+import { linkRuleOf } from './discovery/link-rule.ts'
 import { ExcludePattern, PathPattern } from './discovery/path-pattern.ts'
 import { ProgressCheck } from './discovery/progress-check.ts'
 import { Reconciler } from './discovery/reconciler.ts'
@@ -20,10 +21,12 @@ import { ParseFailures } from './reading/parse-failures.ts'
 import { PlainLines } from './reading/plain-lines.ts'
 import { FileReader } from './reading/reader.ts'
 import { Scheduler } from './reading/scheduler.ts'
+import { Slices } from './reading/slices.ts'
 import { ClosedFiles } from './rotation/closed-files.ts'
 import { limitTo } from './rotation/copies.ts'
 import { IdentitySearch } from './rotation/identity-search.ts'
 import { RotatedFiles } from './rotation/rotated-files.ts'
+import { siblingsOf } from './rotation/siblings.ts'
 import { SkippedWatch } from './rotation/skipped-watch.ts'
 import { reportTruncation } from './rotation/truncation.ts'
 import { OpenFiles } from './tracking/open-files.ts'
@@ -54,6 +57,7 @@ export interface TailParts extends StaticParts {
   search: IdentitySearch
   positions: Positions
   scheduler: Scheduler
+  slices: Slices
   reader: FileReader
 }
 
@@ -74,6 +78,7 @@ export function buildStaticParts(options: TailOptions, ctx: TailContext): Static
     excludes: options.excludePath.flat(),
     hidden: databaseFiles(options.db),
     errors: readErrors,
+    linkRule: linkRuleOf(options.followSymlinks),
     counters: ctx.counters,
     log: ctx.log,
   })
@@ -137,6 +142,7 @@ export async function buildTail(
     readFromHead: options.readFromHead,
     newFromHead: options.readNewlyDiscoveredFilesFromHead,
     ignoreOlderMs: options.ignoreOlder,
+    linkRule: linkRuleOf(options.followSymlinks),
     compareName: options.dbCompareFilename,
     wasScanned: scannedPaths(positions, patterns),
     takeClosed: (stat, fd, path) => closed.take(stat, fd, path),
@@ -164,6 +170,10 @@ export async function buildTail(
       if (!isReported) reportTruncation(file, { ...truncation, isRewritten: true }, copy, { counters, log })
     },
     onMore,
+    onGone: (file) => rotated.held.closeGone(file),
+    findRotated: ({ identity, livePath }) =>
+      siblingsOf(livePath, rotated.directories.scopeOf(livePath)).find(({ key }) => key === identity.key)
+        ?.path,
   })
   const rotated = new RotatedFiles({
     files,
@@ -212,7 +222,18 @@ export async function buildTail(
     },
   })
   const events = options.inotifyWatcher
-  const reconciler = new Reconciler({ glob, files, positions, rotated, scheduler, clock, events, log })
+  const slices = new Slices()
+  const reconciler = new Reconciler({
+    glob,
+    files,
+    positions,
+    rotated,
+    scheduler,
+    slices,
+    clock,
+    events,
+    log,
+  })
   const progressCheck = new ProgressCheck(
     clock,
     Math.min(options.progressCheckInterval, options.watcherInterval),
@@ -228,6 +249,7 @@ export async function buildTail(
     search,
     positions,
     scheduler,
+    slices,
     reader,
   }
 }

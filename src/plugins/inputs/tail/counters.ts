@@ -9,6 +9,8 @@ import { REGEX_COUNTERS } from '../../../lib/regex/counters.ts'
 export const TAIL_COUNTERS = {
   files_opened: 'files opened',
   files_closed: 'files closed',
+  descriptors_released:
+    'descriptors of followed files that were closed because of the limit of open files, until they are needed again',
   files_rotated: 'files renamed or deleted, or replaced by another file at their path',
   files_truncated: 'files truncated or rewritten',
   files_replaced: 'files whose content does not match their stored position, read from the start',
@@ -25,6 +27,7 @@ export const TAIL_COUNTERS = {
   gzip_trailing_bytes:
     'bytes after the last member of a .gz that are not in gzip format; they are ignored, as gzip does',
   files_unreadable: 'files and directories that could not be read',
+  links_refused: 'links that are not followed because of Follow_Symlinks',
   searches_cut: 'searches for files that stopped at the maximum number of directories or entries',
   long_line_skipped: 'lines longer than Buffer_Max_Size that were skipped',
   long_line_truncated: 'lines longer than Buffer_Max_Size that were truncated',
@@ -44,7 +47,7 @@ export const TAIL_COUNTERS = {
         'unread in a file that was deleted or moved away while the agent was not running, if its size is known',
       compressed:
         'unread in a file of which only a compressed copy in an unsupported format is left, if its size is known',
-      late: 'written to a rotated file after it was closed, seen but not readable, and gone later',
+      late: 'written to a file after its descriptor was closed (a rotated file, or one beyond the limit of open files), seen but not read, and gone later',
       gzip_damaged:
         'compressed bytes of a corrupt .gz, from the damage on; with a wrong checksum, from the start of the member',
       long_line: 'beyond Buffer_Max_Size in a long line',

@@ -13,6 +13,7 @@ import type { Joiner } from './multiline/joiner.ts'
 import { MAX_TURN_BYTES, type TailOptions } from './options.ts'
 import type { FileReader, TurnResult } from './reading/reader.ts'
 import type { Scheduler } from './reading/scheduler.ts'
+import type { Slices } from './reading/slices.ts'
 import type { ClosedFiles } from './rotation/closed-files.ts'
 import type { IdentitySearch } from './rotation/identity-search.ts'
 import type { RotatedFiles } from './rotation/rotated-files.ts'
@@ -50,6 +51,9 @@ export class TailLoop {
   readonly #awaiting = new WeakSet<TailFile>()
   /** Files of the first scan that have not been read to their end yet. */
   readonly #firstScan = new Set<TailFile>()
+  readonly #slices: Slices
+  #isRefreshing = false
+  #isChecking = false
   /** True while reading is paused because memory is full. */
   #isStopped = false
   /** Files and bytes that the first scan found, for people. */
@@ -75,6 +79,7 @@ export class TailLoop {
     this.#scheduler = parts.scheduler
     this.#reader = parts.reader
     this.#joiner = parts.joiner
+    this.#slices = parts.slices
   }
 
   /** Runs until `signal` is aborted or, with Exit_On_Eof, until everything found at the start was read. */
@@ -91,14 +96,25 @@ export class TailLoop {
       }
       const file = this.#scheduler.take()
       if (file === undefined) await this.#scheduler.wake(signal)
-      else await this.#turn(file, signal)
+      else {
+        await this.#turn(file, signal)
+        await this.#scheduler.pace()
+      }
     }
   }
 
+  /** Starts the work of each Refresh_Interval, unless that of the last one is not done yet. */
   #refresh(): void {
-    this.#reconciler.scan(false)
-    this.#closed.check()
+    if (this.#isRefreshing) return
+    this.#isRefreshing = true
+    this.#slices.run(this.#refreshSteps())
+  }
+
+  *#refreshSteps(): Generator<void> {
+    yield* this.#reconciler.scanSteps()
+    yield* this.#closed.checkSteps()
     this.#skipped.check()
+    this.#isRefreshing = false
     void this.#runSearch()
   }
 
@@ -122,7 +138,7 @@ export class TailLoop {
       }).resume()
       this.#positions.holdScans(this.#search.isPending)
     }
-    this.#closed.check()
+    this.#slices.run(this.#closed.checkSteps())
     void this.#runSearch()
     // Written before the first read, which may take a while.
     this.#positions.commit()
@@ -312,8 +328,14 @@ export class TailLoop {
     this.#positions.touch(file)
   }
 
-  /** Examines the size, name and links of some open files, without an event. */
   #check(): void {
+    if (this.#isChecking) return
+    this.#isChecking = true
+    this.#slices.run(this.#checkSteps())
+  }
+
+  /** Examines the size, name and links of some open files, without an event. */
+  *#checkSteps(): Generator<void> {
     const files = [...this.#files.byKey.values()]
     for (let n = Math.min(files.length, MAX_CHECKED_FILES); n > 0; n--) {
       this.#checkedIndex = (this.#checkedIndex + 1) % files.length
@@ -321,8 +343,10 @@ export class TailLoop {
       if (file.handle.isOpen) file.refresh()
       if (!file.rotation.isRotated) this.#reconciler.reconcile(file.path, false, true)
       else if (!file.cursor.isAtEnd) this.#scheduler.add(file)
+      yield
     }
-    this.#rotated.held.check()
+    yield* this.#rotated.held.checkSteps()
+    this.#isChecking = false
     if (this.#rotated.held.all.size > 0 || this.#isStopped) this.#progressCheck.recordActivity()
   }
 

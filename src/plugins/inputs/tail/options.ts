@@ -2,6 +2,7 @@ import { defineOptions, type OptionsOf } from '../../../core/options/option.ts'
 import { DATABASE_OPTIONS } from '../../../lib/plugin/database-options.ts'
 import { checkExpression } from '../../../lib/regex/string-matcher.ts'
 import { GENERIC_ENCODINGS } from '../../../lib/text/text-encoding.ts'
+import { LINK_RULES } from './discovery/link-rule.ts'
 import { UNICODE_ENCODINGS } from './reading/file-encoding.ts'
 
 /**
@@ -18,6 +19,11 @@ export const TAIL_OPTIONS = defineOptions({
     type: 'clist',
     repeat: true,
     help: 'Files to exclude: patterns as in Path, matched against the full path, in which `*` also matches `/`. A relative pattern is compared both as written (`*.gz`) and from the working directory (`logs/debug.log`).',
+  },
+  follow_symlinks: {
+    type: 'enum',
+    values: LINK_RULES,
+    help: 'Symbolic links to follow, those in the directories of a path included: all (`on`), none (`off`), or with `same_owner` those that belong to root or to the owner of what they lead to. Without this option it is `on` for paths in /var/log/containers and /var/log/pods, and `same_owner` elsewhere: who may write to a log directory cannot make the agent read files of others. A refused link is logged once, counted in `links_refused`, and examined again when it changes and at each Refresh_Interval. Not in fluent-bit, which follows all links.',
   },
   key: { type: 'string', default: 'log', help: 'Key of the line in an unparsed record.' },
   tag_regex: {

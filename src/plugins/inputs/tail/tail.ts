@@ -48,9 +48,10 @@ export class Tail implements Input {
   async close(): Promise<void> {
     this.#staticParts.otherInputs.close()
     if (this.#parts === undefined) return
-    const { scheduler, progressCheck, reconciler, joiner, positions, files, search, otherInputs } =
+    const { scheduler, slices, progressCheck, reconciler, joiner, positions, files, search, otherInputs } =
       this.#parts
     scheduler.stop()
+    slices.stop()
     progressCheck.stop()
     search.stop()
     await reconciler.close()

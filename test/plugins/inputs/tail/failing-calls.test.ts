@@ -206,3 +206,26 @@ test('the copy of a truncated log that is renamed as it is opened is read all th
   expect((await run.waitForLines(3)).slice(1).sort()).toEqual(['three', 'two'])
   expect(run.count('lost_bytes')).toBe(0)
 })
+
+test('a file whose name the copy of a truncated log took is closed, although no event reports that', async () => {
+  const path = join(tmp(), 'a.log')
+  writeFileSync(path, `${'one '.repeat(20)}\n`)
+  writeFileSync(`${path}.1`, `${'zero '.repeat(20)}\n`)
+  Object.assign(systemCalls, { watch: () => ({ on() {}, close() {} }) })
+  const run = follow({
+    path: `${path}*`,
+    rotate_wait: '20ms',
+    progress_check_interval: '20ms',
+    refresh_interval: '1h',
+  })
+  await run.waitForLines(2)
+  // Synchronous: the agent looks at the log first, and finds the copy by it.
+  unlinkSync(`${path}.1`)
+  copyFileSync(path, `${path}.1`)
+  truncateSync(path)
+  appendFileSync(path, 'two\n')
+  await run.waitForLines(3)
+  await until(() => run.files.length === 2)
+  expect(run.files.map(({ state }) => state)).not.toContain('deleted')
+  expect(run.lines()).toHaveLength(3)
+})

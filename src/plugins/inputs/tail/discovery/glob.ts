@@ -2,6 +2,7 @@ import type { BigIntStats } from 'node:fs'
 import { dirname } from 'node:path'
 import type { Logger } from '../../../../core/services.ts'
 import { FsFailure, stat } from '../../../../lib/fs/file-system.ts'
+import type { LinkRule } from '../../../../lib/fs/links.ts'
 import type { TailCounters } from '../counters.ts'
 import { ExcludePattern, PathPattern } from './path-pattern.ts'
 import { overlap } from './pattern-overlap.ts'
@@ -15,9 +16,17 @@ interface GlobOptions {
   /** Patterns of paths that are never returned. */
   hidden: ExcludePattern[]
   errors: DirectoryErrors
+  /** Returns which links of a path are followed; undefined: all are. */
+  linkRule?: (path: string) => LinkRule
   counters: TailCounters
   log: Logger
   limits?: SearchLimits
+}
+
+/** Result of a search: the matching paths, and the directories to watch. */
+interface Found {
+  paths: string[]
+  folders: string[]
 }
 
 /**
@@ -34,6 +43,7 @@ export class Glob {
   readonly #patterns: PathPattern[]
   readonly #excludes: ExcludePattern[]
   readonly #errors: DirectoryErrors
+  readonly #linkRule: (path: string) => LinkRule
   readonly #counters: TailCounters
   readonly #log: Logger
   readonly #limits: SearchLimits
@@ -45,8 +55,9 @@ export class Glob {
   #lastSearchMs = 0
 
   /** Logs each pattern that does not match what it seems to. */
-  constructor({ patterns, excludes, hidden, errors, counters, log, limits }: GlobOptions) {
+  constructor({ patterns, excludes, hidden, errors, linkRule, counters, log, limits }: GlobOptions) {
     this.#errors = errors
+    this.#linkRule = linkRule ?? (() => 'on')
     this.#counters = counters
     this.#log = log
     this.#limits = limits ?? SEARCH_LIMITS
@@ -65,13 +76,30 @@ export class Glob {
    * Returns all matching paths without duplicates, and the directories to watch. A missing directory is
    * replaced by its nearest existing ancestor. Never throws for an error of the file system.
    */
-  find(): { paths: string[]; folders: string[] } {
-    const startedMs = performance.now()
-    const { paths, folders, isCut } = new Search(this.#errors, this.#limits).run(this.#patterns)
+  find(): Found {
+    const steps = this.findSteps()
+    for (;;) {
+      const step = steps.next()
+      if (step.done === true) return step.value
+    }
+  }
+
+  /** Does the same step by step. */
+  *findSteps(): Generator<void, Found> {
+    const search = new Search(this.#errors, this.#limits, this.#linkRule)
+    let searchMs = 0
+    for (const steps = search.steps(this.#patterns); ; ) {
+      const startedMs = performance.now()
+      const isDone = steps.next().done === true
+      searchMs += performance.now() - startedMs
+      if (isDone) break
+      yield
+    }
+    const { paths, folders, isCut } = search
     if (isCut) this.#recordCut()
     this.#wasCut = isCut
     this.#explain()
-    this.#lastSearchMs = performance.now() - startedMs
+    this.#lastSearchMs = searchMs
     const found: string[] = []
     for (const path of paths) if (!this.excludes(path)) found.push(path)
     if (this.#unexplained.length > 0) this.#explainExcludes(folders, found)

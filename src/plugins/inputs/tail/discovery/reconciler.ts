@@ -3,6 +3,7 @@ import { FsFailure, isMissing, lstat, stat } from '../../../../lib/fs/file-syste
 import { TICK_MS } from '../file/fingerprint.ts'
 import type { TailFile } from '../file/tail-file.ts'
 import type { Scheduler } from '../reading/scheduler.ts'
+import { SLICE_MS, Slices } from '../reading/slices.ts'
 import type { RotatedFiles } from '../rotation/rotated-files.ts'
 import type { OpenFiles } from '../tracking/open-files.ts'
 import type { Positions } from '../tracking/positions.ts'
@@ -37,6 +38,7 @@ interface ReconcilerOptions {
   positions: Positions
   rotated: RotatedFiles
   scheduler: Scheduler
+  slices: Slices
   clock: Clock
   /** False: directories are polled. */
   events: boolean
@@ -55,6 +57,13 @@ export class Reconciler {
   readonly #rotated: RotatedFiles
   readonly #scheduler: Scheduler
   readonly #clock: Clock
+  readonly #slices: Slices
+  readonly #eventSlices = new Slices()
+  /** Paths with events that wait; true when the entry may be another file now. */
+  readonly #events = new Map<string, boolean>()
+  /** Time spent on events of late, and when it was taken. */
+  #eventMs = 0
+  #eventEndMs = performance.now()
   readonly #watchEvents = {
     pathChanged: (path: string, renamed: boolean) => this.#touched(path, renamed),
     unknownChange: () => this.#scanSoon(),
@@ -82,6 +91,7 @@ export class Reconciler {
     this.#rotated = options.rotated
     this.#scheduler = options.scheduler
     this.#clock = options.clock
+    this.#slices = options.slices
     this.#watch = options.events
       ? new EventWatch(this.#watchEvents, this.#clock, options.log)
       : new PollWatch(this.#watchEvents, this.#clock)
@@ -92,16 +102,36 @@ export class Reconciler {
    * scan at the start.
    */
   scan(isFirst: boolean): void {
+    const steps = this.#scanSteps(isFirst)
+    while (steps.next().done !== true) {
+      // All in one piece: the first scan and the look at what happened during downtime are one pass.
+    }
+  }
+
+  /** Scans everything again, step by step. */
+  scanSteps(): Generator<void> {
+    return this.#scanSteps(false)
+  }
+
+  *#scanSteps(isFirst: boolean): Generator<void> {
     const sinceMs = this.#clock.nowMs() - TICK_MS
     this.#isAfterRestart = isFirst && this.#positions.scannedBefore.length > 0
-    let found = this.#glob.find()
+    let found = yield* this.#glob.findSteps()
     // Files that appeared in a directory after it was read and before it was watched are found by another
     // scan.
-    for (let i = 1; this.#watchFolders(found.folders) && i < MAX_SEARCHES; i++) found = this.#glob.find()
-    this.#isScanning = true
-    for (const path of found.paths) this.reconcile(path, isFirst)
+    for (let i = 1; this.#watchFolders(found.folders) && i < MAX_SEARCHES; i++)
+      found = yield* this.#glob.findSteps()
+    this.#isScanning = isFirst
+    for (const path of found.paths) {
+      this.reconcile(path, isFirst)
+      yield
+    }
     const scanned = new Set(found.paths)
-    for (const path of [...this.#files.byPath.keys()]) if (!scanned.has(path)) this.reconcile(path, false)
+    for (const path of [...this.#files.byPath.keys()]) {
+      if (scanned.has(path)) continue
+      this.reconcile(path, false)
+      yield
+    }
     this.#isScanning = false
     this.#watchFolders(found.folders)
     this.#lastScanMs = sinceMs
@@ -111,10 +141,14 @@ export class Reconciler {
   }
 
   /** Scans only for paths at which no file is open yet. */
-  #scanForNew(): void {
-    const { paths, folders } = this.#glob.find()
+  *#scanForNew(): Generator<void> {
+    const { paths, folders } = yield* this.#glob.findSteps()
     this.#watchFolders(folders)
-    for (const path of paths) if (!this.#files.byPath.has(path)) this.reconcile(path, false)
+    for (const path of paths) {
+      if (this.#files.byPath.has(path)) continue
+      this.reconcile(path, false)
+      yield
+    }
   }
 
   /**
@@ -201,6 +235,7 @@ export class Reconciler {
   }
 
   async close(): Promise<void> {
+    this.#eventSlices.stop()
     await this.#watch.close()
   }
 
@@ -224,7 +259,7 @@ export class Reconciler {
     this.#scheduler.once(Math.max(ms, this.#glob.restMs), () => {
       const again = this.#rescans.get(ms)
       this.#rescans.delete(ms)
-      this.#scanForNew()
+      this.#slices.run(this.#scanForNew())
       if (again) this.#rescan(ms)
     })
   }
@@ -235,7 +270,35 @@ export class Reconciler {
     if (!this.#isScanning) this.#watch.set(this.#watched)
   }
 
+  /**
+   * Reconciles a path of which an event reported something. When there are so many events that this takes more
+   * than half of the time, they wait, the oldest first, and count once per path.
+   */
   #touched(path: string, renamed: boolean): void {
+    const startMs = performance.now()
+    this.#eventMs = Math.max(0, this.#eventMs - (startMs - this.#eventEndMs) / 2)
+    this.#eventEndMs = startMs
+    if (this.#events.size > 0 || this.#eventMs >= SLICE_MS) {
+      this.#events.set(path, renamed || this.#events.get(path) === true)
+      // More of them may be reported in this turn of the event loop.
+      if (this.#events.size === 1) this.#eventSlices.runLater(this.#eventSteps())
+      return
+    }
+    this.#applyEvent(path, renamed)
+    this.#eventEndMs = performance.now()
+    this.#eventMs += this.#eventEndMs - startMs
+  }
+
+  *#eventSteps(): Generator<void> {
+    for (const [path, renamed] of this.#events) {
+      // What happens to the path from now on is a new event.
+      this.#events.delete(path)
+      this.#applyEvent(path, renamed)
+      yield
+    }
+  }
+
+  #applyEvent(path: string, renamed: boolean): void {
     const file = this.#files.byPath.get(path)
     if (file !== undefined && !renamed) this.#scheduler.add(file)
     else if (file !== undefined || this.#glob.matches(path) || this.#files.linksTo(path) !== undefined)
@@ -244,7 +307,9 @@ export class Reconciler {
   }
 
   #scanSoon(): void {
-    this.#scheduler.soon(Math.max(SETTLE_MS, this.#glob.restMs), () => this.scan(false))
+    this.#scheduler.soon(Math.max(SETTLE_MS, this.#glob.restMs), () =>
+      this.#slices.run(this.#scanSteps(false)),
+    )
   }
 
   /** Remembers the last file that was at an empty path: the next file there is read after it. */

@@ -1,6 +1,7 @@
 import type { BigIntStats, Dirent } from 'node:fs'
 import { dirname } from 'node:path'
-import { entriesIn, FsFailure, isMissing, stat } from '../../../../lib/fs/file-system.ts'
+import { entriesIn, FsFailure, isMissing, lstat, stat } from '../../../../lib/fs/file-system.ts'
+import { type LinkRule, refusalOf } from '../../../../lib/fs/links.ts'
 import type { NamePattern } from './fnmatch.ts'
 import type { PathPattern } from './path-pattern.ts'
 
@@ -54,18 +55,21 @@ export class Search {
   /** Number of visits by pattern, depth, device and inode. */
   readonly #visits = new Map<string, number>()
 
-  constructor(errors: DirectoryErrors, limits: SearchLimits) {
+  readonly #linkRule: (path: string) => LinkRule
+  /** Directories by path: true for those whose links are all followed. */
+  readonly #allowed = new Map<string, boolean>([['/', true]])
+
+  constructor(errors: DirectoryErrors, limits: SearchLimits, linkRule: (path: string) => LinkRule) {
     this.#errors = errors
     this.#limits = limits
+    this.#linkRule = linkRule
   }
 
-  run(patterns: readonly PathPattern[]): this {
+  /** Searches all patterns. Each step reads at most a few directories. */
+  *steps(patterns: readonly PathPattern[]): Generator<void> {
     const walks = patterns.map(({ parts }, i) => this.#visit(i, parts, '/', 0))
     const all = inTurns(walks)
-    while (!this.isCut && !all.next().done) {
-      // Each step reads at most a few directories.
-    }
-    return this
+    while (!this.isCut && !all.next().done) yield
   }
 
   /** Visits the directories that match `parts[at]` in `above`, and those below them. */
@@ -88,8 +92,12 @@ export class Search {
     this.folders.add(folder)
     const entries = this.#entriesOf(folder, properties)
     if (depth < last) {
-      const children = childrenOf(entries, part)
-      yield* inTurns(children.map((name) => this.#visit(pattern, parts, below(folder, name), depth + 1)))
+      const { own, links } = childrenOf(entries, part)
+      for (const name of own) this.#allowed.set(below(folder, name), true)
+      // Links come last, so that a directory is first found by its own name.
+      yield* inTurns(
+        [...own, ...links].map((name) => this.#visit(pattern, parts, below(folder, name), depth + 1)),
+      )
     } else {
       for (const entry of entries)
         if (part.test(entry.name) && mayBeFile(entry)) this.paths.add(below(folder, entry.name))
@@ -98,6 +106,10 @@ export class Search {
 
   /** Returns the properties of a directory. If there is none, watches its nearest existing ancestor. */
   #properties(path: string): BigIntStats | undefined {
+    if (!this.#isAllowed(path)) {
+      this.#addFolder(dirname(path))
+      return undefined
+    }
     const properties = stat(path)
     if (properties instanceof FsFailure) {
       // The watch on its ancestor reports a missing directory that appears; an unreadable one is found by a
@@ -111,6 +123,21 @@ export class Search {
       return undefined
     }
     return properties
+  }
+
+  /** Returns false, and records why, when a link on the way to the directory is not followed. */
+  #isAllowed(path: string): boolean {
+    const known = this.#allowed.get(path)
+    if (known !== undefined) return known
+    let isAllowed = this.#isAllowed(dirname(path))
+    const found = isAllowed ? lstat(path) : undefined
+    if (found !== undefined && !(found instanceof FsFailure) && found.isSymbolicLink()) {
+      const refusal = refusalOf(path, this.#linkRule(path))
+      isAllowed = refusal === undefined
+      if (refusal !== undefined) this.#errors.record(path, refusal)
+    }
+    this.#allowed.set(path, isAllowed)
+    return isAllowed
   }
 
   /** Counts a directory; true when the search has reached a limit. */
@@ -173,19 +200,16 @@ function* inTurns(walks: Generator<void>[]): Generator<void> {
   }
 }
 
-/**
- * Returns the names of entries that may be directories. Links come last, so that a directory is first found
- * by its own name.
- */
-function childrenOf(entries: Dirent[], part: NamePattern): string[] {
-  const children: string[] = []
+/** Returns the names of the directories that match, and of the links, which may lead to one. */
+function childrenOf(entries: Dirent[], part: NamePattern): { own: string[]; links: string[] } {
+  const own: string[] = []
   const links: string[] = []
   for (const entry of entries) {
     if (entry.isFile() || !part.test(entry.name)) continue
     if (entry.isSymbolicLink()) links.push(entry.name)
-    else children.push(entry.name)
+    else own.push(entry.name)
   }
-  return [...children, ...links]
+  return { own, links }
 }
 
 /** True for a file, a link, and an entry whose type the file system does not report. */

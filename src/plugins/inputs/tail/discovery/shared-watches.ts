@@ -90,7 +90,20 @@ function dispatch(folder: string, renamed: boolean, name: string | null): void {
   }
   tell(folder, name ?? undefined, renamed)
   // Deleting a directory causes no event as long as a file in it is held open.
-  if (renamed) checkWatch(folder)
+  if (renamed) checkSoon(folder)
+}
+
+/** Directories to be checked once all events of this turn of the event loop are known: there may be very many. */
+const unchecked = new Set<string>()
+
+function checkSoon(folder: string): void {
+  if (unchecked.size === 0)
+    setImmediate(() => {
+      const folders = [...unchecked]
+      unchecked.clear()
+      for (const one of folders) checkWatch(one)
+    })
+  unchecked.add(folder)
 }
 
 function tell(folder: string, name: string | undefined, renamed: boolean): void {

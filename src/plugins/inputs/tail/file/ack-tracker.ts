@@ -25,18 +25,18 @@ export class AckTracker {
   #rangeStart: number
   #watermark: Watermark
   /** Ends of ranges, at or after the position, that are within a line that is skipped; rarely any. */
-  readonly #skippingAt = new Set<number>()
+  #skippingAt: Set<number> | undefined
   /** No position beyond it is stored: open multiline records begin there. */
   #commitLimit: number | undefined
   #hasRanges = false
   readonly #onSettled: (bytes: number) => void
-  /** What `handOver` handed over, by the watermark of the content. */
-  readonly #heirs = new WeakMap<Watermark, Inheritance[]>()
+  /** What `handOver` handed over, by the watermark of the content; rarely any. */
+  #heirs: WeakMap<Watermark, Inheritance[]> | undefined
 
   constructor(offset: number, isSkipping: boolean, onSettled: (bytes: number) => void) {
     this.#rangeStart = offset
     this.#watermark = new Watermark(offset)
-    if (isSkipping) this.#skippingAt.add(offset)
+    if (isSkipping) this.#skippingAt = new Set([offset])
     this.#onSettled = onSettled
   }
 
@@ -52,7 +52,7 @@ export class AckTracker {
 
   /** True when the acknowledged position is within a line that is skipped. */
   get isSkipping(): boolean {
-    return this.#skippingAt.has(this.position)
+    return this.#skippingAt?.has(this.position) === true
   }
 
   /** True once a range has ended: bytes of the present content are or were in a chunk. */
@@ -86,7 +86,7 @@ export class AckTracker {
     this.#hasRanges = true
     const watermark = this.#watermark
     const ticket = watermark.open(start, end)
-    if (isSkipping && beyond === '') this.#skippingAt.add(end)
+    if (isSkipping && beyond === '') this.#skippingAt = (this.#skippingAt ?? new Set()).add(end)
     return {
       text: `${start}-${end}${beyond}`,
       start,
@@ -97,7 +97,7 @@ export class AckTracker {
         this.#settleHeirs(watermark)
         // A range from before a truncation never moves the position of the new content.
         if (watermark !== this.#watermark) return
-        for (const at of this.#skippingAt) if (at < watermark.position) this.#skippingAt.delete(at)
+        for (const at of this.#skippingAt ?? []) if (at < watermark.position) this.#skippingAt?.delete(at)
         this.#onSettled(watermark.position - before)
       },
     }
@@ -106,7 +106,7 @@ export class AckTracker {
   /** Moves the start to `offset`. Only for a file of which nothing has been read. */
   startAt(offset: number): void {
     this.#rangeStart = offset
-    this.#skippingAt.clear()
+    this.#skippingAt = undefined
     this.#watermark = new Watermark(offset)
   }
 
@@ -127,6 +127,7 @@ export class AckTracker {
     heir.#rangeStart = offset
     const watermark = heir.#watermark
     const ticket = watermark.open(acked, offset)
+    this.#heirs ??= new WeakMap()
     const heirs = this.#heirs.get(this.#watermark)
     const inheritance = { heir, end: offset, watermark, ticket }
     if (heirs === undefined) this.#heirs.set(this.#watermark, [inheritance])
@@ -138,7 +139,7 @@ export class AckTracker {
    * it over too.
    */
   #settleHeirs(content: Watermark): void {
-    const heirs = this.#heirs.get(content)
+    const heirs = this.#heirs?.get(content)
     if (heirs === undefined) return
     for (const { heir, end, watermark, ticket } of heirs) {
       if (content.position < end) continue

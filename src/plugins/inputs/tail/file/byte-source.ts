@@ -1,5 +1,6 @@
 import type { BigIntStats } from 'node:fs'
-import { close, type FsFailure, read } from '../../../../lib/fs/file-system.ts'
+import type { FsFailure } from '../../../../lib/fs/file-system.ts'
+import type { Descriptor } from './descriptor.ts'
 
 /** Position from which a later run resumes, as it is stored. */
 export interface ResumePoint {
@@ -45,14 +46,14 @@ export class PlainSource implements ByteSource {
   readonly isCompressed = false
   readonly isRewritten = false
   readonly start = 0
-  readonly #fd: number
+  readonly #descriptor: Descriptor
 
-  constructor(fd: number) {
-    this.#fd = fd
+  constructor(descriptor: Descriptor) {
+    this.#descriptor = descriptor
   }
 
   read(buf: Buffer, at: number, length: number, position: number): number | FsFailure {
-    return read(this.#fd, buf, at, length, position)
+    return this.#descriptor.read(buf, at, length, position)
   }
 
   resumePoint(acked: number): ResumePoint {
@@ -64,6 +65,6 @@ export class PlainSource implements ByteSource {
   restart(): void {}
 
   close(): void {
-    close(this.#fd)
+    this.#descriptor.close()
   }
 }

@@ -1,24 +1,29 @@
 import type { BigIntStats } from 'node:fs'
-import { type FsFailure, fstat } from '../../../../lib/fs/file-system.ts'
+import type { FsFailure } from '../../../../lib/fs/file-system.ts'
 import type { ByteSource } from './byte-source.ts'
+import type { Descriptor } from './descriptor.ts'
 
 /** The descriptor of a file and the source that reads its bytes. */
 export class FileHandle {
   readonly source: ByteSource
-  #fd: number
+  readonly descriptor: Descriptor
 
-  constructor(fd: number, source: ByteSource) {
-    this.#fd = fd
+  constructor(descriptor: Descriptor, source: ByteSource) {
+    this.descriptor = descriptor
     this.source = source
   }
 
-  /** The descriptor; -1 once the file is closed. */
+  /**
+   * The descriptor, which is valid until others are used; -1 once the file is closed, or when it cannot be opened
+   * again.
+   */
   get fd(): number {
-    return this.#fd
+    return this.descriptor.fd
   }
 
+  /** True while the file is followed, even if its descriptor is released. */
   get isOpen(): boolean {
-    return this.#fd >= 0
+    return this.descriptor.isOpen
   }
 
   /** True for a .gz, whose offsets count decompressed bytes. */
@@ -31,12 +36,11 @@ export class FileHandle {
    * deleted it (ESTALE).
    */
   stat(): BigIntStats | FsFailure {
-    return fstat(this.#fd)
+    return this.descriptor.stat()
   }
 
   /** Closes the descriptor; a second call does nothing. */
   close(): void {
-    if (this.#fd >= 0) this.source.close()
-    this.#fd = -1
+    if (this.descriptor.isOpen) this.source.close()
   }
 }

@@ -1,9 +1,10 @@
 import type { BigIntStats } from 'node:fs'
 import { messageOf } from '../../../../core/error.ts'
 import type { Clock, TimerHandle } from '../../../../core/services.ts'
-import { close, FsFailure, fstat, read } from '../../../../lib/fs/file-system.ts'
+import { FsFailure } from '../../../../lib/fs/file-system.ts'
 import type { ByteSource, ResumePoint } from './byte-source.ts'
 import { ByteWindow } from './byte-window.ts'
+import type { Descriptor } from './descriptor.ts'
 import { GzipMembers, isPlainContent } from './gzip-members.ts'
 import { RawProgress } from './raw-progress.ts'
 
@@ -57,7 +58,7 @@ export interface GzipStart {
  * stopped. Data before a damaged place is delivered. Positions before the window cannot be read again.
  */
 export class GzipSource implements ByteSource {
-  readonly #fd: number
+  readonly #descriptor: Descriptor
   readonly #clock: Clock
   readonly #events: GzipEvents
   #complete = false
@@ -91,12 +92,12 @@ export class GzipSource implements ByteSource {
   #isClosed = false
   #quiet: TimerHandle | undefined
 
-  constructor(fd: number, start: GzipStart, size: number, clock: Clock, events: GzipEvents) {
-    this.#fd = fd
+  constructor(descriptor: Descriptor, start: GzipStart, size: number, clock: Clock, events: GzipEvents) {
+    this.#descriptor = descriptor
     this.#clock = clock
     this.#events = events
     this.#skipTo = start.skipTo ?? 0
-    this.#raw = new RawProgress(fd, start.memberAt)
+    this.#raw = new RawProgress(descriptor, start.memberAt)
     this.#inflated = start.memberAt > 0 ? start.offset : 0
     this.#member = { at: start.memberAt, offset: this.#inflated }
     this.#window = new ByteWindow(start.offset)
@@ -125,7 +126,7 @@ export class GzipSource implements ByteSource {
   }
 
   read(buf: Buffer, at: number, length: number, position: number): number | FsFailure {
-    if (this.#isPlain) return read(this.#fd, buf, at, length, position)
+    if (this.#isPlain) return this.#descriptor.read(buf, at, length, position)
     this.#window.discardUpTo(position)
     if (this.#window.length < WINDOW_BYTES) this.#members?.resume()
     const copied = this.#window.copy(buf, at, length)
@@ -144,7 +145,7 @@ export class GzipSource implements ByteSource {
     this.#offered = this.#window.end
     // For a line longer than the window, which then grows as far as the reader asks.
     this.#members?.resume()
-    const stat = this.#isPumping ? undefined : fstat(this.#fd)
+    const stat = this.#isPumping ? undefined : this.#descriptor.stat()
     if (stat instanceof FsFailure) return stat
     if (stat !== undefined) this.look(stat)
     return copied
@@ -192,7 +193,7 @@ export class GzipSource implements ByteSource {
     this.#isClosed = true
     this.#clock.cancel(this.#quiet)
     this.#members?.close()
-    close(this.#fd)
+    this.#descriptor.close()
   }
 
   #recordRewrite(): void {
@@ -210,7 +211,7 @@ export class GzipSource implements ByteSource {
     this.#clock.cancel(this.#quiet)
     const zlib = await import('node:zlib')
     if (this.#isClosed) return
-    if (this.#raw.end === 0 && isPlainContent(this.#fd)) return this.#becomePlain()
+    if (this.#raw.end === 0 && isPlainContent(this.#descriptor.fd)) return this.#becomePlain()
     const onData = (data: Buffer): void => this.#keep(data)
     this.#members ??= new GzipMembers(zlib, this.#raw.end, onData)
     const members = this.#members
@@ -218,7 +219,7 @@ export class GzipSource implements ByteSource {
     const raw = Buffer.allocUnsafeSlow(RAW_BYTES)
     try {
       for (;;) {
-        const n = read(this.#fd, raw, 0, this.#rawLength(), this.#raw.end)
+        const n = this.#descriptor.read(raw, 0, this.#rawLength(), this.#raw.end)
         if (n instanceof FsFailure) {
           this.#fail(n)
           return
@@ -262,7 +263,7 @@ export class GzipSource implements ByteSource {
   /** Handles the present end of the file, or damage. */
   #settle(members: GzipMembers): void {
     this.#isPumping = false
-    const stat = fstat(this.#fd)
+    const stat = this.#descriptor.stat()
     if (!(stat instanceof FsFailure)) {
       this.#seen = { size: Number(stat.size), mtimeNs: stat.mtimeNs }
       if (this.#raw.isRewritten(this.#seen.size)) {
@@ -320,7 +321,7 @@ export class GzipSource implements ByteSource {
    * the next change.
    */
   #judge(): void {
-    const stat = fstat(this.#fd)
+    const stat = this.#descriptor.stat()
     if (stat instanceof FsFailure) {
       this.#fail(stat)
       return

@@ -18,7 +18,7 @@ export class FileIdentity {
   readonly key: string
   /** Time of creation in milliseconds of the file system's clock; 0 where it has none. */
   readonly birthMs: number
-  readonly #birthNs: bigint
+  readonly birthNs: bigint
 
   constructor(stat: BigIntStats, openedAs: string, tag: string, openedTarget = openedAs) {
     this.openedAs = openedAs
@@ -27,7 +27,7 @@ export class FileIdentity {
     this.device = stat.dev
     this.inode = stat.ino
     this.key = identityKey(stat.dev, stat.ino)
-    this.#birthNs = stat.birthtimeNs
+    this.birthNs = stat.birthtimeNs
     this.birthMs = Number(stat.birthtimeNs) / 1e6
   }
 
@@ -36,7 +36,7 @@ export class FileIdentity {
    * has none.
    */
   get id(): string {
-    return [this.device, this.inode, this.#birthNs].map((part) => part.toString(16)).join('-')
+    return [this.device, this.inode, this.birthNs].map((part) => part.toString(16)).join('-')
   }
 }
 

@@ -1,3 +1,4 @@
+import type { Descriptor } from './descriptor.ts'
 import { MARKER_BYTES, peek } from './fingerprint.ts'
 
 const NO_BYTES: Buffer = Buffer.alloc(0)
@@ -7,14 +8,14 @@ const NO_BYTES: Buffer = Buffer.alloc(0)
  * of the file, and the last ones read. Appending changes neither.
  */
 export class RawProgress {
-  readonly #fd: number
+  readonly #descriptor: Descriptor
   #end: number
   #first = NO_BYTES
   #last = NO_BYTES
 
   /** `end`: position at which reading begins. */
-  constructor(fd: number, end: number) {
-    this.#fd = fd
+  constructor(descriptor: Descriptor, end: number) {
+    this.#descriptor = descriptor
     this.#end = end
   }
 
@@ -25,12 +26,13 @@ export class RawProgress {
 
   /** Takes the first bytes of the file, unless they are known. */
   loadFirst(): void {
-    if (this.#first.length === 0) this.#first = Buffer.from(peek(this.#fd, 0, MARKER_BYTES) ?? NO_BYTES)
+    if (this.#first.length === 0)
+      this.#first = Buffer.from(peek(this.#descriptor.fd, 0, MARKER_BYTES) ?? NO_BYTES)
   }
 
   /** Takes the bytes before the position, which an earlier run has read. */
   loadLast(): void {
-    this.#last = Buffer.from(peek(this.#fd, this.#end - MARKER_BYTES, MARKER_BYTES) ?? this.#last)
+    this.#last = Buffer.from(peek(this.#descriptor.fd, this.#end - MARKER_BYTES, MARKER_BYTES) ?? this.#last)
   }
 
   /** Records that `raw` was read at the position. */
@@ -64,7 +66,7 @@ export class RawProgress {
   }
 
   #hasOtherAt(position: number, known: Buffer): boolean {
-    const bytes = known.length === 0 ? undefined : peek(this.#fd, position, known.length)
+    const bytes = known.length === 0 ? undefined : peek(this.#descriptor.fd, position, known.length)
     return bytes !== undefined && !bytes.equals(known)
   }
 }

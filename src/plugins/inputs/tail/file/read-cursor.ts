@@ -156,6 +156,7 @@ export class ReadCursor {
     const size = Math.min(MARKER_BYTES, end)
     block.copy(this.#lastBytes, 0, end - size, end)
     this.#lastBytesLength = Math.min(size, this.#offset)
+    this.#seen = undefined
   }
 
   /** Reads the bytes before the offset from the file, for a file that was not read from its start. */

@@ -16,6 +16,8 @@ export interface KnownContent
   copiedTo?: number | undefined
 }
 
+const NONE: readonly KnownContent[] = []
+
 /** State of a file's rotation: when it left its path, and since when it has its current content. */
 export class RotationState {
   #rotatedMs: number | undefined
@@ -23,7 +25,11 @@ export class RotationState {
   #deleted = false
   #contentSinceMs: number
   /** Contents of the file before each truncation or rewrite, the newest last. */
-  readonly pastContents: KnownContent[] = []
+  get pastContents(): readonly KnownContent[] {
+    return this.#pastContents ?? NONE
+  }
+
+  #pastContents: KnownContent[] | undefined
 
   #replacedMs: number | undefined
   #heir: { key: string; size: number } | undefined
@@ -107,12 +113,19 @@ export class RotationState {
     this.#heir = { key, size }
   }
 
+  /** Adds a content that the file had before it was opened. */
+  addPast(content: KnownContent): void {
+    this.#pastContents ??= []
+    this.#pastContents.push(content)
+  }
+
   /** Records that the content was replaced, after `ms`. */
   recordRewrite(ms: number, before: KnownContent): void {
     // Backups of the beginning are made of the present content: for those before the last one hashes suffice.
-    for (const past of this.pastContents) past.head = undefined
-    this.pastContents.push({ ...before, untilMs: ms, copiedTo: this.#heir?.size })
-    if (this.pastContents.length > MAX_PAST_CONTENTS) this.pastContents.shift()
+    this.#pastContents ??= []
+    for (const past of this.#pastContents) past.head = undefined
+    this.#pastContents.push({ ...before, untilMs: ms, copiedTo: this.#heir?.size })
+    if (this.#pastContents.length > MAX_PAST_CONTENTS) this.#pastContents.shift()
     this.#contentSinceMs = ms
     this.#replacedMs = undefined
     this.#heir = undefined

@@ -2,6 +2,7 @@ import type { BigIntStats } from 'node:fs'
 import type { ClosedRange, Contributor, FileStatus } from '../../../../core/plugin.ts'
 import { FsFailure } from '../../../../lib/fs/file-system.ts'
 import { AckTracker } from './ack-tracker.ts'
+import type { DescriptorOwner } from './descriptor.ts'
 import type { EntryEncoder } from './entry-encoder.ts'
 import type { FileHandle } from './file-handle.ts'
 import type { FileIdentity } from './identity.ts'
@@ -46,7 +47,7 @@ interface TailFileInit {
  * acknowledged position, `rotation` the times of rename and rewrite, `stored` the database row, and
  * `failures` the number of unparsed lines. Names may change; `identity` does not.
  */
-export class TailFile implements Contributor {
+export class TailFile implements Contributor, DescriptorOwner {
   readonly identity: FileIdentity
   readonly handle: FileHandle
   readonly encoder: EntryEncoder
@@ -83,6 +84,7 @@ export class TailFile implements Contributor {
     this.#path = this.#target = init.path
     this.#origin = init.origin
     this.#onTruncated = init.onTruncated
+    this.handle.descriptor.belongTo(this)
     if (size === 0 && offset === 0) this.#recordEmpty(this.handle.stat())
     else if (offset === 0 && !this.handle.isCompressed) this.cursor.keepSeenBytes(this.handle)
   }
@@ -103,6 +105,23 @@ export class TailFile implements Contributor {
 
   get state(): FileState {
     return this.#state
+  }
+
+  get size(): number {
+    return this.cursor.size
+  }
+
+  /**
+   * First those that are read to their end and acknowledged, then those without unread bytes. A rotated file may
+   * be compressed or deleted at any time, and is released last.
+   */
+  get releaseRank(): number | undefined {
+    const { isRotated, isDeleted, isReplaced } = this.rotation
+    if (isDeleted) return undefined
+    if (isRotated || isReplaced) return 3
+    const isRead = this.#state === 'idle' && this.handle.source.complete
+    if (!isRead || (this.cursor.unread > 0 && !this.handle.isCompressed)) return 2
+    return this.isUnsettled || this.handle.isCompressed ? 1 : 0
   }
 
   /** File that has to be read to its end before this one; undefined: there is none. */

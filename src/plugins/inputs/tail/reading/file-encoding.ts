@@ -1,6 +1,6 @@
-import { readSync } from 'node:fs'
 import { constants, gunzipSync } from 'node:zlib'
 import { utf8SequenceLength } from '../../../../core/utf8.ts'
+import { FsFailure, read } from '../../../../lib/fs/file-system.ts'
 import { type GenericEncoding, genericEncoding, TextEncoding } from '../../../../lib/text/text-encoding.ts'
 import type { TailFile } from '../file/tail-file.ts'
 
@@ -130,12 +130,15 @@ function firstText(block: Buffer, start: number, end: number): Buffer {
 /** Reads the first bytes of a file; fewer when it is shorter, and none when it cannot be read. */
 function headOf({ handle }: TailFile): Buffer {
   const raw = Buffer.alloc(handle.isCompressed ? COMPRESSED_HEAD_BYTES : HEAD_BYTES)
+  const size = read(handle.fd, raw, 0, raw.length, 0)
+  // The source of the file reads the same bytes and reports the error.
+  if (size instanceof FsFailure) return Buffer.alloc(0)
+  const bytes = raw.subarray(0, size)
+  if (!handle.isCompressed) return bytes
   try {
-    const bytes = raw.subarray(0, readSync(handle.fd, raw, 0, raw.length, 0))
-    if (!handle.isCompressed) return bytes
     return gunzipSync(bytes, { finishFlush: constants.Z_SYNC_FLUSH }).subarray(0, HEAD_BYTES)
   } catch {
-    // The source of the file reads the same bytes and reports the error.
+    // The source inflates the same bytes and reports the damage.
     return Buffer.alloc(0)
   }
 }

@@ -1,5 +1,6 @@
 import type { Clock, TimerHandle } from '../../../../core/services.ts'
 import type { TailFile } from '../file/tail-file.ts'
+import { SLICE_MS } from './slices.ts'
 
 /** Wait of parked files that nothing releases: what used the room may be of another input. */
 const MAX_PARKED_MS = 200
@@ -33,6 +34,8 @@ export class Scheduler {
   #onAdded: ((file: TailFile) => void) | undefined
   #signal: AbortSignal | undefined
   #lastWakeMs = 0
+  /** Time at which the event loop had its last turn. */
+  #sliceStartMs = performance.now()
   #soon: TimerHandle | undefined
   readonly #timers = new Set<TimerHandle>()
 
@@ -143,7 +146,10 @@ export class Scheduler {
    * writer that flushes each line does not cause a read for each.
    */
   async wake(signal: AbortSignal): Promise<void> {
-    if (this.#ready.size === 0 && this.#next === undefined && !signal.aborted) await this.#sleep(signal)
+    if (this.#ready.size === 0 && this.#next === undefined && !signal.aborted) {
+      await this.#sleep(signal)
+      this.#sliceStartMs = performance.now()
+    }
     const waitMs = this.#lastWakeMs + this.#coalesceMs - this.#clock.nowMs()
     if (waitMs > 0 && waitMs <= this.#coalesceMs && !signal.aborted) await this.#pause(waitMs)
     this.#lastWakeMs = this.#clock.nowMs()
@@ -155,8 +161,14 @@ export class Scheduler {
   }
 
   /** Resolves after pending socket and timer events have run. */
-  yield(): Promise<void> {
-    return new Promise((resolve) => setImmediate(resolve))
+  async yield(): Promise<void> {
+    await new Promise((resolve) => setImmediate(resolve))
+    this.#sliceStartMs = performance.now()
+  }
+
+  /** Does the same if turns have taken SLICE_MS since the last time. */
+  async pace(): Promise<void> {
+    if (performance.now() - this.#sliceStartMs >= SLICE_MS) await this.yield()
   }
 
   /** Runs `fn` once after `ms`; further calls until then are ignored. */

@@ -85,15 +85,23 @@ export class ClosedFiles {
 
   /**
    * Remembers a file that is about to be closed, also a deleted one, which cannot be found again: if the
-   * agent ends before the next scan, the next run must not read a copy of it.
+   * agent ends before the next scan, the next run must not read a copy of it. `unreadBytes`: of a file that left
+   * its path while its descriptor was released, and was not found since.
    */
-  add(file: TailFile): void {
+  add(file: TailFile, unreadBytes = 0): void {
     const { positions, watchMs } = this.#options
     const isWatched = watchMs > 0 && !file.rotation.isDeleted && !file.handle.isCompressed
     if (!isWatched) this.#rememberGone(contentOf(file), file.livePath)
     if (watchMs > 0)
-      this.#remember(positions.keepClosed(file), file.target, { livePath: file.livePath, isWatched })
-    else positions.forget(file)
+      this.#remember(positions.keepClosed(file), file.target, {
+        livePath: file.livePath,
+        isWatched,
+        unreadBytes,
+      })
+    else {
+      positions.forget(file)
+      this.#recordLost(unreadBytes, file.path, file.cursor.offset)
+    }
   }
 
   /**
@@ -158,24 +166,30 @@ export class ClosedFiles {
   }
 
   /** Looks for late lines in all files. Searches for those that are not at their path by their identity. */
-  check(): void {
+  *checkSteps(): Generator<void> {
     const { clock, watchMs } = this.#options
     const expired = clock.nowMs() - watchMs
     while (this.#gone[0] !== undefined && this.#gone[0].goneMs < expired) this.#gone.shift()
     const moved: ClosedFile[] = []
     for (const file of [...this.#files.values()]) {
+      yield
+      if (!this.#has(file)) continue
       if (!file.isWatched || (file.row.closedAt ?? 0) * 1000 < expired) this.#forget(file)
       else if (!this.#examine(file)) moved.push(file)
     }
     // Many may be renamed at once, as `x.log.1` to `x.log.2` of all logs.
     const names = moved.length > FEW_FILES ? new DirectoryNames() : undefined
-    for (const file of moved) this.#examineMoved(file, names)
+    for (const file of moved) {
+      yield
+      if (this.#has(file)) this.#examineMoved(file, names)
+    }
   }
 
   /** Looks for late lines of a file. Returns false when the file is not at its path. */
   #examine(file: ClosedFile): boolean {
     const stat = statOf(file.path)
     if (stat instanceof FsFailure || !isSame(file.row, stat)) return false
+    if (isOfOtherBirth(file.row, Number(stat.birthtimeNs) / 1e6)) return false
     this.#readLate(file, siblingAt(file.path, stat))
     return true
   }
@@ -322,14 +336,15 @@ export class ClosedFiles {
   #forget(file: ClosedFile): void {
     this.#files.delete(storedKey(file.row))
     this.#options.positions.forgetClosed(file.row)
-    if (file.unreadBytes === 0) return
-    this.#options.counters.add('lost_bytes', file.unreadBytes, 'late')
+    this.#recordLost(file.unreadBytes, file.path, file.row.offset)
+  }
+
+  #recordLost(bytes: number, path: string, offset: number): void {
+    if (bytes === 0) return
+    this.#options.counters.add('lost_bytes', bytes, 'late')
     this.#options.log.error(
-      `${file.unreadBytes} bytes that were written late to ${file.path} could not be read: they are lost`,
-      {
-        code: 'E_TAIL_ABANDONED',
-        offset: file.row.offset,
-      },
+      `${bytes} bytes of ${path}, written while it was closed, could not be read: they are lost`,
+      { code: 'E_TAIL_ABANDONED', offset },
     )
   }
 }

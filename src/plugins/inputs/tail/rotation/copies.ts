@@ -14,7 +14,13 @@ import { isMadeAfter, isNamedAfter, isShortPart, wasCopiedFrom, wasRestored } fr
 import { contentSizeOfOpen } from './decompressed.ts'
 import { isOfSameLog, liveNamesOf } from './names.ts'
 import { presentPathOf } from './present-path.ts'
-import { isCopy, isCopyOfContent, isOpenCopyOfContent, setFingerprintOfCopy } from './same-content.ts'
+import {
+  differAtStart,
+  isCopy,
+  isCopyOfContent,
+  isOpenCopyOfContent,
+  setFingerprintOfCopy,
+} from './same-content.ts'
 import { hasMoved, MAX_ATTEMPTS, type Sibling, siblingAt } from './siblings.ts'
 
 /** With more open files, a .gz is compared only with the live file and with rotated files. */
@@ -201,12 +207,13 @@ export class Copies {
     for (const original of this.#candidates(file, names)) {
       // Two unread files would wait for each other, unless it is clear which one is the original: the one
       // that has a row, is deleted, is not compressed, or has not changed since the copy was made.
-      const isFirst =
+      if (original === file || differAtStart(file, original)) continue
+      const isFirst = (): boolean =>
         (original.stored.isResumed && !file.stored.isResumed) ||
         (original.rotation.isDeleted && !file.rotation.isDeleted) ||
         (file.handle.isCompressed && !original.handle.isCompressed) ||
         isMadeAfter(file, original)
-      if (original === file || (original.newAt !== undefined && !isFirst)) continue
+      if (original.newAt !== undefined && !isFirst()) continue
       // If it was truncated just now, this finds its copy, which then continues at its position.
       original.refreshContent()
       if (file.newAt === undefined || this.#inherits(file, original)) return undefined

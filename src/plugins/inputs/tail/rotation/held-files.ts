@@ -1,4 +1,4 @@
-import { dirname } from 'node:path'
+import { basename, dirname } from 'node:path'
 import type { OffsetRow } from '../../../../core/offset-store.ts'
 import type { Clock, Logger } from '../../../../core/services.ts'
 import type { TailCounters } from '../counters.ts'
@@ -6,6 +6,7 @@ import type { TailFile } from '../file/tail-file.ts'
 import type { OpenFiles } from '../tracking/open-files.ts'
 import type { Positions } from '../tracking/positions.ts'
 import type { ClosedFiles } from './closed-files.ts'
+import { isRotatedName } from './names.ts'
 import { presentPathOf } from './present-path.ts'
 import type { RotatedDirectories } from './rotated-directories.ts'
 import { setFingerprintOfCopy } from './same-content.ts'
@@ -89,7 +90,8 @@ export class HeldFiles {
       this.#files.bind(name, file)
       this.#directories.record(path, dirname(name))
     }
-    this.#log.info(`${path} was ${isDeleted ? 'deleted' : 'rotated'}`, {
+    const event = isDeleted ? 'deleted' : file.handle.descriptor.isLost ? 'moved or deleted' : 'rotated'
+    this.#log.info(`${path} was ${event}`, {
       inode: file.identity.inode.toString(),
       unread_bytes: file.cursor.unread,
       ...(name === undefined ? {} : { name }),
@@ -111,12 +113,25 @@ export class HeldFiles {
    * opened.
    */
   open(sibling: Sibling, path: string, row: OffsetRow | undefined): TailFile | undefined {
+    if (!this.#isAllowed(sibling.path, path)) return undefined
     const file = this.#files.openRotated(sibling.path, sibling.key, path, row)
     if (file === undefined) return undefined
     if (file.handle.isCompressed && file.stored.fingerprint === undefined) setFingerprintOfCopy(file, sibling)
     this.hold(file, path)
+    // The file that had this name may be followed under it: no event has told yet that it lost it.
+    const before = this.#files.byPath.get(sibling.path)
+    if (before !== undefined && before !== file) this.markRotated(before, sibling.path)
     this.#files.bind(sibling.path, file)
     return file
+  }
+
+  /**
+   * Returns false for a file that counts as rotated only because of where a refused link at the live path
+   * leads.
+   */
+  #isAllowed(rotated: string, live: string): boolean {
+    const isBeside = dirname(rotated) === dirname(live) && isRotatedName(basename(rotated), basename(live))
+    return isBeside || this.#files.refusalOf(live) === undefined
   }
 
   /** Holds the file, which has left `path`, open until it is drained. */
@@ -138,6 +153,10 @@ export class HeldFiles {
     if (!this.#held.has(file) || file.state !== 'idle') return
     const quietMs = this.#clock.nowMs() - Math.max(file.rotation.rotatedMs ?? 0, file.cursor.lastReadMs)
     if (quietMs < this.#options.waitMs || file.isUnsettled || this.#hasGrown(file)) return
+    if (file.handle.descriptor.isLost) {
+      this.closeGone(file)
+      return
+    }
     if (file.cursor.unread > 0 && !file.cursor.isSkipping) {
       // The last line will never be complete: it is sent, and the file is closed once it is acknowledged.
       if (!this.#options.readLastLine(file) || file.isUnsettled) return
@@ -159,10 +178,12 @@ export class HeldFiles {
   }
 
   /** Applies Rotate_Wait, Hold_Limit and Hold_Time; called with each progress check. */
-  check(): void {
+  *checkSteps(): Generator<void> {
     const { holdBytes, holdMs } = this.#options
     let heldBytes = 0
     for (const file of [...this.#held]) {
+      yield
+      if (!this.#held.has(file)) continue
       this.closeIfDone(file)
       if (!this.#held.has(file)) continue
       const { unread } = file.cursor
@@ -196,6 +217,16 @@ export class HeldFiles {
     this.#options.onClosing(file)
     if (file.cursor.unread === 0) this.#closed.add(file)
     else this.#positions.forget(file)
+    this.drop(file)
+  }
+
+  /**
+   * Closes a file that was not found when its descriptor was to be opened again. It, or a copy of it, is looked for
+   * like a file that was closed after its last line; unread bytes count as lost if there is none.
+   */
+  closeGone(file: TailFile): void {
+    this.#options.onClosing(file)
+    this.#closed.add(file, file.handle.isCompressed ? 0 : file.cursor.unread)
     this.drop(file)
   }
 

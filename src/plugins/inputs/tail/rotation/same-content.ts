@@ -201,6 +201,17 @@ export function haveCommonContent(a: TailFile, b: TailFile): boolean {
 }
 
 /**
+ * True when the first bytes that are known of two files tell, without reading them, that neither begins with the
+ * content of the other: of many logs with one name but for a number, most are told apart so.
+ */
+export function differAtStart({ stored: a }: TailFile, { stored: b }: TailFile): boolean {
+  const size = Math.min(a.fingerprintSize, b.fingerprintSize)
+  if (size === 0) return false
+  if (a.head !== undefined && b.head !== undefined) return a.head.compare(b.head, 0, size, 0, size) !== 0
+  return a.fingerprintSize === b.fingerprintSize && a.fingerprint !== b.fingerprint
+}
+
+/**
  * Returns the first of the largest copies of one content: the others may be backups of its beginning. Returns
  * the first of all if the content begins with a hole, as the copies may be of different contents then.
  */

@@ -59,7 +59,7 @@ export class SkippedCopies {
   openCopies(file: TailFile, before: SkippedFile): { copy: TailFile; size: number } | undefined {
     const path = file.livePath
     const content = contentOfSkipped(before)
-    if (content !== undefined) file.rotation.pastContents.push(content)
+    if (content !== undefined) file.rotation.addPast(content)
     const { opened: copy } = this.openCopy(before, path, file.identity.key)
     if (copy !== undefined) file.readAfter(copy)
     const since = this.#positions.lastScanMs - TICK_MS

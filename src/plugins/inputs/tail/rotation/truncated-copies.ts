@@ -190,6 +190,12 @@ export class TruncatedCopies {
   #openFollowed(path: string): TailFile | undefined {
     const found = this.#files.open(path, false)
     if (found === undefined) return undefined
+    // No event may have told yet that the file which had this name has lost it.
+    const before = this.#files.byPath.get(path)
+    if (before !== undefined && before !== found.file) {
+      const name = this.#held.markRotated(before, path)
+      if (name !== undefined && this.#options.isFollowed(name)) this.#held.resumeFollowing(before)
+    }
     this.#files.bind(path, found.file)
     return found.file
   }

@@ -1,6 +1,5 @@
-import { readlinkSync, realpathSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
-import { FsFailure, readLink, stat } from '../../../../lib/fs/file-system.ts'
+import { FsFailure, readLink, realPath, stat } from '../../../../lib/fs/file-system.ts'
 import { identityKey } from '../file/identity.ts'
 
 /** Symbolic links followed one by one when the target does not exist. */
@@ -15,16 +14,12 @@ const DELETED = ' (deleted)'
 export function linkTarget(path: string): string {
   let target = path
   for (let links = 0; links < MAX_LINKS; links++) {
-    try {
-      return realpathSync(target)
-    } catch {
-      // Its last part is missing, or a link's target is.
-    }
-    try {
-      target = resolve(dirname(target), readlinkSync(target))
-    } catch {
-      return target
-    }
+    const real = realPath(target)
+    if (!(real instanceof FsFailure)) return real
+    // Its last part is missing, or a link's target is.
+    const text = readLink(target)
+    if (text instanceof FsFailure) return target
+    target = resolve(dirname(target), text)
   }
   return target
 }

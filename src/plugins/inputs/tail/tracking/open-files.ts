@@ -2,11 +2,32 @@ import type { BigIntStats } from 'node:fs'
 import { dirname } from 'node:path'
 import type { OffsetRow, SkippedFile } from '../../../../core/offset-store.ts'
 import type { Clock, Logger } from '../../../../core/services.ts'
-import { close, FsFailure, isMissing, openFile, stat as statOf } from '../../../../lib/fs/file-system.ts'
+import {
+  close,
+  FsFailure,
+  isMissing,
+  type OpenedFile,
+  stat as statOf,
+} from '../../../../lib/fs/file-system.ts'
+import {
+  isReached,
+  LINK_CHANGED,
+  LINK_REFUSED,
+  type LinkRule,
+  openFollowing,
+  refusalOf,
+} from '../../../../lib/fs/links.ts'
 import type { StringMatcher } from '../../../../lib/regex/string-matcher.ts'
 import type { TailCounters } from '../counters.ts'
 import { type ByteSource, PlainSource } from '../file/byte-source.ts'
 import { COMPRESSED, compressedFailure, isGzipName, MAGIC_BYTES } from '../file/compression.ts'
+import {
+  Descriptor,
+  type DescriptorEvents,
+  type DescriptorOwner,
+  isOutOfDescriptors,
+} from '../file/descriptor.ts'
+import { descriptorBudget } from '../file/descriptor-budget.ts'
 import { EntryEncoder, type EntryFormat, hasFileFields, NO_NAMES } from '../file/entry-encoder.ts'
 import { FileHandle } from '../file/file-handle.ts'
 import { peek, TICK_MS } from '../file/fingerprint.ts'
@@ -29,6 +50,8 @@ interface OpenFilesOptions extends StartOffsetOptions {
   format: EntryFormat
   /** Files not modified for this long are not opened; 0: all are. */
   ignoreOlderMs: number
+  /** Returns which links of a path are followed. */
+  linkRule: (path: string) => LinkRule
   /** Agent and input: two inputs that follow one file make chunks with different ids. */
   origin: string
   /** Claims and returns the row of a closed rotated file, if the file at this descriptor is the one. */
@@ -41,6 +64,10 @@ interface OpenFilesOptions extends StartOffsetOptions {
   onSkippedTruncated: (file: TailFile, before: SkippedFile, isReported: boolean) => void
   /** More of a compressed file has been inflated. */
   onMore: (file: TailFile) => void
+  /** The file was deleted while its descriptor was released. */
+  onGone: (file: TailFile) => void
+  /** Returns a path at which a file that has left its path may be now. */
+  findRotated: (file: DescriptorOwner) => string | undefined
 }
 
 const NO_BYTES = Buffer.alloc(0)
@@ -56,11 +83,14 @@ export class OpenFiles {
   readonly #links = new Map<string, Set<string>>()
   readonly #options: Pick<OpenFilesOptions, 'tag' | 'tagRegex' | 'format' | 'ignoreOlderMs' | 'origin'>
   readonly #positions: Positions
+  readonly #linkRule: OpenFilesOptions['linkRule']
   readonly #takeClosed: OpenFilesOptions['takeClosed']
   readonly #readErrors: ReadErrors
   readonly #startOffset: StartOffset
   /** Encoder of all files, when entries do not name their file. */
   readonly #sharedEncoder: EntryEncoder | undefined
+  /** True once a descriptor was released, which is logged. */
+  #hasReleased = false
   readonly #counters: TailCounters
   readonly #log: Logger
   readonly #clock: Clock
@@ -69,9 +99,15 @@ export class OpenFiles {
   readonly #onSkippedTruncated: OpenFilesOptions['onSkippedTruncated']
   readonly #onMore: (file: TailFile) => void
 
+  readonly #descriptors: DescriptorEvents
+  readonly #onGone: (file: TailFile) => void
+
   constructor(options: OpenFilesOptions) {
+    this.#descriptors = { find: options.findRotated, onReleased: () => this.#recordReleased() }
     this.#options = options
+    this.#onGone = options.onGone
     this.#positions = options.positions
+    this.#linkRule = options.linkRule
     this.#takeClosed = options.takeClosed
     this.#readErrors = options.readErrors
     this.#startOffset = new StartOffset(options)
@@ -99,8 +135,14 @@ export class OpenFiles {
       return undefined
     }
     if (!stat.isFile()) return undefined
-    const known = this.byKey.get(identityKey(stat.dev, stat.ino))
+    const known = this.#openFileOf(stat)
     if (known !== undefined) {
+      // A link to a file that is open under another name must be allowed as well.
+      const refusal = this.byPath.get(path) === known ? undefined : this.refusalOf(path)
+      if (refusal !== undefined) {
+        this.#readErrors.record(path, refusal)
+        return undefined
+      }
       this.#readErrors.clear(path)
       return { file: known, isNew: false }
     }
@@ -114,10 +156,26 @@ export class OpenFiles {
     return { file, isNew: true }
   }
 
+  /** Returns why Follow_Symlinks forbids to follow the links of a path; undefined if it does not. */
+  refusalOf(path: string): FsFailure | undefined {
+    return refusalOf(path, this.#linkRule(path))
+  }
+
   /** Returns the open file that a path resolves to. */
   openFileAt(path: string): TailFile | undefined {
     const stat = statOf(path)
-    return stat instanceof FsFailure ? undefined : this.byKey.get(identityKey(stat.dev, stat.ino))
+    return stat instanceof FsFailure ? undefined : this.#openFileOf(stat)
+  }
+
+  /**
+   * Returns the file with these properties. One whose descriptor was released does not keep its inode: if that
+   * has been used again, the file is gone.
+   */
+  #openFileOf(stat: BigIntStats): TailFile | undefined {
+    const file = this.byKey.get(identityKey(stat.dev, stat.ino))
+    if (!file?.handle.descriptor.isReplacedBy(stat)) return file
+    this.#onGone(file)
+    return undefined
   }
 
   /**
@@ -138,6 +196,9 @@ export class OpenFiles {
     const known = skipped.find(stat)
     if (known !== undefined && failure !== undefined) this.recordSize(known, Number(stat.size))
     if (known !== undefined || this.#positions.find(stat.dev, stat.ino) !== undefined) return
+    // What a refused link leads to would be found, and read, under its own name.
+    const isLinkFailure = failure?.code === LINK_REFUSED || failure?.code === LINK_CHANGED
+    if (isLinkFailure || !isReached(path, this.#linkRule(path), stat)) return
     const offset = this.#startOffset.forSkipped(stat, path, isFirstScan)
     // A file that is not remembered is read from its start if it appears at a matching path later.
     const mayOpenLater = failure !== undefined && failure.code !== COMPRESSED
@@ -254,12 +315,12 @@ export class OpenFiles {
     isFirstScan: boolean,
     rotated?: { key: string; openedAs: string; row: OffsetRow | undefined },
   ): TailFile | FsFailure | undefined {
-    const opened = openFile(path)
+    const opened = this.#openRegular(path)
     if (opened instanceof FsFailure) return opened
     const { fd, stat } = opened
     const key = identityKey(stat.dev, stat.ino)
     const isOther = rotated !== undefined && key !== rotated.key
-    const known = this.byKey.get(key)
+    const known = this.#openFileOf(stat)
     if (isOther || known !== undefined) {
       close(fd)
       return isOther ? undefined : known
@@ -281,10 +342,8 @@ export class OpenFiles {
     const identity = new FileIdentity(stat, openedAs, expandTag(tag, openedAs, tagRegex), firstTarget(path))
     const size = Number(stat.size)
     const nowMs = this.#clock.nowMs()
-    const handle = new FileHandle(
-      fd,
-      this.#source(fd, path, start, size, () => file),
-    )
+    const descriptor = new Descriptor(fd, this.#descriptors)
+    const handle = new FileHandle(descriptor, this.#source(descriptor, path, start, size, key))
     const file: TailFile = new TailFile({
       path,
       identity,
@@ -320,11 +379,42 @@ export class OpenFiles {
     return file
   }
 
-  /** `file` is not called before this returns, as a .gz is inflated asynchronously. */
-  #source(fd: number, path: string, start: Start, size: number, file: () => TailFile): ByteSource {
-    if (!isGzipName(path) || isPlainContent(fd)) return new PlainSource(fd)
+  #openRegular(path: string): OpenedFile | FsFailure {
+    if (!descriptorBudget.makeRoom())
+      return new FsFailure(
+        'EMFILE',
+        'the limit of open files is used up by files that were rotated or deleted',
+      )
+    const rule = this.#linkRule(path)
+    const opened = openFollowing(path, rule)
+    return isOutOfDescriptors(opened) && descriptorBudget.lower() ? openFollowing(path, rule) : opened
+  }
+
+  #recordReleased(): void {
+    this.#counters.add('descriptors_released')
+    if (this.#hasReleased) return
+    this.#hasReleased = true
+    const { processLimit, max } = descriptorBudget
+    this.#log.warn(
+      `more files are followed than may be open: of a limit of ${processLimit} open files, ${max} are used for them, and files at their end are closed until they grow`,
+      {
+        hint: 'raise the limit of open files (LimitNOFILE, ulimit -n); a file that is deleted while it is closed loses what was written to it since',
+      },
+    )
+  }
+
+  /** A .gz is inflated asynchronously, so that its file is in `byKey` before an event concerns it. */
+  #source(descriptor: Descriptor, path: string, start: Start, size: number, key: string): ByteSource {
+    if (!isGzipName(path) || isPlainContent(descriptor.fd)) return new PlainSource(descriptor)
+    const file = (): TailFile => this.byKey.get(key) as TailFile
     const events = gzipEvents(file, this.#onMore, this.#counters, this.#log)
-    return new GzipSource(fd, { memberAt: 0, ...start.gzip, offset: start.offset }, size, this.#clock, events)
+    return new GzipSource(
+      descriptor,
+      { memberAt: 0, ...start.gzip, offset: start.offset },
+      size,
+      this.#clock,
+      events,
+    )
   }
 
   #isTooOld(mtimeMs: number): boolean {

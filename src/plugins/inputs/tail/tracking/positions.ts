@@ -338,6 +338,13 @@ function storedRow(file: TailFile): OffsetRow | undefined {
   return { ...row, offset: 0, marker: 0n, markerSize: 0, fingerprint: undefined, fingerprintSize: 0 }
 }
 
+/** Returns the marker of the bytes before an offset; those that were read last of a file that cannot be opened again. */
+function markerOfRow({ handle, cursor }: TailFile, offset: number): { marker: bigint; markerSize: number } {
+  const isKept = handle.descriptor.isLost && !handle.isCompressed && offset === cursor.offset
+  if (isKept) return cursor.lastBytesMarker()
+  return handle.isOpen ? markerAt(handle.fd, offset) : { marker: 0n, markerSize: 0 }
+}
+
 function rowOf(file: TailFile): OffsetRow {
   const { identity, handle, cursor, acks, stored } = file
   // A .gz has no fingerprint of its own; its row may have that of the file that was compressed.
@@ -353,7 +360,7 @@ function rowOf(file: TailFile): OffsetRow {
     inode: asStored(identity.inode),
     created: stored.created,
     rotated: file.rotation.isRotated,
-    ...(handle.isOpen ? markerAt(handle.fd, offset) : { marker: 0n, markerSize: 0 }),
+    ...markerOfRow(file, offset),
     openedAs: identity.openedAs,
     device: asStored(identity.device),
     fingerprint: stored.fingerprint,

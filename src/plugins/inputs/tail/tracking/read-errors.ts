@@ -1,9 +1,10 @@
 import { messageOf, systemCode } from '../../../../core/error.ts'
 import type { Logger } from '../../../../core/services.ts'
+import { LINK_REFUSED } from '../../../../lib/fs/links.ts'
 import type { TailCounters } from '../counters.ts'
 import { COMPRESSED } from '../file/compression.ts'
 
-/** Paths whose error is remembered, so that it is logged once; beyond that the oldest is forgotten. */
+/** Paths whose error is remembered, so that it is logged once; others are not named. */
 const MAX_PATHS = 1000
 /** Either finding and opening the file at a path, or reading the open file. */
 type Task = 'find' | 'read'
@@ -11,7 +12,11 @@ type Task = 'find' | 'read'
 const REPLACEMENT_CHARACTER = '\ufffd'
 const FORBIDDEN_CODES = ['EACCES', 'EPERM']
 
+const LINK_HINT =
+  'Follow_Symlinks same_owner follows a link that belongs to root (chown -h root LINK) or to the owner of its target; set it to on if all who can write to this directory may choose what is read'
+
 function hintOf(code: string): string {
+  if (code === LINK_REFUSED) return LINK_HINT
   if (FORBIDDEN_CODES.includes(code))
     return 'run as a user that may read it, or exclude it with Exclude_Path; reading is retried'
   return code === COMPRESSED
@@ -28,6 +33,7 @@ export class ReadErrors {
   readonly #log: Logger
   /** Error code (or message) and the failed task, by path. */
   readonly #codes = new Map<string, { code: string; task: Task }>()
+  #hasUnnamed = false
 
   constructor(counters: TailCounters, log: Logger) {
     this.#counters = counters
@@ -44,12 +50,25 @@ export class ReadErrors {
   record(path: string, error: unknown, task: Task = 'find'): void {
     const code = systemCode(error) ?? messageOf(error)
     if (code === 'ENOENT' || this.#codes.get(path)?.code === code) return
-    if (this.#codes.size >= MAX_PATHS) this.#codes.delete(this.#codes.keys().next().value as string)
+    if (!this.#codes.has(path) && this.#codes.size >= MAX_PATHS) {
+      this.#recordUnnamed()
+      return
+    }
     this.#codes.set(path, { code, task })
-    this.#counters.add('files_unreadable')
+    this.#counters.add(code === LINK_REFUSED ? 'links_refused' : 'files_unreadable')
     this.#log.error(`cannot read ${path}: ${messageOf(error)}`, {
       code: 'E_TAIL_UNREADABLE',
       hint: hintOf(code),
+    })
+  }
+
+  /** Beyond MAX_PATHS an error would be logged at every scan, as it cannot be remembered. */
+  #recordUnnamed(): void {
+    if (this.#hasUnnamed) return
+    this.#hasUnnamed = true
+    this.#log.error(`more than ${MAX_PATHS} paths cannot be read: the others are not named, nor counted`, {
+      code: 'E_TAIL_UNREADABLE',
+      hint: 'make Path more specific, or exclude them with Exclude_Path',
     })
   }
 

@@ -6,6 +6,7 @@ import { Glob } from '../../../../../src/plugins/inputs/tail/discovery/glob.ts'
 import { Reconciler } from '../../../../../src/plugins/inputs/tail/discovery/reconciler.ts'
 import type { TailFile } from '../../../../../src/plugins/inputs/tail/file/tail-file.ts'
 import { Scheduler } from '../../../../../src/plugins/inputs/tail/reading/scheduler.ts'
+import { Slices } from '../../../../../src/plugins/inputs/tail/reading/slices.ts'
 import type { RotatedFiles } from '../../../../../src/plugins/inputs/tail/rotation/rotated-files.ts'
 import type { OpenFiles } from '../../../../../src/plugins/inputs/tail/tracking/open-files.ts'
 import type { Positions } from '../../../../../src/plugins/inputs/tail/tracking/positions.ts'
@@ -17,8 +18,8 @@ const QUIET = { error() {}, warn() {}, info() {}, debug() {} }
 class InterruptedGlob extends Glob {
   after: (() => void)[] = []
 
-  override find() {
-    const found = super.find()
+  override *findSteps() {
+    const found = yield* super.findSteps()
     this.after.shift()?.()
     return found
   }
@@ -50,6 +51,7 @@ test('finds a file created after its directory was searched and before it was wa
     positions: { recordScan: () => {}, scannedBefore: [] } as unknown as Positions,
     rotated: {} as RotatedFiles,
     scheduler,
+    slices: new Slices(),
     clock: systemClock,
     events: true,
     log: QUIET,

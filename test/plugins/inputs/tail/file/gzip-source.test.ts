@@ -2,6 +2,7 @@ import { describe, expect, test } from 'bun:test'
 import { appendFileSync, openSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
+import { Descriptor } from '../../../../../src/plugins/inputs/tail/file/descriptor.ts'
 import { GZIP_QUIET_MS, GzipSource } from '../../../../../src/plugins/inputs/tail/file/gzip-source.ts'
 import { ManualClock } from '../../../../support/engine/manual-clock.ts'
 import { atEnd, tmp } from '../../../../support/tmp.ts'
@@ -16,7 +17,7 @@ function sourceOf(content: Buffer) {
   const fd = openSync(path, 'r')
   const clock = new ManualClock(Date.now())
   const reported: string[] = []
-  const source = new GzipSource(fd, { offset: 0, memberAt: 0 }, content.length, clock, {
+  const source = new GzipSource(new Descriptor(fd), { offset: 0, memberAt: 0 }, content.length, clock, {
     onMore: () => {},
     onDamaged: (reason, from, size) => void reported.push(`damaged ${reason} ${from}-${size}`),
     onRepaired: () => void reported.push('repaired'),

@@ -108,6 +108,8 @@ function asResumed(file: TailFile): TailFile {
 /** Marks the file as a .gz with the size and offset of its content, as if it were inflated by another. */
 function asCompressed(file: TailFile): TailFile {
   Object.defineProperty(file.handle.source, 'isCompressed', { value: true })
+  // Its fingerprint is that of its content, and not of the bytes on disk.
+  file.stored.restart(0)
   return file
 }
 

@@ -1,0 +1,76 @@
+import { afterEach, expect, test } from 'bun:test'
+import { appendFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { SLICE_MS, Slices } from '../../../../src/plugins/inputs/tail/reading/slices.ts'
+import { countCallsPerTurn, MOST_CALLS, restoreCalls } from '../../../support/tail/calls-per-turn.ts'
+import { follow } from '../../../support/tail/run.ts'
+import { tmp } from '../../../support/tmp.ts'
+import { until } from '../../../support/until.ts'
+
+afterEach(restoreCalls)
+
+/** Number of logs. */
+const MANY = 60
+
+test('logs that appear, and are read, at the same time do not hold the event loop', async () => {
+  const dir = tmp()
+  const run = follow({ path: `${dir}/*.log` })
+  await until(() => run.logs.some(({ message }) => message.includes('waiting for files')))
+  const most = countCallsPerTurn()
+  for (let i = 0; i < MANY; i++) writeFileSync(join(dir, `${i}.log`), `first of ${i}\n`)
+  await run.waitForLines(MANY)
+  // All of them are ready to be read at once.
+  for (let i = 0; i < MANY; i++) appendFileSync(join(dir, `${i}.log`), `second of ${i}\n`)
+  await run.waitForLines(2 * MANY)
+  expect(most()).toBeLessThan(MOST_CALLS)
+})
+
+test('short work is done at once, and long work lets timers have their turn', async () => {
+  const slices = new Slices()
+  const done: string[] = []
+  slices.run(
+    (function* () {
+      for (let i = 0; i < 3; i++) {
+        done.push(`short ${i}`)
+        yield
+      }
+    })(),
+  )
+  expect(done).toHaveLength(3)
+  slices.run(
+    (function* () {
+      for (let i = 0; i < 3; i++) {
+        Bun.sleepSync(SLICE_MS)
+        done.push(`long ${i}`)
+        yield
+      }
+    })(),
+  )
+  slices.run(
+    (function* () {
+      done.push('next')
+      yield
+    })(),
+  )
+  setTimeout(() => done.push('timer'))
+  await until(() => done.includes('next'))
+  expect(done.indexOf('timer')).toBeLessThan(done.indexOf('long 2'))
+  expect(done.indexOf('long 2')).toBeLessThan(done.indexOf('next'))
+})
+
+test('work that is left is dropped when it is stopped', async () => {
+  const slices = new Slices()
+  let steps = 0
+  slices.run(
+    (function* () {
+      for (;;) {
+        steps++
+        Bun.sleepSync(SLICE_MS)
+        yield
+      }
+    })(),
+  )
+  slices.stop()
+  await new Promise((resolve) => setTimeout(resolve, 2 * SLICE_MS))
+  expect(steps).toBe(1)
+})
