@@ -45,4 +45,4 @@ export function countCallsPerTurn(): () => number {
 }
 
 /** What may happen in a turn: some slices of different work, each with a last step that takes longer. */
-export const MOST_CALLS = 8 * (SLICE_MS / CALL_MS)
+export const MOST_CALLS = 16 * (SLICE_MS / CALL_MS)

@@ -10,7 +10,7 @@ import { until } from '../../../support/until.ts'
 afterEach(restoreCalls)
 
 /** Number of logs. */
-const MANY = 60
+const MANY = 100
 
 test('logs that appear, and are read, at the same time do not hold the event loop', async () => {
   const dir = tmp()
