@@ -72,12 +72,15 @@ export function stopLine(plan: Plan, assembly: Assembly): string {
       ? recordsText(first.records)
       : counts.map(({ name, records }) => `${name} ${recordsText(records)}`).join(', ')
   const dropped = outputs.reduce((sum, output) => sum + output.droppedRecords, 0)
+  const letters = outputs.reduce((sum, { counters }) => sum + (counters.dead_letters ?? 0), 0)
   const open = assembly.inputs.filter(({ stage }) => stage.abortedRecords > 0)
   const aborted = open.reduce((sum, { stage }) => sum + stage.abortedRecords, 0)
   const parts = [`${sent} sent`]
+  if (letters > 0) parts.push(`${countText(letters)} given up and kept as dead letters`)
   if (dropped > 0) parts.push(`${countText(dropped)} dropped`)
   if (aborted > 0) parts.push(`${countText(aborted)} not acknowledged: ${fateOf(plan, open)}`)
-  else if (dropped === 0 && counts.some(({ records }) => records > 0)) parts.push('all acknowledged')
+  else if (dropped + letters === 0 && counts.some(({ records }) => records > 0))
+    parts.push('all acknowledged')
   return parts.join(', ')
 }
 

@@ -130,11 +130,21 @@ describe('the last words', () => {
     writeFileSync(join(dir, 'a.log'), 'one\n')
     const output = ['-o', 'forward', '-p', `port=${await deadPort()}`, '-p', 'retry_limit=no_retries']
     const agent = start([...tailOf(dir), ...output])
-    await agent.waitForStderr('1 records dropped')
+    await agent.waitForStderr('1 record given up and written to')
     await agent.stop()
     expect(agent.stderr).not.toContain('resumes by itself')
-    expect(messagesOf(agent.stderr).at(-1)).toBe('0 records sent, 1 dropped')
+    expect(messagesOf(agent.stderr).at(-1)).toBe('0 records sent, 1 given up and kept as dead letters')
   })
+})
+
+test('the last words with Dead_Letter_File off say that records were dropped', async () => {
+  const dir = tmp()
+  writeFileSync(join(dir, 'a.log'), 'one\n')
+  const output = ['-o', 'forward', '-p', `port=${await deadPort()}`, '-p', 'retry_limit=no_retries']
+  const agent = start([...tailOf(dir), ...output, '-p', 'dead_letter_file=off'])
+  await agent.waitForStderr('1 records dropped')
+  await agent.stop()
+  expect(messagesOf(agent.stderr).at(-1)).toBe('0 records sent, 1 dropped')
 })
 
 describe('an output that is down', () => {
