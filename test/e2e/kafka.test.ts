@@ -69,6 +69,44 @@ testWithKafka(
 )
 
 testWithKafka(
+  'records whose clock is nine hours ahead, or ten years behind, arrive with the time of the broker; none is given up',
+  async () => {
+    const now = Math.floor(Date.now() / 1000)
+    for (const [name, sec] of [
+      ['ahead', now + 9 * 3600],
+      ['behind', now - 10 * 365 * 86_400],
+    ] as const) {
+      const topic = `clock.${name}`
+      await broker.createTopic(topic, {}, { 'message.timestamp.before.max.ms': String(7 * 86_400_000) })
+      const dir = tmp()
+      const lines = Array.from({ length: 3000 }, (_, n) => `{"n":${n},"time":${sec + n / 1000}}\n`)
+      writeFileSync(join(dir, 'a.log'), lines.join(''))
+      writeFileSync(
+        join(dir, 'parsers.conf'),
+        '[PARSER]\n    Name t\n    Format json\n    Time_Key time\n    Time_Format %s.%L\n',
+      )
+      const agent = leafTo({
+        dir,
+        broker,
+        topic,
+        kafka: { format: 'json' },
+        tail: { exit_on_eof: 'on', parser: 't' },
+        service: { parsers_file: join(dir, 'parsers.conf') },
+      })
+      expect(await agent.ended(120_000), agent.stderr).toEqual({ code: 0, signal: null })
+      const records = await broker.consume(topic)
+      expect(records.map(({ value }) => JSON.parse(String(value)).n)).toEqual(lines.map((_, n) => n))
+      for (const { timestamp, value } of records) {
+        expect(Math.abs(timestamp - Date.now())).toBeLessThan(3_600_000)
+        expect(Math.abs(JSON.parse(String(value))['@timestamp'] - sec)).toBeLessThan(4)
+      }
+      expect(agent.stderr).toContain('the broker refuses the times of records')
+    }
+  },
+  400_000,
+)
+
+testWithKafka(
   'every SASL mechanism works over TLS; a wrong password and a wrong CA are reported and retried',
   async () => {
     const dir = tmp()

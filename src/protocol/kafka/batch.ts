@@ -183,6 +183,25 @@ export function copyRecords(
   return { end: out, next: p }
 }
 
+/**
+ * Moves the times of a batch so that the latest is `nowMs`; the differences between its records stay. `onlyDeltaMs` is the
+ * delta of the record if there is only one: the header of a part of a batch has the times of the whole. The checksum is
+ * invalid until the batch is stamped again.
+ */
+export function moveTimes(buf: Buffer, start: number, nowMs: number, onlyDeltaMs?: number): void {
+  const baseMs = Number(buf.readBigInt64BE(start + BASE_TIME_AT))
+  const maxMs = Number(buf.readBigInt64BE(start + MAX_TIME_AT))
+  const latestDeltaMs = onlyDeltaMs ?? maxMs - baseMs
+  buf.writeBigInt64BE(BigInt(nowMs - latestDeltaMs), start + BASE_TIME_AT)
+  buf.writeBigInt64BE(BigInt(nowMs), start + MAX_TIME_AT)
+}
+
+/** Returns the time of the first of these records, in milliseconds after the base of its batch. */
+export function firstTimeDelta(records: Buffer): number {
+  const length = readVarint(records, 0)
+  return readVarint(records, varintSize(length) + 1)
+}
+
 /** Copies the batch header of `src` for a batch with `count` of its records. Base and max timestamp stay unchanged. */
 export function copyBatchHeader(src: Buffer, start: number, to: Buffer, at: number, count: number): void {
   src.copy(to, at, start, start + BATCH_HEADER_BYTES)

@@ -10,6 +10,9 @@
  */
 export type Remedy = 'leader' | 'later' | 'operator' | 'identity' | 'written' | 'refused'
 
+/** The time of a record differs too much from the clock of the broker; nothing else is wrong with the record. */
+export const INVALID_TIMESTAMP = 32
+
 const ERRORS: Record<number, readonly [string, Remedy]> = {
   [-1]: ['UNKNOWN_SERVER_ERROR', 'later'],
   2: ['CORRUPT_MESSAGE', 'later'],
@@ -32,7 +35,7 @@ const ERRORS: Record<number, readonly [string, Remedy]> = {
   21: ['INVALID_REQUIRED_ACKS', 'operator'],
   29: ['TOPIC_AUTHORIZATION_FAILED', 'operator'],
   31: ['CLUSTER_AUTHORIZATION_FAILED', 'operator'],
-  32: ['INVALID_TIMESTAMP', 'refused'],
+  [INVALID_TIMESTAMP]: ['INVALID_TIMESTAMP', 'refused'],
   33: ['UNSUPPORTED_SASL_MECHANISM', 'operator'],
   34: ['ILLEGAL_SASL_STATE', 'operator'],
   35: ['UNSUPPORTED_VERSION', 'operator'],

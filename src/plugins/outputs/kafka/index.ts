@@ -14,7 +14,7 @@ export const spec = defineOutput({
     'identify them. Within a partition records stay in order.\n\n' +
     'While brokers are unreachable, replicas are missing or a topic does not exist, inputs pause at their memory limit ' +
     'and nothing is dropped. A record that the brokers will never accept (too large, rejected) goes to ' +
-    'Dead_Letter_File.\n\n' +
+    'Dead_Letter_File. One whose time the broker refuses is sent with the current time as its timestamp instead.\n\n' +
     'Options of librdkafka (`rdkafka.*`) are accepted where there is an equivalent. Kafka 2.1 or newer is required.',
   options: KAFKA_OPTIONS,
   example:
@@ -23,6 +23,8 @@ export const spec = defineOutput({
     connections: 'connections opened',
     batches: 'batches acknowledged',
     resent_batches: 'batches retried, unchanged',
+    retimed_records:
+      'records sent with the current time as their timestamp, because the broker refused the time of the event',
     split_batches: 'batches split in two because the broker rejected them',
     identity_resets: 'new producer ids, because a broker did not accept the old one or a record was rejected',
     request_timeouts: 'connections closed because a response timed out',

@@ -7,7 +7,7 @@ import { Cluster, type Topic } from './client/cluster.ts'
 import { loadCompression } from './compression/codecs.ts'
 import type { BatchCompression } from './compression/compression.ts'
 import type { Batch, BatchTarget, ChunkDelivery } from './delivery/chunk-delivery.ts'
-import { splitBatch } from './delivery/split-batch.ts'
+import { retimeBatch, splitBatch } from './delivery/split-batch.ts'
 import { createDelivery, Encoder } from './encode/encoder.ts'
 import type { KafkaOptions } from './options.ts'
 import type { KafkaSettings } from './settings.ts'
@@ -37,6 +37,7 @@ export class Kafka implements Output {
       // Without sequence numbers a retry could overtake later batches.
       maxInFlight: settings.idempotent ? settings.maxInFlight : 1,
       idempotent: settings.idempotent,
+      retime: (batch) => this.#retime(batch),
       split: (batch) => splitBatch(batch, options.clientId, this.#compression),
       reject: (batch, error) => this.#reject(batch, error),
       isChosen: (topic) => this.#encoder.isChosen(topic),
@@ -112,6 +113,20 @@ export class Kafka implements Output {
     }
     const batches = this.#encoder.encode(chunk, topics, refused)
     return createDelivery(chunk, batches, this.#compression, this.#ctx)
+  }
+
+  #retime(batch: Batch): boolean {
+    const { clock, counters, log } = this.#ctx
+    if (!retimeBatch(batch, clock.nowMs(), this.#compression)) return false
+    counters.add('retimed_records', batch.count)
+    log.warn(
+      `the broker refuses the times of records for "${batch.topic}": they are sent with the current time as the timestamp of Kafka; the time of the event stays in the value, if Timestamp_Key is set`,
+      {
+        code: 'E_OUTPUT_REJECTED',
+        hint: 'check the clocks and time zones of this machine, of what writes the lines, and of the broker',
+      },
+    )
+    return true
   }
 
   #reject({ delivery, entries, count }: Batch, error: ShipperError): void {

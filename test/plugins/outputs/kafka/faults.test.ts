@@ -2,12 +2,14 @@ import { describe, expect, test } from 'bun:test'
 import { gunzipSync } from 'node:zlib'
 import type { Chunk } from '../../../../src/core/chunk.ts'
 import { ShipperError } from '../../../../src/core/error.ts'
+import { skip, writeEventTime } from '../../../../src/core/msgpack/encode.ts'
 import type { Output } from '../../../../src/core/plugin.ts'
 import { systemClock } from '../../../../src/engine/clock.ts'
 import { BATCH_HEADER_BYTES } from '../../../../src/protocol/kafka/batch.ts'
 import { rejection } from '../../../contract/output.ts'
 import { chunkOf } from '../../../support/engine/chunk-of.ts'
 import { turn } from '../../../support/engine/chunks.ts'
+import { ManualClock } from '../../../support/engine/manual-clock.ts'
 import { type KafkaPeer, kafkaPeer } from '../../../support/kafka/peer.ts'
 import { kafkaTo, linesChunk, valuesOf } from '../../../support/kafka/run.ts'
 import { fc } from '../../../support/property.ts'
@@ -364,4 +366,76 @@ test('a stop during delivery leaves no connection and no buffer in use', async (
   await within(Promise.all(flushes), 5000, 'the flushes to reject')
   await until(() => peer.sockets.size === 0)
   expect(account.used).toBe(0)
+})
+
+describe('a broker that refuses the time of records', () => {
+  const INVALID_TIMESTAMP = 32
+  const BASE_TIME_AT = 27
+  const MAX_TIME_AT = 35
+  const timesOf = (bytes: Buffer) =>
+    [BASE_TIME_AT, MAX_TIME_AT].map((at) => Number(bytes.readBigInt64BE(at))) as [number, number]
+  /** Refuses batches with a record outside of an hour around `nowMs`. */
+  const hourAround =
+    (nowMs: number) =>
+    ({ bytes }: { bytes: Buffer }): number => {
+      const [base, max] = timesOf(bytes)
+      return Math.abs(base - nowMs) > 3_600_000 || Math.abs(max - nowMs) > 3_600_000 ? INVALID_TIMESTAMP : 0
+    }
+  const timedChunk = (records: object[], secondsOf: (i: number) => number): Chunk => {
+    const chunk = chunkOf(records)
+    let at = chunk.start
+    for (let i = 0; i < records.length; i++) {
+      writeEventTime(chunk.buf, at + 3, secondsOf(i), 0)
+      at = skip(chunk.buf, at, chunk.end)
+    }
+    return chunk
+  }
+  const hours = (n: number): number => n * 3_600_000
+
+  test.each(['none', 'gzip'])(
+    'gets them with its own time and their order, and no record is given up (%s)',
+    async (compression) => {
+      const peer = await kafkaPeer()
+      const nowMs = 1_795_896_080_000
+      const { output, counters, rejected, log } = await kafkaTo(
+        peer,
+        { compression, format: 'json' },
+        undefined,
+        new ManualClock(nowMs),
+      )
+      peer.refuse = hourAround(nowMs)
+      const ahead = timedChunk([{ n: 0 }, { n: 1 }, { n: 2 }], (i) => (nowMs + hours(9)) / 1000 + i)
+      const behind = timedChunk([{ n: 3 }], () => (nowMs - hours(50)) / 1000)
+      await deliver(output, [ahead, behind])
+      const written = peer.written()
+      expect(written.flatMap(({ bytes }) => timesOf(bytes))).toEqual([nowMs - 2000, nowMs, nowMs, nowMs])
+      const values = (await valuesOf(written)).map((text) => JSON.parse(text))
+      expect(values.map(({ n }) => n)).toEqual([0, 1, 2, 3])
+      expect(Math.floor(values[0]['@timestamp'])).toBe((nowMs + hours(9)) / 1000)
+      expect([counters.get('retimed_records'), rejected]).toEqual([4, []])
+      expect(log.join()).toContain('refuses the times of records for "logs"')
+    },
+  )
+
+  test.each(['none', 'gzip'])('gets records that lie too far apart one by one (%s)', async (compression) => {
+    const peer = await kafkaPeer()
+    const nowMs = 1_795_896_080_000
+    const { output, rejected } = await kafkaTo(peer, { compression }, undefined, new ManualClock(nowMs))
+    // What a broker refuses is seen of the header only: each record of a part has to be at the time of the header.
+    peer.refuse = (batch) => (batch.count === 1 ? hourAround(nowMs)(batch) : INVALID_TIMESTAMP)
+    const apart = timedChunk([{ log: 'a' }, { log: 'b' }, { log: 'c' }], (i) => nowMs / 1000 - i * 86_400)
+    await deliver(output, [apart])
+    const written = peer.written()
+    expect(written.map(({ count }) => count)).toEqual([1, 1, 1])
+    expect(written.map(({ bytes }) => timesOf(bytes)[1])).toEqual([nowMs, nowMs, nowMs])
+    expect(rejected).toEqual([])
+  })
+
+  test('is taken at its word when it refuses the current time too', async () => {
+    const peer = await kafkaPeer()
+    const { output, rejected } = await kafkaTo(peer)
+    peer.refuse = () => INVALID_TIMESTAMP
+    await deliver(output, [linesChunk(['a'])])
+    expect(rejected).toHaveLength(1)
+  })
 })

@@ -78,6 +78,8 @@ export class Batch implements ProduceBatch {
   readonly end: number
   readonly count: number
   readonly entries: BatchEntries
+  /** True when the broker refused the times of its records, and the batch has others since. */
+  isRetimed = false
   stamp: Stamp | undefined
   inFlight = false
   /** Number of times the batch was sent. */

@@ -1,7 +1,13 @@
 import { ShipperError } from '../../../../core/error.ts'
 import { crc32c } from '../../../../lib/hash/crc32c.ts'
 import { type Stamp, stampBatch } from '../../../../protocol/kafka/batch.ts'
-import { errorName, isTopicRefusal, type Remedy, remedyOf } from '../../../../protocol/kafka/errors.ts'
+import {
+  errorName,
+  INVALID_TIMESTAMP,
+  isTopicRefusal,
+  type Remedy,
+  remedyOf,
+} from '../../../../protocol/kafka/errors.ts'
 import type { Batch, BatchTarget, ChunkDelivery } from './chunk-delivery.ts'
 
 /** Producer id and epoch to which the sequence numbers of a partition belong. */
@@ -16,6 +22,10 @@ export interface PartitionHost {
   connectLeader(partition: PartitionQueue): Promise<void>
   /** Tells the leader's connection that there may be a batch to `take`. */
   wake(partition: PartitionQueue): void
+  /**
+   * Gives a batch that the broker refused for the times of its records the time of now; false when that was done before.
+   */
+  retime(batch: Batch): boolean
   /** Splits a refused batch; returns undefined for a single record. */
   split(batch: Batch): Batch[] | undefined
   /** Rejects the records of a batch that the broker will never accept; throws when they cannot be kept. */
@@ -209,6 +219,11 @@ export class PartitionQueue implements BatchTarget {
     this.#state = 'idle'
     // A batch without a response has no code; it may have been sent to an old leader.
     const remedy: Remedy = code === 0 ? 'leader' : remedyOf(code)
+    if (code === INVALID_TIMESTAMP && this.#host.retime(batch)) {
+      if (batch.stamp !== undefined) stampBatch(batch.buf, batch.start, batch.end, batch.stamp, crc32c)
+      this.resume()
+      return
+    }
     if (remedy === 'refused') {
       this.#splitOrDeadLetter(batch, error)
       return

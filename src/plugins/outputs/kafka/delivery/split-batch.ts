@@ -2,6 +2,8 @@ import {
   BATCH_HEADER_BYTES,
   copyBatchHeader,
   copyRecords,
+  firstTimeDelta,
+  moveTimes,
   writeLengthAndCodec,
 } from '../../../../protocol/kafka/batch.ts'
 import { reservedBytes } from '../../../../protocol/kafka/produce.ts'
@@ -35,11 +37,24 @@ export function splitBatch(
     const entries = batch.entries.slice(record, record + count)
     record += count
     const part = createPart(batch, { buf, start, end: copied.end, count, entries }, compression)
+    part.isRetimed = batch.isRetimed && count > 1
     if (batch.stamp !== undefined) part.stamp = { ...batch.stamp, sequence }
     if (sequence >= 0) sequence = (sequence + count) % 2 ** 31
     parts.push(part)
   }
   return parts
+}
+
+/**
+ * Gives a batch that the broker refused for its times those around `nowMs`; false when it has them already. What is stamped has to
+ * be stamped again, with the same sequence number.
+ */
+export function retimeBatch(batch: Batch, nowMs: number, compression: BatchCompression | undefined): boolean {
+  if (batch.isRetimed) return false
+  batch.isRetimed = true
+  const deltaMs = batch.count === 1 ? firstTimeDelta(uncompressedRecords(batch, compression)) : undefined
+  moveTimes(batch.buf, batch.start, Math.floor(nowMs), deltaMs)
+  return true
 }
 
 /** Returns the records of a batch, decompressed. */
