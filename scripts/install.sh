@@ -355,7 +355,7 @@ check_binary() {
   conf=$CONF_DIR/$NAME.conf
   [ -e "$conf" ] || conf=$WORK/$NAME.conf
   output=$(with_service_environment "$new" -c "$conf" -D 2>&1) ||
-    die "$NAME $VERSION does not accept $conf; nothing was changed: $(printf '%s' "$output" | head -n 1)"
+    die "$NAME $VERSION does not accept $conf; nothing was changed: $(printf '%s' "$output" | grep -v '(warning)$' | head -n 1)"
 }
 
 hex_bytes() {

@@ -1,8 +1,9 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { messageOf, ShipperError } from '../../../../core/error.ts'
+import { ShipperError } from '../../../../core/error.ts'
 import { escapeControls, truncate } from '../../../../core/escape-controls.ts'
 import type { Counters } from '../../../../core/services.ts'
+import { descriptorShortage, reasonsOf } from '../../../../lib/net/connect-failure.ts'
 import { HttpClient, type HttpResponse } from '../../../../lib/net/http-client.ts'
 import { parseRetryAfter } from './backoff.ts'
 import { JsonStream } from './json-stream.ts'
@@ -190,8 +191,7 @@ export class KubeClient {
 
   #toShipperError(cause: unknown): Error {
     if (cause instanceof ShipperError) return cause
-    const code = (cause as { code?: unknown } | null)?.code
-    const text = messageOf(cause) || String(code ?? 'no connection')
+    const text = descriptorShortage(cause) ?? reasonsOf(cause)
     return new ShipperError('E_KUBE_API', `${this.#origin}: ${text}`, { retryable: true, cause })
   }
 }
