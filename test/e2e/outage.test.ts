@@ -155,5 +155,5 @@ test('an answer that is not an acknowledgement closes the connection, and the ag
   await until(async () => (await sink.summary()).connections > 1)
   appendFileSync(path, numbered(2))
   await allArrive(sink, agent, 3)
-  await agent.waitForStderr('expected a map')
+  await agent.waitForStderr('the peer is an HTTP server')
 })
