@@ -16,6 +16,11 @@ export interface OffsetStore {
    * has room for one cursor.
    */
   claimCursor(): string | undefined
+  /**
+   * Returns the boots that the claimed cursor has left: read to their ends. Undefined when the database has no
+   * list of them, as one written by fluent-bit or an older version.
+   */
+  finishedBoots(): string[] | undefined
   close(): void
   readonly path: string | undefined
   /**
@@ -51,6 +56,8 @@ export interface OffsetChanges {
   skipped?: { paths: string; files: readonly SkippedFile[] } | undefined
   /** New position in the journal; only from the input that has claimed the cursor. */
   cursor?: string
+  /** Boots that this cursor has left; replaces the stored list, and is written together with the cursor. */
+  finishedBoots?: readonly string[] | undefined
 }
 
 export interface OffsetOptions {

@@ -127,6 +127,11 @@ export class OffsetDatabase {
     return this.#cursors().read()
   }
 
+  /** See OffsetStore. */
+  finishedBoots(): string[] | undefined {
+    return this.#cursors().finishedBoots()
+  }
+
   #cursors(): CursorTable {
     this.#cursorTable ??= new CursorTable(this.#db)
     return this.#cursorTable
@@ -205,7 +210,7 @@ export class OffsetDatabase {
     }
   }
 
-  #write({ upsert, remove, scanned, skipped, cursor }: OffsetChanges, owner: string): void {
+  #write({ upsert, remove, scanned, skipped, cursor, finishedBoots }: OffsetChanges, owner: string): void {
     const statements = this.#statements
     const ids: bigint[] = []
     const removed = remove.filter(({ id }) => !this.owners.belongsToOther(id, owner))
@@ -230,6 +235,7 @@ export class OffsetDatabase {
         statements.setScan.run(pattern, BigInt(Math.floor(scanned?.ms ?? 0)))
       if (skipped !== undefined) writeSkipped(this.#db, skipped.paths, skipped.files)
       if (cursor !== undefined) this.#cursors().write(cursor)
+      if (finishedBoots !== undefined) this.#cursors().writeFinishedBoots(finishedBoots)
     })
     this.#hasWritten = true
     // Only after the commit: a row whose transaction failed has no id.

@@ -4,6 +4,13 @@ import type { Database, SqlValue, Statement } from './driver.ts'
 const IN_SYSTEMD_CURSOR =
   'CREATE TABLE IF NOT EXISTS in_systemd_cursor (cursor TEXT NOT NULL, updated INTEGER)'
 
+/** Boots of the journal that the cursor has left; our own table, which fluent-bit ignores. */
+const FINISHED_BOOTS = 'CREATE TABLE IF NOT EXISTS shipper_finished_boots (boot TEXT PRIMARY KEY)'
+const HAS_FINISHED_BOOTS =
+  "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'shipper_finished_boots'"
+/** Rows that are read: more than are ever written. */
+const MAX_FINISHED_BOOTS = 10_000
+
 /** Value that fluent-bit stores before it has read anything. */
 const NO_CURSOR = '(null)'
 
@@ -12,8 +19,10 @@ export class CursorTable {
   readonly #select: Statement
   readonly #update: Statement
   readonly #insert: Statement
+  readonly #db: Database
 
   constructor(db: Database) {
+    this.#db = db
     db.exec(IN_SYSTEMD_CURSOR)
     // If there are several rows the last one counts, as in fluent-bit.
     this.#select = db.prepare('SELECT cursor FROM in_systemd_cursor ORDER BY rowid DESC LIMIT 1')
@@ -29,6 +38,22 @@ export class CursorTable {
   write(cursor: string): void {
     const values = cursorValues(cursor)
     if (this.#update.run(...values).changes === 0) this.#insert.run(...values)
+  }
+
+  /** Returns the finished boots; undefined when none were ever stored, as by fluent-bit. */
+  finishedBoots(): string[] | undefined {
+    if (this.#db.prepare(HAS_FINISHED_BOOTS).get() === undefined) return undefined
+    const rows = this.#db
+      .prepare(`SELECT boot FROM shipper_finished_boots WHERE length(boot) = 32 LIMIT ${MAX_FINISHED_BOOTS}`)
+      .all()
+    return rows.map(({ boot }) => String(boot))
+  }
+
+  writeFinishedBoots(boots: readonly string[]): void {
+    this.#db.exec(FINISHED_BOOTS)
+    this.#db.exec('DELETE FROM shipper_finished_boots')
+    const insert = this.#db.prepare('INSERT OR IGNORE INTO shipper_finished_boots VALUES (?)')
+    for (const boot of boots) insert.run(boot)
   }
 }
 

@@ -161,6 +161,10 @@ class SharedOffsetStore implements OffsetStore {
     return this.#database.cursor()
   }
 
+  finishedBoots(): string[] | undefined {
+    return this.#ownsCursor ? this.#database.finishedBoots() : undefined
+  }
+
   close(): void {
     if (this.#closed) return
     this.#closed = true
@@ -187,6 +191,8 @@ class MemoryOffsetStore implements OffsetStore {
   skippedFiles(): undefined {}
 
   claimCursor(): undefined {}
+
+  finishedBoots(): undefined {}
 
   write({ upsert }: OffsetChanges): void {
     for (const row of upsert) row.id ??= ++this.#id

@@ -130,6 +130,25 @@ export const cursors: OffsetCase[] = [
     },
   },
   {
+    name: 'keeps the boots that the cursor has left, and knows that fluent-bit has none',
+    async run(t) {
+      const store = await t.open()
+      store.claimCursor()
+      store.write(set(cursor(1)))
+      assert.equal(store.finishedBoots(), undefined)
+      store.write({ ...set(cursor(2)), finishedBoots: [] })
+      assert.deepEqual(store.finishedBoots(), [])
+      store.write({ ...set(cursor(3)), finishedBoots: ['1'.repeat(32), '2'.repeat(32)] })
+      store.write({ ...set(cursor(4)), finishedBoots: ['2'.repeat(32), '3'.repeat(32)] })
+      store.write(set(cursor(5)))
+      store.close()
+      await t.sql((db) => db.exec("INSERT INTO shipper_finished_boots VALUES ('not a boot')"))
+      const next = await t.open()
+      next.claimCursor()
+      assert.deepEqual(next.finishedBoots(), ['2'.repeat(32), '3'.repeat(32)])
+    },
+  },
+  {
     name: 'reports damage when the cursor is lost with the rest of the file',
     async run(t) {
       await closedWith(t, cursor(1))

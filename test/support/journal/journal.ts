@@ -83,6 +83,18 @@ export function numberedEntries(from: number, to: number, more: EntryInit['field
   }))
 }
 
+export const HOUR_US = 3_600_000_000
+
+/** Returns numbered entries of one boot, whose clock stood `clockBackUs` before the right time. */
+export function bootEntries(boot: string, from: number, to: number, clockBackUs = 0): EntryInit[] {
+  return numberedEntries(from, to).map((entry, i) => ({
+    ...entry,
+    us: entry.us - clockBackUs,
+    boot: boot.repeat(32),
+    monotonicUs: (from + i) * 1000,
+  }))
+}
+
 /** Starts the agent, following `path` with a stored cursor and one forward output per port. */
 export function followJournal(setup: {
   dir: string

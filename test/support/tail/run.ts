@@ -59,6 +59,8 @@ export class MemoryStore implements OffsetStore {
 
   claimCursor(): undefined {}
 
+  finishedBoots(): undefined {}
+
   close(): void {}
 }
 

@@ -35,17 +35,29 @@ export class CursorTracker {
   readonly #lastRead: () => string | undefined
   readonly #clock: Clock
   readonly #log: Logger
+  readonly #finishedBefore: (cursor: string) => string[]
+  #storedBoots: string | undefined
   #timer: TimerHandle | undefined
   #hasFailed = false
 
-  /** `services.lastRead` returns the cursor of the newest entry that is in a chunk. */
+  /**
+   * `services.lastRead` returns the cursor of the newest entry that is in a chunk, `finishedBefore` the boots that are
+   * finished once all entries up to a cursor are settled.
+   */
   constructor(
     start: string | undefined,
-    services: { store: OffsetStore; lastRead: () => string | undefined; clock: Clock; log: Logger },
+    services: {
+      store: OffsetStore
+      lastRead: () => string | undefined
+      finishedBefore: (cursor: string) => string[]
+      clock: Clock
+      log: Logger
+    },
   ) {
     this.acked = this.#stored = start
     this.#store = services.store
     this.#lastRead = services.lastRead
+    this.#finishedBefore = services.finishedBefore
     this.#clock = services.clock
     this.#log = services.log
   }
@@ -81,7 +93,11 @@ export class CursorTracker {
     const cursor = this.acked
     if (cursor === undefined || cursor === this.#stored) return
     try {
-      this.#store.write({ upsert: [], remove: [], cursor })
+      const boots = this.#finishedBefore(cursor)
+      // A database that is repaired while it is in use loses the list.
+      const isNew = this.#store.damaged || boots.join() !== this.#storedBoots
+      this.#store.write({ upsert: [], remove: [], cursor, finishedBoots: isNew ? boots : undefined })
+      this.#storedBoots = boots.join()
       this.#stored = cursor
       this.#hasFailed = false
     } catch (error) {

@@ -14,9 +14,18 @@ A record contains the fields of the entry as strings, whatever their bytes; a fi
 array. The time of the record is the time at which journald received the entry. \`*\` in Tag is replaced by the unit
 (\`_SYSTEMD_UNIT\`), or by \`unknown\`.
 
-If the entry at the stored cursor no longer exists, because the journal was vacuumed or lost its end in a power failure, an
-error with the times of the gap is logged and \`cursor_gone\` is incremented; reading continues with the oldest entry after
-the gap. Entries that were vacuumed while an output was down and journalctl had to wait are reported and counted when
+The boots of the journal are read one after the other, whatever their clocks said; which ones were read to their ends is
+stored in the database next to the cursor. A boot of which nothing was read yet is read from its first entry. The journals
+of several machines in one Path are merged by the time of day instead.
+
+If the entry at the stored cursor no longer exists, \`cursor_gone\` is incremented, and reading continues in the same boot:
+with the oldest entry after the cursor if entries were vacuumed, which is an error with the times of the gap; after the last
+entry if the journal lost its end in a power failure. If nothing is left of the boot, as after a reboot with a volatile
+journal, a warning says so and the boots that were not read follow.
+
+Files that journalctl cannot read are named in warnings, once; with Exit_On_Eof the run then ends with status 1.
+
+Entries that were vacuumed while an output was down and journalctl had to wait are reported and counted when
 reading continues, but not with Systemd_Filter, which causes gaps itself. An entry that was vacuumed while
 journalctl wrote it is left out, reported and counted, too. \`lost_entries\` is an upper bound: journald also assigns numbers
 of the same sequence to entries of user journals.
@@ -27,6 +36,7 @@ The database has fluent-bit’s format (\`in_systemd_cursor\`): it can be taken 
     '[INPUT]\n    Name           systemd\n    Tag            host.*\n    DB             journal.db\n    Systemd_Filter _SYSTEMD_UNIT=ssh.service\n',
   counters: {
     restarts: 'restarts of journalctl',
+    journalctl_warnings: 'different messages of journalctl, such as files that it cannot read',
     cursor_gone: 'times the entry at the cursor was no longer in the journal',
     lost_entries: 'entries removed from the journal before they were read; an upper bound, as far as known',
     values_cut: 'values truncated because of Max_Field_Size or Max_Entry_Size',

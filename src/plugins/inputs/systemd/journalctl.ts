@@ -1,7 +1,9 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { ShipperError, systemCode } from '../../../core/error.ts'
+import { escapeControls, truncate } from '../../../core/escape-controls.ts'
 import type { Clock, TimerHandle } from '../../../core/services.ts'
+import { LineSplitter } from './complaints.ts'
 import type { SystemdOptions } from './options.ts'
 
 const PROGRAM = 'journalctl'
@@ -18,6 +20,8 @@ const MAX_READ_AHEAD_BYTES = 131_072
 const READ_PAUSE_MS = 1
 /** End of the stderr output that is kept. */
 const MAX_STDERR_CHARS = 2000
+/** Maximum size of the answer to a query: the ids of 30,000 boots. */
+const MAX_ANSWER_BYTES = 1_000_000
 const MACHINE_ID = /^[0-9a-f]{32}$/
 
 /**
@@ -42,36 +46,45 @@ export function machineMatch(path: string | undefined, file = '/etc/machine-id')
   }
 }
 
+/** Returns the match on a boot; none without one. */
+export function bootMatch(boot: string | undefined): string[] {
+  return boot === undefined ? [] : [`_BOOT_ID=${boot}`]
+}
+
 /**
- * Returns the matches for the filters. journalctl combines matches of different fields with AND, of the same field with OR;
- * `+` is an OR between the groups around it.
+ * Returns the matches for the filters and the boot. journalctl combines matches of different fields with AND, of the same
+ * field with OR; `+` is an OR between the groups around it.
  */
 export function matchArgs(
   options: Pick<SystemdOptions, 'path' | 'systemdFilter' | 'systemdFilterType'>,
+  boot?: string,
 ): string[] {
-  const machine = machineMatch(options.path)
+  const always = [...machineMatch(options.path), ...bootMatch(boot)]
   const filters = options.systemdFilter
-  if (filters.length === 0 || options.systemdFilterType === 'and') return [...machine, ...filters]
-  return filters.flatMap((filter, i) => [...(i === 0 ? [] : ['+']), ...machine, filter])
+  if (filters.length === 0 || options.systemdFilterType === 'and') return [...always, ...filters]
+  return filters.flatMap((filter, i) => [...(i === 0 ? [] : ['+']), ...always, filter])
 }
 
+/** Receives a line that journalctl has written to stderr, without control characters and of bounded length. */
+export type Complain = (line: string) => void
+
 /**
- * Returns the cursor of the first entry that journalctl shows with these arguments; undefined when there is none, or on
- * `signal`. Rejects with E_JOURNAL_MISSING or E_JOURNAL_READ.
+ * Returns what journalctl prints with these arguments; nothing on `signal`. Rejects with E_JOURNAL_MISSING or
+ * E_JOURNAL_READ, also when it does not answer in time or writes more than fits.
  */
-export function queryCursor(args: string[], signal: AbortSignal): Promise<string | undefined> {
+export function queryJournal(args: string[], signal: AbortSignal, complain: Complain): Promise<string> {
   return new Promise((resolve, reject) => {
-    const options = { env: environment(), timeout: QUERY_TIMEOUT_MS, signal, maxBuffer: 1_000_000 }
-    const queryArgs = [...args, '--lines=1', '--output-fields=_BOOT_ID']
-    execFile(PROGRAM, queryArgs, options, (error, stdout, stderr) => {
-      if (signal.aborted) resolve(undefined)
-      else if (error !== null) reject(startOrReadError(error, stderr))
-      else resolve(CURSOR.exec(stdout)?.[1])
+    const limits = { timeout: QUERY_TIMEOUT_MS, killSignal: 'SIGKILL', maxBuffer: MAX_ANSWER_BYTES } as const
+    execFile(PROGRAM, args, { env: environment(), signal, ...limits }, (error, stdout, stderr) => {
+      if (signal.aborted) return resolve('')
+      if (error !== null) return reject(startOrReadError(error, stderr))
+      const lines = new LineSplitter(complain)
+      lines.push(stderr)
+      lines.end()
+      resolve(stdout)
     })
   })
 }
-
-const CURSOR = /^__CURSOR=(.*)$/m
 
 export interface ExitStatus {
   code: number | null
@@ -93,11 +106,13 @@ export class JournalctlProcess {
   #exitStatus: ExitStatus | undefined
   #error: unknown
   #stderr = ''
+  readonly #lines: LineSplitter
   #stdoutEnded = false
   #wake: (() => void) | undefined
 
   /** Starts journalctl. It exits by itself when this process ends in any way, because it watches its standard output. */
-  constructor(args: string[], clock: Clock, signal: AbortSignal) {
+  constructor(args: string[], clock: Clock, signal: AbortSignal, complain: Complain) {
+    this.#lines = new LineSplitter(complain)
     this.#clock = clock
     this.#signal = signal
     signal.addEventListener('abort', this.#wakeUp)
@@ -115,6 +130,7 @@ export class JournalctlProcess {
     })
     stderr?.on('data', (text: Buffer) => {
       this.#stderr = (this.#stderr + text.toString()).slice(-MAX_STDERR_CHARS)
+      this.#lines.push(text.toString())
     })
     stdout?.once('end', () => {
       this.#stdoutEnded = true
@@ -130,7 +146,10 @@ export class JournalctlProcess {
         this.#error = error
         finish({ code: null, signal: null, stderr: '' })
       })
-      this.#child.once('close', (code, signal) => finish({ code, signal, stderr: this.#stderr.trim() }))
+      this.#child.once('close', (code, signal) => {
+        this.#lines.end()
+        finish({ code, signal, stderr: escapeControls(this.#stderr.trim()) })
+      })
     })
   }
 
@@ -172,6 +191,11 @@ export class JournalctlProcess {
     if (this.#pause === undefined && this.#bufferedBytes < MAX_READ_AHEAD_BYTES) this.#child.stdout?.resume()
   }
 
+  /** Asks journalctl to end; what it has written is still read. */
+  terminate(): void {
+    this.#child.kill('SIGTERM')
+  }
+
   /** Terminates journalctl and resolves when it has exited. */
   async stop(): Promise<void> {
     this.#signal.removeEventListener('abort', this.#wakeUp)
@@ -186,9 +210,17 @@ export class JournalctlProcess {
   }
 }
 
-/** Returns the environment for journalctl: untranslated messages, no colors, and a default PATH if there is none. */
+/** Messages on stderr without colors; the kernel option `quiet` must not hide the one on files that are not read. */
+const PLAIN_MESSAGES = {
+  SYSTEMD_COLORS: '0',
+  SYSTEMD_LOG_COLOR: '0',
+  SYSTEMD_LOG_LEVEL: 'info',
+  SYSTEMD_LOG_TARGET: 'console',
+}
+
+/** Returns the environment for journalctl: untranslated plain messages, and a default PATH if there is none. */
 function environment(): NodeJS.ProcessEnv {
-  return { PATH: '/usr/local/bin:/usr/bin:/bin', ...process.env, LC_ALL: 'C', SYSTEMD_COLORS: '0' }
+  return { PATH: '/usr/local/bin:/usr/bin:/bin', ...process.env, LC_ALL: 'C', ...PLAIN_MESSAGES }
 }
 
 /** Creates E_JOURNAL_MISSING when journalctl could not be started, else E_JOURNAL_READ. */
@@ -197,7 +229,7 @@ function startOrReadError(error: unknown, stderr: string): ShipperError {
   if (code === 'ENOENT' || code === 'EACCES') {
     return new ShipperError('E_JOURNAL_MISSING', `cannot start ${PROGRAM}: ${code}`, { cause: error })
   }
-  return journalReadError(stderr.trim() || String(error))
+  return journalReadError(truncate(escapeControls(stderr.trim()), MAX_STDERR_CHARS) || String(error))
 }
 
 export function journalReadError(reason: string): ShipperError {

@@ -1,3 +1,5 @@
+import { ShipperError } from '../../../core/error.ts'
+import { escapeControls } from '../../../core/escape-controls.ts'
 import type { Input, InputContext, InputStatus } from '../../../core/plugin.ts'
 import { sleep } from '../../../lib/async/sleep.ts'
 import { openDatabase } from '../../../lib/plugin/database-options.ts'
@@ -37,9 +39,10 @@ export class SystemdInput implements Input {
       const [entriesBefore, startedMs] = [reader.entriesRead, clock.nowMs()]
       const result = await reader.runJournalctl(signal)
       if (signal.aborted) return
-      if (result === 'all read') {
+      if (result === 'next boot') continue
+      if (!(result instanceof ShipperError)) {
         this.#ctx.sealAll()
-        this.#ctx.finished()
+        this.#ctx.finished(result.unread === undefined ? undefined : `journalctl: ${result.unread}`)
         return
       }
       const hasWorked = reader.entriesRead > entriesBefore || clock.nowMs() - startedMs > MAX_RESTART_DELAY_MS
@@ -69,8 +72,10 @@ export class SystemdInput implements Input {
     const store = await openDatabase(this.#ctx, this.#options)
     const stored = store.claimCursor()
     const cursor = this.#validCursor(stored, store.path)
+    // Of a damaged database the newest cursor by the time of day was recovered: any other boot may be unread.
+    const finishedBoots = store.finishedBoots() ?? (store.damaged ? [] : undefined)
     const fromTail = this.#options.readFromTail && stored === undefined && !store.damaged
-    const position = cursor === undefined ? (fromTail ? 'tail' : 'head') : { cursor }
+    const position = cursor === undefined ? (fromTail ? 'tail' : 'head') : { cursor, finishedBoots }
     return new JournalReader(this.#options, this.#ctx, store, position)
   }
 
@@ -78,7 +83,7 @@ export class SystemdInput implements Input {
     if (stored === undefined || parseCursor(stored) !== undefined) return stored
     this.#ctx.log.error(
       `the cursor stored in ${path} is not a valid journald cursor: reading the journal from its start`,
-      { code: 'E_JOURNAL_CURSOR', cursor: stored.slice(0, 200) },
+      { code: 'E_JOURNAL_CURSOR', cursor: escapeControls(stored.slice(0, 200)) },
     )
     return undefined
   }

@@ -15,6 +15,8 @@ const UNIT = '_SYSTEMD_UNIT'
 const UNIT_BYTES = Buffer.from(UNIT)
 /** Stands for the unit of entries without one, as in fluent-bit. */
 const UNKNOWN = Buffer.from('unknown')
+/** Maximum length of a unit's name; systemd's own limit. */
+const MAX_UNIT_BYTES = 255
 /** Units in the cache; above this, those without entries in an open chunk are removed (each login session is a unit). */
 const MAX_CACHED_UNITS = 2048
 
@@ -79,6 +81,7 @@ export class UnitRanges {
   readonly #byHash = new Map<number, UnitRange>()
   #last: UnitRange | undefined
   #size = 0
+  #maxSize = MAX_CACHED_UNITS
 
   constructor(tag: string, stripUnderscore: boolean, tracker: CursorTracker, source: string) {
     this.#tag = tag
@@ -97,11 +100,10 @@ export class UnitRanges {
     }
     const field = this.#unitField(scan)
     if (field < 0) return this.#find(UNKNOWN, 0, UNKNOWN.length)
-    return this.#find(
-      scan.buf,
-      scan.fields[field + VALUE] as number,
-      scan.fields[field + VALUE_END] as number,
-    )
+    const start = scan.fields[field + VALUE] as number
+    const end = scan.fields[field + VALUE_END] as number
+    if (end - start > MAX_UNIT_BYTES) return this.#find(UNKNOWN, 0, UNKNOWN.length)
+    return this.#find(scan.buf, start, end)
   }
 
   /** Returns the offset of the unit's field in `fields`; -1 when the entry has none. */
@@ -130,8 +132,9 @@ export class UnitRanges {
   }
 
   #create(unit: Buffer, hash: number): UnitRange {
-    if (this.#size >= MAX_CACHED_UNITS) this.#removeIdle()
-    const tag = this.#tag.replace('*', () => unit.toString())
+    if (this.#size >= this.#maxSize) this.#removeIdle()
+    const name = isUnitName(unit) ? unit : UNKNOWN
+    const tag = this.#tag.replace('*', () => name.toString())
     const range = new UnitRange(tag, unit, this.#tracker, this.#source)
     range.next = this.#byHash.get(hash)
     this.#byHash.set(hash, range)
@@ -146,7 +149,17 @@ export class UnitRanges {
       if (allIdle) this.#byHash.delete(hash)
     }
     this.#size = this.#byHash.size
+    // With many units in open chunks, not at every new one.
+    this.#maxSize = Math.max(MAX_CACHED_UNITS, this.#size * 2)
   }
+}
+
+/**
+ * Returns true for printable ASCII, of which all names of units consist: systemd escapes the rest. A journal of another
+ * machine may have anything in this field, and a tag goes into log lines, file names and topics.
+ */
+function isUnitName(unit: Buffer): boolean {
+  return unit.length > 0 && unit.every((c) => c > 0x20 && c < 0x7f)
 }
 
 function isUnit({ unit }: UnitRange, buf: Buffer, start: number, end: number): boolean {

@@ -21,6 +21,7 @@ function bench() {
     lastWriteMs: undefined,
     rows: () => [],
     claimCursor: () => undefined,
+    finishedBoots: () => undefined,
     write: ({ cursor }: OffsetChanges) => {
       if (state.failing) throw new Error('the disk is full')
       written.push(cursor)
@@ -31,8 +32,9 @@ function bench() {
   }
   const clock = new ManualClock()
   const { lines, log } = listLog()
-  const tracker = new CursorTracker('start', { store, lastRead: () => state.lastRead, clock, log })
-  return { tracker, written, state, clock, lines }
+  const services = { store, lastRead: () => state.lastRead, finishedBefore: () => [], clock, log }
+  const tracker = new CursorTracker('start', services)
+  return { tracker, store, written, state, clock, lines }
 }
 
 test('the cursor is the last entry up to which all are settled, in whatever order chunks settle', () => {
@@ -89,6 +91,32 @@ test('all entries acknowledged between two commits cause one write', () => {
   expect(written).toEqual(['49', '99'])
   clock.advance(10_000)
   expect([written.length, clock.waiting]).toEqual([2, 0])
+})
+
+test('the finished boots are written with the cursor, only when they change', () => {
+  const clock = new ManualClock()
+  const written: OffsetChanges[] = []
+  const store = { ...bench().store, write: (changes: OffsetChanges) => void written.push(changes) }
+  const boots: Record<string, string[]> = { a: [], b: [], c: ['1'], d: ['1'], e: ['1', '2'] }
+  const finishedBefore = (cursor: string): string[] => boots[cursor] ?? []
+  const tracker = new CursorTracker(undefined, {
+    store,
+    lastRead: () => undefined,
+    finishedBefore,
+    clock,
+    log: listLog().log,
+  })
+  for (const cursor of Object.keys(boots)) {
+    tracker.advanceTo(cursor)
+    tracker.commit()
+  }
+  expect(written.map(({ cursor, finishedBoots }) => [cursor, finishedBoots])).toEqual([
+    ['a', []],
+    ['b', undefined],
+    ['c', ['1']],
+    ['d', undefined],
+    ['e', ['1', '2']],
+  ])
 })
 
 test('a failed write is logged, and retried with the cursor acknowledged by then', () => {

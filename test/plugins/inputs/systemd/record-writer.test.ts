@@ -131,6 +131,16 @@ test('each unit has its own range, and idle ones of many sessions are removed', 
   expect(rangeOf('a.service').tag).toBe('j.a.service')
 })
 
+test('a unit that is no name of a unit is unknown in the tag', () => {
+  const ranges = new UnitRanges('j.*', false, {} as CursorTracker, 's')
+  const tagOf = (unit: string): string =>
+    ranges.forEntry(scanned([['_SYSTEMD_UNIT', Buffer.from(unit, 'latin1')]])).tag
+  expect(tagOf('dev-disk-by\\x2dlabel-a:b@c.device')).toBe('j.dev-disk-by\\x2dlabel-a:b@c.device')
+  expect(tagOf('u'.repeat(255))).toBe(`j.${'u'.repeat(255)}`)
+  for (const unit of ['', 'a b', 'a\n', '\x1b[31m', 'a\0', '\xff', 'u'.repeat(256)])
+    expect(tagOf(unit)).toBe('j.unknown')
+})
+
 test('the flag of a truncated entry replaces a field with its key', () => {
   const fields: Field[] = [
     ['TRUNCATED', Buffer.from('mine')],
