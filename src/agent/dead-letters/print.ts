@@ -1,7 +1,8 @@
-import { escapeControls } from '../../core/escape-controls.ts'
+import { escapeControls, escapeJsonControls } from '../../core/escape-controls.ts'
 import { entryMap } from '../../core/msgpack/record.ts'
+import type { DeadLetter } from '../../lib/dead-letters/row.ts'
 import { JsonText } from '../../lib/json/msgpack-to-json.ts'
-import { filesAt, rowsIn } from './rows.ts'
+import { filesAt, recordOf, rowsIn } from './rows.ts'
 
 interface Group {
   rows: number
@@ -54,20 +55,20 @@ export async function showLetters(
     for (const { row, isReplayed } of rowsIn(file.path)) {
       if (row === undefined || isReplayed) continue
       if (left-- <= 0) return
-      const { record, ...fields } = row
-      await write(`${JSON.stringify(fields).slice(0, -1)},"record":${recordText(record)}}\n`)
+      const { record: _, ...fields } = row
+      await write(`${escapeJsonControls(JSON.stringify(fields)).slice(0, -1)},"record":${recordText(row)}}\n`)
     }
   }
 }
 
 const text = new JsonText()
+text.escapesControls = true
 
-/** Returns the map of an entry as JSON; what is no entry stays base64, as a string. */
-function recordText(record: string): string {
-  const bytes = Buffer.from(record, 'base64')
-  const map = entryMap(bytes, 0, bytes.length)
-  if (map < 0) return JSON.stringify(record)
+/** Returns the map of the entry as JSON; what is no entry stays base64, as a string. */
+function recordText(row: DeadLetter): string {
+  const bytes = recordOf(row)
+  if (bytes === undefined) return escapeJsonControls(JSON.stringify(row.record))
   text.reset()
-  text.value(bytes, map)
+  text.value(bytes, entryMap(bytes, 0, bytes.length))
   return text.bytes().toString()
 }

@@ -3,8 +3,6 @@ import { hostname } from 'node:os'
 import type { BufferSource } from '../../core/buffer-source.ts'
 import { Chunk, headRoom, TAIL_ROOM } from '../../core/chunk.ts'
 import { ShipperError } from '../../core/error.ts'
-import { skip } from '../../core/msgpack/encode.ts'
-import { entryMap } from '../../core/msgpack/record.ts'
 import type { Plan } from '../../core/plan.ts'
 import type { Outcome } from '../../core/plugin.ts'
 import { Assembly } from '../../engine/assembly.ts'
@@ -18,7 +16,7 @@ import { close, FsFailure, openToUpdate, remove, sync } from '../../lib/fs/file-
 import { createLog } from '../../observe/log/log.ts'
 import { takeLock } from '../../store/agent-lock.ts'
 import { loadSqlite } from '../../store/driver.ts'
-import { filesAt, rowsIn, rowsOf } from './rows.ts'
+import { filesAt, recordOf, rowsIn, rowsOf } from './rows.ts'
 
 /** Maximum size of a chunk, and of the chunks that wait for an acknowledgement. */
 const MAX_CHUNK_BYTES = 1_000_000
@@ -219,7 +217,7 @@ class Replay {
         this.#result.left++
         continue
       }
-      const record = row === undefined ? undefined : recordOf(row.record)
+      const record = row === undefined ? undefined : recordOf(row)
       if (row === undefined || record === undefined) {
         this.#result.unreadable++
         continue
@@ -295,13 +293,6 @@ class Replay {
 
 function isFull({ bytes, records }: Group, next: Buffer): boolean {
   return bytes + next.length > MAX_CHUNK_BYTES || records.length >= MAX_CHUNK_ROWS
-}
-
-/** Returns the entry of a row; undefined when it is not exactly one. */
-function recordOf(base64: string): Buffer | undefined {
-  const record = Buffer.from(base64, 'base64')
-  const isEntry = entryMap(record, 0, record.length) > 0 && skip(record, 0, record.length) === record.length
-  return isEntry ? record : undefined
 }
 
 function isAllReplayed(fd: number, path: string): boolean {

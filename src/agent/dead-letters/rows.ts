@@ -1,4 +1,6 @@
 import { ShipperError } from '../../core/error.ts'
+import { skip } from '../../core/msgpack/encode.ts'
+import { entryMap } from '../../core/msgpack/record.ts'
 import { linesOf, type RowFile, rowFilesAt } from '../../lib/dead-letters/files.ts'
 import { type DeadLetter, isReplayed, parseRow } from '../../lib/dead-letters/row.ts'
 import { close, FsFailure, openFile } from '../../lib/fs/file-system.ts'
@@ -36,6 +38,13 @@ export function* rowsOf(fd: number, path: string): Generator<ReadRow, void> {
     const row = bytes === undefined ? undefined : parseRow(bytes)
     yield { offset, row, isReplayed: bytes !== undefined && isReplayed(bytes) }
   }
+}
+
+/** Returns the entry of a row; undefined when it is not exactly one, because somebody has changed the row. */
+export function recordOf({ record }: DeadLetter): Buffer | undefined {
+  const bytes = Buffer.from(record, 'base64')
+  const isWhole = skip(bytes, 0, bytes.length) === bytes.length
+  return isWhole && entryMap(bytes, 0, bytes.length) > 0 ? bytes : undefined
 }
 
 function unreadable(path: string, failure: FsFailure): ShipperError {

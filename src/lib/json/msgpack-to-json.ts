@@ -1,4 +1,5 @@
 import { escapeTerminalControls } from '../../core/escape-controls.ts'
+import { skip } from '../../core/msgpack/encode.ts'
 import { arrayBody, arrayItems, mapBody, mapPairs, textHead, textLength } from '../../core/msgpack/record.ts'
 import { utf8SequenceLength } from '../../core/utf8.ts'
 import { sourceView } from '../text/data-views.ts'
@@ -26,8 +27,8 @@ const NIL = Buffer.from('nil')
 
 /**
  * Converts MessagePack to JSON text, bytes to bytes. What JSON lacks: bin is written as a string, ext, NaN and infinities
- * as null, keys that are not strings as the text of their JSON. Bytes that are not UTF-8 become U+FFFD, or the text would
- * not be JSON. Integers keep all their digits.
+ * as null, keys that are not strings as the text of their JSON, in which keys that are maps or arrays are null. Bytes
+ * that are not UTF-8 become U+FFFD, or the text would not be JSON. Integers keep all their digits.
  */
 export class JsonText {
   buf: Buffer = Buffer.allocUnsafe(16_384)
@@ -39,6 +40,13 @@ export class JsonText {
    * line separators and bidirectional marks. The values that a reader decodes are the same.
    */
   escapesControls = false
+  /** Writes a map or an array that is a key. */
+  #inner: JsonText | undefined
+  /**
+   * True for `#inner`. Its keys that are maps or arrays become null: each level of them would double the
+   * escapes of the one below, so that a hundred bytes never ended.
+   */
+  #isKey = false
 
   /** Returns a view of what was written, valid until the next write. */
   bytes(): Buffer {
@@ -147,11 +155,21 @@ export class JsonText {
       this.byte(0x22)
       return next
     }
-    const inner = new JsonText()
+    if (this.#isKey) return this.#nullKey(src, at)
+    this.#inner ??= new JsonText()
+    const inner = this.#inner
+    inner.#isKey = true
+    inner.at = 0
     const end = inner.value(src, at)
     const text = inner.bytes()
     this.string(text, 0, text.length)
+    inner.reset()
     return end
+  }
+
+  #nullKey(src: Buffer, at: number): number {
+    this.raw('"null"')
+    return skip(src, at, src.length)
   }
 
   #map(src: Buffer, at: number): number {

@@ -6,6 +6,9 @@ import { isIP } from 'node:net'
  */
 const PRIVATE_NAME = /^[^.]+$|\.(localhost|local|internal|lan|svc|test)$|\.svc\.[a-z0-9.-]+$|\.home\.arpa$/
 
+/** Maximum length of a name of the DNS. */
+const MAX_HOST_CHARS = 253
+
 /**
  * Returns a test for the host that a request names. A page in a browser on this machine can have the name of its site
  * resolve to the address of the agent and then read its answers (DNS rebinding), so names that anybody can register are
@@ -16,6 +19,7 @@ export function hostTest(own: readonly string[], allowed: readonly string[]): (h
   const names = new Set(own.map(normal))
   const patterns = allowed.map(normal)
   return (host) => {
+    if (host.length > MAX_HOST_CHARS) return false
     const name = normal(host)
     // An IPv6 address may have a zone.
     if (name === '' || isIP(name.replace(ZONE, '')) !== 0) return true

@@ -30,7 +30,7 @@ const MAX_TARGET_CHARS = 1024
 
 const LF = 10
 const REQUEST_LINE = /^([A-Z]{1,20}) (\S+) HTTP\/(\d)\.(\d)$/
-const HEADER = /^([!#$%&'*+.^_`|~\w-]+):[ \t]*(.*?)[ \t]*$/
+const HEADER = /^([!#$%&'*+.^_`|~\w-]+):(.*)$/
 const ABSOLUTE = /^https?:\/\/([^/?#]*)(.*)$/i
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is refused
 const CONTROL = /[\0-\x08\x0a-\x1f\x7f]/
@@ -95,8 +95,9 @@ interface Headers {
 function readHeaders(lines: string[]): Headers | undefined {
   const found: Headers = { host: undefined, hasBody: false, connection: '' }
   for (const line of lines) {
-    const [, name = '', value = ''] = HEADER.exec(line) ?? []
+    const [, name = '', text = ''] = HEADER.exec(line) ?? []
     if (name === '' || CONTROL.test(line)) return undefined
+    const value = withoutBlanks(text)
     switch (name.toLowerCase()) {
       case 'host':
         if (found.host !== undefined) return undefined
@@ -114,6 +115,18 @@ function readHeaders(lines: string[]): Headers | undefined {
     }
   }
   return found
+}
+
+/** Removes blanks and tabs around a value; an expression that did it would take a time that is quadratic in them. */
+function withoutBlanks(text: string): string {
+  let [start, end] = [0, text.length]
+  while (start < end && isBlank(text, start)) start++
+  while (end > start && isBlank(text, end - 1)) end--
+  return text.slice(start, end)
+}
+
+function isBlank(text: string, at: number): boolean {
+  return text[at] === ' ' || text[at] === '\t'
 }
 
 function withoutCr(line: string): string {

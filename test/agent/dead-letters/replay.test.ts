@@ -8,6 +8,7 @@ import { ShipperError } from '../../../src/core/error.ts'
 import { skip } from '../../../src/core/msgpack/encode.ts'
 import type { Plan } from '../../../src/core/plan.ts'
 import type { Output, OutputContext } from '../../../src/core/plugin.ts'
+import { encodeRow } from '../../../src/lib/dead-letters/row.ts'
 import { writeLetters } from '../../support/engine/letters.ts'
 import { planOf } from '../../support/engine/plan.ts'
 import { fc } from '../../support/property.ts'
@@ -262,6 +263,27 @@ describe('a replay', () => {
     })
     expect(out.got).toHaveLength(1)
   })
+})
+
+test('show escapes control characters and prints a record that is cut as it is', async () => {
+  const dir = tmp()
+  const fixed = {
+    time: 't',
+    code: 'E',
+    reason: 'r',
+    input: 'i',
+    output: 'o',
+    chunk: 'c',
+    cause: 'rejected',
+  } as const
+  const rows = ['920581a161a2c29b', '9205dfffffffff', '9205df'].map((hex) =>
+    encodeRow({ ...fixed, tag: 'a\u009b\u202e', record: Buffer.from(hex, 'hex').toString('base64') }),
+  )
+  writeFileSync(join(dir, 'dead-letters.o.jsonl'), Buffer.concat(rows))
+  const lines: string[] = []
+  await showLetters(dir, 10, async (text) => void lines.push(text))
+  expect(lines.map((line) => JSON.parse(line).record)).toEqual([{ a: '\u009b' }, 'kgXf/////w==', 'kgXf'])
+  for (const line of lines) expect(line).toMatch(/^[\x20-\x7e]*\n$/)
 })
 
 test('show prints rows as JSON with the record decoded, without those that are replayed, up to a limit', async () => {

@@ -95,3 +95,10 @@ test('keys that are not strings become the text of their JSON', () => {
   expect(text.value(map, 0)).toBe(map.length)
   expect(text.bytes().toString()).toBe('{"7":"a","null":"b","1.5":"c","[1]":"d"}')
 })
+
+test('maps as keys of maps as keys ... do not double the text at each level', () => {
+  const text = new JsonText()
+  const nested = Buffer.from(`${'81'.repeat(90)}c0${'01'.repeat(90)}`, 'hex')
+  expect(text.value(nested, 0)).toBe(nested.length)
+  expect(text.bytes().toString()).toBe('{"{\\"null\\":1}":1}')
+})

@@ -67,3 +67,9 @@ test('a page of another site gets nothing but the word of a probe', async () => 
   expect(await get('/api/v1/health', 'evil.example')).toEqual([200, 'ok\n'])
   expect((await get('/api/v1/health', '10.0.0.9:2020'))[1]).toContain('secret-peer')
 })
+
+test('a name longer than any of the DNS is refused, whatever it looks like', () => {
+  expect(hostTest([], ['*'])(`${'.svc'.repeat(1900)}.x`)).toBe(false)
+  expect(hostTest([], [])('a'.repeat(253))).toBe(true)
+  expect(hostTest([], [])('a'.repeat(254))).toBe(false)
+})

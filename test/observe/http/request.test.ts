@@ -85,3 +85,12 @@ describe('what is not a request', () => {
     )
   })
 })
+
+test('blanks within a header take time proportional to their number', () => {
+  const value = `y${' '.repeat(8000)}z`
+  const startCpu = process.threadCpuUsage()
+  for (let i = 0; i < 20; i++) expect(get('/', `a:${value}`)).toMatchObject({ method: 'GET' })
+  // Quadratic, each takes a third of a second.
+  expect(process.threadCpuUsage(startCpu).user).toBeLessThan(2_000_000)
+  expect(get('/', 'Content-Length: \t 0 \t ')).toMatchObject({ hasBody: false })
+})

@@ -43,12 +43,15 @@ function span(first: string, last: string): readonly [number, number] {
 class Parser {
   problem: string | undefined
   readonly #chars: string[]
+  /** Position of the last bracket that may close a set: many that are never closed must not all be searched for. */
+  readonly #lastClose: number
   #at = 0
   /** True when the set names an unknown class. Such a set matches nothing, even when it is negated. */
   #isVoid = false
 
   constructor(text: string) {
     this.#chars = [...text]
+    this.#lastClose = this.#chars.lastIndexOf(']')
   }
 
   tokens(): Token[] {
@@ -78,7 +81,7 @@ class Parser {
     const ranges: [number, number][] = []
     const problemBefore = this.problem
     this.#isVoid = false
-    while (this.#at < this.#chars.length) {
+    while (this.#at <= this.#lastClose) {
       if (this.#chars[this.#at] === ']' && this.#at > first) {
         this.#at++
         return this.#isVoid ? NOTHING : isNegated ? complement(ranges) : ranges
