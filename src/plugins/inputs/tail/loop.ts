@@ -302,6 +302,8 @@ export class TailLoop {
       }
       return 'end'
     }
+    // Skipped lines, as of a hole or a line that is too long, may be more than the share of the file.
+    if (turn === 'more' && out.pendingBytes === 0) out.seal()
     // A .gz that is being inflated has not been read yet.
     if (file.handle.source.complete || file.cursor.offset > before) this.#readErrors.clear(file.path, 'read')
     if (turn === 'rewritten') file.recordRewrite()
