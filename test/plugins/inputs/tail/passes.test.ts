@@ -74,6 +74,8 @@ test('a log and its copy that appear between two scans are read once', async () 
   await until(() => run.logs.some(({ message }) => message.includes('waiting for files')))
   const lines = Array.from({ length: 20 }, (_, n) => `${n} ${'x'.repeat(30)}`)
   writeFileSync(path, `${lines.join('\n')}\n`)
+  // A log that has not changed since the copy was made is the original.
+  utimesSync(path, 1000, 1000)
   copyFileSync(path, `${path}.1`)
   await run.waitForLines(20)
   appendFileSync(path, 'end\n')
