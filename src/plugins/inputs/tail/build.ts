@@ -18,6 +18,7 @@ import type { BlockEncoder } from './reading/block-encoder.ts'
 import { DecodedLines } from './reading/decoded-lines.ts'
 import { FileEncodings } from './reading/file-encoding.ts'
 import { ParseFailures } from './reading/parse-failures.ts'
+import { Passes } from './reading/passes.ts'
 import { PlainLines } from './reading/plain-lines.ts'
 import { FileReader } from './reading/reader.ts'
 import { Scheduler } from './reading/scheduler.ts'
@@ -58,6 +59,7 @@ export interface TailParts extends StaticParts {
   positions: Positions
   scheduler: Scheduler
   slices: Slices
+  passes: Passes
   reader: FileReader
 }
 
@@ -223,6 +225,7 @@ export async function buildTail(
   })
   const events = options.inotifyWatcher
   const slices = new Slices()
+  const passes = new Passes((file) => scheduler.add(file))
   const reconciler = new Reconciler({
     glob,
     files,
@@ -230,6 +233,7 @@ export async function buildTail(
     rotated,
     scheduler,
     slices,
+    passes,
     clock,
     events,
     log,
@@ -250,6 +254,7 @@ export async function buildTail(
     positions,
     scheduler,
     slices,
+    passes,
     reader,
   }
 }

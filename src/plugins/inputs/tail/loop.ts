@@ -11,6 +11,7 @@ import { FINGERPRINT_BYTES, TICK_MS } from './file/fingerprint.ts'
 import type { TailFile } from './file/tail-file.ts'
 import type { Joiner } from './multiline/joiner.ts'
 import { MAX_TURN_BYTES, type TailOptions } from './options.ts'
+import type { Passes } from './reading/passes.ts'
 import type { FileReader, TurnResult } from './reading/reader.ts'
 import type { Scheduler } from './reading/scheduler.ts'
 import type { Slices } from './reading/slices.ts'
@@ -52,6 +53,7 @@ export class TailLoop {
   /** Files of the first scan that have not been read to their end yet. */
   readonly #firstScan = new Set<TailFile>()
   readonly #slices: Slices
+  readonly #passes: Passes
   #isRefreshing = false
   #isChecking = false
   /** True while reading is paused because memory is full. */
@@ -80,6 +82,7 @@ export class TailLoop {
     this.#reader = parts.reader
     this.#joiner = parts.joiner
     this.#slices = parts.slices
+    this.#passes = parts.passes
   }
 
   /** Runs until `signal` is aborted or, with Exit_On_Eof, until everything found at the start was read. */
@@ -111,11 +114,14 @@ export class TailLoop {
   }
 
   *#refreshSteps(): Generator<void> {
-    yield* this.#reconciler.scanSteps()
-    yield* this.#closed.checkSteps()
-    this.#skipped.check()
+    yield* this.#reconciler.scanSteps(this.#lateSteps())
     this.#isRefreshing = false
     void this.#runSearch()
+  }
+
+  *#lateSteps(): Generator<void> {
+    yield* this.#closed.checkSteps()
+    this.#skipped.check()
   }
 
   #findFiles(): void {
@@ -138,7 +144,7 @@ export class TailLoop {
       }).resume()
       this.#positions.holdScans(this.#search.isPending)
     }
-    this.#slices.run(this.#closed.checkSteps())
+    this.#slices.run(this.#passes.run(this.#closed.checkSteps()))
     void this.#runSearch()
     // Written before the first read, which may take a while.
     this.#positions.commit()
@@ -168,6 +174,10 @@ export class TailLoop {
   async #turn(file: TailFile, signal: AbortSignal): Promise<void> {
     const { cursor, handle } = file
     if (!handle.isOpen) return
+    if (file.newAt !== undefined && this.#passes.awaits(file)) {
+      file.startWaiting()
+      return
+    }
     // While the outputs are slow, a file that has more than a little on its way waits, so that it does not delay the others.
     const room = this.#ctx.room?.(file.tag, file.unsettledBytes) ?? Number.POSITIVE_INFINITY
     const isRecheck = this.#scheduler.takeRecheck(file)
@@ -292,6 +302,8 @@ export class TailLoop {
       }
       return 'end'
     }
+    // Skipped lines, as of a hole or a line that is too long, may be more than the share of the file.
+    if (turn === 'more' && out.pendingBytes === 0) out.seal()
     // A .gz that is being inflated has not been read yet.
     if (file.handle.source.complete || file.cursor.offset > before) this.#readErrors.clear(file.path, 'read')
     if (turn === 'rewritten') file.recordRewrite()
@@ -331,7 +343,7 @@ export class TailLoop {
   #check(): void {
     if (this.#isChecking) return
     this.#isChecking = true
-    this.#slices.run(this.#checkSteps())
+    this.#slices.run(this.#passes.run(this.#checkSteps()))
   }
 
   /** Examines the size, name and links of some open files, without an event. */

@@ -284,6 +284,22 @@ test('a copy that overwrites the previous one before that was looked at is not r
   }
 })
 
+test('a copy that overwrites the previous one is not read, when the log is looked at before it', async () => {
+  const followed = await followAll()
+  const { path, run } = followed
+  copyFileSync(path, `${path}.1`)
+  truncateSync(path)
+  appendFileSync(path, text(linesOf('b', 15)))
+  await until(() => run.files.length === 2 && run.received.length === 35)
+  await beforeLook(path, () => {
+    copyFileSync(path, `${path}.1`)
+    truncateSync(path)
+    appendFileSync(path, text(linesOf('c')))
+  })
+  await run.waitForLines(55)
+  await expectOnce(followed, [...linesOf('a'), ...linesOf('b', 15), ...linesOf('c')])
+})
+
 test('a copy that overwrote the previous one while the agent was not running continues at the position of its original', async () => {
   const { path, run, store } = await followAll()
   copyFileSync(path, `${path}.1`)
@@ -412,6 +428,24 @@ test('a copy that is gone before the first look at it is not read when its .gz i
   release()
   await expectOnce(followed, [...linesOf('a'), ...linesOf('b'), ...linesOf('c')])
 })
+
+/** Makes a change when the agent is about to look at a file, before it looks at any other one. */
+async function beforeLook(path: string, change: () => void): Promise<void> {
+  const { ino } = statSync(path, { bigint: true })
+  const original = systemCalls.fstatSync
+  const restore = (): void => {
+    systemCalls.fstatSync = original
+  }
+  atEnd(restore)
+  systemCalls.fstatSync = ((fd: number, options: { bigint: true }) => {
+    const stat = original(fd, options)
+    if (stat.ino !== ino) return stat
+    restore()
+    change()
+    return original(fd, options)
+  }) as typeof original
+  await until(() => systemCalls.fstatSync === original)
+}
 
 describe('a copy is written after look', () => {
   for (const n of [1, 2, 3, 4, 5, 6])

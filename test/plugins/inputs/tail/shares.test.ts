@@ -43,6 +43,25 @@ test('all of several noisy files are read, in turns, while acknowledgements come
   for (let i = 0; i < 40; i++) expect(numbers.filter((n) => n === i).length).toBe(1000)
 })
 
+const SKIPPED = [
+  ['a line that is too long', 'x'.repeat(8_000_000)],
+  ['a hole', '\0'.repeat(8_000_000)],
+  ['empty lines', '\n'.repeat(8_000_000)],
+] as const
+
+test.each(SKIPPED)(
+  '%s, larger than the share of a file, is skipped before anything was delivered',
+  async (_, skipped) => {
+    const path = join(tmp(), 'a.log')
+    writeFileSync(path, `${skipped}\nafter\n`)
+    const service = { flush: 3_600_000 }
+    const run = follow({ path, skip_long_lines: 'on', skip_empty_lines: 'on' }, { memBufLimit: 4e6, service })
+    await until(() => isRead(run, 'a.log'))
+    run.assembly.inputs[0]?.stage.sealAll()
+    expect(await run.waitForLines(1)).toEqual(['after'])
+  },
+)
+
 test('files whose tags cannot be delivered stop at their share, and another file goes on', async () => {
   const dir = tmp()
   writeFileSync(join(dir, 'good.log'), 'first\n')

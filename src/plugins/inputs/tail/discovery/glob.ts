@@ -24,7 +24,7 @@ interface GlobOptions {
 }
 
 /** Result of a search: the matching paths, and the directories to watch. */
-interface Found {
+export interface Found {
   paths: string[]
   folders: string[]
 }

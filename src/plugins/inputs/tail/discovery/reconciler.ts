@@ -2,6 +2,7 @@ import type { Clock, Logger } from '../../../../core/services.ts'
 import { FsFailure, isMissing, lstat, stat } from '../../../../lib/fs/file-system.ts'
 import { TICK_MS } from '../file/fingerprint.ts'
 import type { TailFile } from '../file/tail-file.ts'
+import type { Passes } from '../reading/passes.ts'
 import type { Scheduler } from '../reading/scheduler.ts'
 import { SLICE_MS, Slices } from '../reading/slices.ts'
 import type { RotatedFiles } from '../rotation/rotated-files.ts'
@@ -9,7 +10,7 @@ import type { OpenFiles } from '../tracking/open-files.ts'
 import type { Positions } from '../tracking/positions.ts'
 import { EventWatch } from './event-watch.ts'
 import type { FolderWatch } from './folder-watch.ts'
-import type { Glob } from './glob.ts'
+import type { Found, Glob } from './glob.ts'
 import { PollWatch } from './poll-watch.ts'
 
 /** Scans for directories that changed are joined for this long. */
@@ -39,6 +40,7 @@ interface ReconcilerOptions {
   rotated: RotatedFiles
   scheduler: Scheduler
   slices: Slices
+  passes: Passes
   clock: Clock
   /** False: directories are polled. */
   events: boolean
@@ -58,6 +60,7 @@ export class Reconciler {
   readonly #scheduler: Scheduler
   readonly #clock: Clock
   readonly #slices: Slices
+  readonly #passes: Passes
   readonly #eventSlices = new Slices()
   /** Paths with events that wait; true when the entry may be another file now. */
   readonly #events = new Map<string, boolean>()
@@ -92,6 +95,7 @@ export class Reconciler {
     this.#scheduler = options.scheduler
     this.#clock = options.clock
     this.#slices = options.slices
+    this.#passes = options.passes
     this.#watch = options.events
       ? new EventWatch(this.#watchEvents, this.#clock, options.log)
       : new PollWatch(this.#watchEvents, this.#clock)
@@ -108,12 +112,12 @@ export class Reconciler {
     }
   }
 
-  /** Scans everything again, step by step. */
-  scanSteps(): Generator<void> {
-    return this.#scanSteps(false)
+  /** Scans everything again, step by step; then does `after` in the same pass. */
+  scanSteps(after?: Generator<void>): Generator<void> {
+    return this.#scanSteps(false, after)
   }
 
-  *#scanSteps(isFirst: boolean): Generator<void> {
+  *#scanSteps(isFirst: boolean, after?: Generator<void>): Generator<void> {
     const sinceMs = this.#clock.nowMs() - TICK_MS
     this.#isAfterRestart = isFirst && this.#positions.scannedBefore.length > 0
     let found = yield* this.#glob.findSteps()
@@ -121,6 +125,15 @@ export class Reconciler {
     // scan.
     for (let i = 1; this.#watchFolders(found.folders) && i < MAX_SEARCHES; i++)
       found = yield* this.#glob.findSteps()
+    yield* this.#passes.run(this.#scanPass(found, isFirst, sinceMs, after))
+  }
+
+  *#scanPass(
+    found: Found,
+    isFirst: boolean,
+    sinceMs: number,
+    after: Generator<void> | undefined,
+  ): Generator<void> {
     this.#isScanning = isFirst
     for (const path of found.paths) {
       this.reconcile(path, isFirst)
@@ -138,12 +151,17 @@ export class Reconciler {
     this.#firstScanMs ??= sinceMs
     this.#isAfterRestart = false
     this.#positions.recordScan(sinceMs)
+    if (after !== undefined) yield* after
   }
 
   /** Scans only for paths at which no file is open yet. */
   *#scanForNew(): Generator<void> {
     const { paths, folders } = yield* this.#glob.findSteps()
     this.#watchFolders(folders)
+    yield* this.#passes.run(this.#newPass(paths))
+  }
+
+  *#newPass(paths: string[]): Generator<void> {
     for (const path of paths) {
       if (this.#files.byPath.has(path)) continue
       this.reconcile(path, false)
@@ -290,10 +308,15 @@ export class Reconciler {
   }
 
   *#eventSteps(): Generator<void> {
-    for (const [path, renamed] of this.#events) {
+    while (this.#events.size > 0) yield* this.#passes.run(this.#eventPass([...this.#events.keys()]))
+  }
+
+  *#eventPass(paths: string[]): Generator<void> {
+    for (const path of paths) {
+      const renamed = this.#events.get(path)
       // What happens to the path from now on is a new event.
-      this.#events.delete(path)
-      this.#applyEvent(path, renamed)
+      if (!this.#events.delete(path)) continue
+      this.#applyEvent(path, renamed === true)
       yield
     }
   }

@@ -175,6 +175,8 @@ export class TruncatedCopies {
     if (waiting !== undefined || sibling === undefined) return waiting
     const known = this.#files.byKey.get(sibling.key)
     if (known !== undefined) {
+      // It may be an earlier copy that this one was written over. Then it is examined when it is read again.
+      known.refreshContent()
       known.newAt = undefined
       return known.isUnread && !known.cursor.isRewritten ? known : undefined
     }

@@ -5,6 +5,7 @@ import { systemClock } from '../../../../../src/engine/clock.ts'
 import { Glob } from '../../../../../src/plugins/inputs/tail/discovery/glob.ts'
 import { Reconciler } from '../../../../../src/plugins/inputs/tail/discovery/reconciler.ts'
 import type { TailFile } from '../../../../../src/plugins/inputs/tail/file/tail-file.ts'
+import { Passes } from '../../../../../src/plugins/inputs/tail/reading/passes.ts'
 import { Scheduler } from '../../../../../src/plugins/inputs/tail/reading/scheduler.ts'
 import { Slices } from '../../../../../src/plugins/inputs/tail/reading/slices.ts'
 import type { RotatedFiles } from '../../../../../src/plugins/inputs/tail/rotation/rotated-files.ts'
@@ -52,6 +53,7 @@ test('finds a file created after its directory was searched and before it was wa
     rotated: {} as RotatedFiles,
     scheduler,
     slices: new Slices(),
+    passes: new Passes(() => {}),
     clock: systemClock,
     events: true,
     log: QUIET,

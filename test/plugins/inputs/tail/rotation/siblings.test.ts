@@ -1,4 +1,4 @@
-import { afterEach, expect, test } from 'bun:test'
+import { afterEach, expect, setSystemTime, test } from 'bun:test'
 import { mkdirSync, renameSync, symlinkSync, unlinkSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
@@ -14,7 +14,10 @@ import {
 import { tmp } from '../../../../support/tmp.ts'
 
 const original = { ...systemCalls }
-afterEach(() => void Object.assign(systemCalls, original))
+afterEach(() => {
+  Object.assign(systemCalls, original)
+  setSystemTime()
+})
 
 test('finds files with siblings in one read of their directory, through links too', () => {
   const dir = tmp()
@@ -59,6 +62,7 @@ test('finds a file under its new name when it was renamed after its directory wa
 test('finds a file under its new name when another one got its name after the directory was listed', () => {
   const path = join(tmp(), 'a.log')
   for (const name of [path, `${path}.1`]) writeFileSync(name, name)
+  utimesSync(`${path}.1`, 1000, 1000)
   const names = new DirectoryNames()
   expect(siblingsOf(path, {}, names).map((s) => s.path)).toEqual([`${path}.1`])
   renameSync(`${path}.1`, `${path}.2`)
@@ -92,6 +96,8 @@ test('orders files of one clock tick by the direction in which the numbers of th
 })
 
 test('finds a file that is compressed right after its directory was listed', () => {
+  // However busy the machine is, all of this is a moment ago.
+  setSystemTime(new Date())
   const dir = tmp()
   const path = join(dir, 'a.log')
   for (const name of [path, `${path}.1`]) writeFileSync(name, 'line\n')
