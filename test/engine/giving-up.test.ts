@@ -334,6 +334,16 @@ describe('without a place for what is given up', () => {
     expect([b.queue.stats.droppedRecords, b.queue.stats.retriesFailed]).toEqual([2, 1])
   })
 
+  test('the hint of what was dropped names the option that did it', async () => {
+    const b = new Bench({ place: 'off', deadLetterAfterMs: 0 })
+    const { outcomes } = b.pushNumbers('a', [1])
+    await b.fail('a', refusal('destination'))
+    expect(await settled(outcomes)).toBe('dropped')
+    expect(b.logged.fields.findLast((f) => f?.hint !== undefined)).toMatchObject({
+      hint: expect.stringContaining('Dead_Letter_After'),
+    })
+  })
+
   test('Dead_Letter_File off drops records and chunks, counted and logged', async () => {
     const b = new Bench({ place: 'off' })
     const one = b.pushNumbers('a', [1, 2, 3])
@@ -347,7 +357,7 @@ describe('without a place for what is given up', () => {
     expect([b.queue.stats.droppedRecords, b.queue.stats.procRecords]).toEqual([3, 1])
     expect(b.logged.lines.filter((line) => line.startsWith('error'))).toEqual([
       'error 2 records rejected and dropped: it did not work',
-      'error 1 records dropped: it did not work',
+      'error 1 record dropped: it did not work',
     ])
   })
 })
