@@ -1,4 +1,4 @@
-import { escapeControls } from '../../core/escape-controls.ts'
+import { escapeControls, escapeJsonControls } from '../../core/escape-controls.ts'
 import { entryMap } from '../../core/msgpack/record.ts'
 import { JsonText } from '../../lib/json/msgpack-to-json.ts'
 import { filesAt, rowsIn } from './rows.ts'
@@ -43,21 +43,28 @@ export function listLetters(path: string): string {
   return lines.map((line) => `${escapeControls(line)}\n`).join('')
 }
 
-/** Writes the rows at a path as JSON lines for people, the record decoded; at most `limit` that are not replayed. */
+/**
+ * Writes the rows at a path as JSON lines for people, the record decoded; at most `limit` that are not replayed. Returns
+ * how many lines before the last one are no rows of this version.
+ */
 export async function showLetters(
   path: string,
   limit: number,
   write: (text: string) => Promise<void>,
-): Promise<void> {
+): Promise<number> {
   let left = limit
+  let unreadable = 0
   for (const file of filesAt(path)) {
     for (const { row, isReplayed } of rowsIn(file.path)) {
+      if (row === undefined) unreadable++
       if (row === undefined || isReplayed) continue
-      if (left-- <= 0) return
+      if (left-- <= 0) return unreadable
       const { record, ...fields } = row
-      await write(`${JSON.stringify(fields).slice(0, -1)},"record":${recordText(record)}}\n`)
+      const line = `${JSON.stringify(fields).slice(0, -1)},"record":${recordText(record)}}`
+      await write(`${escapeJsonControls(line)}\n`)
     }
   }
+  return unreadable
 }
 
 const text = new JsonText()
