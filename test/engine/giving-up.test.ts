@@ -160,6 +160,23 @@ describe('a record that an output rejects', () => {
 })
 
 describe('a chunk that is given up', () => {
+  test('does not delay those of other tags while its rows get to the disk', async () => {
+    const b = new Bench({ inFlight: 1 })
+    const writing: (() => void)[] = []
+    const { fsync } = original
+    const later = (...args: Parameters<typeof fsync>): void => void writing.push(() => fsync(...args))
+    Object.assign(systemCalls, { fsync: later })
+    const bad = b.pushNumbers('bad', [1], 'bad')
+    const good = b.pushNumbers('good', [2], 'good')
+    await b.fail('bad', permanent())
+    await until(() => writing.length > 0)
+    await b.ok('good')
+    expect([good.outcomes, bad.outcomes]).toEqual([['delivered'], []])
+    for (const write of writing) write()
+    Object.assign(systemCalls, { fsync })
+    expect(await settled(bad.outcomes)).toBe('dead_letter')
+  })
+
   test.each([
     ['because the peer refuses it', 'rejected', permanent(), undefined],
     ['after Retry_Limit', 'retry_limit', rejected(), 1],
