@@ -178,8 +178,10 @@ class Agent {
   async #runToEnd(log: ReturnType<Log['child']>, manager?: ServiceManager): Promise<number> {
     const runs = this.#assembly.inputs.map((input) => this.#runInput(input))
     const stopProgress = await this.#startProgress()
-    void this.#logStart(log)
+    const started = this.#logStart(log)
     const reason = await this.#end.promise
+    // What runs is said before its end, also when that comes at once.
+    await started
     manager?.stopping()
     this.#inputs.abort()
     const isComplete = await this.#drain(reason, runs, log)
@@ -243,7 +245,7 @@ class Agent {
     const aborted = finite.reduce((n, i) => n + i.stage.abortedRecords, 0)
     const isDrained = reason === 'finished' && isComplete && aborted === 0
     const missing = [...this.#unread]
-    if (dropped > 0) missing.push(`${dropped} records were dropped`)
+    if (dropped > 0) missing.push(dropped === 1 ? '1 record was dropped' : `${dropped} records were dropped`)
     if (isDrained && missing.length === 0) return 0
     log.error(missing.length > 0 ? missing.join(', ') : 'ended before all records were acknowledged', {
       code: 'E_RUN_INCOMPLETE',
@@ -317,12 +319,12 @@ class Agent {
     const { inputs } = this.#assembly
     const isOpen = (): boolean =>
       inputs.some(({ input }) => input.found !== undefined && input.found() === undefined)
-    let ended = false
-    void this.#end.promise.then(() => {
-      ended = true
+    let hasEnded = false
+    const end = this.#end.promise.then(() => {
+      hasEnded = true
     })
-    for (let ms = 0; isOpen() && !ended && ms < MAX_FOUND_MS; ms += FOUND_INTERVAL_MS)
-      await new Promise((resolve) => setTimeout(resolve, FOUND_INTERVAL_MS).unref())
+    for (let ms = 0; isOpen() && !hasEnded && ms < MAX_FOUND_MS; ms += FOUND_INTERVAL_MS)
+      await Promise.race([end, new Promise((resolve) => setTimeout(resolve, FOUND_INTERVAL_MS).unref())])
     if (this.#failure === undefined) log.info(startLine(this.#plan, inputs, version, config))
   }
 

@@ -1,4 +1,4 @@
-import { patternsMeet } from '../config/route-check.ts'
+import { patternsMeet, tagsOf } from '../config/route-check.ts'
 import type { InputPlan, OutputPlan, Plan } from '../core/plan.ts'
 import { matchTag } from '../core/tag.ts'
 import type { Assembly } from '../engine/assembly.ts'
@@ -22,7 +22,8 @@ export function startLine(
 ): string {
   const routes = new Map<string, string[]>()
   for (const input of plan.inputs) {
-    const outputs = plan.outputs.filter((output) => mayGet(output, input.tag) && input.common.routable)
+    const tags = tagsOf(input)
+    const outputs = plan.outputs.filter((output) => mayGet(output, tags) && input.common.routable)
     const to = named(outputs.map((output) => described(output.name, placeOf(output))))
     const found = inputs.find(({ name }) => name === input.name)?.input.found?.()
     const from = routes.get(to) ?? []

@@ -25,7 +25,8 @@ export async function deadLetters(
   }
   if (action === 'show') {
     const { showLetters } = await import('../agent/dead-letters/print.ts')
-    await showLetters(path, limitOf(request), write)
+    const unreadable = await showLetters(path, limitOf(request), write)
+    if (unreadable > 0) process.stderr.write(`shipper: ${unreadable} lines are no rows of this version\n`)
     return 0
   }
   if (action === 'replay') return replay(path, request, load)

@@ -157,8 +157,10 @@ function secretOf(
   }
   const file = value.slice(1)
   const content = readWholeText(file, MAX_SECRET_BYTES)
-  if (typeof content === 'string') return content.replace(LINE_ENDS, '')
-  const message = `[${label}] cannot read "${name}" from ${file}: ${content.message}`
+  const secret = typeof content === 'string' ? content.replace(LINE_ENDS, '') : ''
+  if (secret !== '') return secret
+  const reason = typeof content === 'string' ? 'it is empty' : content.message
+  const message = `[${label}] cannot read "${name}" from ${file}: ${reason}`
   const hint = 'a value that begins with @ is the path of a file; put one that is not into a variable'
   diagnostics.problems.push(problem('E_CONFIG_BAD_VALUE', message, valueLocation, hint))
   return ''

@@ -10,7 +10,7 @@ export function checkMatches(
   stages: readonly (FilterPlan | OutputPlan)[],
   diagnostics: Diagnostics,
 ): void {
-  const tags = inputs.filter((input) => input.common.routable).map((input) => input.tag)
+  const tags = inputs.filter((input) => input.common.routable).map(tagsOf)
   for (const { spec, common, location } of stages) {
     const { match, matchRegex } = common
     if (match === undefined && matchRegex === undefined) {
@@ -23,7 +23,12 @@ export function checkMatches(
   }
 }
 
-/** Returns false only when no tag can match. In a tag `*` is the path of a file and `<name>` a part of it: any text. */
+/** Returns the tag of an input's records, or the pattern of the tags that they bring with them. */
+export function tagsOf({ spec, common, options, tag }: InputPlan): string {
+  return common.tag ?? spec.ownTags?.(options as never) ?? tag
+}
+
+/** Returns false only when no tag can match. In a tag `*` is any text, e.g. the path of a file, and `<name>` a part of it. */
 function mayMatch(tag: string, match: string | undefined, matchRegex: string | undefined): boolean {
   const pattern = tag.replace(GROUP, '*')
   if (matchRegex === undefined) return patternsMeet(pattern, match ?? '')

@@ -353,6 +353,8 @@ export interface InputSpec<T extends OptionTable = OptionTable> extends SpecBase
   statePath?(options: OptionsOf<T>): string | undefined
   /** True when the senders keep what they have not got an acknowledgement for. */
   readonly resends?: true
+  /** Returns the pattern of the tags that records bring with them; they are used where no Tag is configured. */
+  ownTags?(options: OptionsOf<T>): string
   create(options: OptionsOf<T>, ctx: InputContext): Input
 }
 export interface FilterSpec<T extends OptionTable = OptionTable> extends SpecBase<T> {

@@ -43,7 +43,7 @@ export class GivingUp {
     const given = givenUpOf(route)
     const isDropped = this.#letters.isOff || (cause === 'retry_limit' && !this.#letters.hasFile)
     if (isDropped) {
-      this.#dropRest(route, given, error)
+      this.#dropRest(route, given, error, cause)
       return this.settle(route)
     }
     for (let at = chunk.start; at < chunk.end; ) {
@@ -83,20 +83,28 @@ export class GivingUp {
     }
   }
 
-  #dropRest({ chunk, attempts }: Route, given: GivenUp, error: ShipperError): void {
+  #dropRest({ chunk, attempts }: Route, given: GivenUp, error: ShipperError, cause: DeadLetterCause): void {
     const records = chunk.count - given.starts.size
     if (records === 0) return
     given.isDropped = true
     this.#countDropped(records)
-    this.#log.error(`${records} records dropped: ${error.message}`, {
+    this.#log.error(`${records} ${records === 1 ? 'record' : 'records'} dropped: ${error.message}`, {
       code: error.code,
       tag: chunk.tag,
       chunk: chunk.id,
       attempts,
       // The hint of an error that may be retried says that delivery goes on, which is not true of these records.
-      hint: error.retryable ? 'Retry_Limit gave them up; with no_limits they wait for the peer' : error.hint,
+      hint: error.retryable ? HINTS[cause] : error.hint,
     })
   }
+}
+
+/** What to do about records that were dropped after an error that could have been retried. */
+const HINTS: Record<DeadLetterCause, string> = {
+  rejected: 'Dead_Letter_File off drops what is rejected; set it to a file that keeps it',
+  retry_limit: 'Retry_Limit gave them up; with no_limits they wait for the peer',
+  destination:
+    'their destination was refused for Dead_Letter_After; set Dead_Letter_File to a file that keeps them',
 }
 
 function givenUpOf(route: Route): GivenUp {

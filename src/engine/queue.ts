@@ -246,14 +246,20 @@ export class OutputQueue {
     let outcome: Outcome = 'delivered'
     route.isOverdue = this.#patience.isOverdue(chunk.tag)
     try {
-      await this.#output.flush(chunk)
-      if (route.givenUp !== undefined) outcome = await this.#givingUp.settle(route)
+      try {
+        await this.#output.flush(chunk)
+      } finally {
+        this.inFlight--
+      }
+      if (route.givenUp !== undefined) {
+        this.#pump()
+        outcome = await this.#givingUp.settle(route)
+      }
     } catch (error) {
       await this.#onFailure(lane, route, asFlushError(error), Math.max(startMs, this.lastDeliveryMs ?? 0))
       this.#afterAnswer(lane)
       return
     }
-    this.inFlight--
     this.#patience.delivered(chunk.tag)
     this.stats.procRecords += records - (route.givenUp?.starts.size ?? 0)
     this.stats.procBytes += bytes
@@ -271,15 +277,19 @@ export class OutputQueue {
     this.#afterAnswer(lane)
   }
 
-  /** Gives the chunk up, or lets its lane wait for a retry. Settles or requeues the route in every case. */
+  /**
+   * Gives the chunk up, or lets its lane wait for a retry. Settles or requeues the route in every case. The output may
+   * have the next chunk meanwhile: the disk of the dead letters delays nobody else.
+   */
   async #onFailure(lane: Lane, route: Route, thrown: ShipperError, startMs: number): Promise<void> {
     this.#answerMs = this.#clock.nowMs()
     let error = thrown
     const cause = this.#stopped ? undefined : this.#causeToGiveUp(route, error, startMs)
     if (cause !== undefined) {
       try {
-        const outcome = await this.#givingUp.chunk(route, error, cause)
-        this.inFlight--
+        const givenUp = this.#givingUp.chunk(route, error, cause)
+        this.#pump()
+        const outcome = await givenUp
         this.#settleGivenUp(lane, route, error, outcome)
         return
       } catch (failure) {
@@ -287,7 +297,6 @@ export class OutputQueue {
         error = asFlushError(failure)
       }
     }
-    this.inFlight--
     if (this.#stopped) {
       lane.complete(route)
       this.window.leave(route.passage)

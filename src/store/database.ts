@@ -98,7 +98,7 @@ export class OffsetDatabase {
     const impossible = rows.filter(hasImpossibleOffset)
     if (impossible.length > 0)
       this.#log.warn(
-        `${impossible.length} positions in ${this.path} are impossible, for example ${impossible[0]?.offset} of ${impossible[0]?.name}: these files are read from their first line`,
+        `impossible positions in ${this.path}: ${impossible.length}, for example ${impossible[0]?.offset} of ${impossible[0]?.name}; these files are read from their first line`,
         { hint: 'another program has written to the database; records may be sent again' },
       )
     return rows.map(toOffsetRow)

@@ -69,6 +69,10 @@ test('a secret may be @FILE or a variable on the command line, and a warning nam
   expect(missing.reported[0]).toBe(
     `command line, -p key: [send] cannot read "key" from ${dir}/none: ENOENT: no such file or directory`,
   )
+  writeFileSync(join(dir, 'empty'), '\n')
+  expect((await withKey(`@${dir}/empty`)).reported[0]).toBe(
+    `command line, -p key: [send] cannot read "key" from ${dir}/empty: it is empty`,
+  )
   // The value of a variable is no file name, and the value of a file's option neither.
   expect((await withKey('${KEY}')).reported).toEqual([
     'command line, -p key: [send] "key" must be a whole number, not ******',

@@ -34,6 +34,7 @@ const listen = defineInput({
     host: { type: 'string', default: '127.0.0.1', help: 'Host.' },
     port: { type: 'int', min: 0, max: 65535, help: 'Port.' },
   }),
+  ownTags: () => 'host.*',
   create: never,
 })
 

@@ -63,6 +63,18 @@ test('a warning is given for outputs and filters that cannot get records', async
   ])
 })
 
+test('records that bring their tags with them are expected under these, unless a Tag is set', async () => {
+  const text = (tag: string, match: string): string =>
+    `[INPUT]\n    Name listen\n    Port 1\n${tag}[OUTPUT]\n    Name send\n    Match ${match}\n`
+  expect(await warningsOf(text('', 'host.app'))).toEqual([])
+  expect(await warningsOf(text('', 'app'))).toEqual([
+    'a.conf:4:1: [send] Match app does not match the tag host.*: it gets no records',
+  ])
+  expect(await warningsOf(text('    Tag app\n', 'host.app'))).toEqual([
+    'a.conf:5:1: [send] Match host.app does not match the tag app: it gets no records',
+  ])
+})
+
 test('no warning is given when the tag depends on the files', async () => {
   const text = (tag: string, match: string): string =>
     `[INPUT]\n    Name follow\n    Path a\n    Tag ${tag}\n[OUTPUT]\n    Name send\n    ${match}\n`

@@ -55,6 +55,16 @@ describe('the log of a run', () => {
     await ships('6 B', '1 record sent, all acknowledged')
   })
 
+  test('begins with what runs, also when the end of the input comes at once', async () => {
+    const dir = tmp()
+    writeFileSync(join(dir, 'a.log'), 'one\n')
+    const agent = start([...tailOf(dir), '-p', 'exit_on_eof=on', '-o', 'null'])
+    expect((await agent.exited).code).toBe(0)
+    const messages = messagesOf(agent.stderr)
+    expect(messages[0]).toEndWith(': tail.0 1 file, 4 B to read -> null.0')
+    expect(messages.at(-1)).toBe('1 record sent, all acknowledged')
+  })
+
   test('has the outage and its end, and nothing about it after that', async () => {
     const dir = tmp()
     writeFileSync(join(dir, 'a.log'), 'one\n')
@@ -142,7 +152,7 @@ test('the last words with Dead_Letter_File off say that records were dropped', a
   writeFileSync(join(dir, 'a.log'), 'one\n')
   const output = ['-o', 'forward', '-p', `port=${await deadPort()}`, '-p', 'retry_limit=no_retries']
   const agent = start([...tailOf(dir), ...output, '-p', 'dead_letter_file=off'])
-  await agent.waitForStderr('1 records dropped')
+  await agent.waitForStderr('1 record dropped')
   await agent.stop()
   expect(messagesOf(agent.stderr).at(-1)).toBe('0 records sent, 1 dropped')
 })

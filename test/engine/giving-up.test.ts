@@ -160,6 +160,23 @@ describe('a record that an output rejects', () => {
 })
 
 describe('a chunk that is given up', () => {
+  test('does not delay those of other tags while its rows get to the disk', async () => {
+    const b = new Bench({ inFlight: 1 })
+    const writing: (() => void)[] = []
+    const { fsync } = original
+    const later = (...args: Parameters<typeof fsync>): void => void writing.push(() => fsync(...args))
+    Object.assign(systemCalls, { fsync: later })
+    const bad = b.pushNumbers('bad', [1], 'bad')
+    const good = b.pushNumbers('good', [2], 'good')
+    await b.fail('bad', permanent())
+    await until(() => writing.length > 0)
+    await b.ok('good')
+    expect([good.outcomes, bad.outcomes]).toEqual([['delivered'], []])
+    for (const write of writing) write()
+    Object.assign(systemCalls, { fsync })
+    expect(await settled(bad.outcomes)).toBe('dead_letter')
+  })
+
   test.each([
     ['because the peer refuses it', 'rejected', permanent(), undefined],
     ['after Retry_Limit', 'retry_limit', rejected(), 1],
@@ -334,6 +351,20 @@ describe('without a place for what is given up', () => {
     expect([b.queue.stats.droppedRecords, b.queue.stats.retriesFailed]).toEqual([2, 1])
   })
 
+  test('the hint of what was dropped names the option that did it', async () => {
+    const b = new Bench({ place: 'off', inFlight: 8, deadLetterAfterMs: 0 })
+    const { outcomes } = b.pushNumbers('a', [1])
+    for (let attempts = 0; outcomes.length === 0 && attempts < 10; attempts++) {
+      await b.fail('a', refusal('destination'))
+      if (outcomes.length === 0) await until(() => outcomes.length > 0 || b.clock.waiting > 0)
+      if (outcomes.length === 0 && b.inFlight === '') b.clock.advance(60_000)
+    }
+    expect(await settled(outcomes)).toBe('dropped')
+    expect(b.logged.fields.findLast((f) => f?.hint !== undefined)).toMatchObject({
+      hint: expect.stringContaining('Dead_Letter_After'),
+    })
+  })
+
   test('Dead_Letter_File off drops records and chunks, counted and logged', async () => {
     const b = new Bench({ place: 'off' })
     const one = b.pushNumbers('a', [1, 2, 3])
@@ -347,7 +378,7 @@ describe('without a place for what is given up', () => {
     expect([b.queue.stats.droppedRecords, b.queue.stats.procRecords]).toEqual([3, 1])
     expect(b.logged.lines.filter((line) => line.startsWith('error'))).toEqual([
       'error 2 records rejected and dropped: it did not work',
-      'error 1 records dropped: it did not work',
+      'error 1 record dropped: it did not work',
     ])
   })
 })

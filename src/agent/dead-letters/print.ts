@@ -44,21 +44,28 @@ export function listLetters(path: string): string {
   return lines.map((line) => `${escapeControls(line)}\n`).join('')
 }
 
-/** Writes the rows at a path as JSON lines for people, the record decoded; at most `limit` that are not replayed. */
+/**
+ * Writes the rows at a path as JSON lines for people, the record decoded; at most `limit` that are not replayed. Returns
+ * how many lines before the last one are no rows of this version.
+ */
 export async function showLetters(
   path: string,
   limit: number,
   write: (text: string) => Promise<void>,
-): Promise<void> {
+): Promise<number> {
   let left = limit
+  let unreadable = 0
   for (const file of filesAt(path)) {
     for (const { row, isReplayed } of rowsIn(file.path)) {
+      if (row === undefined) unreadable++
       if (row === undefined || isReplayed) continue
-      if (left-- <= 0) return
+      if (left-- <= 0) return unreadable
       const { record: _, ...fields } = row
-      await write(`${escapeJsonControls(JSON.stringify(fields)).slice(0, -1)},"record":${recordText(row)}}\n`)
+      await write(`${escapeJsonControls(JSON.stringify(fields)).slice(0, -1)},"record":${recordText(row)}}
+`)
     }
   }
+  return unreadable
 }
 
 const text = new JsonText()

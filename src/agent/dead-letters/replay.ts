@@ -12,7 +12,7 @@ import { Receipt } from '../../engine/receipt.ts'
 import { settlesWithin } from '../../lib/async/sleep.ts'
 import type { RowFile } from '../../lib/dead-letters/files.ts'
 import { markReplayed } from '../../lib/dead-letters/row.ts'
-import { close, FsFailure, openToUpdate, remove, sync } from '../../lib/fs/file-system.ts'
+import { close, FsFailure, openToUpdate, remove, stat, sync } from '../../lib/fs/file-system.ts'
 import { createLog } from '../../observe/log/log.ts'
 import { takeLock } from '../../store/agent-lock.ts'
 import { loadSqlite } from '../../store/driver.ts'
@@ -55,6 +55,11 @@ interface ReplayResult {
  * an acknowledgement and its mark sends the rows of that chunk again.
  */
 export async function replayLetters(plan: Plan, options: ReplayOptions): Promise<ReplayResult> {
+  const found = stat(options.path)
+  if (!(found instanceof FsFailure) && found.isDirectory())
+    throw new ShipperError('E_CLI_USAGE', `cannot replay ${options.path}: it is a directory`, {
+      hint: 'name one of the files in it; `shipper dead-letters list` shows them',
+    })
   const files = filesAt(options.path)
   const lock = await lockFile(options.path)
   try {

@@ -332,7 +332,9 @@ export function truncate(fd: number, size: number): FsFailure | undefined {
 /** Creates a directory and its parents. Succeeds if it already exists. */
 export function makeDirectories(path: string): FsFailure | undefined {
   const made = attempt(() => systemCalls.mkdirSync(path, { recursive: true }))
-  return made instanceof FsFailure ? made : undefined
+  if (!(made instanceof FsFailure)) return undefined
+  // What exists is no directory, as one would be a success.
+  return made.code === 'EEXIST' ? new FsFailure('EEXIST', `${path} is not a directory`) : made
 }
 
 /** Closes a descriptor that was written to. After a failure (NFS) the written data may be lost. */

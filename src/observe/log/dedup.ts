@@ -12,7 +12,7 @@ import type { LogLine } from './format.ts'
  * ```
  * Without Log_Suppress_Interval the window grows while a line keeps being repeated: WINDOWS_MS. A line that was not repeated
  * for MAX_PAUSE_MS is printed at once. A line of level info, which tells of a recovery or of the end, is the last word:
- * the counts of its instance are printed before it.
+ * the counts of its instance are printed before it, each at most once in EARLY_MS.
  *
  * Lines are equal when level, plugin, message and the field `path` are; other fields may differ, and the count is printed
  * with the latest. Lines with an error code are also limited to MAX_LINES_PER_CODE per window, since their messages differ
@@ -60,12 +60,16 @@ export class LogDeduplicator {
     return true
   }
 
-  /** Prints the counts of an instance; its windows go on. */
+  /** Prints the counts of an instance, each at most once in EARLY_MS; its windows go on. */
   printCounts(plugin: string): void {
+    const nowMs = this.#clock.nowMs()
     for (const windows of [this.#messages, this.#codes]) {
       for (const window of windows.values()) {
         if (window.line?.plugin !== plugin) continue
-        this.#printCount(window, this.#clock.nowMs())
+        // What recovers and fails again and again, such as a file, would be printed each time.
+        if (nowMs >= window.earlyMs && nowMs - window.earlyMs < EARLY_MS) continue
+        window.earlyMs = nowMs
+        this.#printCount(window, nowMs)
         window.suppressed = 0
         window.line = undefined
       }
@@ -107,6 +111,7 @@ export class LogDeduplicator {
       line: undefined,
       startMs: nowMs,
       lastMs: nowMs,
+      earlyMs: Number.NEGATIVE_INFINITY,
       windowMs,
       grows,
       printed: 0,
@@ -180,6 +185,8 @@ interface Window {
   startMs: number
   /** Time of the latest line. */
   lastMs: number
+  /** When the count was last printed before the end of the window. */
+  earlyMs: number
   windowMs: number
   /** True when the next window is longer. */
   grows: boolean
@@ -192,6 +199,8 @@ interface Window {
 
 /** Lengths of the windows of a line that keeps being repeated; the last one stays. */
 const WINDOWS_MS = [10_000, 60_000, 600_000, 3_600_000]
+/** Least time between counts that are printed before the end of their window. */
+const EARLY_MS = 10_000
 /** Pause after which a line counts as new. */
 const MAX_PAUSE_MS = 60_000
 const MAX_WINDOWS = 256

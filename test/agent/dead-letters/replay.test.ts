@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'bun:test'
 import { appendFileSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { encode } from '@msgpack/msgpack'
 import { listLetters, showLetters } from '../../../src/agent/dead-letters/print.ts'
 import { replayLetters } from '../../../src/agent/dead-letters/replay.ts'
 import type { Chunk } from '../../../src/core/chunk.ts'
@@ -246,6 +247,15 @@ describe('a replay', () => {
     expect(listLetters(path)).toContain('0 to replay')
   })
 
+  test('of a directory is refused, as it would not be known which file', async () => {
+    const dir = tmp()
+    const refused = replay(planTo({ 'out.0': new Collector() }), dir)
+    expect(await refused.catch((error: unknown) => error)).toMatchObject({
+      code: 'E_CLI_USAGE',
+      message: `cannot replay ${dir}: it is a directory`,
+    })
+  })
+
   test('excludes another one of the same file', async () => {
     const path = join(tmp(), 'letters')
     await writeLetters(path, [{ entry: entry(1) }])
@@ -300,4 +310,16 @@ test('show prints rows as JSON with the record decoded, without those that are r
   }
   expect(await shown(2)).toEqual([{ n: 1 }, { n: 2 }])
   expect(await shown(Number.POSITIVE_INFINITY)).toEqual([{ n: 1 }, { n: 2 }, { n: 3 }, { n: 4 }])
+})
+
+test('show escapes what could control a terminal, and counts lines that are no rows of this version', async () => {
+  const file = join(tmp(), 'letters')
+  const evil = '\u009b31m\u202e'
+  const body = Buffer.from(encode({ [evil]: evil }))
+  await writeLetters(file, [{ tag: evil, entry: Buffer.concat([entry(1).subarray(0, 11), body]) }])
+  appendFileSync(file, '{"buried":"2026-11-01T00:00:00.000Z","value":"of an older version"}\n')
+  const lines: string[] = []
+  expect(await showLetters(file, Number.POSITIVE_INFINITY, async (text) => void lines.push(text))).toBe(1)
+  expect(lines.join('')).not.toMatch(/[\u009b\u202e]/)
+  expect(JSON.parse(lines[0] ?? '')).toMatchObject({ tag: evil, record: { [evil]: evil } })
 })

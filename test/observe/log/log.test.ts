@@ -136,6 +136,22 @@ describe('deduplication', () => {
     expect(sink.messages).toHaveLength(4)
   })
 
+  test('counts before an info line are printed at most once in 10 s, whatever comes and goes', () => {
+    const { sink, clock, log } = memoryLog()
+    const a = log.child('a')
+    for (let i = 0; i < 90; i++) {
+      a.warn('cannot read x')
+      a.info('x was deleted')
+      clock.advance(100)
+    }
+    expect(sink.messages.filter((message) => message.startsWith('cannot read'))).toEqual([
+      'cannot read x',
+      'cannot read x (repeated 1 time in 1 s)',
+    ])
+    clock.advance(1000)
+    expect(sink.messages.at(-1)).toBe('cannot read x (repeated 88 times in 10 s)')
+  })
+
   test('no timer runs while nothing is suppressed', () => {
     const { clock, log } = memoryLog()
     log.child('a').warn('x')

@@ -34,5 +34,6 @@ export const spec = defineInput({
     closed_peers: 'connections closed because the peer violated the protocol or stalled',
   },
   resends: true,
+  ownTags: ({ tagPrefix = '' }) => `${tagPrefix}*`,
   create: (options, ctx) => new ForwardInput(options, ctx),
 })

@@ -1,4 +1,4 @@
-import { dirname, join } from 'node:path'
+import { dirname, join, relative } from 'node:path'
 import type { Chunk } from '../../../core/chunk.ts'
 import { type ErrorScope, ShipperError } from '../../../core/error.ts'
 import { defineOutput, type Output } from '../../../core/plugin.ts'
@@ -7,12 +7,15 @@ import {
   closeWritten,
   FOREIGN_LINK,
   FsFailure,
+  isForeignLink,
   makeDirectories,
   NOT_A_FILE,
   type OpenedFile,
   openFile,
   openToAppend,
   read,
+  readLink,
+  realPath,
   stat,
   truncate,
   write,
@@ -36,10 +39,8 @@ class FileOutput implements Output {
 
   async flush(chunk: Chunk): Promise<void> {
     const destination = destinationOf(chunk.tag, this.#options)
-    const { path, isConfigured } = destination
-    const made = this.#options.mkdir ? makeDirectories(dirname(path)) : undefined
-    // A device is opened only if the configuration names it, as a tag may come from a sender.
-    const opened = made ?? openToAppend(path, { mode: FILE_MODE, devices: isConfigured })
+    const { path } = destination
+    const opened = this.#open(destination)
     if (opened instanceof FsFailure) throw writeError(opened, destination, this.#options)
     const failure = this.#append(opened, path, chunk)
     const lost = closeWritten(opened.fd)
@@ -48,6 +49,23 @@ class FileOutput implements Output {
   }
 
   async close(): Promise<void> {}
+
+  #open({ path, isConfigured }: Destination): OpenedFile | FsFailure {
+    const { mkdir, path: directory = '.' } = this.#options
+    if (!mkdir) return openToAppend(path, { mode: FILE_MODE, devices: isConfigured })
+    // A tag with slashes chooses directories, too.
+    const refused = isConfigured ? undefined : foreignLinkBelow(directory, path)
+    const failure = refused ?? makeDirectories(dirname(path))
+    if (failure !== undefined) return failure
+    // A device is opened only if the configuration names it, as a tag may come from a sender.
+    const opened = openToAppend(path, { mode: FILE_MODE, devices: isConfigured })
+    if (isConfigured || opened instanceof FsFailure) return opened
+    // A link that was made since then led the call elsewhere, and may be gone again.
+    const changed = foreignLinkBelow(directory, path) ?? (isAt(opened.fd, path) ? undefined : MOVED)
+    if (changed === undefined) return opened
+    close(opened.fd)
+    return changed
+  }
 
   #append({ fd, stat }: OpenedFile, path: string, chunk: Chunk): FsFailure | undefined {
     const size = Number(stat.size)
@@ -71,6 +89,25 @@ class FileOutput implements Output {
 }
 
 const FILE_MODE = 0o666
+const MOVED = new FsFailure(FOREIGN_LINK, 'its directories change while it is opened')
+
+/** Refuses a directory below `directory` on the way to the path that is a link of another user. */
+function foreignLinkBelow(directory: string, path: string): FsFailure | undefined {
+  const parts = relative(directory, dirname(path)).split('/')
+  let at = directory
+  for (const part of parts) {
+    at = join(at, part)
+    if (part !== '' && isForeignLink(at))
+      return new FsFailure(FOREIGN_LINK, `${at} is a link that belongs to another user`)
+  }
+  return undefined
+}
+
+/** True when the open file has this path now. Without /proc that cannot be told. */
+function isAt(fd: number, path: string): boolean {
+  const opened = readLink(`/proc/self/fd/${fd}`)
+  return opened instanceof FsFailure || opened === realPath(path)
+}
 const NEWLINE = Buffer.from('\n')
 
 /**

@@ -1,4 +1,4 @@
-import { expect, test } from 'bun:test'
+import { describe, expect, test } from 'bun:test'
 import { execFileSync } from 'node:child_process'
 import {
   closeSync,
@@ -8,7 +8,9 @@ import {
   openSync,
   readdirSync,
   readFileSync,
+  renameSync,
   symlinkSync,
+  unlinkSync,
   writeFileSync,
 } from 'node:fs'
 import { constants as osConstants } from 'node:os'
@@ -145,6 +147,66 @@ test('a link of this user is followed, also to an open descriptor, and one of an
   expect(refused).toMatchObject({
     scope: 'destination',
     message: `cannot write ${dir}/first: it is a link that belongs to another user`,
+  })
+})
+
+describe('with Mkdir, where a tag chooses directories, too', () => {
+  const flushTo = (dir: string, tag: string): Promise<unknown> => {
+    const output = spec.create(parseOptions(spec.options, { path: dir, mkdir: 'on' }), {} as never)
+    return output.flush(chunkOf([RECORD], tag)).catch((error: unknown) => error)
+  }
+
+  const withFaults = async <T>(faults: Partial<typeof systemCalls>, run: () => Promise<T>): Promise<T> => {
+    Object.assign(systemCalls, faults)
+    try {
+      return await run()
+    } finally {
+      Object.assign(systemCalls, original)
+    }
+  }
+
+  test('a directory that is a link of another user is refused, and one of this user is followed', async () => {
+    const dir = tmp()
+    mkdirSync(join(dir, 'away'))
+    mkdirSync(join(dir, 'in'))
+    symlinkSync('../away', join(dir, 'in/app'))
+    expect(await flushTo(join(dir, 'in'), 'app/one')).toBeUndefined()
+    const lstatSync = ((path: string, options: object) =>
+      Object.assign(original.lstatSync(path, options) as object, { uid: 4242n })) as never
+    expect(await withFaults({ lstatSync }, () => flushTo(join(dir, 'in'), 'app/x/two'))).toMatchObject({
+      scope: 'destination',
+      message: `cannot write ${dir}/in/app/x/two: ${dir}/in/app is a link that belongs to another user`,
+    })
+    expect(readdirSync(join(dir, 'away'))).toEqual(['one'])
+  })
+
+  test('nothing is written through a link that takes the place of a directory while the file is opened', async () => {
+    const dir = tmp()
+    mkdirSync(join(dir, 'away'))
+    mkdirSync(join(dir, 'in/app'), { recursive: true })
+    const openSync = ((path: string, ...rest: [never, never]) => {
+      if (path !== `${dir}/in/app/one`) return original.openSync(path, ...rest)
+      renameSync(join(dir, 'in/app'), join(dir, 'in/old'))
+      symlinkSync('../away', join(dir, 'in/app'))
+      const fd = original.openSync(path, ...rest)
+      unlinkSync(join(dir, 'in/app'))
+      renameSync(join(dir, 'in/old'), join(dir, 'in/app'))
+      return fd
+    }) as never
+    expect(await withFaults({ openSync }, () => flushTo(join(dir, 'in'), 'app/one'))).toMatchObject({
+      scope: 'destination',
+      message: `cannot write ${dir}/in/app/one: its directories change while it is opened`,
+    })
+    expect(readFileSync(join(dir, 'away/one'), 'utf8')).toBe('')
+  })
+
+  test('a directory that exists as a file is named as the reason', async () => {
+    const dir = tmp()
+    writeFileSync(join(dir, 'rec'), '')
+    expect(await flushTo(dir, 'rec/0')).toMatchObject({
+      scope: 'destination',
+      message: `cannot write ${dir}/rec/0: ${dir}/rec is not a directory`,
+    })
   })
 })
 
