@@ -57,6 +57,7 @@ testInstall('the commands of the guide from a VM to a forward peer run as writte
   appendFileSync(join(logs, 'app/a.log'), 'last\n')
   await receiver.waitForStdout('"log"=>"last')
   const size = readFileSync(join(logs, 'app/a.log')).length
+  await guide.run('systemctl status')
   const command = guide.next('curl -s http://127.0.0.1')
   const acknowledged = async (): Promise<boolean> => {
     const { stdout } = await machine.shell(command, {})
@@ -68,7 +69,7 @@ testInstall('the commands of the guide from a VM to a forward peer run as writte
   await guide.run('sudo systemctl kill')
   await guide.run('sudo journalctl')
   const calledWith = (name: string): string => readFileSync(join(guide.dir, `${name}.calls`), 'utf8')
-  expect(calledWith('systemctl')).toBe('restart shipper\nkill --signal=USR1 shipper\n')
+  expect(calledWith('systemctl')).toBe('restart shipper\nstatus shipper\nkill --signal=USR1 shipper\n')
   expect(calledWith('journalctl')).toBe('-u shipper -n 50\n')
   service.kill('SIGUSR1')
   await service.waitForStderr('a.log')
