@@ -12,7 +12,7 @@ export const spec = defineOutput({
     'input advance its stored offset. The producer is idempotent: a retry sends the same bytes with the same sequence ' +
     'numbers, and the broker drops duplicates. After a restart of the agent there may be duplicates; Position_Headers ' +
     'identify them. Within a partition records stay in order.\n\n' +
-    'While brokers are unreachable, replicas are missing or a topic does not exist, inputs pause at their memory limit ' +
+    'While brokers are unreachable, replicas are missing or a configured topic does not exist, inputs pause at their memory limit ' +
     'and nothing is dropped. A record that the brokers will never accept (too large, rejected) goes to ' +
     'Dead_Letter_File. One whose time the broker refuses is sent with the current time as its timestamp instead.\n\n' +
     'Options of librdkafka (`rdkafka.*`) are accepted where there is an equivalent. Kafka 2.1 or newer is required.',
