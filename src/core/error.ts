@@ -153,7 +153,8 @@ export const ERROR_CODES = {
   E_KAFKA_TOPIC: {
     exit: 1,
     summary: 'a topic does not exist or cannot be written',
-    remedy: 'create the topic or grant Write on it; its records wait until then',
+    remedy:
+      'create the topic or grant Write on it; its records wait until then, those of a topic that a tag or a record has chosen for Dead_Letter_After',
   },
   E_KAFKA_BROKER: {
     exit: 1,

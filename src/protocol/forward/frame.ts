@@ -1,3 +1,4 @@
+import { escapeControls } from '../../core/escape-controls.ts'
 import { skip, writeArrayHead, writeMapHead, writeStr } from '../../core/msgpack/encode.ts'
 import { mapBody, spanOf } from '../../core/msgpack/record.ts'
 import { isMap } from './event-time.ts'
@@ -84,8 +85,10 @@ const HELO_HEAD = 0x92
 /** First byte of a TLS server's answer to bytes that are not TLS. */
 const TLS_ALERT = 0x15
 
-/** First byte of the answer of an HTTP server. */
-const HTTP_ANSWER = 0x48
+/** First bytes of the answers of HTTP servers: `HTTP/1.1 400`, and a page without a head, as for HTTP 0.9. */
+const HTTP_ANSWERS = [0x48, 0x3c]
+/** Characters shown of what a peer of another protocol has sent. */
+const MAX_SHOWN_CHARS = 40
 
 /** The peer requires a handshake that is not supported. */
 export class UnsupportedHandshake extends Error {}
@@ -103,7 +106,7 @@ export class AckReader {
     let at = 0
     while (at < all.length) {
       const first = all[at] as number
-      if (!isMap(first)) throw notAMap(first)
+      if (!isMap(first)) throw notAMap(all, at)
       const end = skip(all, at, all.length)
       if ((end < 0 ? all.length : end) - at > MAX_RESPONSE_BYTES)
         throw new Error(`a response of more than ${MAX_RESPONSE_BYTES} bytes`)
@@ -118,10 +121,15 @@ export class AckReader {
   }
 }
 
-function notAMap(first: number): Error {
+function notAMap(buf: Buffer, at: number): Error {
+  const first = buf[at] as number
   if (first === HELO_HEAD) return new UnsupportedHandshake('the peer requires a shared key')
   if (first === TLS_ALERT) return new UnsupportedHandshake('the peer speaks TLS')
-  if (first === HTTP_ANSWER) return new Error('the peer is an HTTP server')
+  if (HTTP_ANSWERS.includes(first)) return new Error('the peer is an HTTP server')
+  if (first > 0x20 && first < 0x7f) {
+    const text = escapeControls(buf.toString('latin1', at, at + MAX_SHOWN_CHARS))
+    return new Error(`the peer speaks another protocol, it sent "${text}"`)
+  }
   return new Error(`expected a map, got byte 0x${first.toString(16)}`)
 }
 

@@ -239,13 +239,17 @@ test('endless repetitions of an acknowledgement end the connection; a few do not
   expect([peer.connections, peer.ids]).toEqual([2, ['c1', 'c2', 'c3', 'c4']])
 })
 
-test('a peer that is an HTTP server is named', async () => {
+test.each([
+  ['HTTP/1.1 400 Bad Request\r\n\r\n', 'is an HTTP server'],
+  ['<!DOCTYPE HTML>\n<html>', 'is an HTTP server'],
+  ['SSH-2.0-OpenSSH_9.2\r\n', 'speaks another protocol, it sent "SSH-2.0-OpenSSH_9.2\\r\\n"'],
+])('a peer that answers %j is named', async (answer, name) => {
   const peer = await forwardPeer()
-  peer.answer = (_, socket) => void socket.end('HTTP/1.1 400 Bad Request\r\n\r\n')
+  peer.answer = (_, socket) => void socket.end(answer)
   const error = await rejection(forwardTo(peer).output.flush(entriesChunk('c1')))
   expect(error).toMatchObject({
     code: 'E_PEER_PROTOCOL',
-    message: expect.stringContaining('is an HTTP server'),
+    message: expect.stringContaining(name),
   })
 })
 
