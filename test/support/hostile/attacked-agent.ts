@@ -6,7 +6,7 @@ import { type Running, shipperCommand, start } from '../process.ts'
 import { peakBytes } from '../shipping.ts'
 import { tmp } from '../tmp.ts'
 import { until, untilReaches } from '../until.ts'
-import { Helper } from './helper.ts'
+import { ATTACKER, Helper, PRIORITY } from './helper.ts'
 
 export const KINDS = ['sender', 'receiver', 'broker', 'api-server', 'tenant', 'http-client'] as const
 export type Kind = (typeof KINDS)[number]
@@ -27,6 +27,8 @@ export interface Report extends Summary {
   peakBytes: number
   /** Share of a core that the agent used. */
   cores: number
+  /** Time for which its main thread was ready and had no processor: that of a busy machine, not its own. */
+  waitedS: number
   /** Time from SIGTERM to the end, and the status. */
   stopMs: number
   status: number | null
@@ -45,22 +47,26 @@ export interface Assault {
   state?: string
 }
 
+/** Attacks to make instead of all, for a look at one of them. */
+const ONLY = process.env.SHIPPER_HOSTILE_ONLY?.split(',') ?? []
+
 export const GRACE_S = 5
 
 /** Runs an agent with all of its parts while the attackers do what they can, and reports how a quiet log fared. */
-export async function assault({ kinds, seconds, only = [], command, state }: Assault): Promise<Report> {
+export async function assault({ kinds, seconds, only = ONLY, command, state }: Assault): Promise<Report> {
   const dir = tmp('shipper-hostile-')
   const ports = await startServers(kinds, only)
-  const witness = new Helper('witness', [join(dir, 'quiet.log')])
+  const witness = new Helper('witness', [join(dir, 'quiet.log')], PRIORITY)
   const healthy = await witness.port()
   const conf = writeConfiguration(dir, { ...ports, healthy }, state ?? dir)
-  const agent = start(['-c', conf], { command: command ?? shipperCommand(), env: { NODE_NAME: NODE } })
+  const agent = start(['-c', conf], { command: [...PRIORITY, ...(command ?? shipperCommand())], env: { NODE_NAME: NODE } })
   const summary = (): Promise<Summary> => witness.ask<Summary>('summary')
   await untilReaches(5, async () => (await summary()).arrived, { what: () => agent.stderr.slice(-5000) })
   await witness.ask('next')
   const clients = startClients(kinds, { ...ports, dir, only })
   for (const client of clients.values()) await client.next()
   const cpuBefore = cpuSeconds(agent.pid)
+  const waitedBefore = waitedSeconds(agent.pid)
   const startedMs = performance.now()
   await until(() => agent.exit !== undefined || performance.now() - startedMs > seconds * 1000, {
     limitMs: seconds * 1000 + 60_000,
@@ -68,6 +74,7 @@ export async function assault({ kinds, seconds, only = [], command, state }: Ass
   })
   if (agent.exit !== undefined) throw new Error(`the agent ended: ${agent.stderr.slice(-5000)}`)
   const cores = (cpuSeconds(agent.pid) - cpuBefore) / ((performance.now() - startedMs) / 1000)
+  const waitedS = waitedSeconds(agent.pid) - waitedBefore
   const { written } = await witness.ask<Summary>('quiet')
   await untilReaches(written, async () => (await summary()).arrived, {
     what: () => agent.stderr.slice(-5000),
@@ -81,7 +88,7 @@ export async function assault({ kinds, seconds, only = [], command, state }: Ass
     attacks[kind] = JSON.parse(await helper.next().catch(() => '{}'))
     helper.kill()
   }
-  return { ...(await summary()), peakBytes: peak, cores, stopMs, status, stderr: agent.stderr, attacks }
+  return { ...(await summary()), peakBytes: peak, cores, waitedS, stopMs, status, stderr: agent.stderr, attacks }
 }
 
 /** Stops the agent while all attackers go on. */
@@ -107,7 +114,7 @@ async function startServers(kinds: readonly Kind[], only: string[]): Promise<Por
   for (const kind of SERVERS) {
     if (!kinds.includes(kind)) continue
     const port = ports[kind as 'broker']
-    const helper = new Helper(kind, [JSON.stringify({ port, only })], 5)
+    const helper = new Helper(kind, [JSON.stringify({ port, only })], ATTACKER)
     await helper.port()
     ports.helpers[kind] = helper
   }
@@ -121,7 +128,7 @@ function startClients(kinds: readonly Kind[], { dir, only, ...ports }: Clients):
   return new Map(
     clients.map((kind) => {
       const port = kind === 'tenant' ? 0 : ports[kind as 'sender']
-      return [kind, new Helper(kind, [JSON.stringify({ port, dir, only })], 5)]
+      return [kind, new Helper(kind, [JSON.stringify({ port, dir, only })], ATTACKER)]
     }),
   )
 }
@@ -243,4 +250,8 @@ function cpuSeconds(pid: number): number {
   const stat = readFileSync(`/proc/${pid}/stat`, 'latin1')
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
   return (Number(fields[11]) + Number(fields[12])) / 100
+}
+
+function waitedSeconds(pid: number): number {
+  return Number(readFileSync(`/proc/${pid}/schedstat`, 'latin1').split(' ')[1]) / 1e9
 }
