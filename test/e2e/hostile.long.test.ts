@@ -1,4 +1,5 @@
 import { expect, test } from 'bun:test'
+import { writeFileSync } from 'node:fs'
 import { assault, GRACE_S, KINDS, type Report } from '../support/hostile/attacked-agent.ts'
 
 /** Each attacker alone, and all together; `SHIPPER_HOSTILE_S` sets both. */
@@ -13,7 +14,8 @@ function check(name: string, report: Report): void {
   console.log(
     `${name}: ${JSON.stringify({ ...numbers, peakBytes: undefined, peakMB: report.peakBytes / 1e6 })}`,
   )
-  if (process.env.SHIPPER_HOSTILE_LOG) console.log(`${JSON.stringify(attacks)}\n${stderr.slice(-20_000)}`)
+  const log = process.env.SHIPPER_HOSTILE_LOG
+  if (log !== undefined) writeFileSync(`${log}-${name}.log`, `${JSON.stringify(attacks)}\n${stderr}`)
   expect(report.maxMs).toBeLessThan(MAX_DELAY_MS)
   expect(report.peakBytes).toBeLessThan(MAX_BYTES)
   expect({ arrived: report.arrived, duplicates: report.duplicates }).toEqual({
