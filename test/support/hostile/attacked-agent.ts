@@ -59,7 +59,10 @@ export async function assault({ kinds, seconds, only = ONLY, command, state }: A
   const witness = new Helper('witness', [join(dir, 'quiet.log')], PRIORITY)
   const healthy = await witness.port()
   const conf = writeConfiguration(dir, { ...ports, healthy }, state ?? dir)
-  const agent = start(['-c', conf], { command: [...PRIORITY, ...(command ?? shipperCommand())], env: { NODE_NAME: NODE } })
+  const agent = start(['-c', conf], {
+    command: [...PRIORITY, ...(command ?? shipperCommand())],
+    env: { NODE_NAME: NODE },
+  })
   const summary = (): Promise<Summary> => witness.ask<Summary>('summary')
   await untilReaches(5, async () => (await summary()).arrived, { what: () => agent.stderr.slice(-5000) })
   await witness.ask('next')
@@ -85,10 +88,19 @@ export async function assault({ kinds, seconds, only = ONLY, command, state }: A
   const attacks: Record<string, unknown> = {}
   for (const [kind, helper] of [...Object.entries(ports.helpers), ...clients]) {
     helper.child.kill('SIGTERM')
-    attacks[kind] = JSON.parse(await helper.next().catch(() => '{}'))
+    attacks[kind] = JSON.parse(await helper.next(3000).catch(() => '{}'))
     helper.kill()
   }
-  return { ...(await summary()), peakBytes: peak, cores, waitedS, stopMs, status, stderr: agent.stderr, attacks }
+  return {
+    ...(await summary()),
+    peakBytes: peak,
+    cores,
+    waitedS,
+    stopMs,
+    status,
+    stderr: agent.stderr,
+    attacks,
+  }
 }
 
 /** Stops the agent while all attackers go on. */

@@ -382,8 +382,7 @@ export class SenderConnection implements MessageOwner {
   }
 
   #onSilence(): void {
-    if (this.#acks.bytes > 0)
-      this.#fail(`has not read its acknowledgements for ${MAX_SILENCE_MS / 1000} s`)
+    if (this.#acks.bytes > 0) this.#fail(`has not read its acknowledgements for ${MAX_SILENCE_MS / 1000} s`)
     else if (!this.#busy && this.#reader.isInsideMessage)
       this.#fail(`sent nothing for ${MAX_SILENCE_MS / 1000} s within a message`)
   }
