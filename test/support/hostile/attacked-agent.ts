@@ -41,6 +41,8 @@ export interface Assault {
   seconds: number
   /** Names of attacks, without which all are made. */
   only?: string[]
+  /** Seconds that the agent waits for acknowledgements at its end. */
+  graceS?: number
   /** Command that runs the agent; its default is the binary. */
   command?: string[]
   /** Folder of the database, the dead letters and the files that the agent writes. */
@@ -53,12 +55,12 @@ const ONLY = process.env.SHIPPER_HOSTILE_ONLY?.split(',') ?? []
 export const GRACE_S = 5
 
 /** Runs an agent with all of its parts while the attackers do what they can, and reports how a quiet log fared. */
-export async function assault({ kinds, seconds, only = ONLY, command, state }: Assault): Promise<Report> {
+export async function assault({ kinds, seconds, only = ONLY, command, state, graceS = GRACE_S }: Assault): Promise<Report> {
   const dir = tmp('shipper-hostile-')
   const ports = await startServers(kinds, only)
   const witness = new Helper('witness', [join(dir, 'quiet.log')], PRIORITY)
   const healthy = await witness.port()
-  const conf = writeConfiguration(dir, { ...ports, healthy }, state ?? dir)
+  const conf = writeConfiguration(dir, { ...ports, healthy, graceS }, state ?? dir)
   const agent = start(['-c', conf], {
     command: [...PRIORITY, ...(command ?? shipperCommand())],
     env: { NODE_NAME: NODE },
@@ -145,7 +147,7 @@ function startClients(kinds: readonly Kind[], { dir, only, ...ports }: Clients):
   )
 }
 
-function writeConfiguration(dir: string, ports: Ports & { healthy: number }, state: string): string {
+function writeConfiguration(dir: string, ports: Ports & { healthy: number; graceS: number }, state: string): string {
   for (const name of ['tenant', 'containers', 'meta', 'out']) mkdirSync(join(dir, name), { recursive: true })
   writeFileSync(join(dir, 'quiet.log'), '', { flag: 'a' })
   // One pod of the tenant is known whatever the API server says, and asks for a parser.
@@ -174,10 +176,10 @@ const PARSERS = `[PARSER]
 `
 
 /** The sections of the unit and of the DaemonSet, with peers on loopback. */
-function configuration(dir: string, ports: Ports & { healthy: number }, state: string): string {
+function configuration(dir: string, ports: Ports & { healthy: number; graceS: number }, state: string): string {
   return `[SERVICE]
     Flush         0.1
-    Grace         ${GRACE_S}
+    Grace         ${ports.graceS}
     Parsers_File  ${dir}/parsers.conf
     Memory_Limit  16M
     HTTP_Server   on
