@@ -55,7 +55,14 @@ const ONLY = process.env.SHIPPER_HOSTILE_ONLY?.split(',') ?? []
 export const GRACE_S = 5
 
 /** Runs an agent with all of its parts while the attackers do what they can, and reports how a quiet log fared. */
-export async function assault({ kinds, seconds, only = ONLY, command, state, graceS = GRACE_S }: Assault): Promise<Report> {
+export async function assault({
+  kinds,
+  seconds,
+  only = ONLY,
+  command,
+  state,
+  graceS = GRACE_S,
+}: Assault): Promise<Report> {
   const dir = tmp('shipper-hostile-')
   const ports = await startServers(kinds, only)
   const witness = new Helper('witness', [join(dir, 'quiet.log')], PRIORITY)
@@ -147,7 +154,11 @@ function startClients(kinds: readonly Kind[], { dir, only, ...ports }: Clients):
   )
 }
 
-function writeConfiguration(dir: string, ports: Ports & { healthy: number; graceS: number }, state: string): string {
+function writeConfiguration(
+  dir: string,
+  ports: Ports & { healthy: number; graceS: number },
+  state: string,
+): string {
   for (const name of ['tenant', 'containers', 'meta', 'out']) mkdirSync(join(dir, name), { recursive: true })
   writeFileSync(join(dir, 'quiet.log'), '', { flag: 'a' })
   // One pod of the tenant is known whatever the API server says, and asks for a parser.
@@ -176,7 +187,11 @@ const PARSERS = `[PARSER]
 `
 
 /** The sections of the unit and of the DaemonSet, with peers on loopback. */
-function configuration(dir: string, ports: Ports & { healthy: number; graceS: number }, state: string): string {
+function configuration(
+  dir: string,
+  ports: Ports & { healthy: number; graceS: number },
+  state: string,
+): string {
   return `[SERVICE]
     Flush         0.1
     Grace         ${ports.graceS}

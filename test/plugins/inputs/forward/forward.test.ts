@@ -537,6 +537,7 @@ describe('a connection', () => {
     socket.on('data', (data) => {
       bytes += data.length
     })
+    socket.resume()
     await untilReaches(total * bytesOf({ ack: 'c'.repeat(1000) }).length, () => bytes)
   })
 })
