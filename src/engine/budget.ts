@@ -6,14 +6,20 @@ const SMALL_SIZES = [1024, 4096, 16_384, 65_536, 262_144]
 const MAX_POOLED_BYTES = 4_000_000
 
 /**
+ * Part of the limit that each account may have in records however many long-lived buffers there are: the peers of a server input choose how
+ * much is in its receive buffers, and could otherwise stop all other inputs.
+ */
+const GUARANTEED_SHARE = 1 / 128
+
+/**
  * The memory budget of the process, in bytes. Every buffer for records comes from here and is counted until it is given
  * back. Admission happens before reading, so memory stays flat whatever the outputs do.
  *
  * ```
  *   limit |=== taken by accounts (inputs) ===|--- free, pooled ---|  not allocated  |
  * ```
- * Not promised: `force` may exceed the limit by one chunk, and a single buffer larger than the limit is granted when
- * nothing else is taken (else a long line could wait forever).
+ * Not promised: `force` may exceed the limit by one chunk, each account by GUARANTEED_SHARE because of long-lived buffers, and
+ * a single buffer larger than the limit is granted when nothing else is taken (else a long line could wait forever).
  */
 export class Budget {
   readonly limitBytes: number
@@ -51,6 +57,14 @@ export class Budget {
   /** @internal Returns true when the limit of the process allows `bytes` more. */
   allows(bytes: number): boolean {
     return this.used + bytes <= this.limitBytes || this.used === this.longLivedBytes
+  }
+
+  /** @internal Returns true when an account that has `records` bytes of records may have `bytes` more whatever is long-lived. */
+  guarantees(records: number, bytes: number): boolean {
+    return (
+      records + bytes <= this.limitBytes * GUARANTEED_SHARE &&
+      this.used - this.longLivedBytes + bytes <= this.limitBytes
+    )
   }
 
   /** @internal Returns the size of the buffer for a request of `bytes`. */
@@ -186,10 +200,9 @@ export class Account implements BufferSource {
   #fits(size: number, longLivedAgain: number): boolean {
     // Long-lived buffers (a read buffer) count for the process; the limit of the input is for its records.
     const records = this.used - this.#longLivedBytes
-    return (
-      (records + size <= this.limitBytes + this.#extraBytes || records === 0) &&
-      this.#budget.allows(size + longLivedAgain)
-    )
+    if (records > 0 && records + size > this.limitBytes + this.#extraBytes) return false
+    if (this.#budget.guarantees(records, size)) return true
+    return this.#budget.allows(size + longLivedAgain)
   }
 
   force(bytes: number): Buffer {

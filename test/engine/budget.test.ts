@@ -286,3 +286,14 @@ test('a buffer that the pool does not keep frees its memory when it is given bac
   expect(small.length).toBe(65_536)
   expect(account.used).toBe(0)
 })
+
+test('an account that holds little gets a buffer however large the receive buffers of another are, and one that holds more does not', () => {
+  const budget = new Budget(16_000_000, 1_000_000)
+  const [hostile, quiet] = [budget.account(2_000_000), budget.account(2_000_000)]
+  hostile.takeLongLived(15_999_000)
+  const first = quiet.take(4096)
+  expect(first).toHaveLength(4096)
+  expect(quiet.take(65_536)).toHaveLength(65_536)
+  expect(quiet.take(65_536)).toBeUndefined()
+  expect(quiet.paused).toBe(true)
+})

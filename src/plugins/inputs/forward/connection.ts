@@ -6,8 +6,9 @@ import type { InputContext } from '../../../core/plugin.ts'
 import { splitMs } from '../../../lib/time/split-ms.ts'
 import { readTime, type Time } from '../../../protocol/forward/event-time.ts'
 import { MessageReader, type MessageStep } from '../../../protocol/forward/message-reader.ts'
-import { compressionOf, encodeAck } from '../../../protocol/forward/option.ts'
+import { compressionOf } from '../../../protocol/forward/option.ts'
 import { Malformed } from '../../../protocol/forward/value-scanner.ts'
+import { Acknowledgements } from './acknowledgements.ts'
 import { Message, type MessageOwner } from './message.ts'
 import type { ReceiveBudget } from './receive-budget.ts'
 
@@ -25,6 +26,8 @@ export interface ConnectionHost {
   decompress(bytes: Buffer, how: 'gzip' | 'zstd', use: (out: Buffer) => Promise<void>): Promise<void>
   /** Seals the chunk of this tag once the bytes received so far have been read. */
   sealSoon(tag: string): void
+  /** Number of unsettled messages of all connections, those that are closed included. */
+  unsettled: number
   closed(connection: SenderConnection): void
 }
 
@@ -35,12 +38,16 @@ export interface ConnectionHost {
 const MAX_SILENCE_MS = 60_000
 /** Time that a peer which has ended its side stays connected for its acknowledgements. */
 const MAX_HALF_OPEN_MS = 10_000
-/** Unacknowledged messages of one peer. */
+/** Unsettled messages of one peer. */
 const MAX_UNSETTLED = 1024
+/** Unsettled messages of all peers, at which each may have only a few: they take about 1 KB outside of the memory limit. */
+const MAX_ALL_UNSETTLED = 16_384
+const MIN_UNSETTLED = 16
+/** Bytes of acknowledgements that one peer has requested and has not taken: at this limit it is not read. */
+const MAX_OWED_BYTES = 32_768
+/** Bytes of an acknowledgement besides the chunk id. */
+const ACK_HEAD_BYTES = 5
 const MAX_SHOWN_TAG_CHARS = 100
-/** Bytes of acknowledgements that a peer has not read. */
-const MAX_UNREAD_BYTES = 1_000_000
-
 /** Idle time after which the kernel asks a peer whether it still exists. */
 const KEEP_ALIVE_MS = 30_000
 /** Silence after connecting after which the log says what the peer may be waiting for. */
@@ -66,8 +73,10 @@ export class SenderConnection implements MessageOwner {
   #progressMs = 0
   /** True when it has completed a value since. */
   #hasProgressed = true
-  /** Number of messages whose acknowledgement waits for their records to be settled. */
+  /** Number of complete messages whose records have not settled, and bytes of their acknowledgements. */
   #unsettled = 0
+  #owedBytes = 0
+  readonly #acks: Acknowledgements
   /** Bytes of messages with options that have not been settled. */
   #unsettledBytes = 0
   /** Bytes that may be written for `#checkedTag` without asking for room again. */
@@ -88,6 +97,7 @@ export class SenderConnection implements MessageOwner {
     this.#usedMs = host.ctx.clock.nowMs()
     this.#peer =
       socket.remoteAddress === undefined ? 'a local peer' : `${socket.remoteAddress}:${socket.remotePort}`
+    this.#acks = new Acknowledgements(socket, () => this.#onSettled?.())
     this.#reader = new MessageReader({
       maxBytes: host.maxBytes,
       ...host.receiveBudget.connection(),
@@ -126,7 +136,7 @@ export class SenderConnection implements MessageOwner {
 
   /** Ends the connection; called after the last acknowledgement. */
   close(): void {
-    this.#socket.end()
+    this.#end()
   }
 
   destroy(): void {
@@ -135,18 +145,32 @@ export class SenderConnection implements MessageOwner {
 
   settled(message: Message): void {
     this.#unsettledBytes -= message.bytes
+    this.#isSettled(message)
     if (message.chunk === undefined) return
-    this.#unsettled--
     this.#usedMs = this.#host.ctx.clock.nowMs()
-    this.#onSettled?.()
     if (this.#closed) return
     this.#host.ctx.counters.add('acks')
-    this.#socket.write(encodeAck(message.chunk))
-    if (this.#socket.writableLength > MAX_UNREAD_BYTES) this.#fail('does not read its acknowledgements')
+    this.#acks.add(message.chunk)
     this.#endIfDone()
   }
 
-  aborted(): void {
+  aborted(message: Message): void {
+    this.#isSettled(message)
+    this.#end()
+  }
+
+  #isSettled(message: Message): void {
+    // A message that broke off was not counted.
+    if (!message.isComplete) return
+    this.#unsettled--
+    this.#host.unsettled--
+    this.#owedBytes -= owedFor(message.chunk)
+    this.#onSettled?.()
+  }
+
+  /** Ends the connection after what is to be acknowledged by now. */
+  #end(): void {
+    this.#acks.flush()
     this.#socket.end()
   }
 
@@ -264,20 +288,29 @@ export class SenderConnection implements MessageOwner {
     const message = this.#message
     this.#message = undefined
     this.#host.ctx.counters.add('messages')
-    if (chunk !== undefined) {
-      this.#unsettled++
-      this.#host.sealSoon(this.#tag)
-    }
-    message?.end(chunk)
-    return this.#unsettled < MAX_UNSETTLED ? undefined : this.#waitForAcks()
+    if (message === undefined || message.isAborted) return undefined
+    this.#unsettled++
+    this.#host.unsettled++
+    this.#owedBytes += owedFor(chunk)
+    if (chunk !== undefined) this.#host.sealSoon(this.#tag)
+    message.end(chunk)
+    return this.#mayHaveMore ? undefined : this.#waitForSettled()
   }
 
-  /** Makes a peer with too many unacknowledged messages wait. */
-  #waitForAcks(): Promise<void> {
+  /** False for a peer with too many unsettled messages, or one that does not read its acknowledgements. */
+  get #mayHaveMore(): boolean {
+    if (this.#owedBytes + this.#acks.bytes > MAX_OWED_BYTES) return false
+    return this.#unsettled < (this.#host.unsettled < MAX_ALL_UNSETTLED ? MAX_UNSETTLED : MIN_UNSETTLED)
+  }
+
+  async #waitForSettled(): Promise<void> {
     this.#socket.pause()
-    return new Promise((resolve) => {
-      this.#onSettled = resolve
-    })
+    // Those that nobody waits for would otherwise wait for Flush.
+    this.#host.sealSoon(this.#tag)
+    while (!this.#isOver && !this.#mayHaveMore)
+      await new Promise<void>((resolve) => {
+        this.#onSettled = resolve
+      })
   }
 
   async #decompress({ buf, start, end }: MessageReader): Promise<void> {
@@ -349,7 +382,8 @@ export class SenderConnection implements MessageOwner {
   }
 
   #onSilence(): void {
-    if (!this.#busy && this.#reader.isInsideMessage)
+    if (this.#acks.bytes > 0) this.#fail(`has not read its acknowledgements for ${MAX_SILENCE_MS / 1000} s`)
+    else if (!this.#busy && this.#reader.isInsideMessage)
       this.#fail(`sent nothing for ${MAX_SILENCE_MS / 1000} s within a message`)
   }
 
@@ -357,13 +391,13 @@ export class SenderConnection implements MessageOwner {
     this.#peerEnded = true
     const { clock } = this.#host.ctx
     // A peer that has gone away looks the same as one that waits for its acknowledgements.
-    const timer = clock.after(MAX_HALF_OPEN_MS, () => this.#socket.end())
+    const timer = clock.after(MAX_HALF_OPEN_MS, () => this.#end())
     this.#socket.once('close', () => clock.cancel(timer))
     this.#endIfDone()
   }
 
   #endIfDone(): void {
-    if (this.#peerEnded && !this.#busy && this.#unsettled === 0) this.#socket.end()
+    if (this.#peerEnded && !this.#busy && this.#unsettled === 0) this.#end()
   }
 
   #fail(what: string, code: ErrorCode = 'E_PEER_PROTOCOL'): void {
@@ -382,4 +416,8 @@ export class SenderConnection implements MessageOwner {
     if (!this.#busy) this.#reader.release()
     this.#host.closed(this)
   }
+}
+
+function owedFor(chunk: Buffer | undefined): number {
+  return chunk === undefined ? 0 : chunk.length + ACK_HEAD_BYTES
 }

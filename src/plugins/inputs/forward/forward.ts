@@ -76,6 +76,7 @@ export class ForwardInput implements Input {
       receiveBudget: this.#receiveBudget,
       decompress: (bytes, how, use) => this.#decompress(bytes, how, use),
       sealSoon: (tag) => this.#sealSoon(tag),
+      unsettled: 0,
       closed: (connection) => {
         this.#connections.delete(connection)
         if (this.#connections.size === 0) this.#allClosed?.()

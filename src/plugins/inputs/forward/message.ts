@@ -5,7 +5,7 @@ export interface MessageOwner {
   /** Called when every record of the message has settled: acknowledges it. */
   settled(message: Message): void
   /** Called when some records will never settle: the message must not be acknowledged. */
-  aborted(): void
+  aborted(message: Message): void
 }
 
 /**
@@ -23,12 +23,14 @@ export class Message implements Contributor {
   bytes = 0
   /** Chunk id to acknowledge; undefined if the peer did not request it. */
   chunk: Buffer | undefined
+  /** True when all of its records were read. */
+  isComplete = false
+  /** True when some of its records will never settle. */
+  isAborted = false
   readonly #owner: MessageOwner
   readonly #identity: string
   #parts = 0
   #open = 0
-  #isComplete = false
-  #aborted = false
 
   /** `identity` is unique among all messages of this agent. */
   constructor(owner: MessageOwner, identity: string) {
@@ -52,18 +54,18 @@ export class Message implements Contributor {
 
   /** Marks the message as complete; `chunk` is the id to acknowledge. */
   end(chunk: Buffer | undefined): void {
-    this.#isComplete = true
+    this.isComplete = true
     this.chunk = chunk
     this.#settleIfDone()
   }
 
   #abort(): void {
-    if (this.#aborted) return
-    this.#aborted = true
-    this.#owner.aborted()
+    if (this.isAborted) return
+    this.isAborted = true
+    this.#owner.aborted(this)
   }
 
   #settleIfDone(): void {
-    if (this.#isComplete && !this.#aborted && !this.inOpenChunk && this.#open === 0) this.#owner.settled(this)
+    if (this.isComplete && !this.isAborted && !this.inOpenChunk && this.#open === 0) this.#owner.settled(this)
   }
 }

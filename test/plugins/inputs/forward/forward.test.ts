@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'bun:test'
 import { randomBytes } from 'node:crypto'
 import { readFileSync, statSync } from 'node:fs'
-import { createServer } from 'node:net'
+import { connect, createServer } from 'node:net'
 import { join } from 'node:path'
 import { gzipSync, zstdCompressSync } from 'node:zlib'
 import { EventTime, FluentClient } from '@fluent-org/logger'
@@ -15,8 +15,8 @@ import { turn } from '../../../support/engine/chunks.ts'
 import { Client, type ForwardRun, forwardIn, type Records } from '../../../support/forward/input-run.ts'
 import { entriesChunk, forwardTo } from '../../../support/forward/output-run.ts'
 import { start } from '../../../support/process.ts'
-import { tmp } from '../../../support/tmp.ts'
-import { until, within } from '../../../support/until.ts'
+import { atEnd, tmp } from '../../../support/tmp.ts'
+import { until, untilReaches, within } from '../../../support/until.ts'
 
 const bytesOf = (value: unknown): Buffer => Buffer.from(encode(value) as Uint8Array)
 const at = (sec: number): ExtData => {
@@ -510,6 +510,35 @@ describe('a connection', () => {
     output.open()
     await until(() => client.acks.length === 3000)
     expect(numbersOf(run)).toEqual(count(3000))
+  })
+
+  test('that sends and does not read is not read beyond 32 kB of acknowledgements, and gets all of them once it reads', async () => {
+    const run = await forwardIn()
+    const socket = connect(run.port, '127.0.0.1')
+    atEnd(() => void socket.destroy())
+    socket.pause()
+    const total = 20_000
+    const one = bytesOf(['t', 5, {}, { chunk: 'c'.repeat(1000) }])
+    socket.write(Buffer.alloc(one.length * total, one))
+    const other = new Client(run.port)
+    let before = -1
+    // The buffers of the kernel take some first.
+    while (run.counter('messages') > before) {
+      before = run.counter('messages')
+      for (let i = 1; i <= 20; i++) {
+        const known = other.acks.length
+        other.send(bytesOf(['t', 5, {}, { chunk: `${i}` }]))
+        await until(() => other.acks.length > known)
+      }
+      before += 20
+    }
+    expect(before).toBeLessThan(total)
+    let bytes = 0
+    socket.on('data', (data) => {
+      bytes += data.length
+    })
+    socket.resume()
+    await untilReaches(total * bytesOf({ ack: 'c'.repeat(1000) }).length, () => bytes)
   })
 })
 

@@ -46,6 +46,8 @@ const MAX_TOPICS = 1000
 const MIN_IDLE_MS = 300_000
 /** Brokers that are remembered although the metadata does not name them: it may come from one that has just started. */
 const MAX_FORMER_BROKERS = 100
+/** Partitions of all topics, which take about 1 KB each: a cluster of 200,000 is not used by one agent. */
+const MAX_ALL_PARTITIONS = 30_000
 const UNKNOWN_TOPIC_OR_PARTITION = 3
 const LEADER_NOT_AVAILABLE = 5
 
@@ -199,6 +201,7 @@ export class Cluster {
     if (described === undefined) return UNKNOWN_TOPIC_OR_PARTITION
     if (described.error !== 0) return described.error
     if (described.partitions.length === 0) return LEADER_NOT_AVAILABLE
+    this.#checkTotal(topic, described.partitions.length)
     const host: PartitionHost = {
       ...this.#host,
       connectLeader: (partition) => this.#connectLeader(partition),
@@ -216,6 +219,19 @@ export class Cluster {
     topic.refreshedMs = this.#ctx.clock.nowMs()
     this.#dropMissingPartitions(topic, described.partitions.length)
     return topic.partitions.every((p) => p.leader < 0) ? LEADER_NOT_AVAILABLE : 0
+  }
+
+  /** Throws when the topics would have more partitions together than any agent sends to. */
+  #checkTotal(topic: Topic, count: number): void {
+    let total = count
+    for (const { name, partitions } of this.#topics.values())
+      if (name !== topic.name) total += partitions.length
+    if (count <= topic.partitions.length || total <= MAX_ALL_PARTITIONS) return
+    throw new ShipperError(
+      'E_PEER_PROTOCOL',
+      `${count} partitions of "${topic.name}": ${this.#topics.size} topics have ${total}, at most ${MAX_ALL_PARTITIONS} are expected`,
+      { retryable: true, scope: 'peer' },
+    )
   }
 
   /** Hands the batches of partitions that are missing for long to the others: the topic was recreated with fewer. */

@@ -90,6 +90,25 @@ test('a topic with 20,000 partitions is used', async () => {
   expect(await valuesOf(peer.written())).toEqual(['a'])
 })
 
+test('topics of 20,000 partitions each are used up to 30,000 together', async () => {
+  const peer = await kafkaPeer()
+  metadataOf(peer, { partitions: range(20_000) })
+  const { output } = await kafkaTo(peer, { partitioner: 'sticky', topics: '$TAG' })
+  peer.topics.set('first', 1).set('second', 1)
+  await output.flush(linesChunk(['a'], 'first'))
+  expect(await rejection(output.flush(linesChunk(['b'], 'second')))).toMatchObject({
+    code: 'E_PEER_PROTOCOL',
+    message: expect.stringContaining('20000 partitions of "second"'),
+  })
+  metadataOf(peer, { partitions: range(10_000) })
+  const flushed = () =>
+    output.flush(linesChunk(['b'], 'second')).then(
+      () => true,
+      () => false,
+    )
+  await until(flushed)
+})
+
 test('topics that are not used any more are forgotten, and the next batch for one is not taken for a repetition', async () => {
   const peer = await kafkaPeer()
   const clock = new ManualClock(Date.now())
