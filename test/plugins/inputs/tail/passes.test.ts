@@ -5,6 +5,8 @@ import {
   copyFileSync,
   type Dirent,
   mkdirSync,
+  renameSync,
+  statSync,
   truncateSync,
   utimesSync,
   writeFileSync,
@@ -70,13 +72,15 @@ test('a copy that a scan finds before its original, which was too old, is read f
 test('a log and its copy that appear between two scans are read once', async () => {
   const path = logs()
   scanCopiesFirst()
+  const lines = Array.from({ length: 20 }, (_, n) => `${n} ${'x'.repeat(30)}`)
+  const outside = join(tmp(), 'a.log')
+  writeFileSync(outside, `${lines.join('\n')}\n`)
   const run = follow({ ...QUICK, path: `${path}*` })
   await until(() => run.logs.some(({ message }) => message.includes('waiting for files')))
-  const lines = Array.from({ length: 20 }, (_, n) => `${n} ${'x'.repeat(30)}`)
-  writeFileSync(path, `${lines.join('\n')}\n`)
-  // A log that has not changed since the copy was made is the original.
-  utimesSync(path, 1000, 1000)
-  copyFileSync(path, `${path}.1`)
+  // A log that was there before the copy, and has not changed since, is the original.
+  await until(() => Date.now() - statSync(outside).birthtimeMs > 100)
+  copyFileSync(outside, `${path}.1`)
+  renameSync(outside, path)
   await run.waitForLines(20)
   appendFileSync(path, 'end\n')
   await until(() => run.lines().includes('end'))

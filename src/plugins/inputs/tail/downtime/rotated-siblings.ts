@@ -1,6 +1,7 @@
 import { basename } from 'node:path'
 import type { OffsetRow } from '../../../../core/offset-store.ts'
 import type { Logger } from '../../../../core/services.ts'
+import { FsFailure, isMissing, stat } from '../../../../lib/fs/file-system.ts'
 import { isGzipName } from '../file/compression.ts'
 import { isAllHole } from '../file/fingerprint.ts'
 import type { TailFile } from '../file/tail-file.ts'
@@ -9,7 +10,7 @@ import { beginsWithHole } from '../rotation/decompressed.ts'
 import type { DirectoryNames } from '../rotation/directory-names.ts'
 import { compareDatesOfNames } from '../rotation/names.ts'
 import type { RotatedFiles } from '../rotation/rotated-files.ts'
-import { isCopyOfContent, isFileOf, rowForSibling } from '../rotation/same-content.ts'
+import { haveCommonContent, isCopyOfContent, isFileOf, rowForSibling } from '../rotation/same-content.ts'
 import {
   appearedMs,
   contentMs,
@@ -84,6 +85,8 @@ export class RotatedSiblings {
       if (file === undefined) continue
       opened.push(file)
       this.#index.add(file)
+      // The same, and it has been compressed.
+      if (live !== undefined && isReplaced(live, path) && haveCommonContent(file, live)) break
     }
     const last = order()
     for (const file of opened) {
@@ -194,4 +197,10 @@ export class RotatedSiblings {
     if (isGzipName(sibling.path) || this.#positions.createdSinceLastScan(appearedMs(sibling))) return false
     return rows.some((row) => isSameInode(row, sibling) && !isFileOf(row, sibling))
   }
+}
+
+/** True when an open file has been deleted, as by compressing it, and another one is at its path. */
+function isReplaced({ handle }: TailFile, path: string): boolean {
+  const found = handle.stat()
+  return !(found instanceof FsFailure) && found.nlink === 0n && !isMissing(stat(path))
 }

@@ -1,5 +1,5 @@
 import { dirname, resolve } from 'node:path'
-import { FsFailure, readLink, realPath, stat } from '../../../../lib/fs/file-system.ts'
+import { FsFailure, lstat, readLink, realPath, stat } from '../../../../lib/fs/file-system.ts'
 import { identityKey } from '../file/identity.ts'
 
 /** Symbolic links followed one by one when the target does not exist. */
@@ -26,6 +26,9 @@ export function linkTarget(path: string): string {
 
 /** Returns what a link points to, which may be another link; `path` itself if it is not a link. */
 export function firstTarget(path: string): string {
+  // Reading what is not a link fails, and a failed call costs several times as much as one that succeeds.
+  const found = lstat(path)
+  if (found instanceof FsFailure || !found.isSymbolicLink()) return path
   const target = readLink(path)
   return target instanceof FsFailure ? path : resolve(dirname(path), target)
 }
