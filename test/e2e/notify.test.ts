@@ -102,7 +102,7 @@ test('a child process cannot speak for the agent: it gets no variable of the pro
     },
   })
   await manager.received('READY=1')
-  await until(() => existsSync(found))
+  await until(() => existsSync(found) && readFileSync(found, 'utf8').includes('PATH='))
   const environment = readFileSync(found, 'utf8')
   expect(environment).toContain('PATH=')
   expect(environment).not.toMatch(/NOTIFY_SOCKET|WATCHDOG_/)
