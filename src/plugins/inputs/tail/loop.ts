@@ -81,6 +81,7 @@ export class TailLoop {
     this.#scheduler = parts.scheduler
     this.#reader = parts.reader
     this.#joiner = parts.joiner
+    if (this.#joiner !== undefined) this.#joiner.isBehind = (file, isLate) => this.#isBehind(file, isLate)
     this.#slices = parts.slices
     this.#passes = parts.passes
   }
@@ -197,11 +198,7 @@ export class TailLoop {
         this.#scheduler.waitFor(file, predecessor)
         return
       }
-      // Open records go on in the content that is read next: not in one that was truncated, which ends with this turn.
-      if (!file.rotation.isReplaced) {
-        this.#joiner?.handOver(predecessor, file)
-        file.readAfter(undefined)
-      }
+      if (file.newAt === undefined) this.#continueRecords(file)
     }
     if (this.#awaitsFilter(file)) return
     const found =
@@ -209,6 +206,15 @@ export class TailLoop {
     if (found === 'wait') {
       file.startWaiting()
       return
+    }
+    // Only now is it known that it is no copy of a file before it, which has nothing that follows those records.
+    if (file.predecessor !== undefined) {
+      if (!file.predecessor.isDrained) {
+        file.startWaiting()
+        this.#scheduler.waitFor(file, file.predecessor)
+        return
+      }
+      this.#continueRecords(file)
     }
     const limit = Math.min(
       MAX_TURN_BYTES,
@@ -244,6 +250,16 @@ export class TailLoop {
       this.#scheduler.release(file)
       if (file.rotation.isRotated) this.#rotated.held.closeIfDone(file)
     }
+  }
+
+  /**
+   * Has the open records of the predecessor, which is drained, go on in the file: not in a content that was truncated,
+   * which ends with this turn.
+   */
+  #continueRecords(file: TailFile): void {
+    if (file.predecessor === undefined || file.rotation.isReplaced) return
+    this.#joiner?.handOver(file.predecessor, file)
+    file.readAfter(undefined)
   }
 
   /**
@@ -311,6 +327,30 @@ export class TailLoop {
     // Open records end with their file, unless another file continues it.
     const isOver = turn === 'rewritten' || (turn === 'end' && isLast && !this.#hasSuccessor(file))
     return isOver && !this.#joiner.flush(file, out) ? 'full' : turn
+  }
+
+  /**
+   * True when there are lines in the file, or in the one that continues it, that were not read yet. `isLate`: nothing
+   * could run for a while, so there may be events that were not handled yet.
+   */
+  #isBehind(file: TailFile, isLate: boolean): boolean {
+    if (!file.isDrained || this.#isAwaited(file)) return true
+    if (!isLate) return false
+    const { size } = file.cursor
+    if (file.handle.isOpen) file.refresh()
+    if (file.cursor.size > size) {
+      this.#scheduler.add(file)
+      return true
+    }
+    this.#reconciler.reconcile(file.livePath, false, true)
+    return this.#isAwaited(file)
+  }
+
+  /** True when the file now at the path of a rotated one is to be read after it, directly or not. */
+  #isAwaited(file: TailFile): boolean {
+    let one = file.rotation.isRotated ? this.#files.byPath.get(file.livePath) : undefined
+    while (one !== undefined && one.predecessor !== file) one = one.predecessor
+    return one !== undefined
   }
 
   #hasSuccessor(file: TailFile): boolean {

@@ -30,6 +30,10 @@ interface JoinerOptions {
 /** Maximum memory of all open records together; beyond it the one that grows is sent. */
 const MAX_OPEN_BYTES = 4_000_000
 const DEFAULT_FLUSH_MS = 1000
+/** Maximum time in which a record waits for lines that are there and were not read yet, as on a busy machine. */
+const MAX_BEHIND_MS = 10_000
+/** A timer that is later than this was held up: events may wait as well. */
+const LATE_MS = 20
 
 /**
  * Joins lines of each file and stream into records. Reads a line by the rule whose format it has (the
@@ -52,7 +56,14 @@ export class Joiner {
   /** Encoders shared by all files, when records do not name their file. */
   readonly #sharedEncoders: RecordEncoders | undefined
   #openBytes = 0
+  /**
+   * True when more of the file, or of the one that continues it, is to be read now. `isLate`: the timer was, as nothing
+   * could run.
+   */
+  isBehind: (file: TailFile, isLate: boolean) => boolean = () => false
   #timer: ReturnType<Clock['after']> | undefined
+  /** Time at which the timer is due. */
+  #timerMs = 0
 
   constructor(options: JoinerOptions) {
     this.#options = options
@@ -256,7 +267,7 @@ export class Joiner {
     this.#openBytes += record.joined.memoryBytes
     records.byStream.set(line.stream, record)
     this.#open.set(file, records)
-    this.#timer ??= this.#clock.after(flushMs, () => this.#flushDue())
+    if (this.#timer === undefined) this.#flushAfter(flushMs)
     return record
   }
 
@@ -280,17 +291,32 @@ export class Joiner {
   #flushDue(): void {
     this.#timer = undefined
     const nowMs = this.#clock.nowMs()
+    const isLate = nowMs - this.#timerMs > LATE_MS
     let nextMs = Number.POSITIVE_INFINITY
     for (const [file, records] of this.#open) {
+      const isDue = [...records.byStream.values()].some((one) => one.grownMs + one.flushMs <= nowMs)
+      const isBehind = isDue && this.isBehind(file, isLate)
       for (const [stream, record] of records.byStream) {
-        const leftMs = record.grownMs + record.flushMs - nowMs
+        // What came after it has been read for that long.
+        const isPassed = file.cursor.lastReadMs >= record.grownMs + record.flushMs
+        const waitMs = isBehind && !isPassed ? Math.max(record.flushMs, MAX_BEHIND_MS) : record.flushMs
+        const dueMs = record.grownMs + waitMs - nowMs
+        // It is due as soon as the file has been read to its end.
+        const leftMs = dueMs > 0 && waitMs > record.flushMs ? Math.min(dueMs, record.flushMs) : dueMs
         const out = leftMs > 0 ? undefined : this.#options.ctx.appender(file.tag)
         if (out?.reserve(record.joined.bound, 0)) this.#emit(records, stream, record, out)
         else nextMs = Math.min(nextMs, leftMs > 0 ? leftMs : DEFAULT_FLUSH_MS)
       }
       if (records.byStream.size === 0) this.#open.delete(file)
     }
-    if (nextMs < Number.POSITIVE_INFINITY) this.#timer = this.#clock.after(nextMs, () => this.#flushDue())
+    // Looking for more may have moved records to another file.
+    if (this.#open.size > 0) nextMs = Math.min(nextMs, DEFAULT_FLUSH_MS)
+    if (nextMs < Number.POSITIVE_INFINITY) this.#flushAfter(nextMs)
+  }
+
+  #flushAfter(ms: number): void {
+    this.#timerMs = this.#clock.nowMs() + ms
+    this.#timer = this.#clock.after(ms, () => this.#flushDue())
   }
 }
 

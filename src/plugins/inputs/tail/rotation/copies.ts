@@ -83,6 +83,7 @@ export class Copies {
     const verdict = this.#judge(file, suspect, isLast)
     // A truncation that was found just now has settled it.
     if (file.newAt === undefined) return this.#resolve(file)
+    if (verdict !== undefined) this.#takeOutOfOrder(file, suspect.original)
     if (verdict === 'wait') {
       // The files that waited for the copy must not wait for it any longer, as it waits for the original.
       for (const one of unchain(suspect.original, file)) this.#options.again(one, 0)
@@ -119,6 +120,20 @@ export class Copies {
       this.#resolve(file)
       this.#options.again(file, 0)
     }
+  }
+
+  /**
+   * Takes a .gz that was made of a rotated file out of the order of files: it has nothing that comes after that file,
+   * so the open records of the file before it go on in the one after it.
+   */
+  #takeOutOfOrder(copy: TailFile, { rotation, handle }: TailFile): void {
+    if (!copy.handle.isCompressed || handle.isCompressed || !rotation.isRotated || rotation.isReplaced) return
+    for (const one of this.#options.files.byKey.values()) {
+      if (one.predecessor !== copy) continue
+      one.readAfter(copy.predecessor)
+      this.#options.again(one, 0)
+    }
+    copy.readAfter(undefined)
   }
 
   #resolve(file: TailFile): 'read' {

@@ -6,7 +6,7 @@ import { MIN_DISTINCT_BYTES } from '../file/fingerprint.ts'
 import type { TailFile } from '../file/tail-file.ts'
 import { contentSizeOf, contentSizeOfOpen } from './decompressed.ts'
 import { maskDigits, uncompressedName } from './names.ts'
-import { haveCommonContent, isCopyOfContent } from './same-content.ts'
+import { contentOf, haveCommonContent, isCopyOfContent } from './same-content.ts'
 import type { Sibling } from './siblings.ts'
 
 /*
@@ -147,6 +147,25 @@ export function isBackupOfHeld(sibling: Sibling, held: TailFile): boolean {
   const { cursor, path, handle } = held
   if (handle.isCompressed || !isBackupOf(sibling, path)) return false
   return contentSizeOf(sibling) <= cursor.offset && isCopyOfContent(held.content(), sibling)
+}
+
+/**
+ * True when the sibling is the .gz into which a held file was compressed: it has its content, and was made before the
+ * file was deleted. A .gz of the next file may have the same name and the same lines, but is made later. Without the
+ * name, as that of a file that was deleted before its new name was seen, the size has to be the same.
+ */
+export function isGzipOfHeld(sibling: Sibling, held: TailFile): boolean {
+  const { handle, path, livePath, identity, cursor } = held
+  if (handle.isCompressed || !isGzipName(sibling.path) || sibling.birthMs === 0) return false
+  const isNamed = uncompressedName(sibling.path) === path
+  if (!isNamed && path !== livePath) return false
+  held.refresh()
+  const stat = held.rotation.isDeleted ? handle.stat() : undefined
+  if (stat === undefined || stat instanceof FsFailure) return false
+  if (sibling.birthMs < identity.birthMs || sibling.birthMs > Number(stat.ctimeNs) / 1e6) return false
+  const size = contentSizeOf(sibling)
+  if (isNamed ? size > cursor.size : size !== cursor.size) return false
+  return isCopyOfContent(contentOf(held), sibling, true)
 }
 
 /**

@@ -4,7 +4,7 @@ import type { TailFile } from '../file/tail-file.ts'
 import { linkTarget } from '../tracking/link-target.ts'
 import type { OpenFiles } from '../tracking/open-files.ts'
 import type { ClosedFiles } from './closed-files.ts'
-import { hadContentOf, isBackupOfHeld } from './copy-evidence.ts'
+import { hadContentOf, isBackupOfHeld, isGzipOfHeld } from './copy-evidence.ts'
 import type { HeldFiles } from './held-files.ts'
 import { liveNamesOf } from './names.ts'
 import type { Sibling } from './siblings.ts'
@@ -42,7 +42,7 @@ export class SiblingFilter {
     if (!this.#options.mayRead(sibling.path) || this.#belongsToOther(sibling, path)) return false
     const before = [...this.#held.all].filter((one) => one.livePath === path)
     if ([...known, ...before].some((one) => hadContentOf(one, sibling))) return false
-    if (before.some((one) => isBackupOfHeld(sibling, one))) return false
+    if (before.some((one) => isBackupOfHeld(sibling, one) || isGzipOfHeld(sibling, one))) return false
     return this.#closed.readOf(sibling, new Set([path])) === undefined
   }
 
