@@ -1,6 +1,7 @@
 import { type BigIntStats, constants, type Dirent, type FSWatcher, type WatchListener } from 'node:fs'
 import { dirname, isAbsolute, join } from 'node:path'
 import { reasonOf, systemCode } from '../../core/error.ts'
+import { sleepSync } from '../async/sleep-sync.ts'
 import { systemCalls } from './system-calls.ts'
 
 /**
@@ -242,8 +243,6 @@ const TOO_LARGE = 'TOO_LARGE'
 /** Time that the writer of a pipe may pause. */
 const MAX_PIPE_PAUSE_MS = 10_000
 const PIPE_STEP_MS = 5
-/** Never signaled: `Atomics.wait` on it is a synchronous sleep. */
-const SLEEP_CELL = new Int32Array(new SharedArrayBuffer(4))
 
 /**
  * Returns the whole content of a file or a pipe (`<(...)` of a shell, /dev/stdin), for configuration files. Reads at most
@@ -270,7 +269,7 @@ export function readWholeText(path: string, maxBytes: number): string | FsFailur
       } else if (pausedMs >= MAX_PIPE_PAUSE_MS) {
         return new FsFailure('ETIMEDOUT', 'nothing was written to it for 10 s')
       } else {
-        Atomics.wait(SLEEP_CELL, 0, 0, PIPE_STEP_MS)
+        sleepSync(PIPE_STEP_MS)
         pausedMs += PIPE_STEP_MS
       }
     }

@@ -3,6 +3,7 @@ import { hostname } from 'node:os'
 import { messageOf, ShipperError, systemCode } from '../../core/error.ts'
 import type { Logger } from '../../core/services.ts'
 import type { Snapshot } from '../../core/snapshot.ts'
+import { type Bind, listening, listenOn } from '../../lib/net/listen.ts'
 import { Connection, type ConnectionLimits } from './connection.ts'
 import { type Answer, endpointOf, json, notFound, type PluginNames } from './endpoints.ts'
 import { type HealthOptions, HealthWindow } from './health.ts'
@@ -22,7 +23,7 @@ export interface HttpOptions {
   /** Overrides for tests. */
   limits?: Partial<HttpLimits>
   /** Listens on a host; for tests of a machine without IPv6. */
-  listenOn?: typeof listenOn
+  listenOn?: Bind
 }
 
 export interface HttpLimits extends ConnectionLimits {
@@ -72,7 +73,11 @@ export async function startHttp(
   const answers = new Answers(limits, log, (request) => answerTo(request, sources, isAllowed, log))
   const accept = (socket: Socket): void => answers.accept(socket)
   const server = createServer({ allowHalfOpen: true, noDelay: true }, accept)
-  const listen = await listenOnFamilies(server, options)
+  const listen = await listenOn(server, options.listen, options.port, options.listenOn ?? bind).catch(
+    (error: unknown) => {
+      throw listenError(error, options.listen, options.port)
+    },
+  )
   server.on('error', (error) => log.warn(`http server error: ${messageOf(error)}`))
 
   const timer = options.health.enabled
@@ -213,44 +218,11 @@ function answerTo(
   }
 }
 
-const ANY_IPV6 = '::'
-const ANY_IPV4 = '0.0.0.0'
-
-/** Listens on the configured address and returns it: `::` stands for both families, and for IPv4 where IPv6 is off. */
-async function listenOnFamilies(server: Server, options: HttpOptions): Promise<string> {
-  const { listen: host, port, listenOn: bind = listenOn } = options
-  try {
-    await bind(server, host, port)
-    return host
-  } catch (error) {
-    if (host !== ANY_IPV6 || IN_USE.has(systemCode(error) ?? '')) throw listenError(error, host, port)
-    try {
-      await bind(server, ANY_IPV4, port)
-      return ANY_IPV4
-    } catch {
-      throw listenError(error, host, port)
-    }
-  }
-}
-
-const IN_USE = new Set(['EADDRINUSE', 'EACCES'])
-
-function listenOn(server: Server, host: string, port: number): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once('error', reject)
-    try {
-      server.listen({ host, port, backlog: BACKLOG }, () => {
-        server.off('error', reject)
-        resolve()
-      })
-    } catch (error) {
-      server.off('error', reject)
-      reject(error)
-    }
-  })
-}
-
 const BACKLOG = 64
+
+function bind(server: Server, host: string, port: number): Promise<void> {
+  return listening(server, { host, port, backlog: BACKLOG })
+}
 
 const HINTS: Record<string, string> = {
   EADDRINUSE: 'the port is used by another program (another agent?): stop it or set Http_Port',

@@ -1,4 +1,5 @@
 import { ShipperError } from '../../core/error.ts'
+import { sleepSync } from '../../lib/async/sleep-sync.ts'
 import { close, FsFailure, fstat, openToAppend, stat, write } from '../../lib/fs/file-system.ts'
 
 /**
@@ -151,8 +152,6 @@ const MAX_WAIT_MS = 200
  */
 const MAX_PIPE_WAIT_MS = 20
 const CHECK_INTERVAL_MS = 1000
-/** Never signaled: `Atomics.wait` on it is a synchronous sleep. */
-const SLEEP_CELL = new Int32Array(new SharedArrayBuffer(4))
 
 /**
  * Writes bytes and returns how many were written; fewer when a non-blocking descriptor stayed full for
@@ -171,7 +170,7 @@ function writeAll(fd: number, bytes: Buffer, maxWaitMs: number): number | FsFail
     if (written.code === 'EINTR') continue
     if (written.code !== 'EAGAIN') return written
     if (waitedMs >= maxWaitMs) return at
-    Atomics.wait(SLEEP_CELL, 0, 0, WAIT_STEP_MS)
+    sleepSync(WAIT_STEP_MS)
     waitedMs += WAIT_STEP_MS
   }
   return at

@@ -150,7 +150,10 @@ export class ForwardInput implements Input {
   async #listen(server: Server): Promise<void> {
     const { unixPath, unixPerm, listen, port } = this.#options
     try {
-      if (unixPath === undefined) return await listenOn(server, listen, port)
+      if (unixPath === undefined) {
+        await listenOn(server, listen, port)
+        return
+      }
       await removeStaleSocket(unixPath)
       await listening(server, { path: unixPath })
       if (unixPerm !== undefined) chmodSync(unixPath, Number.parseInt(unixPerm, 8))
