@@ -79,11 +79,10 @@ export class MessageReader {
     this.#scanner = new ValueScanner(options.maxBytes)
   }
 
-  /** Returns a reader for the entries of a decompressed payload: steps entries, entry and end. */
-  static ofEntries(bytes: Buffer, maxBytes: number): MessageReader {
-    const reader = new MessageReader({ maxBytes, take: () => undefined, give: () => {} })
-    reader.#in.buf = bytes
-    reader.#in.to = reader.#left = bytes.length
+  /** Returns a reader for the entries of a payload that is decompressed piece by piece: steps entries, entry and end. */
+  static ofEntries(options: ReaderOptions): MessageReader {
+    const reader = new MessageReader(options)
+    reader.#left = Number.POSITIVE_INFINITY
     reader.#state = 'packed'
     return reader
   }
@@ -100,6 +99,18 @@ export class MessageReader {
   /** Copies the bytes in; false when there is no memory for them now, and nothing was copied. */
   push(data: Buffer): boolean {
     return this.#in.push(data)
+  }
+
+  /** As `push`, of at least `bytes` bytes that `write` puts into buf[start, end): it returns their number. */
+  fill(bytes: number, write: (buf: Buffer, start: number, end: number) => number): boolean {
+    if (!this.#in.makeRoom(bytes)) return false
+    this.#in.to += write(this.#in.buf, this.#in.to, this.#in.buf.length)
+    return true
+  }
+
+  /** Ends the payload of `ofEntries` with the bytes so far. */
+  finish(): void {
+    this.#left = this.#in.to - this.#in.from
   }
 
   /** Releases the buffer; only when nothing in it is needed. */

@@ -9,8 +9,9 @@ import { MessageReader, type MessageStep } from '../../../protocol/forward/messa
 import { compressionOf } from '../../../protocol/forward/option.ts'
 import { Malformed } from '../../../protocol/forward/value-scanner.ts'
 import { Acknowledgements } from './acknowledgements.ts'
+import type { Compression, Inflater, Inflaters } from './inflater.ts'
 import { Message, type MessageOwner } from './message.ts'
-import type { ReceiveBudget } from './receive-budget.ts'
+import type { ConnectionBudget, ReceiveBudget } from './receive-budget.ts'
 
 /** The part of the input that its connections share. */
 export interface ConnectionHost {
@@ -22,8 +23,7 @@ export interface ConnectionHost {
   isReserved(tag: string): boolean
   /** Source of the connections' receive buffers. */
   readonly receiveBudget: ReceiveBudget
-  /** Decompresses a payload and waits for `use` before the next payload is decompressed. */
-  decompress(bytes: Buffer, how: 'gzip' | 'zstd', use: (out: Buffer) => Promise<void>): Promise<void>
+  readonly inflaters: Inflaters
   /** Seals the chunk of this tag once the bytes received so far have been read. */
   sealSoon(tag: string): void
   /** Number of unsettled messages of all connections, those that are closed included. */
@@ -52,6 +52,9 @@ const MAX_SHOWN_TAG_CHARS = 100
 const KEEP_ALIVE_MS = 30_000
 /** Silence after connecting after which the log says what the peer may be waiting for. */
 const MAX_QUIET_START_MS = 5000
+/** Smallest piece of a decompressed payload, and the size after which other connections have their turn. */
+const PIECE_BYTES = 32_768
+const TURN_BYTES = 1_000_000
 /** Bytes that are written between two questions whether the outputs take more. */
 const UNCHECKED_BYTES = 16_384
 
@@ -61,6 +64,7 @@ export class SenderConnection implements MessageOwner {
   readonly #socket: Socket
   readonly #host: ConnectionHost
   readonly #peer: string
+  readonly #budget: ConnectionBudget
   readonly #reader: MessageReader
   readonly #time: Time = { sec: 0, nsec: 0 }
   #pending: Buffer[] = []
@@ -98,10 +102,8 @@ export class SenderConnection implements MessageOwner {
     this.#peer =
       socket.remoteAddress === undefined ? 'a local peer' : `${socket.remoteAddress}:${socket.remotePort}`
     this.#acks = new Acknowledgements(socket, () => this.#onSettled?.())
-    this.#reader = new MessageReader({
-      maxBytes: host.maxBytes,
-      ...host.receiveBudget.connection(),
-    })
+    this.#budget = host.receiveBudget.connection()
+    this.#reader = new MessageReader({ maxBytes: host.maxBytes, ...this.#budget })
   }
 
   start(): void {
@@ -189,11 +191,9 @@ export class SenderConnection implements MessageOwner {
     try {
       for (let data = this.#pending.shift(); data !== undefined; data = this.#pending.shift()) {
         this.#hasProgressed ||= !this.#reader.isInsideMessage
-        while (!this.#reader.push(data)) {
-          this.#socket.pause()
-          await this.#host.receiveBudget.waitForMemory()
-          if (this.#isOver) return
-          this.#hasProgressed = true
+        if (!this.#reader.push(data)) {
+          const piece = data
+          if (!(await this.#untilGranted(() => this.#reader.push(piece)))) return
         }
         await this.#read(this.#reader)
         if (this.#isOver) return
@@ -313,12 +313,52 @@ export class SenderConnection implements MessageOwner {
       })
   }
 
+  /** Decompresses a payload into one buffer, whose entries are read before the next piece. */
   async #decompress({ buf, start, end }: MessageReader): Promise<void> {
     this.#socket.pause()
-    const how = compressionOf(buf, start) as 'gzip' | 'zstd'
-    await this.#host.decompress(buf.subarray(start, end), how, (out) =>
-      this.#isOver ? Promise.resolve() : this.#read(MessageReader.ofEntries(out, this.#host.maxBytes)),
-    )
+    const how = compressionOf(buf, start) as Compression
+    const payload = buf.subarray(start, end)
+    const bytes = this.#host.inflaters.bytesFor(payload, how)
+    if (!(await this.#untilGranted(() => this.#budget.hold(bytes)))) return
+    const entries = MessageReader.ofEntries({ maxBytes: this.#host.maxBytes, ...this.#budget })
+    let inflater: Inflater | undefined
+    try {
+      inflater = await this.#host.inflaters.begin(payload, how, bytes)
+      await this.#inflate(inflater, entries)
+    } finally {
+      inflater?.close()
+      entries.release()
+      this.#budget.release(bytes)
+    }
+  }
+
+  async #inflate(inflater: Inflater, entries: MessageReader): Promise<void> {
+    let turnBytes = 0
+    const write = (buf: Buffer, start: number, end: number): number => {
+      const made = inflater.read(buf, start, end)
+      turnBytes += made
+      return made
+    }
+    while (!inflater.isAtEnd) {
+      if (!(await this.#untilGranted(() => entries.fill(PIECE_BYTES, write)))) return
+      if (inflater.isAtEnd) entries.finish()
+      await this.#read(entries)
+      if (this.#isOver) return
+      if (turnBytes < TURN_BYTES) continue
+      turnBytes = 0
+      await new Promise(setImmediate)
+    }
+  }
+
+  /** Waits until there is memory for it; false when the connection or the input has ended. */
+  async #untilGranted(take: () => boolean): Promise<boolean> {
+    while (!take()) {
+      this.#socket.pause()
+      await this.#host.receiveBudget.waitForMemory()
+      if (this.#isOver) return false
+      this.#hasProgressed = true
+    }
+    return true
   }
 
   /** Writes the entries of a step; false when there is no memory now, and nothing was written. */
