@@ -5,7 +5,7 @@ import { type Compression, Inflaters } from '../../../src/plugins/inputs/forward
 import { readTime } from '../../../src/protocol/forward/event-time.ts'
 import { AckReader } from '../../../src/protocol/forward/frame.ts'
 import { MessageReader } from '../../../src/protocol/forward/message-reader.ts'
-import { compressionOf, encodeAck } from '../../../src/protocol/forward/option.ts'
+import { compressionOf, writeAck } from '../../../src/protocol/forward/option.ts'
 import { Malformed } from '../../../src/protocol/forward/value-scanner.ts'
 import { pieces } from '../random.ts'
 import { kindOf, must, size, type Target } from '../target.ts'
@@ -71,7 +71,10 @@ function record(reader: MessageReader, step: string, made: Read): void {
   const { buf, start, end } = reader
   if (step === 'begin') made.steps.push(`begin ${reader.tag.length} ${reader.hasOptions}`)
   else if (step === 'compressed') made.steps.push(`compressed ${buf.toString('base64', start, end)}`)
-  else if (step === 'end') made.steps.push(`end ${reader.chunk?.toString('base64')}`)
+  else if (step === 'end')
+    made.steps.push(
+      `end ${reader.chunk < 0 ? undefined : buf.toString('base64', reader.chunk, reader.chunkEnd)}`,
+    )
   else if (step === 'entry') {
     const out = { sec: 0, nsec: 0 }
     const kind = readTime(buf, reader.time, out)
@@ -88,8 +91,10 @@ function record(reader: MessageReader, step: string, made: Read): void {
       made.steps.push(buf.toString('base64', at + 11, next))
       at = next
     }
-  if (step === 'end' && reader.chunk !== undefined) {
-    const ack = decoder.decode(encodeAck(reader.chunk)) as { ack?: unknown }
+  if (step === 'end' && reader.chunk >= 0) {
+    const out = Buffer.alloc(2000)
+    const size = writeAck(out, 0, buf, reader.chunk, reader.chunkEnd)
+    const ack = decoder.decode(out.subarray(0, size)) as { ack?: unknown }
     must(ack.ack !== undefined, 'an acknowledgement is not MessagePack with "ack"')
   }
 }

@@ -76,6 +76,7 @@ export class ForwardInput implements Input {
       inflaters: new Inflaters(MAX_DECOMPRESSED_RATIO * this.#options.bufferMaxSize),
       sealSoon: (tag) => this.#sealSoon(tag),
       unsettled: 0,
+      owedBytes: 0,
       closed: (connection) => {
         this.#connections.delete(connection)
         if (this.#connections.size === 0) this.#allClosed?.()
