@@ -11,6 +11,7 @@ import { Outage } from './outage.ts'
 import { OutputWindow } from './output-window.ts'
 import { Patience } from './patience.ts'
 import type { Receipt } from './receipt.ts'
+import { RefusalLog } from './refusal-log.ts'
 import { isNameFailure, nameWaitMs, type RetryPolicy, retryWaitMs } from './retry.ts'
 
 /** Time without an answer after which an output with chunks in flight counts as down. */
@@ -70,6 +71,7 @@ export class OutputQueue {
   #failingLanes = 0
   readonly #givingUp: GivingUp
   readonly #patience: Patience
+  readonly #refusals: RefusalLog
   readonly #lanes = new Map<string, Lane>()
   /** Lanes that may send, served round robin. */
   #sendable: Lane[] = []
@@ -91,6 +93,12 @@ export class OutputQueue {
     this.outage = new Outage(options.clock, options.log, options.retry.limit !== Number.POSITIVE_INFINITY)
     this.#onFailing = options.onFailing
     this.#patience = new Patience(options.deadLetterAfterMs, options.clock)
+    this.#refusals = new RefusalLog({
+      log: options.log,
+      deadLetters: options.deadLetters,
+      deadLetterAfterMs: options.deadLetterAfterMs,
+      retryLimit: options.retry.limit,
+    })
     this.#givingUp = new GivingUp(options.deadLetters, options.log, (records) => {
       this.stats.droppedRecords += records
     })
@@ -332,12 +340,9 @@ export class OutputQueue {
       return
     }
     route.chunkFailures++
+    const isFirst = !lane.failing
     this.#beginFailing(lane, route)
-    const { code, hint, message } = error
-    const fields = { code, tag: route.chunk.tag, chunk: route.chunk.id, hint }
-    // It is logged as an error once, until records can be kept again.
-    if (code === 'E_DEAD_LETTERS') this.#log.debug(`retrying chunk: ${message}`, fields)
-    else this.#log.warn(`retrying chunk: ${message}`, fields)
+    this.#refusals.refused(route.chunk, error, this.#failingLanes, isFirst)
   }
 
   #settleGivenUp(lane: Lane, route: Route, error: ShipperError, outcome: Outcome): void {
