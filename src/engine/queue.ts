@@ -2,7 +2,7 @@ import type { Chunk } from '../core/chunk.ts'
 import { messageOf, ShipperError } from '../core/error.ts'
 import type { Outcome, Output } from '../core/plugin.ts'
 import type { Clock, Logger, TimerHandle } from '../core/services.ts'
-import type { OutputDown } from '../core/snapshot.ts'
+import type { OutputDown, Unkept } from '../core/snapshot.ts'
 import type { DeadLetterCause } from '../lib/dead-letters/row.ts'
 import type { Keeper } from './dead-letters/dead-letters.ts'
 import { GivingUp } from './giving-up.ts'
@@ -176,6 +176,15 @@ export class OutputQueue {
     return { sinceMs, attempts: this.inFlight, reason: 'what was sent is not answered' }
   }
 
+  /** Why records that were given up wait for a place in the dead letters, for the longest time. */
+  get unkept(): Unkept | undefined {
+    let longest: Unkept | undefined
+    for (const { unkept } of this.#lanes.values())
+      if (unkept !== undefined && unkept.sinceMs < (longest?.sinceMs ?? Number.POSITIVE_INFINITY))
+        longest = unkept
+    return longest
+  }
+
   /** Tags of the chunks that wait or are in flight. */
   tags(): Iterable<string> {
     return this.#lanes.keys()
@@ -333,6 +342,7 @@ export class OutputQueue {
   #retry(lane: Lane, route: Route, error: ShipperError): void {
     route.failed = true
     lane.blocked = true
+    this.#noteUnkept(lane, error)
     this.stats.retries++
     this.stats.retriedRecords += route.chunk.count
     if (error.scope === 'peer') {
@@ -343,6 +353,16 @@ export class OutputQueue {
     const isFirst = !lane.failing
     this.#beginFailing(lane, route)
     this.#refusals.refused(route.chunk, error, this.#failingLanes, isFirst)
+  }
+
+  /** Remembers, or forgets, that the lane waits because records that were given up cannot be kept. */
+  #noteUnkept(lane: Lane, { code, message, hint }: ShipperError): void {
+    if (code !== 'E_DEAD_LETTERS') {
+      lane.unkept = undefined
+      return
+    }
+    this.lastError = message
+    lane.unkept = { sinceMs: lane.unkept?.sinceMs ?? this.#clock.nowMs(), reason: message, hint }
   }
 
   #settleGivenUp(lane: Lane, route: Route, error: ShipperError, outcome: Outcome): void {
@@ -367,6 +387,7 @@ export class OutputQueue {
   }
 
   #endFailing(lane: Lane): void {
+    lane.unkept = undefined
     if (!lane.failing) return
     lane.failing = false
     this.#failingLanes--
