@@ -317,7 +317,7 @@ export class SenderConnection implements MessageOwner {
     if (this.#host.isReserved(tag)) {
       this.#host.ctx.counters.add('reserved_tags')
       throw new Malformed(
-        `records with the reserved tag "${truncate(tag, MAX_SHOWN_TAG_CHARS)}", with which it could forge the records of a pod; if it is an agent of yours that may send them, set Tag_Reserved to off`,
+        `records with the reserved tag "${truncate(tag, MAX_SHOWN_TAG_CHARS)}", with which it could forge the records of a pod (of your own agents, Tag_Reserved off accepts them)`,
       )
     }
     this.#tag = tag

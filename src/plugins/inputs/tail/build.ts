@@ -283,7 +283,11 @@ function buildBlockEncoder(
     logged.add(file)
     log.warn(
       `${file.path} has a line longer than Buffer_Max_Size: the line is ${skipLong ? 'skipped' : 'truncated'}`,
-      { offset: file.cursor.offset, buffer_max_size: options.bufferMaxSize },
+      {
+        offset: file.cursor.offset,
+        buffer_max_size: options.bufferMaxSize,
+        hint: `${skipLong ? 'it is' : 'its rest is'} not sent, and counted in lost_bytes; raise Buffer_Max_Size for such lines`,
+      },
     )
   }
   const withHoles = new WeakSet<TailFile>()

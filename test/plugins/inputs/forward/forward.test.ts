@@ -140,7 +140,7 @@ describe('a message', () => {
     honest.send(bytesOf(['kube', 1000, { n: 1 }, { chunk: 'c' }]))
     await until(() => honest.acks.length === 1)
     expect([forger.acks, numbersOf(run), run.counter('reserved_tags')]).toEqual([[], [1], 1])
-    expect(run.logged.join()).toContain('set Tag_Reserved to off')
+    expect(run.logged.join()).toContain('Tag_Reserved off accepts them')
 
     const accepting: [object, object][] = [
       [{ tag_reserved: 'off' }, { identityTags: 'kube.*' }],
