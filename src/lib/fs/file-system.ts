@@ -228,6 +228,24 @@ export function read(
   }
 }
 
+/** Returns the content of a regular file; TOO_LARGE for one of more than `maxBytes`. */
+export function readFile(path: string, maxBytes: number): Buffer | FsFailure {
+  const opened = openFile(path)
+  if (opened instanceof FsFailure) return opened
+  const buf = Buffer.alloc(Math.min(maxBytes, Number(opened.stat.size)) + 1)
+  let used = 0
+  let got: number | FsFailure = 1
+  while (typeof got === 'number' && got > 0 && used < buf.length) {
+    got = read(opened.fd, buf, used, buf.length - used, used)
+    if (typeof got === 'number') used += got
+  }
+  close(opened.fd)
+  if (got instanceof FsFailure) return got
+  return used > maxBytes
+    ? new FsFailure(TOO_LARGE, `it has more than ${maxBytes} bytes`)
+    : buf.subarray(0, used)
+}
+
 /** Returns the first `maxBytes` of a regular file as text. */
 export function readTextFile(path: string, maxBytes: number): string | FsFailure {
   const opened = openFile(path)

@@ -24,6 +24,7 @@ import {
   openFile,
   openToAppend,
   read,
+  readFile,
   readLink,
   readTextFile,
   readWholeText,
@@ -58,6 +59,7 @@ const CALLS: [keyof typeof systemCalls, () => unknown][] = [
   ['realpathSync', () => realPath('/x')],
   ['openSync', () => openFile('/x')],
   ['openSync', () => readTextFile('/x', 1)],
+  ['openSync', () => readFile('/x', 1)],
   ['openSync', () => readWholeText('/x', 1)],
   ['readSync', () => read(0, Buffer.alloc(1), 0, 1, 0)],
   ['openSync', () => openToAppend('/x', { mode: 0o600, devices: true, pipes: true })],
@@ -158,6 +160,8 @@ test('a regular file is opened with its properties', () => {
 test('a text file is read up to a limit', () => {
   const path = join(tmp(), 'a')
   writeFileSync(path, 'hello')
+  expect(readFile(path, 5).toString()).toBe('hello')
+  expect((readFile(path, 4) as FsFailure).code).toBe('TOO_LARGE')
   expect(readTextFile(path, 4)).toBe('hell')
   expect(readTextFile(path, 100)).toBe('hello')
   failWith('readSync', 'EIO')
