@@ -77,7 +77,7 @@ export class Assembly {
   readonly #startedMs: number
   readonly #heldUp: HeldUp
   readonly #deadLetterFiles = new DeadLetterFiles()
-  readonly #ownFiles: OwnFiles
+  #ownFiles: OwnFiles | undefined
 
   constructor(plan: Plan, options: AssemblyOptions) {
     this.#plan = plan
@@ -88,7 +88,6 @@ export class Assembly {
     this.#startedMs = options.clock.nowMs()
     this.#runId = `${options.agent.id}:${this.#startedMs}:${process.pid}`
     this.budget = new Budget(plan.service.memoryLimit, plan.service.chunkSize)
-    this.#ownFiles = new OwnFiles(plan)
     this.#heldUp = new HeldUp(options.log('engine'))
     const borrowed = new BorrowedBuffers()
     for (const filter of plan.filters) {
@@ -271,7 +270,10 @@ export class Assembly {
         this.#options.readerClosed?.(plan.name)
       },
       stateFolder: this.#stateFolder(),
-      isOwnFile: (path) => this.#ownFiles.has(path),
+      isOwnFile: (path) => {
+        this.#ownFiles ??= new OwnFiles(this.#plan)
+        return this.#ownFiles.has(path)
+      },
       reject: (chunk, start, end, reason) => queue?.reject(chunk, start, end, reason),
       isOverdue: (chunk) => queue?.isOverdue(chunk) === true,
     })
