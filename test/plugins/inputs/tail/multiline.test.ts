@@ -48,6 +48,13 @@ describe('container lines', () => {
     expect(received.map(({ seconds }) => seconds)).toEqual([1_795_240_800, 1_795_240_800])
   })
 
+  test('joins a line of more than half of the memory of the input before anything was delivered', async () => {
+    const path = join(tmp(), 'a.log')
+    writeFileSync(path, cri('P', 'x'.repeat(16_000)).repeat(118) + cri('F', 'end'))
+    const { received } = await drained(path, 'cri', { memBufLimit: 2e6 })
+    expect(received.map(({ record }) => (record.log as string).length)).toEqual([1_888_003])
+  })
+
   test('joins parts of a Docker line up to the newline', async () => {
     const path = join(tmp(), 'a.log')
     writeFileSync(path, docker('a') + docker('x\n', 'stderr') + docker('b\n') + docker('whole\n'))

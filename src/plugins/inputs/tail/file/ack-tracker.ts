@@ -50,6 +50,11 @@ export class AckTracker {
     return this.#watermark.pending > 0 || this.#commitLimit !== undefined
   }
 
+  /** True when chunks have not settled. */
+  get hasPendingChunks(): boolean {
+    return this.#watermark.pending > 0
+  }
+
   /** True when the acknowledged position is within a line that is skipped. */
   get isSkipping(): boolean {
     return this.#skippingAt?.has(this.position) === true

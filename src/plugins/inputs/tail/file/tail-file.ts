@@ -137,9 +137,12 @@ export class TailFile implements Contributor, DescriptorOwner {
     return this.#inChunk || this.acks.isPending
   }
 
-  /** Bytes that were read and are not acknowledged, or are held back by an open record. */
+  /**
+   * Bytes that were read and are not acknowledged. 0 when none of them are in a chunk: an open record waits for its next
+   * lines, and for no output.
+   */
   get unsettledBytes(): number {
-    return this.cursor.offset - this.acks.position
+    return this.#inChunk || this.acks.hasPendingChunks ? this.cursor.offset - this.acks.position : 0
   }
 
   /** True when nothing more can be read from the file now. */
