@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net'
 import { type ErrorCode, messageOf } from '../../../core/error.ts'
 import { truncate } from '../../../core/escape-controls.ts'
+import { freeMemory } from '../../../core/free-memory.ts'
 import { ENTRY_HEAD, writeEntryHead } from '../../../core/msgpack/encode.ts'
 import type { Appender, InputContext, Outcome } from '../../../core/plugin.ts'
 import { splitMs } from '../../../lib/time/split-ms.ts'
@@ -57,6 +58,8 @@ const MAX_QUIET_START_MS = 5000
 /** Smallest piece of a decompressed payload, and the size after which other connections have their turn. */
 const PIECE_BYTES = 32_768
 const TURN_BYTES = 1_000_000
+/** Received pieces of this size are freed at once; smaller ones are left to the garbage collector, which costs less. */
+const MIN_FREED_BYTES = 16_384
 /** Bytes that are written between two questions whether the outputs take more. */
 const UNCHECKED_BYTES = 16_384
 
@@ -233,6 +236,8 @@ export class SenderConnection implements MessageOwner {
           const piece = data
           if (!(await this.#untilGranted(() => this.#reader.push(piece)))) return
         }
+        // It was copied.
+        if (data.length >= MIN_FREED_BYTES) freeMemory(data)
         await this.#read(this.#reader)
         if (this.#isOver) return
         this.#checkProgress()
@@ -325,7 +330,8 @@ export class SenderConnection implements MessageOwner {
 
   #finish({ buf, chunk, chunkEnd }: MessageReader): Promise<void> | undefined {
     this.#host.ctx.counters.add('messages')
-    const [range, split] = [this.#range, this.#split]
+    const range = this.#range
+    const split = this.#split
     this.#range = this.#split = undefined
     if (!this.#isTracked || split?.isAborted) return undefined
     const hasId = chunk >= 0
