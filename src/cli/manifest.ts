@@ -114,7 +114,8 @@ function refuseSecrets({ properties }: Section, table: OptionTable): void {
   }
 }
 
-const ONLY_VARIABLES = /^(?:\$\{[^}]*\})+$/
+/** Variables without a default: one would be the secret. */
+const ONLY_VARIABLES = /^(?:\$\{[A-Za-z_][A-Za-z0-9_.]*(?::-)?\})+$/
 
 /** Returns the properties that stand in the name of the plugin, when that is an address. */
 function addressProperties(properties: readonly Property[]): { key: string; value: string }[] {

@@ -1,5 +1,6 @@
 import type { Chunk } from '../core/chunk.ts'
 import type { TimerHandle } from '../core/services.ts'
+import type { Unkept } from '../core/snapshot.ts'
 import type { DeadLetterCause } from '../lib/dead-letters/row.ts'
 import type { Passage } from './output-window.ts'
 import type { Receipt } from './receipt.ts'
@@ -52,6 +53,8 @@ export class Lane {
   blocked = false
   /** True from the failure of a chunk (not of the peer) until a chunk is delivered or dropped. */
   failing = false
+  /** Why records that were given up cannot be kept; undefined when none wait for that. */
+  unkept: Unkept | undefined
   timer: TimerHandle | undefined
   /** Time at which `timer` fires. */
   retryAtMs = Number.POSITIVE_INFINITY

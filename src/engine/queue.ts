@@ -2,7 +2,7 @@ import type { Chunk } from '../core/chunk.ts'
 import { messageOf, ShipperError } from '../core/error.ts'
 import type { Outcome, Output } from '../core/plugin.ts'
 import type { Clock, Logger, TimerHandle } from '../core/services.ts'
-import type { OutputDown } from '../core/snapshot.ts'
+import type { OutputDown, Unkept } from '../core/snapshot.ts'
 import type { DeadLetterCause } from '../lib/dead-letters/row.ts'
 import type { Keeper } from './dead-letters/dead-letters.ts'
 import { GivingUp } from './giving-up.ts'
@@ -12,6 +12,7 @@ import { Outage } from './outage.ts'
 import { OutputWindow } from './output-window.ts'
 import { Patience } from './patience.ts'
 import type { Receipt } from './receipt.ts'
+import { RefusalLog } from './refusal-log.ts'
 import { isNameFailure, nameWaitMs, type RetryPolicy, retryWaitMs } from './retry.ts'
 
 /** Time without an answer after which an output with chunks in flight counts as down. */
@@ -71,6 +72,7 @@ export class OutputQueue {
   #failingLanes = 0
   readonly #givingUp: GivingUp
   readonly #patience: Patience
+  readonly #refusals: RefusalLog
   readonly #lanes = new Map<string, Lane>()
   readonly #sendable = new LaneTurns()
   #gate: 'open' | 'closed' | 'probing' = 'open'
@@ -91,6 +93,12 @@ export class OutputQueue {
     this.outage = new Outage(options.clock, options.log, options.retry.limit !== Number.POSITIVE_INFINITY)
     this.#onFailing = options.onFailing
     this.#patience = new Patience(options.deadLetterAfterMs, options.clock)
+    this.#refusals = new RefusalLog({
+      log: options.log,
+      deadLetters: options.deadLetters,
+      deadLetterAfterMs: options.deadLetterAfterMs,
+      retryLimit: options.retry.limit,
+    })
     this.#givingUp = new GivingUp(options.deadLetters, options.log, (records) => {
       this.stats.droppedRecords += records
     })
@@ -166,6 +174,15 @@ export class OutputQueue {
     const sinceMs = this.#answerMs
     if (this.#clock.nowMs() - sinceMs < MAX_SILENCE_MS) return undefined
     return { sinceMs, attempts: this.inFlight, reason: 'what was sent is not answered' }
+  }
+
+  /** Why records that were given up wait for a place in the dead letters, for the longest time. */
+  get unkept(): Unkept | undefined {
+    let longest: Unkept | undefined
+    for (const { unkept } of this.#lanes.values())
+      if (unkept !== undefined && unkept.sinceMs < (longest?.sinceMs ?? Number.POSITIVE_INFINITY))
+        longest = unkept
+    return longest
   }
 
   /** Tags of the chunks that wait or are in flight. */
@@ -326,6 +343,7 @@ export class OutputQueue {
   #retry(lane: Lane, route: Route, error: ShipperError): void {
     route.failed = true
     lane.blocked = true
+    this.#noteUnkept(lane, error)
     this.stats.retries++
     this.stats.retriedRecords += route.chunk.count
     if (error.scope === 'peer') {
@@ -333,12 +351,19 @@ export class OutputQueue {
       return
     }
     route.chunkFailures++
+    const isFirst = !lane.failing
     this.#beginFailing(lane, route)
-    const { code, hint, message } = error
-    const fields = { code, tag: route.chunk.tag, chunk: route.chunk.id, hint }
-    // It is logged as an error once, until records can be kept again.
-    if (code === 'E_DEAD_LETTERS') this.#log.debug(`retrying chunk: ${message}`, fields)
-    else this.#log.warn(`retrying chunk: ${message}`, fields)
+    this.#refusals.refused(route.chunk, error, this.#failingLanes, isFirst)
+  }
+
+  /** Remembers, or forgets, that the lane waits because records that were given up cannot be kept. */
+  #noteUnkept(lane: Lane, { code, message, hint }: ShipperError): void {
+    if (code !== 'E_DEAD_LETTERS') {
+      lane.unkept = undefined
+      return
+    }
+    this.lastError = message
+    lane.unkept = { sinceMs: lane.unkept?.sinceMs ?? this.#clock.nowMs(), reason: message, hint }
   }
 
   #settleGivenUp(lane: Lane, route: Route, error: ShipperError, outcome: Outcome): void {
@@ -363,6 +388,7 @@ export class OutputQueue {
   }
 
   #endFailing(lane: Lane): void {
+    lane.unkept = undefined
     if (!lane.failing) return
     lane.failing = false
     this.#failingLanes--

@@ -182,6 +182,8 @@ test('shipper manifest refuses a secret that is written out, wherever it stands'
     ['-o', 'kafka', '-p', 'rdkafka.sasl.password=hunter2'],
     ['-o', 'kafka', '-p', 'rdkafka.ssl.keystore.password=hunter2'],
     ['-o', 'kafka', '-p', 'sasl_password=${A}hunter2'],
+    ['-o', 'kafka', '-p', 'sasl_password=${A:-hunter2}'],
+    ['-o', 'kafka', '-p', 'sasl_password=${hunter2 }'],
     ['-o', 'kafka', '-p', 'sasl_password=@/etc/hosts'],
     ['-o', 'kafka://k:9092?sasl_password=hunter2'],
   ]) {

@@ -199,8 +199,8 @@ export async function buildTail(
     log,
     readLastLine: (file) => {
       const turn = reader.readTurn(file, ctx.appender(file.tag), MAX_TURN_BYTES, true)
-      // What is rewritten, or is full, is not at its end: the progress check schedules it.
-      if (!(turn instanceof FsFailure)) return turn !== 'full' && turn !== 'rewritten'
+      // What is not at its end is scheduled by the progress check.
+      if (!(turn instanceof FsFailure)) return turn === 'end'
       // The file is held until Hold_Time; after that the line counts as lost.
       readErrors.record(file.path, turn, 'read')
       return false
@@ -283,7 +283,11 @@ function buildBlockEncoder(
     logged.add(file)
     log.warn(
       `${file.path} has a line longer than Buffer_Max_Size: the line is ${skipLong ? 'skipped' : 'truncated'}`,
-      { offset: file.cursor.offset, buffer_max_size: options.bufferMaxSize },
+      {
+        offset: file.cursor.offset,
+        buffer_max_size: options.bufferMaxSize,
+        hint: `${skipLong ? 'it is' : 'its rest is'} not sent, and counted in lost_bytes; raise Buffer_Max_Size for such lines`,
+      },
     )
   }
   const withHoles = new WeakSet<TailFile>()

@@ -10,6 +10,8 @@ import type { ForwardOutputOptions } from './options.ts'
 const MAX_REPEATED_ACKS = 16
 /** Time without an answer to the first frame after which the log says what the peer may be. */
 const NO_ANSWER_MS = 5000
+const SILENT_HINT =
+  'see the peer’s log; it may expect TLS or a shared key, which are not supported yet. The records are kept and sent again'
 
 /** A frame that was written and waits for its ack or, without acks, for the kernel to take it. */
 interface Pending {
@@ -78,8 +80,8 @@ export class Session {
     socket.on('data', (data) => this.#read(data as Buffer))
     socket.on('error', (error) => this.fail('E_PEER_CLOSED', messageOf(error)))
     // Half closed is closed: no ack can come, and while the peer still reads, 'close' would not come either.
-    socket.on('end', () => this.fail('E_PEER_CLOSED', 'the peer closed the connection'))
-    socket.on('close', () => this.fail('E_PEER_CLOSED', 'the peer closed the connection'))
+    socket.on('end', () => this.#closedByPeer())
+    socket.on('close', () => this.#closedByPeer())
     this.ended = new Promise((resolve) => {
       this.#resolveEnded = resolve
     })
@@ -161,6 +163,13 @@ export class Session {
       )
     })
     ;(this.#answerTimer as { unref?: () => void }).unref?.()
+  }
+
+  /** A peer that ends before its first answer may speak something else: a TLS server ends without a word. */
+  #closedByPeer(): void {
+    const wasSilent = this.#options.requireAckResponse && !this.#hasAnswered && !this.idle
+    const hint = wasSilent ? SILENT_HINT : undefined
+    this.fail('E_PEER_CLOSED', `the peer closed the connection${wasSilent ? ' without an answer' : ''}`, hint)
   }
 
   #read(data: Buffer): void {

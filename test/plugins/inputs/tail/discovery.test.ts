@@ -142,6 +142,7 @@ describe('discovery', () => {
     expect(run.logs.filter((l) => l.level === 'error').map((l) => l.message)).toEqual([
       `cannot read ${dir}/a\ufffd.log: its name is not UTF-8`,
     ])
+    expect(run.logs.find((l) => l.level === 'error')?.fields.hint).toStartWith('rename it')
     expect([run.count('files_unreadable'), run.incomplete]).toEqual([1, '1 path could not be read'])
   })
 

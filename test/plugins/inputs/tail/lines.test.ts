@@ -73,6 +73,10 @@ describe('lines', () => {
     expect(run.lines()[1]).toBe('after')
     expect(run.count('long_line_truncated')).toBe(1)
     expect(run.count('lost_bytes')).toBe(2_000_000)
+    const { fields } = run.logs.find(({ message }) => message.endsWith('the line is truncated')) ?? {}
+    expect(fields?.hint).toBe(
+      'its rest is not sent, and counted in lost_bytes; raise Buffer_Max_Size for such lines',
+    )
   })
 
   test('skips a long line with Skip_Long_Lines', async () => {

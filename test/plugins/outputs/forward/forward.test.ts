@@ -275,3 +275,18 @@ test('a peer that takes the first chunk and does not answer is told in the log w
   onSilence()
   expect(hints()).toHaveLength(1)
 })
+
+test('a peer that ends the connection is told to speak TLS perhaps, unless it has answered', async () => {
+  const peer = await forwardPeer()
+  peer.answer = (_, socket) => void socket.end()
+  const silently = await rejection(forwardTo(peer).output.flush(entriesChunk('c1')))
+  expect(silently.message).toEndWith('the peer closed the connection without an answer')
+  expect(silently.hint).toContain('it may expect TLS or a shared key')
+  peer.answer = acknowledge
+  const { output } = forwardTo(peer)
+  await output.flush(entriesChunk('c2'))
+  peer.answer = (_, socket) => void socket.end()
+  const later = await rejection(output.flush(entriesChunk('c3')))
+  expect(later.message).toEndWith('the peer closed the connection')
+  expect(later.hint).toBe('see the peer’s log')
+})

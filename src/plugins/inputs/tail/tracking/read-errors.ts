@@ -10,6 +10,7 @@ const MAX_PATHS = 1000
 type Task = 'find' | 'read'
 /** U+FFFD: stands for bytes of a name that are not UTF-8. */
 const REPLACEMENT_CHARACTER = '\ufffd'
+const NOT_UTF8 = 'its name is not UTF-8'
 const FORBIDDEN_CODES = ['EACCES', 'EPERM']
 
 const LINK_HINT =
@@ -17,6 +18,7 @@ const LINK_HINT =
 
 function hintOf(code: string): string {
   if (code === LINK_REFUSED) return LINK_HINT
+  if (code === NOT_UTF8) return 'rename it; until then it is not read'
   if (FORBIDDEN_CODES.includes(code))
     return 'run as a user that may read it, or exclude it with Exclude_Path; reading is retried'
   return code === COMPRESSED
@@ -77,7 +79,7 @@ export class ReadErrors {
    * UTF-8: then it exists, but cannot be opened by the name as decoded.
    */
   recordMissing(path: string): undefined {
-    if (path.includes(REPLACEMENT_CHARACTER)) this.record(path, new Error('its name is not UTF-8'))
+    if (path.includes(REPLACEMENT_CHARACTER)) this.record(path, new Error(NOT_UTF8))
   }
 
   /** Records that the task works for this path. Either task may fail while the other works. */
