@@ -45,6 +45,8 @@ export interface GivenUp {
  */
 export class Lane {
   readonly key: string
+  /** Instance name of the input that has opened the lane, see LaneTurns. */
+  readonly input: string
   readonly inFlight: Route[] = []
   waiting: Route[] = []
   /** True from a failure until the lane may send again. */
@@ -58,8 +60,9 @@ export class Lane {
   retryAtMs = Number.POSITIVE_INFINITY
   #head = 0
 
-  constructor(key: string) {
+  constructor(key: string, input: string) {
     this.key = key
+    this.input = input
   }
 
   get waitingCount(): number {

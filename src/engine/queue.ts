@@ -7,6 +7,7 @@ import type { DeadLetterCause } from '../lib/dead-letters/row.ts'
 import type { Keeper } from './dead-letters/dead-letters.ts'
 import { GivingUp } from './giving-up.ts'
 import { Lane, type Route } from './lane.ts'
+import { LaneTurns } from './lane-turns.ts'
 import { Outage } from './outage.ts'
 import { OutputWindow } from './output-window.ts'
 import { Patience } from './patience.ts'
@@ -73,8 +74,7 @@ export class OutputQueue {
   readonly #patience: Patience
   readonly #refusals: RefusalLog
   readonly #lanes = new Map<string, Lane>()
-  /** Lanes that may send, served round robin. */
-  #sendable: Lane[] = []
+  readonly #sendable = new LaneTurns()
   #gate: 'open' | 'closed' | 'probing' = 'open'
   /** Number of times the gate has closed since it was open. */
   #gateFailures = 0
@@ -128,7 +128,7 @@ export class OutputQueue {
     }
     let lane = this.#lanes.get(chunk.tag)
     if (lane === undefined) {
-      lane = new Lane(chunk.tag)
+      lane = new Lane(chunk.tag, chunk.input)
       this.#lanes.set(chunk.tag, lane)
     }
     const passage = this.window.enter(lane.failing ? 0 : chunk.size, this.#clock.nowMs())
@@ -142,7 +142,7 @@ export class OutputQueue {
       isOverdue: false,
       givenUp: undefined,
     })
-    if (lane.waitingCount === 1) this.#sendable.push(lane)
+    if (lane.waitingCount === 1) this.#sendable.add(lane)
     this.#pump()
   }
 
@@ -229,7 +229,7 @@ export class OutputQueue {
       }
       if (lane.empty) this.#lanes.delete(lane.key)
     }
-    this.#sendable = []
+    this.#sendable.clear()
     this.#resolveDrained()
   }
 
@@ -237,11 +237,12 @@ export class OutputQueue {
     // An output that throws synchronously answers within this loop, which then continues with what is left.
     if (this.#pumping) return
     this.#pumping = true
-    while (this.inFlight < this.#flushesAllowed && this.#sendable.length > 0) {
-      const lane = this.#sendable.shift() as Lane
+    while (this.inFlight < this.#flushesAllowed) {
+      const lane = this.#sendable.take()
+      if (lane === undefined) break
       if (!lane.ready) continue
       const route = lane.startNext() as Route
-      if (lane.ready) this.#sendable.push(lane)
+      this.#addSendable(lane)
       if (this.inFlight === 0) this.#answerMs = this.#clock.nowMs()
       this.inFlight++
       // `#flush` settles every outcome itself and never rejects.
@@ -429,7 +430,7 @@ export class OutputQueue {
   }
 
   #addSendable(lane: Lane): void {
-    if (lane.ready && !this.#sendable.includes(lane)) this.#sendable.push(lane)
+    if (lane.ready) this.#sendable.add(lane)
   }
 
   #closeGate(error: ShipperError): void {
