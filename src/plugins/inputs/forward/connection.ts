@@ -60,6 +60,8 @@ const PIECE_BYTES = 32_768
 const TURN_BYTES = 1_000_000
 /** Received pieces of this size are freed at once; smaller ones are left to the garbage collector, which costs less. */
 const MIN_FREED_BYTES = 16_384
+/** A peer that has never sent more at once is small. */
+const SMALL_PIECE_BYTES = 16_384
 /** Bytes that are written between two questions whether the outputs take more. */
 const UNCHECKED_BYTES = 16_384
 
@@ -73,6 +75,11 @@ export class SenderConnection implements MessageOwner {
   readonly #reader: MessageReader
   readonly #time: Time = { sec: 0, nsec: 0 }
   #pending: Buffer[] = []
+  /** Bytes that have arrived and have no place in the reader. */
+  #unread = 0
+  #largestPiece = 0
+  /** True while it is not read because of the memory that large peers use. */
+  #isHeld = false
   #busy = false
   /** Tag of the message that is being read. */
   #tag = ''
@@ -221,9 +228,27 @@ export class SenderConnection implements MessageOwner {
     if (this.#closed || this.#host.signal.aborted) return
     this.#hasReceived = true
     this.#usedMs = this.#host.ctx.clock.nowMs()
+    this.#largestPiece = Math.max(this.#largestPiece, data.length)
+    this.#unread += data.length
+    const fits = this.#host.receiveBudget.arrived(data.length)
     this.#pending.push(data)
     if (this.#busy) this.#socket.pause()
     else void this.#work()
+    if (!fits && this.#unread > 0 && !this.#budget.isPrivileged)
+      this.#fail('sent large messages while the memory for those of others was used up')
+  }
+
+  /** While the memory for messages is used up, only small peers are read, and the one whose message has to be completed. */
+  setCongested(isCongested: boolean): void {
+    this.#isHeld = isCongested && this.#largestPiece > SMALL_PIECE_BYTES
+    if (this.#isHeld && !this.#budget.isPrivileged) this.#socket.pause()
+    else if (!this.#busy) this.#socket.resume()
+  }
+
+  /** The first piece of these bytes has a place in a buffer, or is dropped. */
+  #placed(bytes: number): void {
+    this.#unread -= bytes
+    this.#host.receiveBudget.placed(bytes)
   }
 
   /** Reads all pending data, however long it takes; runs once at a time. Never rejects. */
@@ -236,13 +261,15 @@ export class SenderConnection implements MessageOwner {
           const piece = data
           if (!(await this.#untilGranted(() => this.#reader.push(piece)))) return
         }
+        this.#placed(data.length)
         // It was copied.
         if (data.length >= MIN_FREED_BYTES) freeMemory(data)
         await this.#read(this.#reader)
         if (this.#isOver) return
         this.#checkProgress()
       }
-      this.#socket.resume()
+      if (this.#isHeld && !this.#budget.isPrivileged) this.#socket.pause()
+      else this.#socket.resume()
     } catch (error) {
       if (error instanceof Malformed) this.#fail(`sent ${error.message}`)
       else this.#fail(`caused an internal error: ${messageOf(error)}`, 'E_INTERNAL')
@@ -493,7 +520,7 @@ export class SenderConnection implements MessageOwner {
 
   #onSilence(): void {
     if (this.#acks.bytes > 0) this.#fail(`has not read its acknowledgements for ${MAX_SILENCE_MS / 1000} s`)
-    else if (!this.#busy && this.#reader.isInsideMessage)
+    else if (!this.#busy && !this.#isHeld && this.#reader.isInsideMessage)
       this.#fail(`sent nothing for ${MAX_SILENCE_MS / 1000} s within a message`)
   }
 
@@ -522,6 +549,7 @@ export class SenderConnection implements MessageOwner {
     if (!this.#closed && this.#reader.isInsideMessage) this.#host.ctx.counters.add('cut_messages')
     this.#closed = true
     this.#pending = []
+    this.#placed(this.#unread)
     this.#taken(this.#acks.discard())
     if (!this.#busy) this.#reader.release()
     this.#host.closed(this)
