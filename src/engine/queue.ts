@@ -26,8 +26,10 @@ interface QueueOptions {
   deadLetterAfterMs: number
   clock: Clock
   log: Logger
-  /** Called when the output, or a lane of it, begins to fail. */
-  onFailing?: () => void
+  /** True when records in doubt leave no memory in the input of a chunk: what is refused is then not kept there longer. */
+  isCrowded?: (chunk: Chunk) => boolean
+  /** Called when the output begins to fail, or the lane of a tag. */
+  onFailing?: (tag?: string) => void
 }
 
 /**
@@ -66,13 +68,17 @@ export class OutputQueue {
   readonly #policy: RetryPolicy
   readonly #clock: Clock
   readonly #log: Logger
-  readonly #onFailing: (() => void) | undefined
+  readonly #isCrowded: ((chunk: Chunk) => boolean) | undefined
+  readonly #onFailing: ((tag?: string) => void) | undefined
   #failingLanes = 0
   readonly #givingUp: GivingUp
   readonly #patience: Patience
   readonly #lanes = new Map<string, Lane>()
   /** Lanes that may send, served round robin. */
-  #sendable: Lane[] = []
+  readonly #sendable = new Set<Lane>()
+  /** The same of failing lanes, which alternate with the others: however many they are, these do not wait for all of them. */
+  readonly #retrying = new Set<Lane>()
+  #isTurnOfRetry = false
   #gate: 'open' | 'closed' | 'probing' = 'open'
   /** Number of times the gate has closed since it was open. */
   #gateFailures = 0
@@ -89,6 +95,7 @@ export class OutputQueue {
     this.#clock = options.clock
     this.#log = options.log
     this.outage = new Outage(options.clock, options.log, options.retry.limit !== Number.POSITIVE_INFINITY)
+    this.#isCrowded = options.isCrowded
     this.#onFailing = options.onFailing
     this.#patience = new Patience(options.deadLetterAfterMs, options.clock)
     this.#givingUp = new GivingUp(options.deadLetters, options.log, (records) => {
@@ -134,7 +141,7 @@ export class OutputQueue {
       isOverdue: false,
       givenUp: undefined,
     })
-    if (lane.waitingCount === 1) this.#sendable.push(lane)
+    if (lane.waitingCount === 1) this.#addSendable(lane)
     this.#pump()
   }
 
@@ -212,7 +219,8 @@ export class OutputQueue {
       }
       if (lane.empty) this.#lanes.delete(lane.key)
     }
-    this.#sendable = []
+    this.#sendable.clear()
+    this.#retrying.clear()
     this.#resolveDrained()
   }
 
@@ -220,17 +228,28 @@ export class OutputQueue {
     // An output that throws synchronously answers within this loop, which then continues with what is left.
     if (this.#pumping) return
     this.#pumping = true
-    while (this.inFlight < this.#flushesAllowed && this.#sendable.length > 0) {
-      const lane = this.#sendable.shift() as Lane
+    while (this.inFlight < this.#flushesAllowed) {
+      const lane = this.#takeSendable()
+      if (lane === undefined) break
       if (!lane.ready) continue
       const route = lane.startNext() as Route
-      if (lane.ready) this.#sendable.push(lane)
+      this.#addSendable(lane)
       if (this.inFlight === 0) this.#answerMs = this.#clock.nowMs()
       this.inFlight++
       // `#flush` settles every outcome itself and never rejects.
       void this.#flush(lane, route)
     }
     this.#pumping = false
+  }
+
+  #takeSendable(): Lane | undefined {
+    this.#isTurnOfRetry = !this.#isTurnOfRetry && this.#retrying.size > 0
+    const lanes = this.#isTurnOfRetry || this.#sendable.size === 0 ? this.#retrying : this.#sendable
+    for (const lane of lanes) {
+      lanes.delete(lane)
+      return lane
+    }
+    return undefined
   }
 
   get #flushesAllowed(): number {
@@ -244,7 +263,7 @@ export class OutputQueue {
     const bytes = chunk.size
     const startMs = this.#clock.nowMs()
     let outcome: Outcome = 'delivered'
-    route.isOverdue = this.#patience.isOverdue(chunk.tag)
+    route.isOverdue = this.#patience.isOverdue(chunk.tag) || this.#isCrowdedOut(route)
     try {
       try {
         await this.#output.flush(chunk)
@@ -275,6 +294,11 @@ export class OutputQueue {
     // An ack that was on its way when the gate closed says nothing about the peer now.
     if (this.#gate === 'open') this.outage.delivered()
     this.#afterAnswer(lane)
+  }
+
+  /** True when the route failed before, and gives way to others. */
+  #isCrowdedOut({ attempts, chunk }: Route): boolean {
+    return attempts > 0 && this.#givingUp.hasFile && this.#isCrowded?.(chunk) === true
   }
 
   /**
@@ -358,7 +382,7 @@ export class OutputQueue {
     lane.failing = true
     this.#failingLanes++
     for (const { passage } of lane.routes) this.window.leave(passage)
-    this.#onFailing?.()
+    this.#onFailing?.(lane.key)
   }
 
   #endFailing(lane: Lane): void {
@@ -403,7 +427,7 @@ export class OutputQueue {
   }
 
   #addSendable(lane: Lane): void {
-    if (lane.ready && !this.#sendable.includes(lane)) this.#sendable.push(lane)
+    if (lane.ready) (lane.failing ? this.#retrying : this.#sendable).add(lane)
   }
 
   #closeGate(error: ShipperError): void {

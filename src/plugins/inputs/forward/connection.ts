@@ -2,13 +2,14 @@ import type { Socket } from 'node:net'
 import { type ErrorCode, messageOf } from '../../../core/error.ts'
 import { truncate } from '../../../core/escape-controls.ts'
 import { ENTRY_HEAD, writeEntryHead } from '../../../core/msgpack/encode.ts'
-import type { InputContext } from '../../../core/plugin.ts'
+import type { Appender, InputContext } from '../../../core/plugin.ts'
 import { splitMs } from '../../../lib/time/split-ms.ts'
 import { readTime, type Time } from '../../../protocol/forward/event-time.ts'
 import { MessageReader, type MessageStep } from '../../../protocol/forward/message-reader.ts'
 import { compressionOf } from '../../../protocol/forward/option.ts'
 import { Malformed } from '../../../protocol/forward/value-scanner.ts'
 import { Acknowledgements } from './acknowledgements.ts'
+import { LooseRecords } from './loose-records.ts'
 import { Message, type MessageOwner } from './message.ts'
 import type { ReceiveBudget } from './receive-budget.ts'
 
@@ -77,8 +78,10 @@ export class SenderConnection implements MessageOwner {
   #unsettled = 0
   #owedBytes = 0
   readonly #acks: Acknowledgements
-  /** Bytes of messages with options that have not been settled. */
+  /** Bytes that have not settled. */
   #unsettledBytes = 0
+  /** Records without options in chunks that are not sealed, by tag. */
+  readonly #loose = new Map<string, LooseRecords>()
   /** Bytes that may be written for `#checkedTag` without asking for room again. */
   #credit = 0
   #checkedTag: string | undefined
@@ -251,7 +254,7 @@ export class SenderConnection implements MessageOwner {
     do {
       this.#socket.pause()
       const { ctx, signal } = this.#host
-      if (this.#hasRoom()) {
+      if (this.#roomFor(reader.end - reader.start) > 0) {
         // Open chunks wait for Flush: the memory that is needed may be theirs.
         ctx.sealAll()
         await ctx.waitForMemory(signal)
@@ -259,12 +262,10 @@ export class SenderConnection implements MessageOwner {
     } while (!this.#isOver && !this.#write(reader, step))
   }
 
-  /** True when records of the current tag may be read. What a peer without acknowledgements has on its way is not known. */
-  #hasRoom(): boolean {
-    const { ctx } = this.#host
-    if (ctx.room === undefined) return true
-    const unsettledBytes = this.#message === undefined ? Number.POSITIVE_INFINITY : this.#unsettledBytes
-    return ctx.room(this.#tag, unsettledBytes) > 0
+  /** Returns how many bytes of the current tag may be written, `wantedBytes` first. */
+  #roomFor(wantedBytes: number): number {
+    const { room } = this.#host.ctx
+    return room === undefined ? UNCHECKED_BYTES : room(this.#tag, this.#unsettledBytes, wantedBytes)
   }
 
   #begin({ tag, hasOptions: mayAsk }: MessageReader): undefined {
@@ -326,22 +327,15 @@ export class SenderConnection implements MessageOwner {
     const { buf, start, end } = reader
     if (step === 'entry' && !this.#readTime(reader)) return true
     if (this.#checkedTag !== this.#tag || this.#credit <= 0) {
-      if (!this.#hasRoom()) return false
+      const room = this.#roomFor(end - start)
+      if (room <= 0) return false
       this.#checkedTag = this.#tag
-      this.#credit = UNCHECKED_BYTES
+      this.#credit = Math.min(room, UNCHECKED_BYTES)
     }
-    const message = this.#message
     const out = this.#host.ctx.appender(this.#tag)
     if (!out.reserve(end - start + ENTRY_HEAD)) return false
     this.#credit -= end - start
-    if (message !== undefined) {
-      message.bytes += end - start
-      this.#unsettledBytes += end - start
-    }
-    if (message?.inOpenChunk === false) {
-      message.inOpenChunk = true
-      out.addContributor(message)
-    }
+    this.#count(end - start, out)
     if (step === 'entries') {
       out.end += buf.copy(out.buf, out.end, start, end)
       out.addRecords(reader.count, end - start)
@@ -351,6 +345,32 @@ export class SenderConnection implements MessageOwner {
     out.end = at + buf.copy(out.buf, at, reader.map, end)
     out.addRecords(1, end - start)
     return true
+  }
+
+  /** Counts bytes as unsettled until the chunk has settled to which they are added. */
+  #count(bytes: number, out: Appender): void {
+    this.#unsettledBytes += bytes
+    const message = this.#message
+    if (message === undefined) {
+      const loose = this.#loose.get(out.tag) ?? this.#addLoose(out)
+      loose.bytes += bytes
+      return
+    }
+    message.bytes += bytes
+    if (message.inOpenChunk) return
+    message.inOpenChunk = true
+    out.addContributor(message)
+  }
+
+  #addLoose(out: Appender): LooseRecords {
+    const { tag } = out
+    const sealed = (): boolean => this.#loose.delete(tag)
+    const loose = new LooseRecords(`${this.#id}:${this.#messages++}`, sealed, (bytes) => {
+      this.#unsettledBytes -= bytes
+    })
+    this.#loose.set(tag, loose)
+    out.addContributor(loose)
+    return loose
   }
 
   /**
