@@ -154,11 +154,12 @@ export interface InputContext extends PluginContext, LineContext {
   waitForMemory(signal: AbortSignal): Promise<void>
   /**
    * Returns how many bytes a source (a file, a connection) may read now for records of this tag; none if it is not positive.
-   * `unsettledBytes` is what it has read and is not settled, Infinity if that is not known. While the outputs of the tag
-   * are slow, a source with little unsettled goes before the others; while destinations fail, they leave a part of the
+   * `unsettledBytes` is what it has read and is not settled, and `wantedBytes` the size of the next record or block if that
+   * is known: where little is allowed, a larger one gets nothing. While the outputs of the tag are slow, a source with little
+   * unsettled goes before the others; records whose destination fails, or was not seen to take any, leave a part of the
    * memory to the others. To be asked before a turn, a block or a message, not per record.
    */
-  room?(tag: string, unsettledBytes: number): number
+  room?(tag: string, unsettledBytes: number, wantedBytes?: number): number
   /** Resolves when `room` may have changed. */
   waitForRoom?(): Promise<void>
   /** Source of buffers for the input's own use (a read buffer); each counts until it is given back. */

@@ -201,7 +201,7 @@ export class Assembly {
       buffers: account,
       appender: (tag) => stage.appender(tag),
       sealAll: () => stage.sealAll(),
-      room: (tag, unsettledBytes) => stage.room(tag, unsettledBytes),
+      room: (tag, unsettledBytes, wantedBytes) => stage.room(tag, unsettledBytes, wantedBytes),
       waitForRoom: () => stage.waitForRoom(),
       waitForMemory: (signal) => {
         const wait = account.waitForMemory(signal)
@@ -209,12 +209,14 @@ export class Assembly {
         return wait
       },
       openOffsets: (path, options) => this.#options.openOffsets(path, options, log),
-      ready: (tag, path, target) =>
-        this.pipeline.ready(tag, path, {
-          target,
-          seal: () => stage.appender(tag).seal(),
-          limit: (bytes) => stage.appender(tag).limit(bytes),
-        }),
+      ...(this.pipeline.mayWait && {
+        ready: (tag: string, path: string, target?: string) =>
+          this.pipeline.ready(tag, path, {
+            target,
+            seal: () => stage.appender(tag).seal(),
+            limit: (bytes) => stage.appender(tag).limit(bytes),
+          }),
+      }),
       isIdentity: (tag) => this.#isIdentity(tag),
       finished: (incomplete) => this.#options.finished(plan.name, incomplete),
     }
@@ -298,8 +300,9 @@ export class Assembly {
       },
       clock: this.#clock,
       log,
-      onFailing: () => {
-        for (const { stage } of this.inputs) stage.onFailing()
+      isCrowded: ({ input }) => this.inputs.some(({ name, stage }) => name === input && stage.isCrowded),
+      onFailing: (tag) => {
+        for (const { stage } of this.inputs) stage.onFailing(tag)
       },
     })
     queue.outage.onChange.push(() => this.#heldUp.check(this.inputs, this.outputs))

@@ -19,6 +19,11 @@ export class GivingUp {
     this.#countDropped = countDropped
   }
 
+  /** True when there is a file for what is given up. */
+  get hasFile(): boolean {
+    return this.#letters.hasFile
+  }
+
   /** Gives up one record. Throws a retryable error when it cannot be kept now. */
   record(route: Route, start: number, end: number, error: ShipperError, cause: DeadLetterCause): void {
     const { chunk } = route

@@ -28,8 +28,10 @@ interface QueueOptions {
   deadLetterAfterMs: number
   clock: Clock
   log: Logger
-  /** Called when the output, or a lane of it, begins to fail. */
-  onFailing?: () => void
+  /** True when records in doubt leave no memory in the input of a chunk: what is refused is then not kept there longer. */
+  isCrowded?: (chunk: Chunk) => boolean
+  /** Called when the output begins to fail, or the lane of a tag. */
+  onFailing?: (tag?: string) => void
 }
 
 /**
@@ -68,7 +70,8 @@ export class OutputQueue {
   readonly #policy: RetryPolicy
   readonly #clock: Clock
   readonly #log: Logger
-  readonly #onFailing: (() => void) | undefined
+  readonly #isCrowded: ((chunk: Chunk) => boolean) | undefined
+  readonly #onFailing: ((tag?: string) => void) | undefined
   #failingLanes = 0
   readonly #givingUp: GivingUp
   readonly #patience: Patience
@@ -91,6 +94,7 @@ export class OutputQueue {
     this.#clock = options.clock
     this.#log = options.log
     this.outage = new Outage(options.clock, options.log, options.retry.limit !== Number.POSITIVE_INFINITY)
+    this.#isCrowded = options.isCrowded
     this.#onFailing = options.onFailing
     this.#patience = new Patience(options.deadLetterAfterMs, options.clock)
     this.#refusals = new RefusalLog({
@@ -262,7 +266,7 @@ export class OutputQueue {
     const bytes = chunk.size
     const startMs = this.#clock.nowMs()
     let outcome: Outcome = 'delivered'
-    route.isOverdue = this.#patience.isOverdue(chunk.tag)
+    route.isOverdue = this.#patience.isOverdue(chunk.tag) || this.#isCrowdedOut(route)
     try {
       try {
         await this.#output.flush(chunk)
@@ -293,6 +297,11 @@ export class OutputQueue {
     // An ack that was on its way when the gate closed says nothing about the peer now.
     if (this.#gate === 'open') this.outage.delivered()
     this.#afterAnswer(lane)
+  }
+
+  /** True when the route failed before, and gives way to others. */
+  #isCrowdedOut({ attempts, chunk }: Route): boolean {
+    return attempts > 0 && this.#givingUp.hasFile && this.#isCrowded?.(chunk) === true
   }
 
   /**
@@ -384,7 +393,7 @@ export class OutputQueue {
     lane.failing = true
     this.#failingLanes++
     for (const { passage } of lane.routes) this.window.leave(passage)
-    this.#onFailing?.()
+    this.#onFailing?.(lane.key)
   }
 
   #endFailing(lane: Lane): void {

@@ -135,7 +135,7 @@ export const OUTPUT_OPTIONS = defineOptions({
   dead_letter_after: {
     type: 'time',
     default: '5m',
-    help: 'Time for which a destination that a tag or a record has chosen is tried while it is refused (a file that cannot be created, a topic that does not exist). After that its records go to the dead letters. A destination that the configuration names is tried forever.',
+    help: 'Time for which a destination that a tag or a record has chosen is tried while it is refused (a file that cannot be created, a topic that does not exist). After that its records go to the dead letters, or earlier when such records leave no memory of the input for others. A destination that the configuration names is tried forever.',
   },
   workers: {
     type: 'int',
