@@ -195,7 +195,9 @@ describe('an invalid value from the environment', () => {
     writeFileSync(join(cwd, 'a.conf'), text)
     const { code, stderr } = await run(['-c', 'a.conf', '-D'], { cwd, env: { PORT: undefined } })
     expect(code).toBe(0)
-    expect(stderr).toStartWith('a.conf:6:10: variable PORT is not set: using an empty value (warning)\n')
+    expect(stderr).toStartWith(
+      'a.conf:6:10: variable PORT is not set: "Port" is left out, as if it were not given, and its default applies if it has one (warning)\n',
+    )
   })
 })
 
