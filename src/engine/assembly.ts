@@ -22,6 +22,7 @@ import { capMsOf } from './retry.ts'
 import { matches } from './router.ts'
 import {
   type AnyStage,
+  countersOf,
   filterSnapshot,
   inputSnapshot,
   outputSnapshot,
@@ -194,7 +195,12 @@ export class Assembly {
     })
     const ctx: InputContext = {
       ...this.#context(plan.name, log, counters),
-      ...lineContext(this.#plan, log, this.#clock, this.#regexLimit(counters, log)),
+      ...lineContext(
+        this.#plan,
+        log,
+        this.#clock,
+        this.#regexLimit(plan.common.regexStepLimit, counters, log),
+      ),
       tag: plan.tag,
       configuredTag: plan.common.tag,
       flushMs: this.#plan.service.flush,
@@ -237,9 +243,9 @@ export class Assembly {
   }
 
   #makeFilter(plan: Plan['filters'][number], buffers: BorrowedBuffers): RunningFilter {
-    const counters = new CounterMap(plan.spec.counters)
+    const counters = new CounterMap(countersOf(plan))
     const log = this.#log(plan.name, plan.common.logLevel)
-    const regexLimit = this.#regexLimit(counters, log)
+    const regexLimit = this.#regexLimit(plan.common.regexStepLimit, counters, log)
     const ctx: FilterContext = {
       ...this.#context(plan.name, log, counters),
       ...lineContext(this.#plan, log, this.#clock, regexLimit),
@@ -256,7 +262,7 @@ export class Assembly {
   }
 
   #makeOutput(plan: Plan['outputs'][number]): RunningOutput {
-    const counters = new CounterMap({ ...plan.spec.counters, ...DEAD_LETTER_COUNTERS })
+    const counters = new CounterMap({ ...countersOf(plan), ...DEAD_LETTER_COUNTERS })
     const log = this.#log(plan.name, plan.common.logLevel)
     // Buffers of an output (a compressed copy of a chunk) count for the process, not for an input.
     const account = this.budget.account(this.budget.limitBytes)
@@ -311,13 +317,13 @@ export class Assembly {
       plugin: plan.spec.name,
       output,
       queue,
-      match: tagMatch(plan, this.#regexLimit(counters, log)),
+      match: tagMatch(plan, this.#regexLimit(plan.common.regexStepLimit, counters, log)),
       counters,
     }
   }
 
-  #regexLimit(counters: CounterMap, log: Logger): RegexLimit {
-    return new CountedRegexLimit(this.#plan.service.regexStepLimit, counters, log)
+  #regexLimit(own: number | undefined, counters: CounterMap, log: Logger): RegexLimit {
+    return new CountedRegexLimit(own ?? this.#plan.service.regexStepLimit, counters, log)
   }
 
   #stateFolder(): string | undefined {
