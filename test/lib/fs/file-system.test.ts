@@ -185,6 +185,8 @@ test('a regular file is opened with its properties', () => {
 test('a text file is read up to a limit', () => {
   const path = join(tmp(), 'a')
   writeFileSync(path, 'hello')
+  expect(readRegular(path, 5).toString()).toBe('hello')
+  expect((readRegular(path, 4) as FsFailure).code).toBe('TOO_LARGE')
   expect(readTextFile(path, 4)).toBe('hell')
   expect(readTextFile(path, 100)).toBe('hello')
   failWith('readSync', 'EIO')

@@ -507,6 +507,8 @@ export class SenderConnection implements MessageOwner {
     const taken = kind === 'repaired' ? 'read as milliseconds or finer' : 'replaced by the time of arrival'
     this.#host.ctx.log.warn(
       `${this.#peer} sends times that are not seconds or EventTime: ${taken}; the records are kept`,
+      undefined,
+      'odd times',
     )
     return true
   }
