@@ -351,6 +351,8 @@ export interface InputSpec<T extends OptionTable = OptionTable> extends SpecBase
   readonly kind: 'input'
   /** Returns the path of the offset database; other parts of the agent keep their state in its folder. */
   statePath?(options: OptionsOf<T>): string | undefined
+  /** Returns true when the input follows the file at this absolute path. */
+  reads?(options: OptionsOf<T>, path: string): boolean
   /** True when the senders keep what they have not got an acknowledgement for. */
   readonly resends?: true
   /** Returns the pattern of the tags that records bring with them; they are used where no Tag is configured. */
@@ -370,6 +372,8 @@ export interface OutputSpec<T extends OptionTable = OptionTable> extends SpecBas
   readonly kind: 'output'
   /** Maximum number of concurrent flushes. */
   readonly inFlight: number
+  /** Returns the path of the file that the output writes, if the configuration names it and not a tag. */
+  writes?(options: OptionsOf<T>): string | undefined
   create(options: OptionsOf<T>, ctx: OutputContext): Output
 }
 /** Spec of a parser format (`Format` of a [PARSER] section). */

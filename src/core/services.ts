@@ -1,7 +1,9 @@
 /** Log of one plugin instance; a line consists of `message` followed by `fields`. */
 export interface Logger {
-  error(message: string, fields?: Record<string, unknown>): void
-  warn(message: string, fields?: Record<string, unknown>): void
+  /** `kind`: see warn. */
+  error(message: string, fields?: Record<string, unknown>, kind?: string): void
+  /** Lines of one `kind` count as repetitions of each other, whatever their messages are, and are folded into one. */
+  warn(message: string, fields?: Record<string, unknown>, kind?: string): void
   info(message: string, fields?: Record<string, unknown>): void
   debug(message: string, fields?: Record<string, unknown>): void
 }

@@ -81,6 +81,8 @@ export interface OutputSnapshot extends CounterSnapshot {
   lastError: string | undefined
   /** Outage of the output; undefined while it delivers. */
   down: OutputDown | undefined
+  /** Why what was given up waits for a place in the dead letters; undefined while nothing does. */
+  unkept: Unkept | undefined
   /** Time of the last acknowledgement, undefined before the first one. */
   lastDeliveryMs: number | undefined
 }
@@ -92,4 +94,13 @@ export interface OutputDown {
   attempts: number
   /** Message of the last of them. */
   reason: string
+}
+
+/** Records that were given up and cannot be written to the dead letters, so that nothing behind them is settled. */
+export interface Unkept {
+  sinceMs: number
+  /** Names the file, and its limit when that is reached. */
+  reason: string
+  /** What to do. */
+  hint: string
 }

@@ -1,4 +1,5 @@
 import type { BufferSource } from '../core/buffer-source.ts'
+import { freeMemory } from '../core/free-memory.ts'
 
 /** Sizes of pooled buffers; a larger buffer is allocated in the requested size and not pooled. */
 const SMALL_SIZES = [1024, 4096, 16_384, 65_536, 262_144]
@@ -104,8 +105,7 @@ export class Budget {
       free.push(buf)
       this.#pooledBytes += size
     } else {
-      // Frees the memory now: the garbage collector sees a small object and would run only after hundreds of MB.
-      ;(buf.buffer as ArrayBuffer).transfer(0)
+      freeMemory(buf)
     }
     if (this.#waiters.length > 0) this.#wake(canRetry)
   }

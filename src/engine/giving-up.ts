@@ -62,11 +62,10 @@ export class GivingUp {
     if (givenUp.unlogged > 0) {
       const records = givenUp.unlogged === 1 ? 'record' : 'records'
       const verb = givenUp.cause === 'rejected' ? 'rejected' : 'given up'
-      this.#log.error(`${givenUp.unlogged} ${records} ${verb} and ${this.#letters.fate}: ${givenUp.reason}`, {
-        code: 'E_OUTPUT_REJECTED',
-        tag: chunk.tag,
-        chunk: chunk.id,
-      })
+      const message = `${givenUp.unlogged} ${records} ${verb} and ${this.#letters.fate}: ${givenUp.reason}`
+      const fields = { code: 'E_OUTPUT_REJECTED', tag: chunk.tag, chunk: chunk.id }
+      // Refused destinations differ by tag or record: there may be thousands.
+      this.#log.error(message, fields, givenUp.cause === 'destination' ? 'given up' : undefined)
     }
     givenUp.unlogged = 0
     if (givenUp.isDropped) return 'dropped'

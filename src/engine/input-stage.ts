@@ -65,8 +65,11 @@ export class InputStage {
 
   /** Returns the appender of a tag, created on first use. */
   appender(tag: string): ChunkAppender {
-    const known = this.#appenders.get(tag)
-    if (known !== undefined) return known
+    return this.#appenders.get(tag) ?? this.#newAppender(tag)
+  }
+
+  /** Not a part of `appender`, which runs for each record: what a function captures costs an object in each call. */
+  #newAppender(tag: string): ChunkAppender {
     if (this.#appenders.size >= MAX_APPENDERS) this.#removeIdle()
     const appender = new ChunkAppender({
       input: this.#options.name,

@@ -1,5 +1,6 @@
 import type { Chunk } from '../core/chunk.ts'
 import type { TimerHandle } from '../core/services.ts'
+import type { Unkept } from '../core/snapshot.ts'
 import type { DeadLetterCause } from '../lib/dead-letters/row.ts'
 import type { Passage } from './output-window.ts'
 import type { Receipt } from './receipt.ts'
@@ -44,19 +45,24 @@ export interface GivenUp {
  */
 export class Lane {
   readonly key: string
+  /** Instance name of the input that has opened the lane, see LaneTurns. */
+  readonly input: string
   readonly inFlight: Route[] = []
   waiting: Route[] = []
   /** True from a failure until the lane may send again. */
   blocked = false
   /** True from the failure of a chunk (not of the peer) until a chunk is delivered or dropped. */
   failing = false
+  /** Why records that were given up cannot be kept; undefined when none wait for that. */
+  unkept: Unkept | undefined
   timer: TimerHandle | undefined
   /** Time at which `timer` fires. */
   retryAtMs = Number.POSITIVE_INFINITY
   #head = 0
 
-  constructor(key: string) {
+  constructor(key: string, input: string) {
     this.key = key
+    this.input = input
   }
 
   get waitingCount(): number {

@@ -2,15 +2,17 @@ import type { Chunk } from '../core/chunk.ts'
 import { messageOf, ShipperError } from '../core/error.ts'
 import type { Outcome, Output } from '../core/plugin.ts'
 import type { Clock, Logger, TimerHandle } from '../core/services.ts'
-import type { OutputDown } from '../core/snapshot.ts'
+import type { OutputDown, Unkept } from '../core/snapshot.ts'
 import type { DeadLetterCause } from '../lib/dead-letters/row.ts'
 import type { Keeper } from './dead-letters/dead-letters.ts'
 import { GivingUp } from './giving-up.ts'
 import { Lane, type Route } from './lane.ts'
+import { LaneTurns } from './lane-turns.ts'
 import { Outage } from './outage.ts'
 import { OutputWindow } from './output-window.ts'
 import { Patience } from './patience.ts'
 import type { Receipt } from './receipt.ts'
+import { RefusalLog } from './refusal-log.ts'
 import { isNameFailure, nameWaitMs, type RetryPolicy, retryWaitMs } from './retry.ts'
 
 /** Time without an answer after which an output with chunks in flight counts as down. */
@@ -70,9 +72,9 @@ export class OutputQueue {
   #failingLanes = 0
   readonly #givingUp: GivingUp
   readonly #patience: Patience
+  readonly #refusals: RefusalLog
   readonly #lanes = new Map<string, Lane>()
-  /** Lanes that may send, served round robin. */
-  #sendable: Lane[] = []
+  readonly #sendable = new LaneTurns()
   #gate: 'open' | 'closed' | 'probing' = 'open'
   /** Number of times the gate has closed since it was open. */
   #gateFailures = 0
@@ -91,6 +93,12 @@ export class OutputQueue {
     this.outage = new Outage(options.clock, options.log, options.retry.limit !== Number.POSITIVE_INFINITY)
     this.#onFailing = options.onFailing
     this.#patience = new Patience(options.deadLetterAfterMs, options.clock)
+    this.#refusals = new RefusalLog({
+      log: options.log,
+      deadLetters: options.deadLetters,
+      deadLetterAfterMs: options.deadLetterAfterMs,
+      retryLimit: options.retry.limit,
+    })
     this.#givingUp = new GivingUp(options.deadLetters, options.log, (records) => {
       this.stats.droppedRecords += records
     })
@@ -120,7 +128,7 @@ export class OutputQueue {
     }
     let lane = this.#lanes.get(chunk.tag)
     if (lane === undefined) {
-      lane = new Lane(chunk.tag)
+      lane = new Lane(chunk.tag, chunk.input)
       this.#lanes.set(chunk.tag, lane)
     }
     const passage = this.window.enter(lane.failing ? 0 : chunk.size, this.#clock.nowMs())
@@ -134,7 +142,7 @@ export class OutputQueue {
       isOverdue: false,
       givenUp: undefined,
     })
-    if (lane.waitingCount === 1) this.#sendable.push(lane)
+    if (lane.waitingCount === 1) this.#sendable.add(lane)
     this.#pump()
   }
 
@@ -166,6 +174,15 @@ export class OutputQueue {
     const sinceMs = this.#answerMs
     if (this.#clock.nowMs() - sinceMs < MAX_SILENCE_MS) return undefined
     return { sinceMs, attempts: this.inFlight, reason: 'what was sent is not answered' }
+  }
+
+  /** Why records that were given up wait for a place in the dead letters, for the longest time. */
+  get unkept(): Unkept | undefined {
+    let longest: Unkept | undefined
+    for (const { unkept } of this.#lanes.values())
+      if (unkept !== undefined && unkept.sinceMs < (longest?.sinceMs ?? Number.POSITIVE_INFINITY))
+        longest = unkept
+    return longest
   }
 
   /** Tags of the chunks that wait or are in flight. */
@@ -212,7 +229,7 @@ export class OutputQueue {
       }
       if (lane.empty) this.#lanes.delete(lane.key)
     }
-    this.#sendable = []
+    this.#sendable.clear()
     this.#resolveDrained()
   }
 
@@ -220,11 +237,12 @@ export class OutputQueue {
     // An output that throws synchronously answers within this loop, which then continues with what is left.
     if (this.#pumping) return
     this.#pumping = true
-    while (this.inFlight < this.#flushesAllowed && this.#sendable.length > 0) {
-      const lane = this.#sendable.shift() as Lane
+    while (this.inFlight < this.#flushesAllowed) {
+      const lane = this.#sendable.take()
+      if (lane === undefined) break
       if (!lane.ready) continue
       const route = lane.startNext() as Route
-      if (lane.ready) this.#sendable.push(lane)
+      this.#addSendable(lane)
       if (this.inFlight === 0) this.#answerMs = this.#clock.nowMs()
       this.inFlight++
       // `#flush` settles every outcome itself and never rejects.
@@ -325,6 +343,7 @@ export class OutputQueue {
   #retry(lane: Lane, route: Route, error: ShipperError): void {
     route.failed = true
     lane.blocked = true
+    this.#noteUnkept(lane, error)
     this.stats.retries++
     this.stats.retriedRecords += route.chunk.count
     if (error.scope === 'peer') {
@@ -332,12 +351,19 @@ export class OutputQueue {
       return
     }
     route.chunkFailures++
+    const isFirst = !lane.failing
     this.#beginFailing(lane, route)
-    const { code, hint, message } = error
-    const fields = { code, tag: route.chunk.tag, chunk: route.chunk.id, hint }
-    // It is logged as an error once, until records can be kept again.
-    if (code === 'E_DEAD_LETTERS') this.#log.debug(`retrying chunk: ${message}`, fields)
-    else this.#log.warn(`retrying chunk: ${message}`, fields)
+    this.#refusals.refused(route.chunk, error, this.#failingLanes, isFirst)
+  }
+
+  /** Remembers, or forgets, that the lane waits because records that were given up cannot be kept. */
+  #noteUnkept(lane: Lane, { code, message, hint }: ShipperError): void {
+    if (code !== 'E_DEAD_LETTERS') {
+      lane.unkept = undefined
+      return
+    }
+    this.lastError = message
+    lane.unkept = { sinceMs: lane.unkept?.sinceMs ?? this.#clock.nowMs(), reason: message, hint }
   }
 
   #settleGivenUp(lane: Lane, route: Route, error: ShipperError, outcome: Outcome): void {
@@ -362,6 +388,7 @@ export class OutputQueue {
   }
 
   #endFailing(lane: Lane): void {
+    lane.unkept = undefined
     if (!lane.failing) return
     lane.failing = false
     this.#failingLanes--
@@ -403,7 +430,7 @@ export class OutputQueue {
   }
 
   #addSendable(lane: Lane): void {
-    if (lane.ready && !this.#sendable.includes(lane)) this.#sendable.push(lane)
+    if (lane.ready) this.#sendable.add(lane)
   }
 
   #closeGate(error: ShipperError): void {

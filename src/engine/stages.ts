@@ -67,6 +67,7 @@ export function outputSnapshot(running: RunningOutput): OutputSnapshot {
     retryAtMs: queue.retryAtMs,
     lastError: queue.lastError,
     down: queue.down,
+    unkept: queue.unkept,
     lastDeliveryMs: queue.lastDeliveryMs,
   }
 }

@@ -28,7 +28,12 @@ const TOO_LARGE = 10
 type Options = Record<string, string | number>
 
 /** Starts the binary with tail of `a.log` and a kafka output to `peer`. */
-function leaf(dir: string, peer: KafkaPeer, kafka: Options = {}, command?: string[]): Running {
+function leaf(
+  dir: string,
+  peer: KafkaPeer,
+  kafka: Options = {},
+  { command, port }: { command?: string[]; port?: number } = {},
+): Running {
   const conf = join(dir, 'agent.conf')
   const input = {
     name: 'tail',
@@ -45,7 +50,9 @@ function leaf(dir: string, peer: KafkaPeer, kafka: Options = {}, command?: strin
     format: 'raw',
     ...kafka,
   }
-  const service = { flush: 0.1, grace: 1, 'scheduler.base': 1, 'scheduler.cap': 1, http_server: 'off' }
+  const http: Options =
+    port === undefined ? { http_server: 'off' } : { http_server: 'on', http_port: port, hc_output_down: 1 }
+  const service = { flush: 0.1, grace: 1, 'scheduler.base': 1, 'scheduler.cap': 1, ...http }
   writeFileSync(
     conf,
     [section('SERVICE', service), section('INPUT', input), section('OUTPUT', output)].join('\n'),
@@ -109,8 +116,24 @@ test('a full dead-letter file lets tail wait with one error line; a replay makes
   refuseBad(peer)
   const lines = Array.from({ length: 20 }, (_, i) => `bad ${i}`)
   writeFileSync(join(dir, 'a.log'), `${lines.join('\n')}\n`)
-  const agent = leaf(dir, peer, { dead_letter_limit: '4000' })
+  const [port = 0] = await freePorts(1)
+  const agent = leaf(dir, peer, { dead_letter_limit: '4000' }, { port })
   await agent.waitForStderr('has reached its Dead_Letter_Limit of 4000 bytes')
+  await until(async () => {
+    const health = await fetch(`http://127.0.0.1:${port}/api/v1/health`)
+    const [status, line] = (await health.text()).split('\n')
+    if (health.status !== 500) return false
+    expect([status, line]).toEqual([
+      'error',
+      expect.stringContaining('kafka.0 cannot keep what it gives up since'),
+    ])
+    const letters = join(dir, 'dead-letters.kafka.0.jsonl')
+    expect(line).toContain(`${letters} has reached its Dead_Letter_Limit of 4000 bytes; records wait`)
+    expect(line).toContain(`shipper dead-letters replay ${letters}`)
+    return true
+  })
+  const status = await run('status', '--url', `http://127.0.0.1:${port}`)
+  expect([status.code, status.stdout]).toEqual([1, expect.stringContaining('DEAD LETTERS cannot be kept')])
   expect(await ackedBytes(agent)).toEqual([0])
   const kept = logsIn(dir).length
   expect(kept).toBeGreaterThan(2)
@@ -164,7 +187,7 @@ withMounts('a full disk lets tail wait until there is space, and no record is lo
   refuseBad(peer)
   writeFileSync(join(dir, 'a.log'), 'good 1\nbad 2\ngood 3\n')
   const letters = { dead_letter_file: join(disk, 'letters') }
-  const agent = leaf(dir, peer, letters, mounts.command(shipperCommand()))
+  const agent = leaf(dir, peer, letters, { command: mounts.command(shipperCommand()) })
   await agent.waitForStderr('rejected records wait, nothing is dropped')
   expect(await ackedBytes(agent)).toEqual([0])
   rmSync(fill)

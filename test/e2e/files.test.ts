@@ -25,18 +25,8 @@ const JSON_OUT = ['-o', 'stdout', '-p', 'format=json_lines', '-p', 'json_date_ke
 const LIMIT_MS = shortOrLong(HANG_MS, 3_600_000)
 
 async function drained(path: string, more: string[] = []): Promise<Record<string, unknown>[]> {
-  const result = await run([
-    '-i',
-    'tail',
-    '-p',
-    `path=${path}`,
-    '-p',
-    'read_from_head=on',
-    '-p',
-    'exit_on_eof=on',
-    ...more,
-    ...JSON_OUT,
-  ])
+  const options = [`path=${path}`, 'read_from_head=on', 'exit_on_eof=on'].flatMap((text) => ['-p', text])
+  const result = await run(['-i', 'tail', ...options, ...more, ...JSON_OUT], { limitMs: LIMIT_MS })
   expect(result.code).toBe(0)
   return result.stdout
     .split('\n')

@@ -11,6 +11,7 @@ import { until } from '../support/until.ts'
 const LINES = 400_000
 /** Time without a replica. */
 const MISSING_MS = shortOrLong(3000, 600_000)
+const LIMIT_MS = MISSING_MS + 400_000
 /** Small chunks make many batches, so that some are in flight at every fault. */
 const SMALL = { service: { chunk_size: 65_536 }, kafka: { request_timeout: 3 } }
 const COMPLETE = { records: LINES, missing: 0, duplicates: 0, disorder: 0 }
@@ -39,7 +40,7 @@ testWithKafka(
     await broker.restart(2)
     expect(await numbersIn(broker, agent, LINES, 'missing')).toMatchObject(COMPLETE)
   },
-  400_000,
+  LIMIT_MS,
 )
 
 // The last one, as its broker stays down.

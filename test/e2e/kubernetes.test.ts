@@ -5,7 +5,7 @@ import { dockerId, podOf } from '../support/kubernetes/pods.ts'
 import { peakBytes } from '../support/shipping.ts'
 import { until } from '../support/until.ts'
 
-const LIMIT_MS = 30_000
+const LIMIT_MS = 300_000
 
 function labelsOf(records: LogRecord[]): (Record<string, string> | undefined)[] {
   return records.map((record) => record.kubernetes?.labels)

@@ -312,9 +312,14 @@ describe('without a place for what is given up', () => {
       `error rejected records wait, nothing is dropped: ${b.path} has reached its Dead_Letter_Limit of 1000 bytes; inputs pause at their memory limit`,
     ])
     expect([outcomes, b.queue.stats.droppedRecords]).toEqual([[], 0])
+    const reason = `${b.path} has reached its Dead_Letter_Limit of 1000 bytes`
+    const hint = expect.stringContaining(`shipper dead-letters replay ${b.path}`)
+    expect(b.queue.unkept).toEqual({ sinceMs: b.clock.nowMs() - 300_000, reason, hint })
+    expect(b.queue.lastError).toBe(reason)
     rmSync(`${b.path}.1`)
     await b.fail('a', permanent())
     expect(await settled(outcomes)).toBe('dead_letter')
+    expect(b.queue.unkept).toBeUndefined()
     expect(valuesIn(b.path)).toEqual([{ n: 1 }])
     expect(b.logged.lines).toContain('info rejected records can be kept again')
   })
@@ -324,8 +329,27 @@ describe('without a place for what is given up', () => {
     const { outcomes } = b.pushNumbers('a', [1])
     await b.fail('a', permanent())
     b.clock.advance(60_000)
+    expect(b.queue.unkept?.reason).toBe('there is no file to keep them')
     await b.ok('a')
     expect(await settled(outcomes)).toBe('delivered')
+    expect(b.queue.unkept).toBeUndefined()
+  })
+
+  test('the next time that there is no place is logged again, ten minutes after the last one', async () => {
+    const b = new Bench({ place: 'none' })
+    const errors = () => b.logged.lines.filter((line) => line.startsWith('error')).length
+    for (const [id, count] of [
+      ['a', 1],
+      ['b', 1],
+      ['c', 2],
+    ] as const) {
+      if (id === 'c') b.clock.advance(600_000)
+      const { outcomes } = b.pushNumbers(id, [1])
+      await b.fail(id, permanent())
+      b.clock.advance(60_000)
+      await b.ok(id)
+      expect([await settled(outcomes), errors()]).toEqual(['delivered', count])
+    }
   })
 
   test('no file and no database: rejected records wait, and one error line says what to set', async () => {

@@ -51,7 +51,7 @@ export function listLetters(path: string): string {
 export async function showLetters(
   path: string,
   limit: number,
-  write: (text: string) => Promise<void>,
+  write: (text: string) => Promise<unknown>,
 ): Promise<number> {
   let left = limit
   let unreadable = 0

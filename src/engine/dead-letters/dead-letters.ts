@@ -20,6 +20,8 @@ export const DEAD_LETTER_COUNTERS = {
  */
 export type DeadLetterPlace = DeadLetterFile | 'off' | 'none'
 
+/** Time without a failure after which the same one is logged again: the peer has taken the records that waited then. */
+const NEWS_MS = 600_000
 /** Maximum number of files named as the origin of a record. */
 const MAX_ORIGINS = 16
 
@@ -53,8 +55,9 @@ export interface Keeper {
 export class DeadLetters implements Keeper {
   readonly #options: DeadLettersOptions
   readonly #time = new EventTime()
-  /** Reason why nothing can be kept now; logged once. */
+  /** Reason why nothing can be kept now; logged once, as long as it is met again and again. */
   #failure: string | undefined
+  #failedMs = 0
 
   constructor(options: DeadLettersOptions) {
     this.#options = options
@@ -100,7 +103,10 @@ export class DeadLetters implements Keeper {
   }
 
   #logFailure(failure: Error): void {
-    if (this.#failure === failure.message) return
+    const nowMs = this.#options.clock.nowMs()
+    const isKnown = this.#failure === failure.message && nowMs - this.#failedMs < NEWS_MS
+    this.#failedMs = nowMs
+    if (isKnown) return
     this.#failure = failure.message
     const { code, hint } =
       failure instanceof ShipperError ? failure : { code: 'E_INTERNAL' as const, hint: undefined }

@@ -177,7 +177,10 @@ export class DeadLetterFile {
     throw new ShipperError(
       'E_DEAD_LETTERS',
       `${this.path} has reached its Dead_Letter_Limit of ${this.limitBytes} bytes`,
-      { retryable: true },
+      {
+        retryable: true,
+        hint: `make space with \`shipper dead-letters replay ${this.path}\`, move its rotated parts away, or raise Dead_Letter_Limit`,
+      },
     )
   }
 

@@ -10,7 +10,7 @@ const MAX_NAME_BYTES = 245
 /** Returns the name of an output's file. An alias may contain what a file name must not. */
 export function defaultFileName(output: string): string {
   const name = output.replace(/[/%\0]/g, (char) => `%${char.charCodeAt(0).toString(16).padStart(2, '0')}`)
-  let end = name.length
+  let end = Math.min(name.length, MAX_NAME_BYTES)
   while (Buffer.byteLength(`${PREFIX}${name.slice(0, end)}${SUFFIX}`) > MAX_NAME_BYTES) end--
   return `${PREFIX}${name.slice(0, end)}${SUFFIX}`
 }

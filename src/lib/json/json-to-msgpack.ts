@@ -150,9 +150,13 @@ export class JsonTranscoder {
       p += 2
     }
     this.end = p + 1
-    if (!escaped) return copyString(src, from, p, out, at)
-    const head = strHeadSize(p - from)
-    const dst = unescapeJson(src, from, p, out, at + head)
+    return escaped ? this.unescaped(src, from, p, out, at) : copyString(src, from, p, out, at)
+  }
+
+  /** Writes the inside of a string, `src[start, end)`; returns the offset after what it wrote, or -1. */
+  unescaped(src: Buffer, start: number, end: number, out: Buffer, at: number): number {
+    const head = strHeadSize(end - start)
+    const dst = unescapeJson(src, start, end, out, at + head)
     if (dst < 0) return -1
     const length = dst - at - head
     const shorter = head - strHeadSize(length)

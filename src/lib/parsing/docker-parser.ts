@@ -96,10 +96,8 @@ export class DockerParser {
   #text(src: Buffer, quote: number, end: number, out: Buffer, at: number): number {
     const from = quote + 1
     const slash = src.indexOf(0x5c, from)
-    if (slash >= 0 && slash < end && !(slash === end - 2 && src[slash + 1] === 0x6e)) {
-      const dst = this.#json.string(src, quote, end + 1, out, at)
-      return this.#json.end === end + 1 ? dst : -1
-    }
+    if (slash >= 0 && slash < end && !(slash === end - 2 && src[slash + 1] === 0x6e))
+      return isInside(src, from, end) ? this.#json.unescaped(src, from, end, out, at) : -1
     if (src.indexOf(0x22, from) !== end) return -1
     const hasNewline = slash === end - 2 && slash >= from
     const plain = hasNewline ? end - 2 : end
@@ -110,6 +108,13 @@ export class DockerParser {
     if (hasNewline) out[dst + length - 1] = 0x0a
     return dst + length
   }
+}
+
+/** Returns true when no quote in `src[start, end)` ends the string, and the last escape is complete. */
+function isInside(src: Buffer, start: number, end: number): boolean {
+  let p = start
+  while (p < end && src[p] !== 0x22) p += src[p] === 0x5c ? 2 : 1
+  return p === end
 }
 
 interface Middle {

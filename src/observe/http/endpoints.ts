@@ -1,6 +1,6 @@
 import type { Snapshot } from '../../core/snapshot.ts'
 import { formatDump } from '../terminal/dump.ts'
-import { downText, type Health } from './health.ts'
+import { type Health, healthLines } from './health.ts'
 import { metricFamilies, metricsDocument } from './metrics.ts'
 import { formatCmetrics, formatPrometheus, PROMETHEUS_TYPE } from './prometheus.ts'
 import { fileDocument, snapshotDocument } from './snapshot-document.ts'
@@ -65,10 +65,10 @@ const ENDPOINTS: Record<string, Endpoint> = {
   '/api/v1/live': live,
   '/live': { ...live, alias: true },
   '/api/v1/health': {
-    help: 'ok or error, then a line for each output that is down: for readiness probes and alerts',
+    help: 'ok or error, then a line for dead letters that are full and for each output that is down: for readiness probes and alerts',
     answer: ({ health, isTrusted }) => {
       const state = health()
-      const lines = isTrusted ? state.outputs.map((output) => `${downText(output)}\n`) : []
+      const lines = isTrusted ? healthLines(state).map((line) => `${line}\n`) : []
       const status = state.status === 'ok' ? 200 : 500
       return { status, type: TEXT_TYPE, body: `${state.status}\n${lines.join('')}` }
     },

@@ -1,5 +1,5 @@
 import { escapeControls, truncate } from '../../core/escape-controls.ts'
-import type { OutputDown, Snapshot } from '../../core/snapshot.ts'
+import type { OutputDown, Snapshot, Unkept } from '../../core/snapshot.ts'
 import { durationText } from '../../lib/text/duration.ts'
 
 export interface HealthOptions {
@@ -22,8 +22,22 @@ export interface Health {
   period_limit: number
   /** Seconds of Hc_Output_Down. */
   output_down_limit: number
+  /** Outputs whose dead letters cannot be written, also those within the limit. */
+  dead_letters: StuckLetters[]
   /** Outputs that are down, also those within the limit. */
   outputs: DownOutput[]
+}
+
+interface StuckLetters {
+  /** Name of the output. */
+  name: string
+  /** Time of the first record that could not be kept, as ISO 8601. */
+  since: string
+  seconds: number
+  /** Names the file and its limit. */
+  reason: string
+  /** What to do. */
+  hint: string
 }
 
 interface DownOutput {
@@ -84,7 +98,9 @@ export class HealthWindow {
     const errors = enabled ? now.errors - base.errors : 0
     const retriesFailed = enabled ? now.retriesFailed - base.retriesFailed : 0
     const outputs = downOutputs(snapshot)
-    const isDown = outputDownMs > 0 && outputs.some(({ seconds }) => seconds * 1000 >= outputDownMs)
+    const stuck = stuckLetters(snapshot)
+    const isDown =
+      outputDownMs > 0 && [...stuck, ...outputs].some(({ seconds }) => seconds * 1000 >= outputDownMs)
     return {
       status: isDown || errors > errorsCount || retriesFailed > retryFailureCount ? 'error' : 'ok',
       errors,
@@ -93,6 +109,7 @@ export class HealthWindow {
       retry_failure_limit: retryFailureCount,
       period_limit: Math.round(periodMs / 1000),
       output_down_limit: outputDownMs / 1000,
+      dead_letters: stuck,
       outputs,
     }
   }
@@ -103,12 +120,37 @@ function downOutputs({ outputs, nowMs }: Snapshot): DownOutput[] {
 }
 
 function downOutput(name: string, { sinceMs, attempts, reason }: OutputDown, nowMs: number): DownOutput {
+  return { name, ...ageOf(sinceMs, nowMs), attempts, reason: oneLine(reason) }
+}
+
+function stuckLetters({ outputs, nowMs }: Snapshot): StuckLetters[] {
+  return outputs.flatMap(({ name, unkept }) => (unkept === undefined ? [] : [stuckOf(name, unkept, nowMs)]))
+}
+
+function stuckOf(name: string, { sinceMs, reason, hint }: Unkept, nowMs: number): StuckLetters {
+  return { name, ...ageOf(sinceMs, nowMs), reason: oneLine(reason), hint: oneLine(hint) }
+}
+
+function ageOf(sinceMs: number, nowMs: number): { since: string; seconds: number } {
   const seconds = Math.max(0, Math.round(nowMs - sinceMs)) / 1000
-  return { name, since: new Date(sinceMs).toISOString(), seconds, attempts, reason: oneLine(reason) }
+  return { since: new Date(sinceMs).toISOString(), seconds }
+}
+
+/**
+ * Returns a line for everything that is wrong. What cannot be kept comes first: it holds up the inputs, and is what has
+ * to be done something about, whatever the output fails with.
+ */
+export function healthLines({ dead_letters, outputs }: Pick<Health, 'dead_letters' | 'outputs'>): string[] {
+  return [...dead_letters.map(stuckText), ...outputs.map(downText)]
+}
+
+function stuckText({ name, since, seconds, reason, hint }: StuckLetters): string {
+  const age = `since ${since} (${durationText(seconds * 1000)})`
+  return `${oneLine(name)} cannot keep what it gives up ${age}: ${reason}; records wait, and their inputs pause: ${hint}`
 }
 
 /** Returns `forward.0 is down since 2026-11-21T06:00:00.123Z (12 s, 26 attempts): reason`. */
-export function downText({ name, since, seconds, attempts, reason }: DownOutput): string {
+function downText({ name, since, seconds, attempts, reason }: DownOutput): string {
   const times = attempts === 1 ? '1 attempt' : `${attempts} attempts`
   return `${oneLine(name)} is down since ${since} (${durationText(seconds * 1000)}, ${times}): ${reason}`
 }

@@ -286,6 +286,12 @@ function outputGauges({ outputs, nowMs }: Snapshot): Family[] {
       (o) => (o.down === undefined ? 0 : Math.max(0, nowMs - o.down.sinceMs) / 1000),
     ),
     perName(
+      'shipper_output_dead_letter_failure_seconds',
+      'Seconds since records that were given up cannot be kept; 0 while they can.',
+      outputs,
+      (o) => (o.unkept === undefined ? 0 : Math.max(0, nowMs - o.unkept.sinceMs) / 1000),
+    ),
+    perName(
       'shipper_output_last_delivery_timestamp_seconds',
       'Time of the last delivery in Unix seconds, once there was one.',
       delivering,

@@ -40,7 +40,7 @@ function filterDocument(filter: FilterSnapshot): unknown {
 }
 
 function outputDocument(output: OutputSnapshot): unknown {
-  const { name, plugin, waiting, retrying, retryAtMs, down, lastDeliveryMs } = output
+  const { name, plugin, waiting, retrying, retryAtMs, down, unkept, lastDeliveryMs } = output
   return {
     name,
     plugin,
@@ -61,6 +61,10 @@ function outputDocument(output: OutputSnapshot): unknown {
       down === undefined
         ? null
         : { since: isoTime(down.sinceMs), attempts: down.attempts, reason: down.reason },
+    dead_letter_failure:
+      unkept === undefined
+        ? null
+        : { since: isoTime(unkept.sinceMs), reason: unkept.reason, hint: unkept.hint },
     ...counters(output),
   }
 }

@@ -14,8 +14,8 @@ import type { LogLine } from './format.ts'
  * for MAX_PAUSE_MS is printed at once. A line of level info, which tells of a recovery or of the end, is the last word:
  * the counts of its instance are printed before it, each at most once in EARLY_MS.
  *
- * Lines are equal when level, plugin, message and the field `path` are; other fields may differ, and the count is printed
- * with the latest. Lines with an error code are also limited to MAX_LINES_PER_CODE per window, since their messages differ
+ * Lines are equal when level, plugin, message and the field `path` are, or when they are of one kind; what else may differ
+ * is printed of the latest, with the count. Lines with an error code and no kind are also limited to MAX_LINES_PER_CODE per window, since their messages differ
  * by file or peer. No line is lost silently: a line at the end of the window, or at `flush`, has the suppressed count.
  */
 export class LogDeduplicator {
@@ -42,7 +42,7 @@ export class LogDeduplicator {
     if (line.timeMs >= this.#nextEndMs || line.timeMs < this.#lastMs) this.#endWindows(line.timeMs)
     this.#lastMs = line.timeMs
     const source = `${line.level}\0${line.plugin}\0`
-    const message = `${source}${line.message.slice(0, MAX_KEY_CHARS)}\0${pathOf(line.fields)}`
+    const message = `${source}${keyOf(line)}`
     const known = this.#messages.get(message)
     const isNew = known?.grows === true && line.timeMs - known.lastMs >= MAX_PAUSE_MS
     if (known !== undefined && !isNew) return this.#suppress(known, line)
@@ -51,7 +51,7 @@ export class LogDeduplicator {
       this.#printCount(known, line.timeMs)
     }
     const code = codeOf(line.fields)
-    if (code !== undefined) {
+    if (code !== undefined && line.kind === undefined) {
       const window = this.#window(this.#codes, `${source}${code}`, line.timeMs, windowMs, code)
       if (window.printed === MAX_LINES_PER_CODE) return this.#suppress(window, line)
       window.printed++
@@ -216,6 +216,12 @@ function codeOf(fields: Record<string, unknown> | undefined): string | undefined
   const error = fields.error as { code?: unknown } | null | undefined
   const code = fields.code ?? error?.code
   return typeof code === 'string' ? code : undefined
+}
+
+/** Returns what repetitions of the line have in common. */
+function keyOf({ message, fields, kind }: LogLine): string {
+  if (kind !== undefined) return `\0${kind}`
+  return `${message.slice(0, MAX_KEY_CHARS)}\0${pathOf(fields)}`
 }
 
 function pathOf(fields: Record<string, unknown> | undefined): string {

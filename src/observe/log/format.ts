@@ -8,6 +8,8 @@ export interface LogLine {
   plugin: string
   message: string
   fields: Record<string, unknown> | undefined
+  /** Name of the kind of which all lines count as equal; see Logger. */
+  kind?: string | undefined
 }
 
 export type LineLevel = 'error' | 'warn' | 'info' | 'debug'

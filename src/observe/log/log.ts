@@ -79,17 +79,22 @@ export function createLog(options: LogOptions): Log {
     level: options.level,
     child(name, level, suppressMs = 0) {
       const enabled = (rank: number): boolean => rank <= RANK[level ?? log.level]
-      const write = (lineLevel: LineLevel, message: string, fields?: Record<string, unknown>): void => {
+      const write = (
+        lineLevel: LineLevel,
+        message: string,
+        fields?: Record<string, unknown>,
+        kind?: string,
+      ): void => {
         if (!enabled(RANK[lineLevel])) return
-        const line = { timeMs: clock.nowMs(), level: lineLevel, plugin: name, message, fields }
+        const line = { timeMs: clock.nowMs(), level: lineLevel, plugin: name, message, fields, kind }
         const isFolded = suppressMs > 0 || RANK[lineLevel] <= RANK.warn
         if (isFolded && !deduplicator.admit(line, suppressMs > 0 ? suppressMs : undefined)) return
         if (lineLevel === 'info') deduplicator.printCounts(name)
         print(line)
       }
       return {
-        error: (message, fields) => write('error', message, fields),
-        warn: (message, fields) => write('warn', message, fields),
+        error: (message, fields, kind) => write('error', message, fields, kind),
+        warn: (message, fields, kind) => write('warn', message, fields, kind),
         info: (message, fields) => write('info', message, fields),
         debug: (message, fields) => write('debug', message, fields),
       }

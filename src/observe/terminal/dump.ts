@@ -88,10 +88,17 @@ function outputLines(output: OutputSnapshot, nowMs: number): string[] {
     `output  ${titleOf(output)}  ${output.procRecords} records, ${bytesText(output.procBytes)}`,
     `  chunks waiting ${output.waiting}, in flight ${output.inFlight}, retrying ${output.retrying}${next}`,
     `  errors ${output.errors}, ${retries}, ${dropped}`,
+    ...unkeptLines(output, nowMs),
     ...downLines(output, nowMs),
     ...(output.lastError === undefined ? [] : [`  last error: ${output.lastError}`]),
     ...counterLines(output),
   ]
+}
+
+function unkeptLines({ unkept }: OutputSnapshot, nowMs: number): string[] {
+  if (unkept === undefined) return []
+  const age = durationText(nowMs - unkept.sinceMs)
+  return [`  DEAD LETTERS cannot be kept for ${age}, records wait: ${unkept.reason}`, `    ${unkept.hint}`]
 }
 
 function downLines({ down, lastDeliveryMs }: OutputSnapshot, nowMs: number): string[] {

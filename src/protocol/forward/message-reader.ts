@@ -1,7 +1,7 @@
 import { skip } from '../../core/msgpack/encode.ts'
 import { arrayBody, arrayItems, textHead, textLength } from '../../core/msgpack/record.ts'
 import { entryMapAt, entryTimeAt, isMap, isPlainEntry } from './event-time.ts'
-import { chunkIdOf, compressionOf } from './option.ts'
+import { chunkIdAt, compressionOf } from './option.ts'
 import { type Allocator, ReceiveBuffer } from './receive-buffer.ts'
 import { Malformed, ValueScanner } from './value-scanner.ts'
 import { notForward } from './wrong-protocol.ts'
@@ -30,7 +30,7 @@ interface ReaderOptions extends Allocator {
 /**
  * begin: `tag` and `hasOptions` are known · entries: buf[start, end) has `count` entries, each `92 d7 00 <time> <map>` · entry: one
  * entry in another form, with its `time` and its `map` up to `end` · compressed: buf[start, end) is the payload · end: the message
- * is complete, `chunk` has the id to acknowledge · more: nothing until the next `push`.
+ * is complete, buf[chunk, chunkEnd) is the id to acknowledge · more: nothing until the next `push`.
  */
 export type MessageStep = 'begin' | 'entries' | 'entry' | 'compressed' | 'end' | 'more'
 
@@ -62,8 +62,11 @@ export class MessageReader {
   map = 0
   /** True when options follow the records: they may request an acknowledgement. */
   hasOptions = false
-  /** Copy of the value of "chunk" as it was sent, to be sent back. */
-  chunk: Buffer | undefined
+  /** Offset of the value of "chunk" as it was sent, to be sent back; -1 without one. */
+  chunk = -1
+  chunkEnd = -1
+  /** Encoded `tag`: a peer that sends many messages usually sends the same one. */
+  #tagBytes: Buffer = Buffer.alloc(0)
   readonly #maxBytes: number
   readonly #in: ReceiveBuffer
   readonly #scanner: ValueScanner
@@ -79,11 +82,10 @@ export class MessageReader {
     this.#scanner = new ValueScanner(options.maxBytes)
   }
 
-  /** Returns a reader for the entries of a decompressed payload: steps entries, entry and end. */
-  static ofEntries(bytes: Buffer, maxBytes: number): MessageReader {
-    const reader = new MessageReader({ maxBytes, take: () => undefined, give: () => {} })
-    reader.#in.buf = bytes
-    reader.#in.to = reader.#left = bytes.length
+  /** Returns a reader for the entries of a payload that is decompressed piece by piece: steps entries, entry and end. */
+  static ofEntries(options: ReaderOptions): MessageReader {
+    const reader = new MessageReader(options)
+    reader.#left = Number.POSITIVE_INFINITY
     reader.#state = 'packed'
     return reader
   }
@@ -100,6 +102,18 @@ export class MessageReader {
   /** Copies the bytes in; false when there is no memory for them now, and nothing was copied. */
   push(data: Buffer): boolean {
     return this.#in.push(data)
+  }
+
+  /** As `push`, of at least `bytes` bytes that `write` puts into buf[start, end): it returns their number. */
+  fill(bytes: number, write: (buf: Buffer, start: number, end: number) => number): boolean {
+    if (!this.#in.makeRoom(bytes)) return false
+    this.#in.to += write(this.#in.buf, this.#in.to, this.#in.buf.length)
+    return true
+  }
+
+  /** Ends the payload of `ofEntries` with the bytes so far. */
+  finish(): void {
+    this.#left = this.#in.to - this.#in.from
   }
 
   /** Releases the buffer; only when nothing in it is needed. */
@@ -158,7 +172,7 @@ export class MessageReader {
     if (items < 2 || items > 4) throw notForward(t)
     this.#in.from = arrayBody(this.buf, this.#in.from)
     this.#items = items
-    this.chunk = undefined
+    this.chunk = -1
     return this.#goTo('tag')
   }
 
@@ -172,7 +186,10 @@ export class MessageReader {
     if ((end < 0 ? this.#in.to : end) - start > MAX_TAG_BYTES)
       throw new Malformed(`a tag of more than ${MAX_TAG_BYTES} bytes`)
     if (end < 0) return 'more'
-    this.tag = this.buf.toString('utf8', start, end)
+    if (this.#tagBytes.compare(this.buf, start, end) !== 0) {
+      this.#tagBytes = Buffer.from(this.buf.subarray(start, end))
+      this.tag = this.buf.toString('utf8', start, end)
+    }
     this.#in.from = end
     return this.#goTo('body')
   }
@@ -298,7 +315,8 @@ export class MessageReader {
       if ((end < 0 ? this.#in.to : end) - this.#in.from > MAX_OPTION_BYTES)
         throw new Malformed(`options of more than ${MAX_OPTION_BYTES} bytes`)
       if (end < 0) return 'more'
-      this.chunk = chunkIdOf(this.buf, this.#in.from, end)
+      this.chunk = chunkIdAt(this.buf, this.#in.from, end)
+      if (this.chunk >= 0) this.chunkEnd = skip(this.buf, this.chunk, end)
       this.#in.from = end
     }
     this.#goTo('top')

@@ -1,5 +1,5 @@
 import { skip } from '../../core/msgpack/encode.ts'
-import { findKey, spanOf } from '../../core/msgpack/record.ts'
+import { findKey, textHead } from '../../core/msgpack/record.ts'
 import { isMap } from './event-time.ts'
 import { Malformed } from './value-scanner.ts'
 
@@ -7,17 +7,17 @@ const MAX_CHUNK_ID_BYTES = 1024
 const CHUNK = Buffer.from('chunk')
 
 /**
- * Returns a copy of the value of "chunk" in the options buf[at, end), a map or nil: str or bin, opaque, with its head, so that it
- * is sent back exactly as it was received. Throws `Malformed`.
+ * Returns the offset of the value of "chunk" in the options buf[at, end), a map or nil: str or bin, opaque, which is sent back with
+ * its head exactly as it was received. -1: there is none. Throws `Malformed`.
  */
-export function chunkIdOf(buf: Buffer, at: number, end: number): Buffer | undefined {
-  if (buf[at] === 0xc0) return undefined
+export function chunkIdAt(buf: Buffer, at: number, end: number): number {
+  if (buf[at] === 0xc0) return -1
   if (!isMap(buf[at] as number)) throw new Malformed('options that are not a map')
   const id = findKey(buf, at, end, CHUNK)
-  if (id < 0 || spanOf(buf, id) === undefined) return undefined
+  if (id < 0 || textHead(buf, id) < 0) return -1
   const idEnd = skip(buf, id, end)
   if (idEnd - id > MAX_CHUNK_ID_BYTES) throw new Malformed(`a chunk id of ${idEnd - id} bytes`)
-  return Buffer.from(buf.subarray(id, idEnd))
+  return id
 }
 
 /** Detects compression by the magic number, which cannot begin an entry. At least four bytes must be available. */
@@ -27,8 +27,11 @@ export function compressionOf(buf: Buffer, at: number): 'gzip' | 'zstd' | undefi
 }
 
 const ACK_HEAD = Buffer.from('\x81\xa3ack', 'latin1')
+/** Bytes of an acknowledgement besides the chunk id. */
+export const ACK_HEAD_BYTES = ACK_HEAD.length
 
-/** Returns `{"ack": id}` with the id exactly as it was received. */
-export function encodeAck(chunk: Buffer): Buffer {
-  return Buffer.concat([ACK_HEAD, chunk])
+/** Writes `{"ack": id}` to out[at], with the id exactly as it was received in buf[start, end); returns the offset after it. */
+export function writeAck(out: Buffer, at: number, buf: Buffer, start: number, end: number): number {
+  const id = at + ACK_HEAD.copy(out, at)
+  return id + buf.copy(out, id, start, end)
 }

@@ -28,14 +28,19 @@ export class ReceiveBuffer {
 
   /** Copies the bytes in; false when there is no memory for them now, and nothing was copied. */
   push(data: Buffer): boolean {
-    const unread = this.to - this.from
-    if (data.length > this.buf.length - this.to) {
-      if (unread + data.length > this.buf.length && !this.#grow(unread + data.length)) return false
-      if (this.from > 0) this.buf.copyWithin(0, this.from, this.to)
-      this.from = 0
-      this.to = unread
-    }
+    if (!this.makeRoom(data.length)) return false
     this.to += data.copy(this.buf, this.to)
+    return true
+  }
+
+  /** Makes room for this many bytes from `to` on, which the caller writes and adds to `to`; false when there is no memory now. */
+  makeRoom(bytes: number): boolean {
+    if (bytes <= this.buf.length - this.to) return true
+    const unread = this.to - this.from
+    if (unread + bytes > this.buf.length && !this.#grow(unread + bytes)) return false
+    if (this.from > 0) this.buf.copyWithin(0, this.from, this.to)
+    this.from = 0
+    this.to = unread
     return true
   }
 

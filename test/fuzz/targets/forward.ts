@@ -1,11 +1,11 @@
 import { gzipSync, zstdCompressSync } from 'node:zlib'
 import { Decoder, decodeMulti, ExtData, encode } from '@msgpack/msgpack'
 import { skip } from '../../../src/core/msgpack/encode.ts'
-import { decompress } from '../../../src/plugins/inputs/forward/decompress.ts'
+import { type Compression, Inflaters } from '../../../src/plugins/inputs/forward/inflater.ts'
 import { readTime } from '../../../src/protocol/forward/event-time.ts'
 import { AckReader } from '../../../src/protocol/forward/frame.ts'
 import { MessageReader } from '../../../src/protocol/forward/message-reader.ts'
-import { compressionOf, encodeAck } from '../../../src/protocol/forward/option.ts'
+import { compressionOf, writeAck } from '../../../src/protocol/forward/option.ts'
 import { Malformed } from '../../../src/protocol/forward/value-scanner.ts'
 import { pieces } from '../random.ts'
 import { kindOf, must, size, type Target } from '../target.ts'
@@ -71,7 +71,10 @@ function record(reader: MessageReader, step: string, made: Read): void {
   const { buf, start, end } = reader
   if (step === 'begin') made.steps.push(`begin ${reader.tag.length} ${reader.hasOptions}`)
   else if (step === 'compressed') made.steps.push(`compressed ${buf.toString('base64', start, end)}`)
-  else if (step === 'end') made.steps.push(`end ${reader.chunk?.toString('base64')}`)
+  else if (step === 'end')
+    made.steps.push(
+      `end ${reader.chunk < 0 ? undefined : buf.toString('base64', reader.chunk, reader.chunkEnd)}`,
+    )
   else if (step === 'entry') {
     const out = { sec: 0, nsec: 0 }
     const kind = readTime(buf, reader.time, out)
@@ -88,8 +91,10 @@ function record(reader: MessageReader, step: string, made: Read): void {
       made.steps.push(buf.toString('base64', at + 11, next))
       at = next
     }
-  if (step === 'end' && reader.chunk !== undefined) {
-    const ack = decoder.decode(encodeAck(reader.chunk)) as { ack?: unknown }
+  if (step === 'end' && reader.chunk >= 0) {
+    const out = Buffer.alloc(2000)
+    const size = writeAck(out, 0, buf, reader.chunk, reader.chunkEnd)
+    const ack = decoder.decode(out.subarray(0, size)) as { ack?: unknown }
     must(ack.ack !== undefined, 'an acknowledgement is not MessagePack with "ack"')
   }
 }
@@ -176,21 +181,53 @@ export const payload: Target = {
   ],
   async run(input) {
     const how = input.length < 4 ? undefined : compressionOf(input, 0)
+    const made: Read = { steps: [], error: undefined, times: new Set() }
+    const reader = MessageReader.ofEntries({ maxBytes: MAX_VALUE_BYTES, ...ALLOCATOR })
     try {
-      const out = how === undefined ? input : await decompress(input, how, MAX_PAYLOAD_BYTES)
-      must(out.length <= MAX_PAYLOAD_BYTES, () => `a payload of ${out.length} bytes`)
-      const made: Read = { steps: [], error: undefined, times: new Set() }
-      const reader = MessageReader.ofEntries(out, MAX_VALUE_BYTES)
-      for (let step = reader.next(); step !== 'end'; step = reader.next()) {
-        must(step !== 'more', 'the reader of a complete payload waits for more')
-        record(reader, step, made)
-      }
+      if (how === undefined) reader.push(input)
+      else await inflate(input, how, reader, () => readSteps(reader, made))
+      reader.finish()
+      must(readSteps(reader, made) === 'end', 'the reader of a complete payload waits for more')
       return `${how} ${size(made.steps.length)} ${[...made.times].sort().join()}`
     } catch (error) {
       if (!(error instanceof Malformed)) throw error
       return `${how} ${kindOf(error)}`
     }
   },
+}
+
+const ALLOCATOR = { take: (n: number) => Buffer.alloc(n, 0xc1), give: (buf: Buffer) => void buf.fill(0xc1) }
+const inflaters = new Inflaters(MAX_PAYLOAD_BYTES)
+
+async function inflate(
+  input: Buffer,
+  how: Compression,
+  reader: MessageReader,
+  onPiece: () => void,
+): Promise<void> {
+  const inflater = await inflaters.begin(input, how, inflaters.bytesFor(input, how))
+  let bytes = 0
+  try {
+    while (!inflater.isAtEnd) {
+      reader.fill(1000, (buf, start, end) => {
+        const made = inflater.read(buf, start, end)
+        bytes += made
+        return made
+      })
+      must(bytes <= MAX_PAYLOAD_BYTES, () => `a payload of ${bytes} bytes`)
+      onPiece()
+    }
+  } finally {
+    inflater.close()
+  }
+}
+
+function readSteps(reader: MessageReader, made: Read): 'end' | 'more' {
+  for (;;) {
+    const step = reader.next()
+    if (step === 'end' || step === 'more') return step
+    record(reader, step, made)
+  }
 }
 
 const MAX_ACK_BYTES = 4096

@@ -125,6 +125,8 @@ describe('LineEncoder', () => {
         '{"log":"hello\\n","stream":"stdout","time":"2026-11-21T06:00:00.123456789Z"}',
         '{"log":"","stream":"stderr","time":"2026-11-21T06:00:00.1Z"}',
         '{"log":"a \\"b\\" \\u003cc\\u003e \\t\\\\ \\/\\n","stream":"stdout","time":"2026-11-21T06:00:00.12Z"}',
+        // JSON forbids a control character in a string, but a line with one is still better than text.
+        '{"log":"\\ta\x1ab\x01","stream":"stdout","time":"2026-11-21T06:00:00.12Z"}',
       ],
     ],
   ]

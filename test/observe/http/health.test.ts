@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test'
 import type { Snapshot } from '../../../src/core/snapshot.ts'
-import { downText, HealthWindow } from '../../../src/observe/http/health.ts'
+import { HealthWindow, healthLines } from '../../../src/observe/http/health.ts'
 import { sampleOutput, sampleSnapshot } from '../../support/engine/snapshot.ts'
 
 const OPTIONS = { enabled: true, errorsCount: 5, retryFailureCount: 2, periodMs: 60_000, outputDownMs: 0 }
@@ -24,6 +24,7 @@ test('more errors than the limit within the period are unhealthy', () => {
     retry_failure_limit: 2,
     period_limit: 60,
     output_down_limit: 0,
+    dead_letters: [],
     outputs: [],
   })
 })
@@ -80,15 +81,43 @@ describe('an output that is down', () => {
       outputs: [{ name: 'b', since: '2026-11-21T05:00:00.000Z', seconds: 59.999, attempts: 26 }],
     })
     expect(window.check(after(60_000)).status).toBe('error')
-    const [output] = soon.outputs
-    expect(output === undefined ? '' : downText(output)).toBe(
+    expect(healthLines(soon)).toEqual([
       'b is down since 2026-11-21T05:00:00.000Z (59 s, 26 attempts): cannot connect to 10.0.0.5:24224\\nforged',
-    )
+    ])
   })
 
   test('may be down for any time with Hc_Output_Down 0', () => {
     const window = new HealthWindow(OPTIONS, 0)
     expect(window.check(after(86_400_000))).toMatchObject({ status: 'ok', outputs: [{ name: 'b' }] })
+  })
+})
+
+describe('dead letters that are full', () => {
+  const unkept = {
+    sinceMs: Date.UTC(2026, 10, 21, 5),
+    reason: '/d/x.jsonl is full\nforged',
+    hint: 'replay it',
+  }
+  const down = { sinceMs: unkept.sinceMs - 1000, attempts: 3, reason: 'refused' }
+  const after = (ms: number) =>
+    sampleSnapshot({
+      nowMs: unkept.sinceMs + ms,
+      outputs: [sampleOutput({ name: 'a', down }), sampleOutput({ name: 'b', down, unkept })],
+    })
+
+  test('are named first, with what to do, before the destination that is refused', () => {
+    expect(healthLines(new HealthWindow(OPTIONS, 0).check(after(5000)))).toEqual([
+      'b cannot keep what it gives up since 2026-11-21T05:00:00.000Z (5 s): /d/x.jsonl is full\\nforged; records wait, and their inputs pause: replay it',
+      'a is down since 2026-11-21T04:59:59.000Z (6 s, 3 attempts): refused',
+      'b is down since 2026-11-21T04:59:59.000Z (6 s, 3 attempts): refused',
+    ])
+  })
+
+  test('are unhealthy after Hc_Output_Down', () => {
+    const window = new HealthWindow({ ...OPTIONS, outputDownMs: 60_000 }, 0)
+    const outputs = [sampleOutput({ unkept })]
+    const check = (ms: number) => window.check(sampleSnapshot({ nowMs: unkept.sinceMs + ms, outputs })).status
+    expect([check(59_999), check(60_000)]).toEqual(['ok', 'error'])
   })
 })
 

@@ -145,6 +145,10 @@ describe('series that fluent-bit lacks', () => {
     const lost = sampleSnapshot({ outputs: [sampleOutput({ down, lastDeliveryMs: undefined })] })
     expect(only(lost, 'shipper_output_up')?.value).toBe(0)
     expect(only(lost, 'shipper_output_down_seconds')?.value).toBe(12.5)
+    expect(only(lost, 'shipper_output_dead_letter_failure_seconds')?.value).toBe(0)
+    const unkept = { sinceMs: sampleSnapshot().nowMs - 3500, reason: 'full', hint: 'replay it' }
+    const stuck = sampleSnapshot({ outputs: [sampleOutput({ unkept })] })
+    expect(only(stuck, 'shipper_output_dead_letter_failure_seconds')?.value).toBe(3.5)
     const last = 'shipper_output_last_delivery_timestamp_seconds'
     expect(only(sampleSnapshot(), last)?.value).toBe(Date.UTC(2026, 10, 21, 5, 59) / 1000)
     expect(only(lost, last)).toBeUndefined()

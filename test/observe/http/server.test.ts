@@ -124,6 +124,7 @@ describe('the server also answers', () => {
       name: 'forward.0',
       in_flight: 1,
       down: null,
+      dead_letter_failure: null,
       last_delivery: '2026-11-21T05:59:00.000Z',
     })
     const text = await (await fetch(`${BASE}/api/v1/snapshot?format=text`)).text()

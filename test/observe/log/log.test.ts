@@ -182,6 +182,29 @@ describe('deduplication', () => {
   })
 })
 
+describe('lines of one kind', () => {
+  test('are repetitions of each other, and the count is printed with the latest of them', () => {
+    const { sink, clock, log } = memoryLog()
+    const out = log.child('file.0')
+    for (let tag = 1; tag <= 1000; tag++) out.warn(`refused: ${tag}`, { code: 'E_OUTPUT_WRITE' }, 'refused')
+    clock.advance(10_000)
+    expect(sink.messages).toEqual(['refused: 1', 'refused: 1000 (repeated 999 times in 10 s)'])
+  })
+
+  test('are printed with growing pauses, and a line of another kind or of none at once', () => {
+    const { sink, clock, log } = memoryLog()
+    const out = log.child('file.0')
+    for (let second = 0; second <= 600; second++) {
+      out.warn(`refused: ${second}`, { code: 'E_OUTPUT_WRITE' }, 'refused')
+      clock.advance(1000)
+    }
+    expect(sink.messages).toHaveLength(3)
+    out.warn('refused: 600', { code: 'E_OUTPUT_WRITE' })
+    out.warn('refused: 600', { code: 'E_OUTPUT_WRITE' }, 'other')
+    expect(sink.messages).toHaveLength(5)
+  })
+})
+
 describe('a deduplication window', () => {
   test('info lines are not suppressed unless Log_Suppress_Interval is set', () => {
     const { sink, clock, log } = memoryLog()

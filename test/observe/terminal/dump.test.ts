@@ -62,6 +62,15 @@ test('shows that an input is paused, and the plugin of an alias', () => {
   expect(text).toContain(', PAUSED at its limit\n')
 })
 
+test('shows that what is given up cannot be kept, with what to do, before anything else that fails', () => {
+  const { nowMs } = sampleSnapshot()
+  const unkept = { sinceMs: nowMs - 12_000, reason: '/d/x.jsonl is full', hint: 'replay it' }
+  const down = { sinceMs: nowMs - 13_000, attempts: 2, reason: 'refused' }
+  expect(formatDump(sampleSnapshot({ outputs: [sampleOutput({ unkept, down })] }))).toContain(
+    '\n  DEAD LETTERS cannot be kept for 12 s, records wait: /d/x.jsonl is full\n    replay it\n  DOWN for 13 s',
+  )
+})
+
 test('a retry that is overdue is shown as due now', () => {
   const outputs = [sampleOutput({ retryAtMs: 0 })]
   expect(formatDump(sampleSnapshot({ outputs }))).toContain('next retry in 0.0 s')

@@ -2,7 +2,7 @@ import { expect, test } from 'bun:test'
 import { DecodeError, decode, ExtData, encode } from '@msgpack/msgpack'
 import { readTime } from '../../../src/protocol/forward/event-time.ts'
 import { MessageReader } from '../../../src/protocol/forward/message-reader.ts'
-import { encodeAck } from '../../../src/protocol/forward/option.ts'
+import { writeAck } from '../../../src/protocol/forward/option.ts'
 import { Malformed } from '../../../src/protocol/forward/value-scanner.ts'
 import { fc } from '../../support/property.ts'
 
@@ -46,9 +46,14 @@ function steps(reader: MessageReader, messages: Read[]): void {
     if (step === 'entries') message.records.push(...runOf(buf, start, end, reader.count))
     else if (step === 'entry') message.records.push(timed(buf, reader.time, map, end))
     else if (step === 'compressed') message.compressed.push(buf.toString('latin1', start, end))
-    else if (step === 'end')
-      message.chunk = reader.chunk && (decode(encodeAck(reader.chunk)) as { ack: unknown }).ack
+    else if (step === 'end') message.chunk = acknowledged(reader)
   }
+}
+
+function acknowledged({ buf, chunk, chunkEnd }: MessageReader): unknown {
+  if (chunk < 0) return undefined
+  const out = Buffer.alloc(2000)
+  return (decode(out.subarray(0, writeAck(out, 0, buf, chunk, chunkEnd))) as { ack: unknown }).ack
 }
 
 function runOf(buf: Buffer, start: number, end: number, count: number): unknown[] {

@@ -1,6 +1,7 @@
 import type { Chunk } from '../../../src/core/chunk.ts'
 import { type ErrorOptions, ShipperError } from '../../../src/core/error.ts'
 import type { Output } from '../../../src/core/plugin.ts'
+import type { Logger } from '../../../src/core/services.ts'
 import type { Account } from '../../../src/engine/budget.ts'
 import { CounterMap } from '../../../src/engine/counters.ts'
 import { DEAD_LETTER_COUNTERS, type DeadLetterPlace } from '../../../src/engine/dead-letters/dead-letters.ts'
@@ -38,10 +39,13 @@ export class QueueBench {
       output?: Output
       place?: DeadLetterPlace
       deadLetterAfterMs?: number
+      /** Makes the log from the clock of the bench; default: `logged`. */
+      log?: (clock: ManualClock) => Logger
     } = {},
   ) {
     const output: Output = options.output ?? { flush: (chunk) => this.#flush(chunk), close: async () => {} }
     const { place = 'off', deadLetterAfterMs = 300_000 } = options
+    const log = options.log?.(this.clock) ?? this.logged.log
     this.queue = new OutputQueue({
       name: 'out.0',
       output,
@@ -51,15 +55,15 @@ export class QueueBench {
         capMs: options.capMs ?? 60_000,
         limit: options.limit ?? Number.POSITIVE_INFINITY,
       },
-      ...givingUp(place, { clock: this.clock, log: this.logged.log, counters: this.counters }),
+      ...givingUp(place, { clock: this.clock, log, counters: this.counters }),
       deadLetterAfterMs,
       clock: this.clock,
-      log: this.logged.log,
+      log,
     })
   }
 
-  push(id: string, tag = 't', count = 1): void {
-    const chunk = makeChunk(id, { tag, count, account: this.account })
+  push(id: string, tag = 't', count = 1, input = 'in.0'): void {
+    const chunk = makeChunk(id, { tag, count, input, account: this.account })
     const { receipt, outcomes } = receiptOf(chunk)
     this.outcomes.set(id, outcomes)
     this.queue.push(chunk, receipt)

@@ -91,6 +91,7 @@ export function sampleOutput(changes: Partial<OutputSnapshot> = {}): OutputSnaps
     retryAtMs: Date.UTC(2026, 10, 21, 6) + 3_323,
     lastError: 'cannot reach 10.0.0.5:24224: ECONNREFUSED',
     down: undefined,
+    unkept: undefined,
     lastDeliveryMs: Date.UTC(2026, 10, 21, 5, 59),
     counters: { connections_opened: 3 },
     counterReasons: {},

@@ -1,42 +1,34 @@
 import type { Socket } from 'node:net'
-import { encodeAck } from '../../../protocol/forward/option.ts'
-
-const MIN_BYTES = 1024
+import { AckBytes } from './message.ts'
 
 /**
  * Acknowledgements of one connection. Those of one turn are written together, and only when the socket has taken what was written
- * before: an object for each of them would take ten times its size in a socket that nobody reads.
+ * before.
  */
 export class Acknowledgements {
   readonly #socket: Socket
-  readonly #onTaken: () => void
-  #buf = Buffer.alloc(0)
-  #length = 0
+  readonly #onTaken: (bytes: number) => void
+  #waiting = new AckBytes()
   /** Bytes that the socket has not taken. */
   #writing = 0
   #isScheduled = false
+  #isDiscarded = false
 
   /** `onTaken` is called whenever the socket has taken some. */
-  constructor(socket: Socket, onTaken: () => void) {
+  constructor(socket: Socket, onTaken: (bytes: number) => void) {
     this.#socket = socket
     this.#onTaken = onTaken
   }
 
   /** Bytes that the peer has not taken. */
   get bytes(): number {
-    return this.#length + this.#writing
+    return this.#waiting.length + this.#writing
   }
 
-  add(chunk: Buffer): void {
-    const ack = encodeAck(chunk)
-    const needed = this.#length + ack.length
-    if (needed > this.#buf.length) {
-      const larger = Buffer.allocUnsafeSlow(Math.max(MIN_BYTES, 2 * needed))
-      this.#buf.copy(larger, 0, 0, this.#length)
-      this.#buf = larger
-    }
-    ack.copy(this.#buf, this.#length)
-    this.#length = needed
+  add(acks: AckBytes): void {
+    // Those of a chunk are usually all there are.
+    if (this.#waiting.length === 0) this.#waiting = acks
+    else this.#waiting.add(acks)
     if (this.#isScheduled || this.#writing > 0) return
     this.#isScheduled = true
     queueMicrotask(() => {
@@ -45,18 +37,26 @@ export class Acknowledgements {
     })
   }
 
+  /** Forgets all of them, as the connection has ended; returns their size. */
+  discard(): number {
+    const { bytes } = this
+    this.#waiting = new AckBytes()
+    this.#writing = 0
+    this.#isDiscarded = true
+    return bytes
+  }
+
   /** Gives everything to the socket, which keeps what it cannot send yet. */
   flush(): void {
-    const length = this.#length
+    const { buf, length } = this.#waiting
     if (length === 0 || this.#socket.destroyed) return
-    const bytes = this.#buf.subarray(0, length)
-    this.#buf = Buffer.alloc(0)
-    this.#length = 0
+    this.#waiting = new AckBytes()
     this.#writing += length
-    this.#socket.write(bytes, () => {
+    this.#socket.write(buf.subarray(0, length), () => {
+      if (this.#isDiscarded) return
       this.#writing -= length
       if (this.#writing === 0) this.flush()
-      this.#onTaken()
+      this.#onTaken(length)
     })
   }
 }

@@ -1,16 +1,18 @@
 import type { Socket } from 'node:net'
 import { type ErrorCode, messageOf } from '../../../core/error.ts'
 import { truncate } from '../../../core/escape-controls.ts'
+import { freeMemory } from '../../../core/free-memory.ts'
 import { ENTRY_HEAD, writeEntryHead } from '../../../core/msgpack/encode.ts'
-import type { InputContext } from '../../../core/plugin.ts'
+import type { Appender, InputContext, Outcome } from '../../../core/plugin.ts'
 import { splitMs } from '../../../lib/time/split-ms.ts'
 import { readTime, type Time } from '../../../protocol/forward/event-time.ts'
 import { MessageReader, type MessageStep } from '../../../protocol/forward/message-reader.ts'
 import { compressionOf } from '../../../protocol/forward/option.ts'
 import { Malformed } from '../../../protocol/forward/value-scanner.ts'
 import { Acknowledgements } from './acknowledgements.ts'
-import { Message, type MessageOwner } from './message.ts'
-import type { ReceiveBudget } from './receive-budget.ts'
+import type { Compression, Inflater, Inflaters } from './inflater.ts'
+import { type AckBytes, ackBytesOf, type MessageOwner, MessageRange, SplitMessage } from './message.ts'
+import type { ConnectionBudget, ReceiveBudget } from './receive-budget.ts'
 
 /** The part of the input that its connections share. */
 export interface ConnectionHost {
@@ -22,12 +24,12 @@ export interface ConnectionHost {
   isReserved(tag: string): boolean
   /** Source of the connections' receive buffers. */
   readonly receiveBudget: ReceiveBudget
-  /** Decompresses a payload and waits for `use` before the next payload is decompressed. */
-  decompress(bytes: Buffer, how: 'gzip' | 'zstd', use: (out: Buffer) => Promise<void>): Promise<void>
+  readonly inflaters: Inflaters
   /** Seals the chunk of this tag once the bytes received so far have been read. */
   sealSoon(tag: string): void
-  /** Number of unsettled messages of all connections, those that are closed included. */
+  /** Number of unsettled messages of all connections, those that are closed included, and bytes of the acknowledgements they wait for. */
   unsettled: number
+  owedBytes: number
   closed(connection: SenderConnection): void
 }
 
@@ -40,18 +42,24 @@ const MAX_SILENCE_MS = 60_000
 const MAX_HALF_OPEN_MS = 10_000
 /** Unsettled messages of one peer. */
 const MAX_UNSETTLED = 1024
-/** Unsettled messages of all peers, at which each may have only a few: they take about 1 KB outside of the memory limit. */
+/** Unsettled messages of all peers, at which each may have only a few: with a tag for each they take about 1 KB outside of the memory limit. */
 const MAX_ALL_UNSETTLED = 16_384
 const MIN_UNSETTLED = 16
 /** Bytes of acknowledgements that one peer has requested and has not taken: at this limit it is not read. */
 const MAX_OWED_BYTES = 32_768
-/** Bytes of an acknowledgement besides the chunk id. */
-const ACK_HEAD_BYTES = 5
+/** The same of all peers, at which each may have only a few. */
+const MAX_ALL_OWED_BYTES = 4_000_000
+const MIN_OWED_BYTES = 2048
 const MAX_SHOWN_TAG_CHARS = 100
 /** Idle time after which the kernel asks a peer whether it still exists. */
 const KEEP_ALIVE_MS = 30_000
 /** Silence after connecting after which the log says what the peer may be waiting for. */
 const MAX_QUIET_START_MS = 5000
+/** Smallest piece of a decompressed payload, and the size after which other connections have their turn. */
+const PIECE_BYTES = 32_768
+const TURN_BYTES = 1_000_000
+/** Received pieces of this size are freed at once; smaller ones are left to the garbage collector, which costs less. */
+const MIN_FREED_BYTES = 16_384
 /** Bytes that are written between two questions whether the outputs take more. */
 const UNCHECKED_BYTES = 16_384
 
@@ -61,20 +69,29 @@ export class SenderConnection implements MessageOwner {
   readonly #socket: Socket
   readonly #host: ConnectionHost
   readonly #peer: string
+  readonly #budget: ConnectionBudget
   readonly #reader: MessageReader
   readonly #time: Time = { sec: 0, nsec: 0 }
   #pending: Buffer[] = []
   #busy = false
   /** Tag of the message that is being read. */
   #tag = ''
-  #message: Message | undefined
-  #messages = 0
+  /** True when that message has options and so may request an acknowledgement. */
+  #isTracked = false
+  /** Range of the open chunk that has records of that message. */
+  #range: MessageRange | undefined
+  /** That message, when records of it are in sealed chunks. */
+  #split: SplitMessage | undefined
+  /** Ranges of open chunks. */
+  readonly #open = new Map<Appender, MessageRange>()
+  #closedRanges = 0
   /** Time at which it last completed a value, or was not being read. */
   #progressMs = 0
   /** True when it has completed a value since. */
   #hasProgressed = true
-  /** Number of complete messages whose records have not settled, and bytes of their acknowledgements. */
+  /** Number of complete messages whose records have not settled. */
   #unsettled = 0
+  /** Bytes of the acknowledgements that it has requested and not taken. */
   #owedBytes = 0
   readonly #acks: Acknowledgements
   /** Bytes of messages with options that have not been settled. */
@@ -97,11 +114,9 @@ export class SenderConnection implements MessageOwner {
     this.#usedMs = host.ctx.clock.nowMs()
     this.#peer =
       socket.remoteAddress === undefined ? 'a local peer' : `${socket.remoteAddress}:${socket.remotePort}`
-    this.#acks = new Acknowledgements(socket, () => this.#onSettled?.())
-    this.#reader = new MessageReader({
-      maxBytes: host.maxBytes,
-      ...host.receiveBudget.connection(),
-    })
+    this.#acks = new Acknowledgements(socket, (bytes) => this.#taken(bytes))
+    this.#budget = host.receiveBudget.connection()
+    this.#reader = new MessageReader({ maxBytes: host.maxBytes, ...this.#budget })
   }
 
   start(): void {
@@ -143,28 +158,56 @@ export class SenderConnection implements MessageOwner {
     this.#socket.destroy()
   }
 
-  settled(message: Message): void {
-    this.#unsettledBytes -= message.bytes
-    this.#isSettled(message)
-    if (message.chunk === undefined) return
-    this.#usedMs = this.#host.ctx.clock.nowMs()
-    if (this.#closed) return
-    this.#host.ctx.counters.add('acks')
-    this.#acks.add(message.chunk)
-    this.#endIfDone()
+  closed(range: MessageRange): string {
+    this.#open.delete(range.appender)
+    if (this.#range === range) {
+      this.#range = undefined
+      this.#split ??= new SplitMessage()
+      range.addPartOf(this.#split)
+    }
+    return `${this.#id}:${this.#closedRanges++}`
   }
 
-  aborted(message: Message): void {
-    this.#isSettled(message)
-    this.#end()
+  settled(range: MessageRange, outcome: Outcome): void {
+    this.#unsettledBytes -= range.bytes
+    // What is kept nowhere is not acknowledged, also where the configuration says to drop it: the sender has it still.
+    const isLost = outcome === 'aborted' || outcome === 'dropped'
+    if (range.messages > 0) this.#settle(range.messages, range.requested, range.acks, isLost)
+    for (const message of range.split) {
+      message.open--
+      if (isLost) this.#abort(message)
+      else if (message.isSettled) this.#settleSplit(message)
+    }
+    if (isLost) this.#end()
+    else this.#endIfDone()
   }
 
-  #isSettled(message: Message): void {
-    // A message that broke off was not counted.
-    if (!message.isComplete) return
-    this.#unsettled--
-    this.#host.unsettled--
-    this.#owedBytes -= owedFor(message.chunk)
+  #settleSplit({ ack }: SplitMessage): void {
+    this.#settle(1, ack.length > 0 ? 1 : 0, ack, false)
+  }
+
+  #abort(message: SplitMessage): void {
+    if (message.isComplete && !message.isAborted) this.#settle(1, 0, message.ack, true)
+    message.isAborted = true
+  }
+
+  /** Settles messages that wait for these acknowledgements, and sends them unless they are lost. */
+  #settle(messages: number, requested: number, acks: AckBytes, isLost: boolean): void {
+    this.#unsettled -= messages
+    this.#host.unsettled -= messages
+    if (this.#closed || isLost) this.#taken(acks.length)
+    else if (requested > 0) {
+      this.#usedMs = this.#host.ctx.clock.nowMs()
+      this.#host.ctx.counters.add('acks', requested)
+      this.#acks.add(acks)
+    }
+    this.#onSettled?.()
+  }
+
+  /** The peer has taken acknowledgements, or will not get them. */
+  #taken(bytes: number): void {
+    this.#owedBytes -= bytes
+    this.#host.owedBytes -= bytes
     this.#onSettled?.()
   }
 
@@ -189,12 +232,12 @@ export class SenderConnection implements MessageOwner {
     try {
       for (let data = this.#pending.shift(); data !== undefined; data = this.#pending.shift()) {
         this.#hasProgressed ||= !this.#reader.isInsideMessage
-        while (!this.#reader.push(data)) {
-          this.#socket.pause()
-          await this.#host.receiveBudget.waitForMemory()
-          if (this.#isOver) return
-          this.#hasProgressed = true
+        if (!this.#reader.push(data)) {
+          const piece = data
+          if (!(await this.#untilGranted(() => this.#reader.push(piece)))) return
         }
+        // It was copied.
+        if (data.length >= MIN_FREED_BYTES) freeMemory(data)
         await this.#read(this.#reader)
         if (this.#isOver) return
         this.#checkProgress()
@@ -241,7 +284,7 @@ export class SenderConnection implements MessageOwner {
         return this.#decompress(reader)
       case 'end':
         // The end of a decompressed payload is not the end of its message.
-        return reader === this.#reader ? this.#finish(reader.chunk) : undefined
+        return reader === this.#reader ? this.#finish(reader) : undefined
       default:
         return this.#write(reader, step) ? undefined : this.#writeLater(reader, step)
     }
@@ -263,14 +306,15 @@ export class SenderConnection implements MessageOwner {
   #hasRoom(): boolean {
     const { ctx } = this.#host
     if (ctx.room === undefined) return true
-    const unsettledBytes = this.#message === undefined ? Number.POSITIVE_INFINITY : this.#unsettledBytes
+    const unsettledBytes = this.#isTracked ? this.#unsettledBytes : Number.POSITIVE_INFINITY
     return ctx.room(this.#tag, unsettledBytes) > 0
   }
 
   #begin({ tag, hasOptions: mayAsk }: MessageReader): undefined {
     this.#useTag(this.#host.tagOf(tag))
-    // Without options nobody waits for an ack: no object per record of a peer that sends single records.
-    this.#message = mayAsk ? new Message(this, `${this.#id}:${this.#messages++}`) : undefined
+    // Without options nobody waits for an ack: nothing to remember of a peer that sends single records.
+    this.#isTracked = mayAsk
+    this.#range = this.#split = undefined
   }
 
   #useTag(tag: string): void {
@@ -284,22 +328,39 @@ export class SenderConnection implements MessageOwner {
     this.#tag = tag
   }
 
-  #finish(chunk: Buffer | undefined): Promise<void> | undefined {
-    const message = this.#message
-    this.#message = undefined
+  #finish({ buf, chunk, chunkEnd }: MessageReader): Promise<void> | undefined {
     this.#host.ctx.counters.add('messages')
-    if (message === undefined || message.isAborted) return undefined
+    const range = this.#range
+    const split = this.#split
+    this.#range = this.#split = undefined
+    if (!this.#isTracked || split?.isAborted) return undefined
+    const hasId = chunk >= 0
     this.#unsettled++
     this.#host.unsettled++
-    this.#owedBytes += owedFor(chunk)
-    if (chunk !== undefined) this.#host.sealSoon(this.#tag)
-    message.end(chunk)
+    if (hasId) {
+      const bytes = ackBytesOf(chunk, chunkEnd)
+      this.#owedBytes += bytes
+      this.#host.owedBytes += bytes
+      this.#host.sealSoon(this.#tag)
+    }
+    if (split === undefined && range !== undefined) {
+      range.messages++
+      if (hasId) range.requested++
+      if (hasId) range.acks.addId(buf, chunk, chunkEnd)
+    } else {
+      // Split, or without records.
+      const message = split ?? new SplitMessage()
+      message.isComplete = true
+      if (hasId) message.ack.addId(buf, chunk, chunkEnd)
+      if (message.isSettled) this.#settleSplit(message)
+    }
     return this.#mayHaveMore ? undefined : this.#waitForSettled()
   }
 
   /** False for a peer with too many unsettled messages, or one that does not read its acknowledgements. */
   get #mayHaveMore(): boolean {
-    if (this.#owedBytes + this.#acks.bytes > MAX_OWED_BYTES) return false
+    const { owedBytes } = this.#host
+    if (this.#owedBytes > (owedBytes < MAX_ALL_OWED_BYTES ? MAX_OWED_BYTES : MIN_OWED_BYTES)) return false
     return this.#unsettled < (this.#host.unsettled < MAX_ALL_UNSETTLED ? MAX_UNSETTLED : MIN_UNSETTLED)
   }
 
@@ -313,12 +374,52 @@ export class SenderConnection implements MessageOwner {
       })
   }
 
+  /** Decompresses a payload into one buffer, whose entries are read before the next piece. */
   async #decompress({ buf, start, end }: MessageReader): Promise<void> {
     this.#socket.pause()
-    const how = compressionOf(buf, start) as 'gzip' | 'zstd'
-    await this.#host.decompress(buf.subarray(start, end), how, (out) =>
-      this.#isOver ? Promise.resolve() : this.#read(MessageReader.ofEntries(out, this.#host.maxBytes)),
-    )
+    const how = compressionOf(buf, start) as Compression
+    const payload = buf.subarray(start, end)
+    const bytes = this.#host.inflaters.bytesFor(payload, how)
+    if (!(await this.#untilGranted(() => this.#budget.hold(bytes)))) return
+    const entries = MessageReader.ofEntries({ maxBytes: this.#host.maxBytes, ...this.#budget })
+    let inflater: Inflater | undefined
+    try {
+      inflater = await this.#host.inflaters.begin(payload, how, bytes)
+      await this.#inflate(inflater, entries)
+    } finally {
+      inflater?.close()
+      entries.release()
+      this.#budget.release(bytes)
+    }
+  }
+
+  async #inflate(inflater: Inflater, entries: MessageReader): Promise<void> {
+    let turnBytes = 0
+    const write = (buf: Buffer, start: number, end: number): number => {
+      const made = inflater.read(buf, start, end)
+      turnBytes += made
+      return made
+    }
+    while (!inflater.isAtEnd) {
+      if (!(await this.#untilGranted(() => entries.fill(PIECE_BYTES, write)))) return
+      if (inflater.isAtEnd) entries.finish()
+      await this.#read(entries)
+      if (this.#isOver) return
+      if (turnBytes < TURN_BYTES) continue
+      turnBytes = 0
+      await new Promise(setImmediate)
+    }
+  }
+
+  /** Waits until there is memory for it; false when the connection or the input has ended. */
+  async #untilGranted(take: () => boolean): Promise<boolean> {
+    while (!take()) {
+      this.#socket.pause()
+      await this.#host.receiveBudget.waitForMemory()
+      if (this.#isOver) return false
+      this.#hasProgressed = true
+    }
+    return true
   }
 
   /** Writes the entries of a step; false when there is no memory now, and nothing was written. */
@@ -330,18 +431,10 @@ export class SenderConnection implements MessageOwner {
       this.#checkedTag = this.#tag
       this.#credit = UNCHECKED_BYTES
     }
-    const message = this.#message
     const out = this.#host.ctx.appender(this.#tag)
     if (!out.reserve(end - start + ENTRY_HEAD)) return false
     this.#credit -= end - start
-    if (message !== undefined) {
-      message.bytes += end - start
-      this.#unsettledBytes += end - start
-    }
-    if (message?.inOpenChunk === false) {
-      message.inOpenChunk = true
-      out.addContributor(message)
-    }
+    if (this.#isTracked) this.#track(out, end - start)
     if (step === 'entries') {
       out.end += buf.copy(out.buf, out.end, start, end)
       out.addRecords(reader.count, end - start)
@@ -351,6 +444,23 @@ export class SenderConnection implements MessageOwner {
     out.end = at + buf.copy(out.buf, at, reader.map, end)
     out.addRecords(1, end - start)
     return true
+  }
+
+  /** Notes that records of the current message are in the open chunk. */
+  #track(out: Appender, bytes: number): void {
+    let range = this.#range
+    if (range === undefined) {
+      range = this.#open.get(out)
+      if (range === undefined) {
+        range = new MessageRange(this, out)
+        this.#open.set(out, range)
+        out.addContributor(range)
+      }
+      this.#range = range
+      if (this.#split !== undefined) range.addPartOf(this.#split)
+    }
+    range.bytes += bytes
+    this.#unsettledBytes += bytes
   }
 
   /**
@@ -412,12 +522,8 @@ export class SenderConnection implements MessageOwner {
     if (!this.#closed && this.#reader.isInsideMessage) this.#host.ctx.counters.add('cut_messages')
     this.#closed = true
     this.#pending = []
-    this.#onSettled?.()
+    this.#taken(this.#acks.discard())
     if (!this.#busy) this.#reader.release()
     this.#host.closed(this)
   }
-}
-
-function owedFor(chunk: Buffer | undefined): number {
-  return chunk === undefined ? 0 : chunk.length + ACK_HEAD_BYTES
 }

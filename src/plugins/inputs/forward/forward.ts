@@ -6,7 +6,7 @@ import { matchTag } from '../../../core/tag.ts'
 import { listening, listenOn } from '../../../lib/net/listen.ts'
 import { longestIdle } from './admission.ts'
 import { type ConnectionHost, SenderConnection } from './connection.ts'
-import { decompress } from './decompress.ts'
+import { Inflaters } from './inflater.ts'
 import type { ForwardInputOptions } from './options.ts'
 import { ReceiveBudget } from './receive-budget.ts'
 
@@ -25,7 +25,6 @@ export class ForwardInput implements Input {
   readonly #tagsToSeal = new Set<string>()
   #server: Server | undefined
   #accepted = 0
-  #decompressing: Promise<void> = Promise.resolve()
   #allClosed: (() => void) | undefined
 
   constructor(options: ForwardInputOptions, ctx: InputContext) {
@@ -74,9 +73,10 @@ export class ForwardInput implements Input {
       tagOf: (tag) => this.#ctx.configuredTag ?? prefix + tag,
       isReserved: (tag) => this.#isReserved(tag),
       receiveBudget: this.#receiveBudget,
-      decompress: (bytes, how, use) => this.#decompress(bytes, how, use),
+      inflaters: new Inflaters(MAX_DECOMPRESSED_RATIO * this.#options.bufferMaxSize),
       sealSoon: (tag) => this.#sealSoon(tag),
       unsettled: 0,
+      owedBytes: 0,
       closed: (connection) => {
         this.#connections.delete(connection)
         if (this.#connections.size === 0) this.#allClosed?.()
@@ -136,15 +136,6 @@ export class ForwardInput implements Input {
   #sealNow(): void {
     for (const tag of this.#tagsToSeal) this.#ctx.appender(tag).seal()
     this.#tagsToSeal.clear()
-  }
-
-  /** Decompresses one payload at a time: the decompressed bytes are outside the budget. */
-  #decompress(bytes: Buffer, how: 'gzip' | 'zstd', use: (out: Buffer) => Promise<void>): Promise<void> {
-    const done = this.#decompressing.then(async () =>
-      use(await decompress(bytes, how, MAX_DECOMPRESSED_RATIO * this.#options.bufferMaxSize)),
-    )
-    this.#decompressing = done.catch(() => {})
-    return done
   }
 
   async #listen(server: Server): Promise<void> {

@@ -4,10 +4,13 @@ import type { BufferSource } from '../../../core/buffer-source.ts'
 const GUARANTEED_BYTES = 16_384
 
 /** Source of one connection's buffers. */
-interface ConnectionBudget {
+export interface ConnectionBudget {
   /** Returns a buffer; undefined when none is available, see `waitForMemory`. A connection has two buffers while it grows. */
   take(bytes: number): Buffer | undefined
   give(buf: Buffer): void
+  /** Counts memory that others allocate; false when there is none, see `waitForMemory`. */
+  hold(bytes: number): boolean
+  release(bytes: number): void
 }
 
 /**
@@ -30,20 +33,27 @@ export class ReceiveBudget {
 
   connection(): ConnectionBudget {
     let usedBytes = 0
+    const hold = (bytes: number): boolean => {
+      if (!this.#allows(bytes, budget)) return false
+      usedBytes += bytes
+      this.#used += bytes
+      return true
+    }
+    const release = (bytes: number): void => {
+      usedBytes -= bytes
+      this.#used -= bytes
+      if (usedBytes === 0 && this.#privileged === budget) this.#privileged = undefined
+      this.wake()
+    }
     const budget: ConnectionBudget = {
-      take: (bytes) => {
-        if (!this.#allows(bytes, budget)) return undefined
-        usedBytes += bytes
-        this.#used += bytes
-        return this.#buffers.takeLongLived(bytes)
-      },
+      take: (bytes) => (hold(bytes) ? this.#buffers.takeLongLived(bytes) : undefined),
       give: (buf) => {
-        usedBytes -= buf.length
-        this.#used -= buf.length
-        if (usedBytes === 0 && this.#privileged === budget) this.#privileged = undefined
+        const { length } = buf
         this.#buffers.give(buf)
-        this.wake()
+        release(length)
       },
+      hold,
+      release,
     }
     return budget
   }

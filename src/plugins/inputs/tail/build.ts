@@ -199,8 +199,8 @@ export async function buildTail(
     log,
     readLastLine: (file) => {
       const turn = reader.readTurn(file, ctx.appender(file.tag), MAX_TURN_BYTES, true)
-      // What is rewritten, or is full, is not at its end: the progress check schedules it.
-      if (!(turn instanceof FsFailure)) return turn !== 'full' && turn !== 'rewritten'
+      // What is not at its end is scheduled by the progress check.
+      if (!(turn instanceof FsFailure)) return turn === 'end'
       // The file is held until Hold_Time; after that the line counts as lost.
       readErrors.record(file.path, turn, 'read')
       return false

@@ -165,5 +165,9 @@ export const spec = defineOutput({
   options: FILE_OPTIONS,
   example: '[OUTPUT]\n    Name   file\n    Match  *\n    Path   /tmp\n    File   records.log\n',
   inFlight: 1,
+  writes: (options) => {
+    const { path, isConfigured } = destinationOf('', options)
+    return isConfigured ? path : undefined
+  },
   create: (options) => new FileOutput(options),
 })

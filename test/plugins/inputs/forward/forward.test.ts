@@ -376,7 +376,7 @@ describe('a peer', () => {
       [Buffer.from('GET / HTTP/1.1\r\n\r\n'), 'an HTTP request'],
       [bytesOf(['t', Buffer.alloc(70_000)]), 'a payload of 70000 bytes'],
       [bytesOf(['t', [[at(1), { k: 'x'.repeat(70_000) }]]]), 'a value of more than 65536 bytes'],
-      [bytesOf(['t', bomb, { compressed: 'gzip' }]), 'cannot be decompressed'],
+      [bytesOf(['t', bomb, { compressed: 'gzip' }]), 'when decompressed'],
       [bytesOf(['t', Buffer.from('1f8b0800', 'hex')]), 'cannot be decompressed'],
       [bytesOf(['t', Buffer.alloc(200, 0x91)]), 'nested deeper'],
     ]
@@ -385,9 +385,7 @@ describe('a peer', () => {
       client.send(bytes)
       await until(() => client.closed || client.ended, { what: words })
       client.socket.destroy()
-      expect(run.logged.filter((line) => line.includes(words))).toHaveLength(
-        words.includes('decompressed') ? run.counter('closed_peers') - 3 : 1,
-      )
+      expect(run.logged.filter((line) => line.includes(words))).toHaveLength(1)
     }
     expect(run.counter('closed_peers')).toBe(bad.length)
     good.send(bytesOf(['t', 5, { n: 1 }, { chunk: 'last' }]))

@@ -3,7 +3,8 @@ import type { Appender } from '../../../../core/plugin.ts'
 import { utf8Floor } from '../../../../core/utf8.ts'
 import type { ReadCursor } from '../file/read-cursor.ts'
 import type { TailFile } from '../file/tail-file.ts'
-import { type Block, BlockEncoder, type BlockEncoderOptions } from '../reading/block-encoder.ts'
+import { type Block, BlockEncoder, type BlockEncoderOptions, type Encoded } from '../reading/block-encoder.ts'
+import { CHECK_BYTES, LINE_COST } from '../reading/turn-time.ts'
 import type { Joiner } from './joiner.ts'
 import type { OpenRecords } from './open-records.ts'
 
@@ -21,12 +22,13 @@ export class JoinedLines extends BlockEncoder {
     this.#joiner.recordsOf(file).setTime(sec, nsec)
   }
 
-  encode(file: TailFile, out: Appender, block: Block): 'ok' | 'full' {
+  encode(file: TailFile, out: Appender, block: Block): Encoded {
     const { buf: src, start, end: blockEnd } = block
     const records = this.#joiner.recordsOf(file)
     const { cursor } = file
     const base = cursor.offset - start
     let pos = this.#moveTo(file, cursor, out, start, this.firstLineStart(file, block))
+    let left = CHECK_BYTES
     this.fastPath.begin(true)
     for (;;) {
       if (this.fastPath.isOpen) pos = this.#encodeFast(file, records, out, block, pos, base)
@@ -34,6 +36,11 @@ export class JoinedLines extends BlockEncoder {
       if (newline < 0) return 'ok'
       const end = newline > pos && newline < blockEnd && src[newline - 1] === 13 ? newline - 1 : newline
       const next = newline < blockEnd ? newline + 1 : blockEnd
+      if (left < 0) {
+        if (block.time.isOver) return 'late'
+        left = CHECK_BYTES
+      }
+      left -= end - pos + LINE_COST
       if (end > pos || !this.options.skipEmpty) {
         const done =
           end - pos > this.options.maxLineBytes

@@ -6,6 +6,7 @@ import { type EntryEncoder, UNTIMED } from '../file/entry-encoder.ts'
 import type { TailFile } from '../file/tail-file.ts'
 import { markOf } from './file-encoding.ts'
 import type { FailedLine, ParseFailures } from './parse-failures.ts'
+import type { TurnTime } from './turn-time.ts'
 
 export interface BlockEncoderOptions {
   maxLineBytes: number
@@ -29,7 +30,12 @@ export interface Block {
   end: number
   /** True when nothing will be appended: a last line without newline is complete. */
   last: boolean
+  /** Time that is left for the turn. */
+  time: TurnTime
 }
+
+/** full: the budget is exhausted · late: the time of the turn is over. The cursor is behind the lines that were written. */
+export type Encoded = 'ok' | 'full' | 'late'
 
 /** Base of the encoders that turn blocks of lines into entries. */
 export abstract class BlockEncoder {
@@ -46,11 +52,8 @@ export abstract class BlockEncoder {
     file.encoder.setTime(sec, nsec)
   }
 
-  /**
-   * Encodes complete lines and moves the file's cursor over them. full: the budget is exhausted; written
-   * lines are committed.
-   */
-  abstract encode(file: TailFile, out: Appender, block: Block): 'ok' | 'full'
+  /** Encodes complete lines and moves the file's cursor over them. */
+  abstract encode(file: TailFile, out: Appender, block: Block): Encoded
 
   /**
    * Writes the UTF-8 line src[start, end), which begins at `offset` of the file. `isCut`: it is the beginning

@@ -2,8 +2,9 @@ import type { BufferSource } from '../../../../core/buffer-source.ts'
 import type { Appender } from '../../../../core/plugin.ts'
 import { MAX_GROWTH, type TextEncoding } from '../../../../lib/text/text-encoding.ts'
 import type { TailFile } from '../file/tail-file.ts'
-import { type Block, BlockEncoder, type BlockEncoderOptions } from './block-encoder.ts'
+import { type Block, BlockEncoder, type BlockEncoderOptions, type Encoded } from './block-encoder.ts'
 import type { FileEncodings } from './file-encoding.ts'
+import { CHECK_BYTES, LINE_COST } from './turn-time.ts'
 
 /** Maximum number of bytes per call of the decoder: one call per line would cost three times as much. */
 const RUN_BYTES = 32_768
@@ -41,7 +42,7 @@ export class DecodedLines extends BlockEncoder {
     return this.#inner.writeLine(...line)
   }
 
-  encode(file: TailFile, out: Appender, block: Block): 'ok' | 'full' {
+  encode(file: TailFile, out: Appender, block: Block): Encoded {
     const { buf, start, end, last } = block
     const encoding = this.#encodings.of(file, buf, start, end, last)
     if (encoding === undefined) return 'ok'
@@ -51,7 +52,7 @@ export class DecodedLines extends BlockEncoder {
       : this.#encodeRuns(file, out, block, text)
   }
 
-  #encodeRuns(file: TailFile, out: Appender, block: Block, encoding: TextEncoding): 'ok' | 'full' {
+  #encodeRuns(file: TailFile, out: Appender, block: Block, encoding: TextEncoding): Encoded {
     const base = file.cursor.offset - block.start
     let pos = this.#firstLine(file, block, encoding, base)
     this.#advance(file, out, pos - block.start)
@@ -60,7 +61,9 @@ export class DecodedLines extends BlockEncoder {
       const from = pos
       if (lines > 0) {
         const end = (this.#ends[lines - 1] as number) + encoding.unitBytes
-        if (!this.#writeRun(file, out, block.buf, pos, end, encoding)) return 'full'
+        const written = this.#writeRun(file, out, block, pos, end, encoding)
+        if (written !== 'ok') return written
+        if (block.time.isOver) return 'late'
         pos = end
       } else {
         const next = this.#writeOther(file, out, block, pos, encoding, base)
@@ -107,34 +110,37 @@ export class DecodedLines extends BlockEncoder {
     return lines
   }
 
-  /**
-   * Decodes the lines of src[start, end), which `#findLines` found, and writes them. Returns false when `out`
-   * has no space.
-   */
+  /** Decodes the lines of the block between `start` and `end`, which `#findLines` found, and writes them. */
   #writeRun(
     file: TailFile,
     out: Appender,
-    src: Buffer,
+    { buf: src, time }: Block,
     start: number,
     end: number,
     encoding: TextEncoding,
-  ): boolean {
+  ): Encoded {
     const text = this.#buffers.takeLongLived((end - start) * MAX_GROWTH)
     try {
       const size = encoding.decode(src, start, end, text)
       let raw = start
+      let left = CHECK_BYTES
       for (let i = 0, at = 0; at < size; i++) {
         const newline = text.indexOf(10, at)
         const textEnd = newline > at && text[newline - 1] === 13 ? newline - 1 : newline
+        if (left < 0) {
+          if (time.isOver) return 'late'
+          left = CHECK_BYTES
+        }
+        left -= textEnd - at + LINE_COST
         const isSkipped = textEnd === at && this.options.skipEmpty
         if (!isSkipped && !this.#inner.writeLine(file, out, text, at, textEnd, file.cursor.offset, false))
-          return false
+          return 'full'
         const next = (this.#ends[i] as number) + encoding.unitBytes
         this.#advance(file, out, next - raw)
         raw = next
         at = newline + 1
       }
-      return true
+      return 'ok'
     } finally {
       this.#buffers.give(text)
     }

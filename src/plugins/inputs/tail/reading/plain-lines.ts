@@ -3,17 +3,20 @@ import type { Appender } from '../../../../core/plugin.ts'
 import { utf8Floor } from '../../../../core/utf8.ts'
 import { viewOf } from '../../../../lib/text/data-views.ts'
 import type { TailFile } from '../file/tail-file.ts'
-import { type Block, BlockEncoder } from './block-encoder.ts'
+import { type Block, BlockEncoder, type Encoded } from './block-encoder.ts'
+import { CHECK_BYTES, LINE_COST } from './turn-time.ts'
 
 /** Encodes blocks in which each line is a record of its own. */
 export class PlainLines extends BlockEncoder {
   /** The hot loop: runs of known lines go to the wasm encoder, all others through this loop line by line. */
-  encode(file: TailFile, out: Appender, block: Block): 'ok' | 'full' {
+  encode(file: TailFile, out: Appender, block: Block): Encoded {
     const { buf: src, start, end: blockEnd } = block
     const { cursor, encoder } = file
     const base = cursor.offset - start
     const { maxLineBytes, skipEmpty } = this.options
     const { fastPath } = this
+    let isLate = false
+    let left = CHECK_BYTES
     let pos = this.firstLineStart(file, block)
     let counted = start
     let records = 0
@@ -41,6 +44,12 @@ export class PlainLines extends BlockEncoder {
       if (newline < 0) break
       const end = newline > pos && newline < blockEnd && src[newline - 1] === 13 ? newline - 1 : newline
       const length = end - pos
+      if (left < 0) {
+        isLate = block.time.isOver
+        if (isLate) break
+        left = CHECK_BYTES
+      }
+      left -= length + LINE_COST
       if (length === 0 && skipEmpty) {
         pos = newline + 1
         continue
@@ -79,7 +88,7 @@ export class PlainLines extends BlockEncoder {
     out.end = at
     cursor.moveTo(base + pos)
     if (pos > counted) this.countWritten(file, out, records, pos - counted, at - written)
-    return 'ok'
+    return isLate ? 'late' : 'ok'
   }
 
   writeLine(

@@ -6,6 +6,7 @@ import { splitMs } from '../../../../lib/time/split-ms.ts'
 import { compressedFailure } from '../file/compression.ts'
 import type { TailFile } from '../file/tail-file.ts'
 import { type BlockEncoder, wasmBlock } from './block-encoder.ts'
+import { TurnTime } from './turn-time.ts'
 
 interface FileReaderOptions {
   /** Size of a read in bytes. */
@@ -47,17 +48,19 @@ export class FileReader {
   #wasmBlock: Buffer | undefined
   /** Buffer of the current turn: the wasm encoder's, one of the budget, or a larger one for a long line. */
   #block: Buffer = NONE
+  readonly #time = new TurnTime()
 
   constructor(options: FileReaderOptions) {
     this.#options = options
   }
 
   /**
-   * Reads up to `limitBytes` of the file from its offset. `last`: nothing will be appended, so that a last
+   * Reads up to `limitBytes` of the file from its offset, for about SLICE_MS. `last`: nothing will be appended, so that a last
    * line without a newline is complete. Returns a failure (EIO, ESTALE) when the file cannot be read now.
    */
   readTurn(file: TailFile, out: Appender, limitBytes: number, last: boolean): TurnResult | FsFailure {
     this.#stampTime(file)
+    this.#time.start()
     const sharedBlock = file.encoder.entry === undefined ? undefined : this.#wasmBlockFor(file.cursor.unread)
     this.#block = sharedBlock ?? this.#options.buffers.takeLongLived(this.#options.blockBytes)
     try {
@@ -97,13 +100,16 @@ export class FileReader {
         start: before,
         end: n,
         last: last && isShort && handle.source.complete,
+        time: this.#time,
       }
       const state = this.#options.blockEncoder.encode(file, out, block)
       if (cursor.offset > from && !handle.isCompressed)
         cursor.keepLastBytes(this.#block, before + cursor.offset - from)
       if (state === 'full') return 'full'
+      if (state === 'late') return 'more'
       if (isShort) return handle.source.isRewritten ? 'rewritten' : 'end'
       if (cursor.offset - started >= limitBytes) return 'more'
+      if (this.#time.isOver && cursor.offset > from) return 'more'
       const left = limitBytes - (cursor.offset - started)
       wanted = cursor.offset > from ? this.#readSize(file, out, left) : this.#enlargeBlock(wanted)
     }

@@ -1,0 +1,53 @@
+import type { Chunk } from '../core/chunk.ts'
+import type { ShipperError } from '../core/error.ts'
+import type { Logger } from '../core/services.ts'
+import { countText, durationText } from '../lib/text/duration.ts'
+import type { Keeper } from './dead-letters/dead-letters.ts'
+
+interface RefusalLogOptions {
+  log: Logger
+  deadLetters: Keeper
+  /** `Dead_Letter_After` in milliseconds. */
+  deadLetterAfterMs: number
+  /** `Retry_Limit`; Infinity for no_limits. */
+  retryLimit: number
+}
+
+/**
+ * Logs that chunks of single tags are refused and tried again. A tag has a line when it begins to fail; repetitions are
+ * one kind of line for all tags, which the log folds: a thousand refused tags must not fill the log. Each line says for
+ * how many tags it stands, gives one example, and what becomes of the records.
+ */
+export class RefusalLog {
+  readonly #options: RefusalLogOptions
+
+  constructor(options: RefusalLogOptions) {
+    this.#options = options
+  }
+
+  /** `tags`: number of tags that fail now; `isFirst`: this one has just begun to. */
+  refused(chunk: Chunk, error: ShipperError, tags: number, isFirst: boolean): void {
+    const { code, hint, message } = error
+    const { log } = this.#options
+    const fields = { code, tag: chunk.tag, chunk: chunk.id, hint }
+    // It is logged as an error once, until records can be kept again.
+    if (code === 'E_DEAD_LETTERS') {
+      log.debug(`retrying chunk: ${message}`, fields)
+      return
+    }
+    const what = tags === 1 ? 'retrying chunk' : `retrying chunks of ${countText(tags)} tags; the latest`
+    const kind = isFirst ? undefined : `retrying ${code}`
+    log.warn(`${what}: ${message}; ${this.#fateAfter(error)}`, fields, kind)
+  }
+
+  #fateAfter({ scope }: ShipperError): string {
+    const { deadLetters, deadLetterAfterMs, retryLimit } = this.#options
+    const isChosen = scope === 'destination' || scope === 'records'
+    const ends: string[] = []
+    if (isChosen && (deadLetters.isOff || deadLetters.hasFile))
+      ends.push(`refused for ${durationText(deadLetterAfterMs)}`)
+    if (retryLimit !== Number.POSITIVE_INFINITY) ends.push('beyond Retry_Limit')
+    if (ends.length === 0) return 'the records wait, and nothing is dropped'
+    return `the records wait; what is ${ends.join(' or ')} is ${deadLetters.fate}`
+  }
+}

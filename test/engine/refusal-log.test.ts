@@ -1,0 +1,85 @@
+import { expect, test } from 'bun:test'
+import { join } from 'node:path'
+import { ShipperError } from '../../src/core/error.ts'
+import { DeadLetterFile } from '../../src/engine/dead-letters/file.ts'
+import { createLog } from '../../src/observe/log/log.ts'
+import { turn } from '../support/engine/chunks.ts'
+import type { ManualClock } from '../support/engine/manual-clock.ts'
+import { QueueBench } from '../support/engine/queue-bench.ts'
+import { tmp } from '../support/tmp.ts'
+
+const TAGS = 200
+
+function refusal(tag: string, scope: 'destination' | 'chunk' = 'destination'): ShipperError {
+  return new ShipperError('E_OUTPUT_WRITE', `cannot write ${tag}`, { retryable: true, scope })
+}
+
+/** A bench whose log folds lines as that of the agent does. */
+function foldingBench(options: ConstructorParameters<typeof QueueBench>[0]) {
+  const messages: string[] = []
+  const sink = {
+    write: (line: string) => void messages.push(JSON.parse(line).message),
+    reopen() {},
+    close() {},
+  }
+  const log = (clock: ManualClock) =>
+    createLog({ level: 'info', clock, sink, format: 'json' }).child('file.0')
+  return { messages, b: new QueueBench({ ...options, inFlight: TAGS, log }) }
+}
+
+async function refuseAll(b: QueueBench): Promise<void> {
+  for (const { tag, reject } of b.calls.splice(0)) reject(refusal(tag))
+  await turn()
+}
+
+test('hundreds of refused tags have few lines, which say how many they are, an example and what happens', async () => {
+  const path = join(tmp(), 'letters')
+  const { b, messages } = foldingBench({ place: new DeadLetterFile(path, 1_000_000), capMs: 5000 })
+  for (let n = 0; n < TAGS; n++) b.push(`c${n}`, `t${n}`)
+  let attempts = 0
+  for (let tried = 0; tried < 59; tried++) {
+    attempts += b.calls.length
+    await refuseAll(b)
+    b.clock.advance(5000)
+  }
+  expect(attempts).toBeGreaterThan(10 * TAGS)
+  expect(messages.length).toBeLessThan(12)
+  const fate = `the records wait; what is refused for 5 min is written to ${path}`
+  expect(messages[0]).toBe(`retrying chunk: cannot write t0; ${fate}`)
+  expect(messages[1]).toBe(`retrying chunks of 2 tags; the latest: cannot write t1; ${fate}`)
+  const last = messages.at(-1)
+  expect(last).toStartWith('retrying chunks of 200 tags; the latest: cannot write t')
+  expect(last).toContain(fate)
+  expect(last).toContain('(repeated ')
+})
+
+test('the records that are given up then have two lines, and not one for each tag', async () => {
+  const path = join(tmp(), 'letters')
+  const { b, messages } = foldingBench({ place: new DeadLetterFile(path, 10_000_000), deadLetterAfterMs: 0 })
+  for (let n = 0; n < TAGS; n++) b.push(`c${n}`, `t${n}`)
+  await refuseAll(b)
+  b.clock.advance(5000)
+  await refuseAll(b)
+  await b.queue.drained()
+  b.clock.advance(10_000)
+  expect(messages.filter((message) => message.includes('given up'))).toEqual([
+    expect.stringContaining(`given up and written to ${path}: cannot write t`),
+    expect.stringContaining('(repeated 199 times in 10 s)'),
+  ])
+})
+
+test.each([
+  ['destination', 'off', undefined, 'the records wait; what is refused for 5 min is dropped'],
+  ['destination', 'none', undefined, 'the records wait, and nothing is dropped'],
+  ['chunk', 'off', undefined, 'the records wait, and nothing is dropped'],
+  ['chunk', 'none', 3, 'the records wait; what is beyond Retry_Limit is dropped'],
+  ['destination', 'off', 3, 'the records wait; what is refused for 5 min or beyond Retry_Limit is dropped'],
+] as const)(
+  'a refused %s with Dead_Letter_File %s and Retry_Limit %s: %s',
+  async (scope, place, limit, fate) => {
+    const b = new QueueBench({ place, ...(limit === undefined ? {} : { limit }) })
+    b.push('a')
+    await b.fail('a', refusal('t', scope))
+    expect(b.logged.lines).toEqual([`warn retrying chunk: cannot write t; ${fate}`])
+  },
+)
