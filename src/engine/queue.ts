@@ -73,6 +73,8 @@ export class OutputQueue {
   readonly #isCrowded: ((chunk: Chunk) => boolean) | undefined
   readonly #onFailing: ((tag?: string) => void) | undefined
   #failingLanes = 0
+  /** Time since which at least one lane fails. */
+  #failingSinceMs = 0
   readonly #givingUp: GivingUp
   readonly #patience: Patience
   readonly #refusals: RefusalLog
@@ -291,7 +293,7 @@ export class OutputQueue {
     lane.complete(route)
     if (route.attempts === 0) this.window.acknowledge(route.passage, this.#clock.nowMs())
     else this.window.leave(route.passage)
-    this.#endFailing(lane)
+    this.#endFailing(lane, route.givenUp?.starts.size === records ? outcome : 'delivered')
     route.receipt.settle(outcome)
     if (this.#gate === 'probing') this.#openGate()
     // An ack that was on its way when the gate closed says nothing about the peer now.
@@ -318,6 +320,8 @@ export class OutputQueue {
         this.#pump()
         const outcome = await givenUp
         this.#settleGivenUp(lane, route, error, outcome)
+        // A destination that a tag or a record has chosen says nothing about the output, once no chunk waits for it.
+        if (cause === 'destination' && !this.hasFailing) this.outage.stop()
         return
       } catch (failure) {
         // It cannot be kept now: the chunk waits, and each retry gives the peer another chance.
@@ -378,7 +382,7 @@ export class OutputQueue {
   #settleGivenUp(lane: Lane, route: Route, error: ShipperError, outcome: Outcome): void {
     lane.complete(route)
     this.window.leave(route.passage)
-    this.#endFailing(lane)
+    this.#endFailing(lane, outcome)
     this.#output.forget?.(route.chunk)
     // As in fluent-bit: `errors` counts what cannot be retried, `retriesFailed` what has used up its retries.
     if (error.retryable) this.stats.retriesFailed++
@@ -391,16 +395,16 @@ export class OutputQueue {
     if (route.receipt.isOnlyRoute) route.chunk.compact()
     if (lane.failing) return
     lane.failing = true
-    this.#failingLanes++
+    if (this.#failingLanes++ === 0) this.#failingSinceMs = this.#clock.nowMs()
     for (const { passage } of lane.routes) this.window.leave(passage)
     this.#onFailing?.(lane.key)
   }
 
-  #endFailing(lane: Lane): void {
+  #endFailing(lane: Lane, outcome: Outcome): void {
     lane.unkept = undefined
     if (!lane.failing) return
     lane.failing = false
-    this.#failingLanes--
+    if (--this.#failingLanes === 0) this.#refusals.ended(this.#clock.nowMs() - this.#failingSinceMs, outcome)
   }
 
   /** Runs after every answer: retries a blocked lane when the last of its flushes has answered, then sends more. */
