@@ -15,8 +15,8 @@ import type { LogLine } from './format.ts'
  * the counts of its instance are printed before it, each at most once in EARLY_MS.
  *
  * Lines are equal when level, plugin, message and the field `path` are; other fields may differ, and the count is printed
- * with the latest. Lines with an error code are also limited to MAX_LINES_PER_CODE per window, since their messages differ
- * by file or peer. No line is lost silently: a line at the end of the window, or at `flush`, has the suppressed count.
+ * with the latest. Lines with an error code, or with a field `event`, are also limited to MAX_LINES_PER_CODE per window, since
+ * their messages differ by file or peer. No line is lost silently: a line at the end of the window, or at `flush`, has the suppressed count.
  */
 export class LogDeduplicator {
   readonly #clock: Clock
@@ -214,7 +214,7 @@ function nextWindowMs(windowMs: number): number {
 function codeOf(fields: Record<string, unknown> | undefined): string | undefined {
   if (fields === undefined) return undefined
   const error = fields.error as { code?: unknown } | null | undefined
-  const code = fields.code ?? error?.code
+  const code = fields.code ?? error?.code ?? fields.event
   return typeof code === 'string' ? code : undefined
 }
 

@@ -82,7 +82,7 @@ export function createLog(options: LogOptions): Log {
       const write = (lineLevel: LineLevel, message: string, fields?: Record<string, unknown>): void => {
         if (!enabled(RANK[lineLevel])) return
         const line = { timeMs: clock.nowMs(), level: lineLevel, plugin: name, message, fields }
-        const isFolded = suppressMs > 0 || RANK[lineLevel] <= RANK.warn
+        const isFolded = suppressMs > 0 || RANK[lineLevel] <= RANK.warn || fields?.event !== undefined
         if (isFolded && !deduplicator.admit(line, suppressMs > 0 ? suppressMs : undefined)) return
         if (lineLevel === 'info') deduplicator.printCounts(name)
         print(line)
