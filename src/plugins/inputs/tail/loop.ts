@@ -23,6 +23,11 @@ import type { ReadErrors } from './tracking/read-errors.ts'
 
 /** Files examined in one progress check. */
 const MAX_CHECKED_FILES = 500
+/**
+ * Most files with lines in the chunks that are being filled: those of one are sealed, settled and stored in one turn of the
+ * event loop, at some 50 microseconds each.
+ */
+const MAX_FILES_IN_CHUNKS = 500
 /** Interval at which changing files are examined while reading is paused. */
 const LOOK_MS = 100
 
@@ -54,6 +59,8 @@ export class TailLoop {
   #isChecking = false
   /** True while reading is paused because memory is full. */
   #isStopped = false
+  /** Number of files that were added to chunks since the last were sealed here. */
+  #filesInChunks = 0
   /** Index of the file examined last by the progress check. */
   #checkedIndex = 0
 
@@ -184,12 +191,17 @@ export class TailLoop {
     // Once something is read, a truncation since the last look would be taken for the loss of the end only.
     if (found === 'read' && cursor.offset === 0 && !handle.isCompressed) file.refresh()
     const before = cursor.offset
+    const wasInChunk = file.isInChunk
     const turn = found === 'empty' ? 'end' : this.#readTurn(file, limit)
     // A turn that finds nothing new is not activity: each scan causes one.
     if (turn !== 'end' || !cursor.isAt(before)) this.#progressCheck.recordActivity()
     if (cursor.offset !== before) {
       cursor.recordRead(this.#ctx.clock.nowMs())
       this.#growFingerprint(file)
+    }
+    if (file.isInChunk && !wasInChunk && ++this.#filesInChunks >= MAX_FILES_IN_CHUNKS) {
+      this.#filesInChunks = 0
+      this.#ctx.sealAll()
     }
     if (turn === 'full') {
       // A file that got something lets the others go first, or it would take all memory that is released.
