@@ -44,8 +44,7 @@ async function replay(path: string, name = basename(dirname(path))): Promise<voi
 function fuzz(): void {
   const seed = Number(values.seed ?? Date.now() % 1_000_000)
   const minutes = Number(values.minutes ?? DEFAULT_MINUTES)
-  if (!(minutes > 0 && Number.isInteger(seed)))
-    fail('--minutes needs a number and --seed a whole one')
+  if (!(minutes > 0 && Number.isInteger(seed))) fail('--minutes needs a number and --seed a whole one')
   const shared = new SharedArrayBuffer(SHARED_BYTES)
   const order: Order = { names, seed, endMs: Date.now() + minutes * 60_000, keeps: values.keep, shared }
   process.stdout.write(`seed ${seed}, ${names.length} targets, ${minutes} minutes\n`)

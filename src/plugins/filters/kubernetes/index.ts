@@ -1,5 +1,5 @@
 import { defineFilter } from '../../../core/plugin.ts'
-import { REGEX_COUNTERS } from '../../../lib/regex/counters.ts'
+import { regexCounter } from '../../../lib/regex/counters.ts'
 import { Kubernetes } from './kubernetes.ts'
 import { KUBERNETES_OPTIONS } from './options.ts'
 
@@ -50,7 +50,7 @@ no Parsers_File is needed. A parser that does not exist is logged once per pod, 
     K8S-Logging.Exclude On
 `,
   counters: {
-    ...REGEX_COUNTERS,
+    ...regexCounter('parser', 'tag'),
     records_incomplete: 'records with only the fields from the log path',
     records_excluded: 'records dropped by an annotation of their pod',
     pods_unknown: 'containers whose pod was still unknown after Kube_Meta_Wait',

@@ -101,7 +101,7 @@ export class SenderConnection implements MessageOwner {
   /** Bytes of the acknowledgements that it has requested and not taken. */
   #owedBytes = 0
   readonly #acks: Acknowledgements
-  /** Bytes of messages with options that have not been settled. */
+  /** Bytes that have not settled. */
   #unsettledBytes = 0
   /** Bytes that may be written for `#checkedTag` without asking for room again. */
   #credit = 0
@@ -169,8 +169,7 @@ export class SenderConnection implements MessageOwner {
     this.#open.delete(range.appender)
     if (this.#range === range) {
       this.#range = undefined
-      this.#split ??= new SplitMessage()
-      range.addPartOf(this.#split)
+      if (this.#isTracked) range.addPartOf((this.#split ??= new SplitMessage()))
     }
     return `${this.#id}:${this.#closedRanges++}`
   }
@@ -185,7 +184,7 @@ export class SenderConnection implements MessageOwner {
       if (isLost) this.#abort(message)
       else if (message.isSettled) this.#settleSplit(message)
     }
-    if (isLost) this.#end()
+    if (isLost && range.isTracked) this.#end()
     else this.#endIfDone()
   }
 
@@ -321,7 +320,7 @@ export class SenderConnection implements MessageOwner {
     do {
       this.#socket.pause()
       const { ctx, signal } = this.#host
-      if (this.#hasRoom()) {
+      if (this.#roomFor(reader.end - reader.start) > 0) {
         // Open chunks wait for Flush: the memory that is needed may be theirs.
         ctx.sealAll()
         await ctx.waitForMemory(signal)
@@ -329,12 +328,10 @@ export class SenderConnection implements MessageOwner {
     } while (!this.#isOver && !this.#write(reader, step))
   }
 
-  /** True when records of the current tag may be read. What a peer without acknowledgements has on its way is not known. */
-  #hasRoom(): boolean {
-    const { ctx } = this.#host
-    if (ctx.room === undefined) return true
-    const unsettledBytes = this.#isTracked ? this.#unsettledBytes : Number.POSITIVE_INFINITY
-    return ctx.room(this.#tag, unsettledBytes) > 0
+  /** Returns how many bytes of the current tag may be written, `wantedBytes` first. */
+  #roomFor(wantedBytes: number): number {
+    const { room } = this.#host.ctx
+    return room === undefined ? UNCHECKED_BYTES : room(this.#tag, this.#unsettledBytes, wantedBytes)
   }
 
   #begin({ tag, hasOptions: mayAsk }: MessageReader): undefined {
@@ -454,14 +451,15 @@ export class SenderConnection implements MessageOwner {
     const { buf, start, end } = reader
     if (step === 'entry' && !this.#readTime(reader)) return true
     if (this.#checkedTag !== this.#tag || this.#credit <= 0) {
-      if (!this.#hasRoom()) return false
+      const room = this.#roomFor(end - start)
+      if (room <= 0) return false
       this.#checkedTag = this.#tag
-      this.#credit = UNCHECKED_BYTES
+      this.#credit = Math.min(room, UNCHECKED_BYTES)
     }
     const out = this.#host.ctx.appender(this.#tag)
     if (!out.reserve(end - start + ENTRY_HEAD)) return false
     this.#credit -= end - start
-    if (this.#isTracked) this.#track(out, end - start)
+    this.#count(out, end - start)
     if (step === 'entries') {
       out.end += buf.copy(out.buf, out.end, start, end)
       out.addRecords(reader.count, end - start)
@@ -473,21 +471,23 @@ export class SenderConnection implements MessageOwner {
     return true
   }
 
-  /** Notes that records of the current message are in the open chunk. */
-  #track(out: Appender, bytes: number): void {
+  /** Counts bytes as unsettled until the chunk has settled to which they are added. */
+  #count(out: Appender, bytes: number): void {
+    this.#unsettledBytes += bytes
     let range = this.#range
     if (range === undefined) {
-      range = this.#open.get(out)
-      if (range === undefined) {
-        range = new MessageRange(this, out)
-        this.#open.set(out, range)
-        out.addContributor(range)
-      }
+      range = this.#open.get(out) ?? this.#openRange(out)
       this.#range = range
       if (this.#split !== undefined) range.addPartOf(this.#split)
     }
     range.bytes += bytes
-    this.#unsettledBytes += bytes
+  }
+
+  #openRange(out: Appender): MessageRange {
+    const range = new MessageRange(this, out)
+    this.#open.set(out, range)
+    out.addContributor(range)
+    return range
   }
 
   /**
@@ -507,6 +507,8 @@ export class SenderConnection implements MessageOwner {
     const taken = kind === 'repaired' ? 'read as milliseconds or finer' : 'replaced by the time of arrival'
     this.#host.ctx.log.warn(
       `${this.#peer} sends times that are not seconds or EventTime: ${taken}; the records are kept`,
+      undefined,
+      'odd times',
     )
     return true
   }

@@ -357,7 +357,10 @@ export class Positions {
   }
 
   close(): void {
-    this.commit()
+    if (!this.commit())
+      this.#log.error('positions could not be stored: the next run may send acknowledged lines again', {
+        code: this.#failure,
+      })
     this.#isClosed = true
     this.#clock.cancel(this.#timer)
     this.#store.close()
