@@ -111,10 +111,6 @@ export class ReceiveBudget {
     this.#onCongestion(isCongested)
   }
 
-  get isCongested(): boolean {
-    return this.#isCongested
-  }
-
   /** True when a connection is waiting for memory. */
   get hasWaiters(): boolean {
     return this.#waiting.length > 0
