@@ -306,6 +306,8 @@ export interface OutputContext extends PluginContext {
   readerClosed?(): void
   /** Folder of the first offset database, for what an output has to keep; undefined when there is none. */
   readonly stateFolder?: string | undefined
+  /** Returns true for a file that the agent itself keeps or depends on: a path that a tag has chosen must not be one. */
+  isOwnFile?(path: string): boolean
   /**
    * Rejects the record whose entry is `chunk.buf[start, end)`: the peer will never accept it, or its
    * destination is refused and `isOverdue`. The entry is written to the dead letters, and the flush goes on

@@ -15,6 +15,7 @@ import { DeadLetterFiles } from './dead-letters/places.ts'
 import { HeldUp } from './held-up.ts'
 import { InputStage } from './input-stage.ts'
 import { lineContext } from './line-context.ts'
+import { OwnFiles } from './own-files.ts'
 import { BorrowedBuffers, type FilterStage, type OutputStage, Pipeline } from './pipeline.ts'
 import { OutputQueue } from './queue.ts'
 import { CountedRegexLimit } from './regex-limit.ts'
@@ -77,6 +78,7 @@ export class Assembly {
   readonly #startedMs: number
   readonly #heldUp: HeldUp
   readonly #deadLetterFiles = new DeadLetterFiles()
+  readonly #ownFiles: OwnFiles
 
   constructor(plan: Plan, options: AssemblyOptions) {
     this.#plan = plan
@@ -87,6 +89,7 @@ export class Assembly {
     this.#startedMs = options.clock.nowMs()
     this.#runId = `${options.agent.id}:${this.#startedMs}:${process.pid}`
     this.budget = new Budget(plan.service.memoryLimit, plan.service.chunkSize)
+    this.#ownFiles = new OwnFiles(plan)
     this.#heldUp = new HeldUp(options.log('engine'))
     const borrowed = new BorrowedBuffers()
     for (const filter of plan.filters) {
@@ -276,6 +279,7 @@ export class Assembly {
         this.#options.readerClosed?.(plan.name)
       },
       stateFolder: this.#stateFolder(),
+      isOwnFile: (path) => this.#ownFiles.has(path),
       reject: (chunk, start, end, reason) => queue?.reject(chunk, start, end, reason),
       isOverdue: (chunk) => queue?.isOverdue(chunk) === true,
     })
