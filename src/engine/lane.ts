@@ -17,7 +17,10 @@ export interface Route {
   chunkFailures: number
   /** True when the latest attempt failed and the route was not requeued yet. */
   failed: boolean
-  /** True when the latest flush began after destinations of the tag had been refused for Dead_Letter_After. */
+  /**
+   * True when the latest flush began after destinations of the tag had been refused for Dead_Letter_After, or while there was
+   * no memory left for others.
+   */
   isOverdue: boolean
   /** Records that were given up; undefined as long as there are none. */
   givenUp: GivenUp | undefined
@@ -45,6 +48,8 @@ export interface GivenUp {
  */
 export class Lane {
   readonly key: string
+  /** Instance name of the input that has opened the lane, see LaneTurns. */
+  readonly input: string
   readonly inFlight: Route[] = []
   waiting: Route[] = []
   /** True from a failure until the lane may send again. */
@@ -58,8 +63,9 @@ export class Lane {
   retryAtMs = Number.POSITIVE_INFINITY
   #head = 0
 
-  constructor(key: string) {
+  constructor(key: string, input: string) {
     this.key = key
+    this.input = input
   }
 
   get waitingCount(): number {

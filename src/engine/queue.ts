@@ -7,6 +7,7 @@ import type { DeadLetterCause } from '../lib/dead-letters/row.ts'
 import type { Keeper } from './dead-letters/dead-letters.ts'
 import { GivingUp } from './giving-up.ts'
 import { Lane, type Route } from './lane.ts'
+import { LaneTurns } from './lane-turns.ts'
 import { Outage } from './outage.ts'
 import { OutputWindow } from './output-window.ts'
 import { Patience } from './patience.ts'
@@ -27,8 +28,10 @@ interface QueueOptions {
   deadLetterAfterMs: number
   clock: Clock
   log: Logger
-  /** Called when the output, or a lane of it, begins to fail. */
-  onFailing?: () => void
+  /** True when records in doubt leave no memory in the input of a chunk: what is refused is then not kept there longer. */
+  isCrowded?: (chunk: Chunk) => boolean
+  /** Called when the output begins to fail, or the lane of a tag. */
+  onFailing?: (tag?: string) => void
 }
 
 /**
@@ -67,14 +70,16 @@ export class OutputQueue {
   readonly #policy: RetryPolicy
   readonly #clock: Clock
   readonly #log: Logger
-  readonly #onFailing: (() => void) | undefined
+  readonly #isCrowded: ((chunk: Chunk) => boolean) | undefined
+  readonly #onFailing: ((tag?: string) => void) | undefined
   #failingLanes = 0
+  /** Time since which at least one lane fails. */
+  #failingSinceMs = 0
   readonly #givingUp: GivingUp
   readonly #patience: Patience
   readonly #refusals: RefusalLog
   readonly #lanes = new Map<string, Lane>()
-  /** Lanes that may send, served round robin. */
-  #sendable: Lane[] = []
+  readonly #sendable = new LaneTurns()
   #gate: 'open' | 'closed' | 'probing' = 'open'
   /** Number of times the gate has closed since it was open. */
   #gateFailures = 0
@@ -91,6 +96,7 @@ export class OutputQueue {
     this.#clock = options.clock
     this.#log = options.log
     this.outage = new Outage(options.clock, options.log, options.retry.limit !== Number.POSITIVE_INFINITY)
+    this.#isCrowded = options.isCrowded
     this.#onFailing = options.onFailing
     this.#patience = new Patience(options.deadLetterAfterMs, options.clock)
     this.#refusals = new RefusalLog({
@@ -128,7 +134,7 @@ export class OutputQueue {
     }
     let lane = this.#lanes.get(chunk.tag)
     if (lane === undefined) {
-      lane = new Lane(chunk.tag)
+      lane = new Lane(chunk.tag, chunk.input)
       this.#lanes.set(chunk.tag, lane)
     }
     const passage = this.window.enter(lane.failing ? 0 : chunk.size, this.#clock.nowMs())
@@ -142,7 +148,7 @@ export class OutputQueue {
       isOverdue: false,
       givenUp: undefined,
     })
-    if (lane.waitingCount === 1) this.#sendable.push(lane)
+    if (lane.waitingCount === 1) this.#sendable.add(lane)
     this.#pump()
   }
 
@@ -229,7 +235,7 @@ export class OutputQueue {
       }
       if (lane.empty) this.#lanes.delete(lane.key)
     }
-    this.#sendable = []
+    this.#sendable.clear()
     this.#resolveDrained()
   }
 
@@ -237,11 +243,12 @@ export class OutputQueue {
     // An output that throws synchronously answers within this loop, which then continues with what is left.
     if (this.#pumping) return
     this.#pumping = true
-    while (this.inFlight < this.#flushesAllowed && this.#sendable.length > 0) {
-      const lane = this.#sendable.shift() as Lane
+    while (this.inFlight < this.#flushesAllowed) {
+      const lane = this.#sendable.take()
+      if (lane === undefined) break
       if (!lane.ready) continue
       const route = lane.startNext() as Route
-      if (lane.ready) this.#sendable.push(lane)
+      this.#addSendable(lane)
       if (this.inFlight === 0) this.#answerMs = this.#clock.nowMs()
       this.inFlight++
       // `#flush` settles every outcome itself and never rejects.
@@ -261,7 +268,7 @@ export class OutputQueue {
     const bytes = chunk.size
     const startMs = this.#clock.nowMs()
     let outcome: Outcome = 'delivered'
-    route.isOverdue = this.#patience.isOverdue(chunk.tag)
+    route.isOverdue = this.#patience.isOverdue(chunk.tag) || this.#isCrowdedOut(route)
     try {
       try {
         await this.#output.flush(chunk)
@@ -286,12 +293,17 @@ export class OutputQueue {
     lane.complete(route)
     if (route.attempts === 0) this.window.acknowledge(route.passage, this.#clock.nowMs())
     else this.window.leave(route.passage)
-    this.#endFailing(lane)
+    this.#endFailing(lane, route.givenUp?.starts.size === records ? outcome : 'delivered')
     route.receipt.settle(outcome)
     if (this.#gate === 'probing') this.#openGate()
     // An ack that was on its way when the gate closed says nothing about the peer now.
     if (this.#gate === 'open') this.outage.delivered()
     this.#afterAnswer(lane)
+  }
+
+  /** True when the route failed before, and gives way to others. */
+  #isCrowdedOut({ attempts, chunk }: Route): boolean {
+    return attempts > 0 && this.#givingUp.hasFile && this.#isCrowded?.(chunk) === true
   }
 
   /**
@@ -308,6 +320,8 @@ export class OutputQueue {
         this.#pump()
         const outcome = await givenUp
         this.#settleGivenUp(lane, route, error, outcome)
+        // A destination that a tag or a record has chosen says nothing about the output, once no chunk waits for it.
+        if (cause === 'destination' && !this.hasFailing) this.outage.stop()
         return
       } catch (failure) {
         // It cannot be kept now: the chunk waits, and each retry gives the peer another chance.
@@ -368,7 +382,7 @@ export class OutputQueue {
   #settleGivenUp(lane: Lane, route: Route, error: ShipperError, outcome: Outcome): void {
     lane.complete(route)
     this.window.leave(route.passage)
-    this.#endFailing(lane)
+    this.#endFailing(lane, outcome)
     this.#output.forget?.(route.chunk)
     // As in fluent-bit: `errors` counts what cannot be retried, `retriesFailed` what has used up its retries.
     if (error.retryable) this.stats.retriesFailed++
@@ -381,16 +395,16 @@ export class OutputQueue {
     if (route.receipt.isOnlyRoute) route.chunk.compact()
     if (lane.failing) return
     lane.failing = true
-    this.#failingLanes++
+    if (this.#failingLanes++ === 0) this.#failingSinceMs = this.#clock.nowMs()
     for (const { passage } of lane.routes) this.window.leave(passage)
-    this.#onFailing?.()
+    this.#onFailing?.(lane.key)
   }
 
-  #endFailing(lane: Lane): void {
+  #endFailing(lane: Lane, outcome: Outcome): void {
     lane.unkept = undefined
     if (!lane.failing) return
     lane.failing = false
-    this.#failingLanes--
+    if (--this.#failingLanes === 0) this.#refusals.ended(this.#clock.nowMs() - this.#failingSinceMs, outcome)
   }
 
   /** Runs after every answer: retries a blocked lane when the last of its flushes has answered, then sends more. */
@@ -429,7 +443,7 @@ export class OutputQueue {
   }
 
   #addSendable(lane: Lane): void {
-    if (lane.ready && !this.#sendable.includes(lane)) this.#sendable.push(lane)
+    if (lane.ready) this.#sendable.add(lane)
   }
 
   #closeGate(error: ShipperError): void {

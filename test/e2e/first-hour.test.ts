@@ -1,5 +1,13 @@
 import { describe, expect, test } from 'bun:test'
-import { appendFileSync, closeSync, fstatSync, openSync, readFileSync, writeFileSync } from 'node:fs'
+import {
+  appendFileSync,
+  closeSync,
+  existsSync,
+  fstatSync,
+  openSync,
+  readFileSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { forwardPeer } from '../support/forward/peer.ts'
 import { freePorts } from '../support/ports.ts'
@@ -201,8 +209,9 @@ describe('an output that is down', () => {
       .replace('10.0.0.5', `127.0.0.1\n    Port ${await deadPort()}`)
     writeFileSync(join(dir, 'two.conf'), conf)
     const agent = start(['-c', join(dir, 'two.conf'), '-f', '0.05'])
+    const archive = join(dir, 'archive/app.log')
     const isComplete = () =>
-      readFileSync(join(dir, 'archive/app.log'), 'latin1').split('\n').length === 40_001
+      existsSync(archive) && readFileSync(archive, 'latin1').split('\n').length === 40_001
     await until(() => agent.stderr.includes('output unreachable'))
     await until(isComplete, { what: () => agent.stderr })
     expect(agent.stderr).not.toContain('waits for')
@@ -223,6 +232,14 @@ describe('signals', () => {
     expect((await agent.ended()).code).toBe(0)
     expect(agent.stderr).not.toContain('memory')
     expect(messagesOf(agent.stderr).at(-1)).toMatch(/^\d records? sent/)
+  })
+
+  test('the first line names the socket of an input or output that has one', async () => {
+    const dir = tmp()
+    const [input, output] = ['in', 'out'].map((name) => `unix_path=${join(dir, name)}`)
+    const agent = start(['-i', 'forward', '-p', `${input}`, '-o', 'forward', '-p', `${output}`])
+    await agent.waitForStderr(`: forward.0 ${dir}/in -> forward.0' ${dir}/out`)
+    await agent.stop()
   })
 
   test('a dump into a log of JSON consists of lines of JSON', async () => {

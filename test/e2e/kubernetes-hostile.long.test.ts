@@ -1,9 +1,11 @@
 import { expect, test } from 'bun:test'
 import { appendFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { waitedMs } from '../support/cpu.ts'
+import { PRIORITY } from '../support/hostile/helper.ts'
 import { ATTACKS, FLOOD, HostileApi } from '../support/kubernetes/hostile-api.ts'
 import { NODE } from '../support/kubernetes/pods.ts'
-import { start } from '../support/process.ts'
+import { shipperCommand, start } from '../support/process.ts'
 import { peakBytes } from '../support/shipping.ts'
 import { tmp } from '../support/tmp.ts'
 import { until } from '../support/until.ts'
@@ -29,16 +31,21 @@ for (const name of [...Object.keys(ATTACKS), FLOOD])
         `[FILTER]\n  name kubernetes\n  match kube.*\n  kube_url ${api.url}\n  kube_snapshot ${join(dir, 'pods')}\n` +
         '[OUTPUT]\n  name stdout\n  match plain\n  format json_lines\n',
     )
-    const agent = start(['-c', conf], { env: { NODE_NAME: NODE } })
+    const agent = start(['-c', conf], {
+      command: [...PRIORITY, ...shipperCommand()],
+      env: { NODE_NAME: NODE },
+    })
     await until(() => api.requests > 0, { limitMs: 120_000, what: () => agent.stderr })
     const startedMs = performance.now()
     let worstMs = 0
     for (let i = 0; performance.now() - startedMs < ATTACK_MS; i++) {
-      const sentMs = performance.now()
+      // Without the time for which this test, or the agent, had no processor.
+      const lostMs = (): number => waitedMs() + waitedMs(agent.pid)
+      const sentMs = performance.now() - lostMs()
       appendFileSync(log, `line ${i}\n`)
       appendFileSync(pod, `pod line ${i}\n`)
       await until(() => agent.stdout.includes(`line ${i}"`), { everyMs: 5, what: () => agent.stderr })
-      worstMs = Math.max(worstMs, performance.now() - sentMs)
+      worstMs = Math.max(worstMs, performance.now() - lostMs() - sentMs)
     }
     const peak = peakBytes(agent)
     console.log(

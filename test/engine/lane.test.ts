@@ -24,7 +24,7 @@ function launched(lane: Lane, n: number): Route[] {
 }
 
 test('routes are started in order', () => {
-  const lane = new Lane('t')
+  const lane = new Lane('t', 'in.0')
   for (const name of 'abcd') lane.push(route(name))
   expect(names(launched(lane, 3))).toBe('abc')
   expect([names(lane.inFlight), lane.waitingCount, lane.empty]).toEqual(['abc', 1, false])
@@ -35,7 +35,7 @@ test('routes are started in order', () => {
 })
 
 test('failed routes are requeued at the front, in order, and may fail again', () => {
-  const lane = new Lane('t')
+  const lane = new Lane('t', 'in.0')
   for (const name of 'abcdef') lane.push(route(name))
   const [a, b, c, d] = launched(lane, 4) as [Route, Route, Route, Route]
   d.failed = b.failed = true
@@ -47,7 +47,7 @@ test('failed routes are requeued at the front, in order, and may fail again', ()
 })
 
 test('a blocked lane is not ready although routes wait', () => {
-  const lane = new Lane('t')
+  const lane = new Lane('t', 'in.0')
   lane.push(route('a'))
   expect(lane.ready).toBe(true)
   lane.blocked = true
@@ -55,7 +55,7 @@ test('a blocked lane is not ready although routes wait', () => {
 })
 
 test('completed routes are removed', () => {
-  const lane = new Lane('t')
+  const lane = new Lane('t', 'in.0')
   for (let i = 0; i < 5000; i++) {
     lane.push(route(`${i}`))
     const next = lane.startNext() as Route
@@ -66,7 +66,7 @@ test('completed routes are removed', () => {
 })
 
 test('drain returns the routes without a pending flush, including failed ones', () => {
-  const lane = new Lane('t')
+  const lane = new Lane('t', 'in.0')
   for (const name of 'abcde') lane.push(route(name))
   const [a] = launched(lane, 3) as [Route]
   a.failed = true

@@ -17,6 +17,16 @@ describe('delivery', () => {
     expect(b.inFlight).toBe('xyd')
   })
 
+  test('the one tag of an input waits for one chunk of another input, however many tags that has', async () => {
+    const b = new QueueBench({ inFlight: 2 })
+    for (let i = 0; i < 300; i++) b.push(`noisy ${i}`, `noisy.${i}`, 1, 'forward.0')
+    for (const id of ['a', 'b', 'c']) b.push(id, 'quiet', 1, 'tail.0')
+    await b.ok('noisy 0')
+    expect(b.sent.at(-1)).toBe('noisy 2')
+    for (const id of ['noisy 1', 'a', 'noisy 2', 'b', 'noisy 3']) await b.ok(id)
+    expect(b.sent.slice(3)).toEqual(['a', 'noisy 3', 'b', 'noisy 4', 'c'])
+  })
+
   test('counts the chunk and settles it when the peer has acknowledged it', async () => {
     const b = new QueueBench()
     b.push('abc', 't', 7)

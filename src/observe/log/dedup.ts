@@ -15,9 +15,10 @@ import type { LogLine } from './format.ts'
  * the counts of its instance are printed before it, each at most once in EARLY_MS.
  *
  * Lines are equal when level, plugin, message and the field `path` are, or when they are of one kind; what else may differ
- * is printed of the latest, with the count. Lines with an error code and no kind are also limited to MAX_LINES_PER_CODE per window, since their messages differ
- * by file or peer, and all others of an instance and level to MAX_LINES: who may create files or connections must not fill the
- * disk with lines about them. No line is lost silently: a line at the end of the window, or at `flush`, has the suppressed count.
+ * is printed of the latest, with the count. Lines of no kind with an error code or a field `event` are also limited to
+ * MAX_LINES_PER_CODE per window, since their messages differ by file or peer, and all others of an instance and level to
+ * MAX_LINES: who may create files or connections must not fill the disk with lines about them. No line is lost silently: a
+ * line at the end of the window, or at `flush`, has the suppressed count.
  */
 export class LogDeduplicator {
   readonly #clock: Clock
@@ -235,7 +236,7 @@ function nextWindowMs(windowMs: number): number {
 function codeOf(fields: Record<string, unknown> | undefined): string | undefined {
   if (fields === undefined) return undefined
   const error = fields.error as { code?: unknown } | null | undefined
-  const code = fields.code ?? error?.code
+  const code = fields.code ?? error?.code ?? fields.event
   return typeof code === 'string' ? code : undefined
 }
 

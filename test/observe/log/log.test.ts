@@ -152,6 +152,14 @@ describe('deduplication', () => {
     expect(sink.messages.at(-1)).toBe('cannot read x (repeated 88 times in 10 s)')
   })
 
+  test('what happens to many files at once is told of five of them, and counted', () => {
+    const { sink, clock, log } = memoryLog()
+    for (let i = 0; i < 1000; i++) log.child('a').info(`${i} was deleted`, { event: 'file deleted' })
+    expect(sink.messages).toEqual([0, 1, 2, 3, 4].map((i) => `${i} was deleted`))
+    clock.advance(10_000)
+    expect(sink.messages.at(-1)).toBe('999 was deleted (file deleted 995 more times in 10 s)')
+  })
+
   test('no timer runs while nothing is suppressed', () => {
     const { clock, log } = memoryLog()
     log.child('a').warn('x')

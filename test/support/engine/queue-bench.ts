@@ -62,8 +62,8 @@ export class QueueBench {
     })
   }
 
-  push(id: string, tag = 't', count = 1): void {
-    const chunk = makeChunk(id, { tag, count, account: this.account })
+  push(id: string, tag = 't', count = 1, input = 'in.0'): void {
+    const chunk = makeChunk(id, { tag, count, input, account: this.account })
     const { receipt, outcomes } = receiptOf(chunk)
     this.outcomes.set(id, outcomes)
     this.queue.push(chunk, receipt)

@@ -1,5 +1,6 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { waitedMs } from '../cpu.ts'
 import { NODE, podOf } from '../kubernetes/pods.ts'
 import { freePorts } from '../ports.ts'
 import { type Running, shipperCommand, start } from '../process.ts'
@@ -78,7 +79,7 @@ export async function assault({
   const clients = startClients(kinds, { ...ports, dir, only })
   for (const client of clients.values()) await client.next()
   const cpuBefore = cpuSeconds(agent.pid)
-  const waitedBefore = waitedSeconds(agent.pid)
+  const waitedBeforeMs = waitedMs(agent.pid)
   const startedMs = performance.now()
   await until(() => agent.exit !== undefined || performance.now() - startedMs > seconds * 1000, {
     limitMs: seconds * 1000 + 60_000,
@@ -86,7 +87,7 @@ export async function assault({
   })
   if (agent.exit !== undefined) throw new Error(`the agent ended: ${agent.stderr.slice(-5000)}`)
   const cores = (cpuSeconds(agent.pid) - cpuBefore) / ((performance.now() - startedMs) / 1000)
-  const waitedS = waitedSeconds(agent.pid) - waitedBefore
+  const waitedS = (waitedMs(agent.pid) - waitedBeforeMs) / 1000
   const { written } = await witness.ask<Summary>('quiet')
   await untilReaches(written, async () => (await summary()).arrived, {
     what: () => agent.stderr.slice(-5000),
@@ -279,8 +280,4 @@ function cpuSeconds(pid: number): number {
   const stat = readFileSync(`/proc/${pid}/stat`, 'latin1')
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
   return (Number(fields[11]) + Number(fields[12])) / 100
-}
-
-function waitedSeconds(pid: number): number {
-  return Number(readFileSync(`/proc/${pid}/schedstat`, 'latin1').split(' ')[1]) / 1e9
 }

@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 import { atEnd } from '../tmp.ts'
 import { HANG_MS, until } from '../until.ts'
@@ -6,12 +6,19 @@ import { HANG_MS, until } from '../until.ts'
 /** Attackers have machines of their own: here they leave the processors to the agent. */
 export const ATTACKER = ['nice', '-n', '5']
 /**
- * Command before that of the agent and its witness. With a niceness in SHIPPER_HOSTILE_NICE, which root may set, they get
- * the processors of a machine that others use; they need a session of their own for that.
+ * Command before that of the agent and its witness. With a niceness of -10, or that of SHIPPER_HOSTILE_NICE, which only root
+ * may set, they get the processors of a machine that others use, so that a delay is that of the agent; they need a session
+ * of their own for that. SHIPPER_HOSTILE_NICE=0 leaves them what they have.
  */
-const NICENESS = process.env.SHIPPER_HOSTILE_NICE
-const NICER = `echo ${NICENESS} > /proc/$$/autogroup; exec nice -n ${NICENESS} "$@"`
-export const PRIORITY = NICENESS === undefined ? [] : ['setsid', 'sh', '-c', NICER, 'sh']
+const NICENESS = Number(process.env.SHIPPER_HOSTILE_NICE ?? -10)
+const NICER = `(echo ${NICENESS} > /proc/$$/autogroup) 2>/dev/null; exec nice -n ${NICENESS} "$@"`
+export const PRIORITY = isAllowed() ? ['setsid', 'sh', '-c', NICER, 'sh'] : []
+
+function isAllowed(): boolean {
+  if (NICENESS === 0) return false
+  const tried = spawnSync('setsid', ['sh', '-c', NICER, 'sh', 'true'], { encoding: 'utf8' })
+  return tried.status === 0 && tried.stderr === ''
+}
 
 /** A process of this folder: it prints lines, and answers each line on its stdin by one. It ends with the test. */
 export class Helper {

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { open, rename, rm } from 'node:fs/promises'
 import { messageOf } from '../../../core/error.ts'
 import type { Clock, Logger, TimerHandle } from '../../../core/services.ts'
-import { FsFailure, isMissing, readFile } from '../../../lib/fs/file-system.ts'
+import { FsFailure, isMissing, readRegular } from '../../../lib/fs/file-system.ts'
 import type { NamespaceCache } from './api/namespace-cache.ts'
 import type { Namespace, Pod } from './pods/pod.ts'
 import { DELETED_TTL_MS, type PodCache } from './pods/pod-cache.ts'
@@ -64,7 +64,7 @@ export class CacheFile {
 
   /** Restores pods and namespaces from the file; a file that is missing, damaged or of another version is ignored. */
   load(): void {
-    const bytes = readFile(this.#path, MAX_BYTES + MAX_FIRST_LINE_BYTES)
+    const bytes = readRegular(this.#path, MAX_BYTES + MAX_FIRST_LINE_BYTES)
     if (bytes instanceof FsFailure) {
       const { message } = bytes
       if (!isMissing(bytes)) this.#warnOnce(`cannot read pod cache ${this.#path}: ${message}`)

@@ -1,7 +1,7 @@
 import { defineInput } from '../../../core/plugin.ts'
-import { StringMatcher } from '../../../lib/regex/string-matcher.ts'
 import { TAIL_COUNTERS } from './counters.ts'
 import { ExcludePattern, PathPattern } from './discovery/path-pattern.ts'
+import { TagRegex } from './file/tag.ts'
 import { TAIL_OPTIONS } from './options.ts'
 import { Tail } from './tail.ts'
 
@@ -25,8 +25,6 @@ export const spec = defineInput({
     new Tail(
       options,
       ctx,
-      options.tagRegex === undefined
-        ? undefined
-        : new StringMatcher(options.tagRegex, ctx.regexLimit?.stepsPerByte),
+      options.tagRegex === undefined ? undefined : new TagRegex(options.tagRegex, ctx.regexLimit),
     ),
 })

@@ -364,6 +364,34 @@ describe('a file that is restored with the same path and another inode', () => {
   }
 })
 
+for (const name of ['app.log.1', 'app-20261121.log']) {
+  for (const ending of ['', '.gz']) {
+    for (const lines of [10, 3000]) {
+      test(`${lines} lines that are restored, written to and rotated to ${name}${ending} before a look are read on`, async () => {
+        const dir = home()
+        const path = join(dir, 'app.log')
+        writeFileSync(path, text(linesOf('a', lines)))
+        const run = resume(new MemoryStore(), { path, ...QUICK }, { memBufLimit: 65_536 })
+        run.hold = true
+        await run.waitForLines(1)
+        copyFileSync(path, `${path}~`)
+        renameSync(`${path}~`, path)
+        appendFileSync(path, 'more\n')
+        const rotated = join(dir, name)
+        renameSync(path, rotated)
+        if (ending === '.gz') {
+          writeFileSync(`${rotated}.gz`, gzipSync(readFileSync(rotated)))
+          unlinkSync(rotated)
+        }
+        writeFileSync(path, 'new\n')
+        run.ack()
+        await until(() => run.lines().includes('new'))
+        expect(run.lines()).toEqual([...linesOf('a', lines), 'more', 'new'])
+      })
+    }
+  }
+}
+
 test('a file that was restored and written to while the agent was not running continues at its position', async () => {
   const dir = home()
   const path = join(dir, 'app.log')

@@ -137,6 +137,11 @@ export class TailFile implements Contributor, DescriptorOwner {
     return this.#inChunk || this.acks.isPending
   }
 
+  /** True while lines of the file are in a chunk that is being filled. */
+  get isInChunk(): boolean {
+    return this.#inChunk
+  }
+
   /**
    * Bytes that were read and are not acknowledged. 0 when none of them are in a chunk: an open record waits for its next
    * lines, and for no output.

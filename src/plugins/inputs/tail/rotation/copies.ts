@@ -45,7 +45,7 @@ export interface CopiesOptions {
 /** A new file that has had the content of an open file so far. */
 interface Suspect {
   original: TailFile
-  /** True for a file at the path of the original: it was restored, or edited in place. */
+  /** True for a file that was at the path of the original after it: it was restored, or edited in place. */
   isReplacement: boolean
   sinceMs: number
 }
@@ -83,7 +83,7 @@ export class Copies {
     const verdict = this.#judge(file, suspect, isLast)
     // A truncation that was found just now has settled it.
     if (file.newAt === undefined) return this.#resolve(file)
-    if (verdict !== undefined) this.#takeOutOfOrder(file, suspect.original)
+    if (verdict !== undefined && !suspect.isReplacement) this.#takeOutOfOrder(file, suspect.original)
     if (verdict === 'wait') {
       // The files that waited for the copy must not wait for it any longer, as it waits for the original.
       for (const one of unchain(suspect.original, file)) this.#options.again(one, 0)
@@ -170,7 +170,7 @@ export class Copies {
     const readTo = original.cursor.offset
     // What is left of a .gz is unknown until it is inflated.
     const isDrained = (original.cursor.isAtEnd && original.handle.source.complete) || isLast
-    const { size } = file.cursor
+    const size = file.handle.isCompressed ? contentSizeOfOpen(file) : file.cursor.size
     if (isReplacement) {
       if (size < Math.max(MIN_DISTINCT_BYTES, original.cursor.size)) return undefined
       if (size === original.cursor.size && !wasRestored(file)) return undefined

@@ -6,7 +6,7 @@ import { MIN_DISTINCT_BYTES } from '../file/fingerprint.ts'
 import type { TailFile } from '../file/tail-file.ts'
 import { contentSizeOf, contentSizeOfOpen } from './decompressed.ts'
 import { maskDigits, uncompressedName } from './names.ts'
-import { contentOf, haveCommonContent, isCopyOfContent } from './same-content.ts'
+import { beginsWithAllOf, contentOf, haveCommonContent, isCopyOfContent } from './same-content.ts'
 import type { Sibling } from './siblings.ts'
 
 /*
@@ -166,6 +166,21 @@ export function isGzipOfHeld(sibling: Sibling, held: TailFile): boolean {
   const size = contentSizeOf(sibling)
   if (isNamed ? size > cursor.size : size !== cursor.size) return false
   return isCopyOfContent(contentOf(held), sibling, true)
+}
+
+/**
+ * True when a .gz with the first bytes of a deleted file has more than that ever had, so it was not made of it, but, say, of
+ * a copy that took its place and was written to.
+ */
+export function isMoreThanDeleted(sibling: Sibling, { handle, rotation, cursor }: TailFile): boolean {
+  if (!rotation.isDeleted || !handle.isOpen || handle.isCompressed || !isGzipName(sibling.path)) return false
+  return contentSizeOf(sibling) > cursor.size
+}
+
+/** True when an open .gz begins with all that a deleted file had, and has more. */
+export function continuesDeleted(file: TailFile, { handle, rotation, cursor }: TailFile): boolean {
+  if (!rotation.isDeleted || !handle.isOpen || handle.isCompressed || !file.handle.isCompressed) return false
+  return contentSizeOfOpen(file) > cursor.size && beginsWithAllOf(file, handle.fd, cursor.size)
 }
 
 /**

@@ -1,5 +1,5 @@
 import type { OffsetRow } from '../../../../core/offset-store.ts'
-import { read } from '../../../../lib/fs/file-system.ts'
+import { FsFailure, read } from '../../../../lib/fs/file-system.ts'
 import { isGzipName } from '../file/compression.ts'
 import {
   fingerprintOf,
@@ -198,6 +198,21 @@ export function haveCommonContent(a: TailFile, b: TailFile): boolean {
   if (headA === undefined || headB === undefined) return false
   const common = Math.min(headA.length, headB.length)
   return common > 0 && headA.compare(headB, 0, common, 0, common) === 0 && !isNul(headA.subarray(0, common))
+}
+
+/** True when an open .gz begins with all `size` bytes of a plain file; false for more than can be inflated at once. */
+export function beginsWithAllOf({ handle }: TailFile, fd: number, size: number): boolean {
+  if (size > MAX_INFLATED_BYTES) return false
+  const stat = handle.stat()
+  if (stat instanceof FsFailure || stat.size > MAX_INFLATED_BYTES) return false
+  const content = inflated(handle.fd, Number(stat.size), size)
+  if (content?.length !== size) return false
+  for (let at = 0; at < size; at += PROBE_BYTES) {
+    const length = Math.min(PROBE_BYTES, size - at)
+    if (read(fd, bufferA, 0, length, at) !== length) return false
+    if (bufferA.compare(content, at, at + length, 0, length) !== 0) return false
+  }
+  return true
 }
 
 /**

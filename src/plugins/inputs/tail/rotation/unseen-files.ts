@@ -8,7 +8,14 @@ import { linkTarget } from '../tracking/link-target.ts'
 import type { OpenFiles } from '../tracking/open-files.ts'
 import type { Positions } from '../tracking/positions.ts'
 import { rowOfSkipped } from '../tracking/skipped-files.ts'
-import { hasPosition, isCopyOfHeld, isCopyOfKnown, isCopyOfUnseen } from './copy-evidence.ts'
+import {
+  continuesDeleted,
+  hasPosition,
+  isCopyOfHeld,
+  isCopyOfKnown,
+  isCopyOfUnseen,
+  isMoreThanDeleted,
+} from './copy-evidence.ts'
 import { isEmptyGzip } from './decompressed.ts'
 import type { HeldFiles } from './held-files.ts'
 import { isRotatedName } from './names.ts'
@@ -170,7 +177,8 @@ export class UnseenFiles {
         continue
       }
       // While it is still being copied or compressed, it cannot be recognized as a copy yet.
-      if (!file.stored.isResumed) file.newAt = { before: undefined }
+      if (!file.stored.isResumed)
+        file.newAt = { before: before !== undefined && continuesDeleted(file, before) ? before : undefined }
       this.#onMore(file)
       file.readAfter(last)
       last = file
@@ -206,5 +214,6 @@ function rotatedBetween(file: TailFile, now: TailFile, siblings: Sibling[], sinc
     cursor.size === 0 ? isLater(s) && isEmptyGzip(s) : isCompressedCopy(stored, s)
   const own = byKey >= 0 ? byKey : siblings.findIndex((s) => isGzipName(s.path) && isItself(s))
   if (own < 0) return plain
-  return [...siblings.slice(own + 1).filter((s) => isGzipName(s.path) && isLater(s)), ...plain]
+  const from = isMoreThanDeleted(siblings[own] as Sibling, file) ? own : own + 1
+  return [...siblings.slice(from).filter((s) => isGzipName(s.path) && isLater(s)), ...plain]
 }
