@@ -51,17 +51,20 @@ test('the first scan of 20,000 files holds the event loop for a small part of it
   await agent.ended()
 })
 
-test.each(['SIGKILL', 'SIGTERM'] as const)('%s in the middle of the first scan loses nothing', async (signal) => {
-  const { dir, logs } = manyLogs()
-  const sink = await Sink.start('lines')
-  const tail = { path: `${dir}/*/*.log` }
-  const first = ship({ dir, ports: [sink.port], service: { grace: 120 }, tail })
-  await until(async () => (await sink.summary()).distinct > 0, LIMIT)
-  first.kill(signal)
-  await first.ended()
-  expect((await sink.summary()).distinct).toBeLessThan(FILES)
-  for (const [i, log] of logs.entries()) appendFileSync(log, numbered(FILES + i))
-  const last = ship({ dir, ports: [sink.port], tail: { ...tail, exit_on_eof: 'on' } })
-  expect(await last.ended()).toEqual({ code: 0, signal: null })
-  expect(await sink.missing(2 * FILES)).toEqual({ missing: 0, first: [] })
-})
+test.each(['SIGKILL', 'SIGTERM'] as const)(
+  '%s in the middle of the first scan loses nothing',
+  async (signal) => {
+    const { dir, logs } = manyLogs()
+    const sink = await Sink.start('lines')
+    const tail = { path: `${dir}/*/*.log` }
+    const first = ship({ dir, ports: [sink.port], service: { grace: 120 }, tail })
+    await until(async () => (await sink.summary()).distinct > 0, LIMIT)
+    first.kill(signal)
+    await first.ended(LIMIT.limitMs)
+    expect((await sink.summary()).distinct).toBeLessThan(FILES)
+    for (const [i, log] of logs.entries()) appendFileSync(log, numbered(FILES + i))
+    const last = ship({ dir, ports: [sink.port], tail: { ...tail, exit_on_eof: 'on' } })
+    expect(await last.ended(LIMIT.limitMs)).toEqual({ code: 0, signal: null })
+    expect(await sink.missing(2 * FILES)).toEqual({ missing: 0, first: [] })
+  },
+)
