@@ -149,7 +149,7 @@ describe('the first scan of many files', () => {
     const first = follow({ path: `${dir}/*.log` }, { store })
     await first.waitForLines(most + 1)
     await first.stop()
-    const before = structuredClone(store.table)
+    const before = structuredClone(store.table).toSorted((a, b) => (a.id ?? 0) - (b.id ?? 0))
     writes.length = 0
     const log = join(dir, 'new.log')
     writeFileSync(log, 'new\n')
@@ -158,7 +158,36 @@ describe('the first scan of many files', () => {
     expect(next.lines()).toEqual(['new'])
     expect(writes[0]).toContain(log)
     expect(writes[0]?.length).toBeLessThan(most + 2)
-    expect(store.table.filter(({ name }) => name !== log)).toEqual(before)
+    const rows = store.table.filter(({ name }) => name !== log)
+    expect(rows.toSorted((a, b) => (a.id ?? 0) - (b.id ?? 0))).toEqual(before)
+  })
+
+  test('of a later run writes the rows of new files some at a time, and the scan with the last of them', async () => {
+    const dir = tmp()
+    const most = 200
+    const writes: { rows: number; hasScan: boolean }[] = []
+    class Recorder extends MemoryStore {
+      override write(changes: OffsetChanges): void {
+        writes.push({ rows: changes.upsert.length, hasScan: changes.scanned !== undefined })
+        super.write(changes)
+      }
+    }
+    const store = new Recorder()
+    writeFileSync(join(dir, 'a.log'), 'first\n')
+    const first = follow({ path: `${dir}/*.log` }, { store })
+    await first.waitForLines(1)
+    await first.stop()
+    writes.length = 0
+    for (let i = 0; i < 2 * most; i++) writeFileSync(join(dir, `${i}.log`), '')
+    const next = follow({ path: `${dir}/*.log` }, { store })
+    await until(() => store.table.length === 2 * most + 1)
+    await until(() => writes.some(({ hasScan }) => hasScan))
+    expect(next.files).toHaveLength(2 * most + 1)
+    const scan = writes.findIndex(({ hasScan }) => hasScan)
+    expect(writes.slice(0, scan + 1).reduce((sum, { rows }) => sum + rows, 0)).toBeGreaterThanOrEqual(
+      2 * most,
+    )
+    expect(Math.max(...writes.map(({ rows }) => rows))).toBeLessThanOrEqual(most)
   })
 
   test('two inputs scan at the same time', async () => {

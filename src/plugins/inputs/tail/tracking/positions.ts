@@ -11,11 +11,11 @@ import { rowOfSkipped, SkippedFiles } from './skipped-files.ts'
 const COMMIT_MS = 250
 const COMMIT_BYTES = 4_000_000
 /**
- * Files with acknowledged bytes after which positions are written, and most rows without a change in one write: a row takes
- * 50 microseconds, mostly to compare the file with what was read.
+ * Files with acknowledged bytes after which positions are written, and most rows in one write that may wait: a row takes 50
+ * microseconds, mostly to compare the file with what was read.
  */
 const COMMIT_FILES = 1000
-const MAX_UNCHANGED = 200
+const MAX_WAITING_ROWS = 200
 /** Delay after a failed write, so that a full disk or a locked database is not tried at every tick. */
 const RETRY_MS = 2000
 
@@ -35,6 +35,10 @@ export class Positions {
   readonly #resumed = new Map<TailFile, OffsetRow>()
   /** Files of which the database has what is known: their rows are written again in any order, some at a time. */
   readonly #unchanged = new Set<TailFile>()
+  /** New files that concern no other, whose rows are written some at a time before the scan is. */
+  readonly #fresh = new Set<TailFile>()
+  /** Files of which more happened than that they were opened, while nothing was written. */
+  readonly #touchedWhileHeld = new Set<TailFile>()
   /** Rows to be removed with the next write. */
   #removed: OffsetRow[] = []
   /** Rows of closed files that have to be written. */
@@ -165,6 +169,16 @@ export class Positions {
    */
   holdWrites(areHeld: boolean): void {
     this.areWritesHeld = areHeld
+    if (areHeld) return
+    // What was rotated is written in one piece: with its log, and with the rows that this replaces.
+    const before = new Set([...this.#dirty].map(({ predecessor }) => predecessor))
+    for (const file of this.#dirty) {
+      if (this.#touchedWhileHeld.has(file) || before.has(file)) continue
+      if (file.predecessor !== undefined || file.rotation.isRotated) continue
+      this.#dirty.delete(file)
+      this.#fresh.add(file)
+    }
+    this.#touchedWhileHeld.clear()
   }
 
   /** Returns the newest unclaimed row of this inode, of this device if one of them is. */
@@ -225,6 +239,7 @@ export class Positions {
     this.#dirty.delete(file)
     this.#resumed.delete(file)
     this.#unchanged.delete(file)
+    this.#fresh.delete(file)
     this.#released.add(file)
   }
 
@@ -276,6 +291,7 @@ export class Positions {
   touch(file: TailFile, bytes = 0): void {
     if (this.#released.has(file)) return
     this.#dirty.add(file)
+    if (this.areWritesHeld) this.#touchedWhileHeld.add(file)
     this.#uncommittedBytes += bytes
     if (this.#uncommittedBytes >= COMMIT_BYTES || this.#dirty.size >= COMMIT_FILES) this.#queueCommit()
     else this.#arm()
@@ -317,7 +333,7 @@ export class Positions {
       rows.push(row)
     }
     const closed = [...this.#closed]
-    const scanned = this.#isScanHeld ? undefined : this.#scanned
+    const scanned = this.#isScanHeld || this.#fresh.size > 0 ? undefined : this.#scanned
     try {
       this.#store.write({
         upsert: [...rows, ...closed],
@@ -340,7 +356,8 @@ export class Positions {
     this.#removed = []
     if (scanned !== undefined) this.#scanned = undefined
     if (skipped !== undefined) this.skipped.recordWritten()
-    if (this.#unchanged.size > 0) this.#arm()
+    if (this.#fresh.size > 0) this.#arm(0)
+    else if (this.#unchanged.size > 0) this.#arm()
     return true
   }
 
@@ -348,15 +365,18 @@ export class Positions {
   #sortResumed(): void {
     for (const [file, row] of this.#resumed) (hasRow(file, row) ? this.#unchanged : this.#dirty).add(file)
     this.#resumed.clear()
-    let left = MAX_UNCHANGED
-    for (const file of this.#unchanged) {
-      if (left-- === 0) break
-      this.#unchanged.delete(file)
-      this.#dirty.add(file)
-    }
+    let left = MAX_WAITING_ROWS
+    for (const waiting of [this.#fresh, this.#unchanged])
+      for (const file of waiting) {
+        if (left-- <= 0) return
+        waiting.delete(file)
+        this.#dirty.add(file)
+      }
   }
 
   close(): void {
+    for (const file of this.#fresh) this.#dirty.add(file)
+    this.#fresh.clear()
     if (!this.commit())
       this.#log.error('positions could not be stored: the next run may send acknowledged lines again', {
         code: this.#failure,
