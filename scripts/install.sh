@@ -243,6 +243,8 @@ verify_signature() {
   key=${SHIPPER_PUBLIC_KEY:-}
   [ -n "$key" ] || return 0
   if [ -r "$key" ]; then key=$(grep -v '^untrusted comment:' "$key" | head -n 1); fi
+  NEEDED=', which SHIPPER_PUBLIC_KEY requires'
+  [ -z "$FROM" ] || NEEDED="$NEEDED (an unpacked archive has none: verify the archive, then leave the key out)"
   case $key in
     ssh-* | ecdsa-* | sk-*)
       has ssh-keygen || die 'SHIPPER_PUBLIC_KEY is a key of SSH, and ssh-keygen is not installed'
@@ -251,12 +253,14 @@ verify_signature() {
       ssh-keygen -Y verify -f "$WORK/signers" -I "$NAME" -n file -s "$WORK/SHA256SUMS.sig" \
         <"$WORK/SHA256SUMS" >"$WORK/output" 2>&1
       ;;
-    *)
+    RW*)
       has minisign || die 'SHIPPER_PUBLIC_KEY is a key of minisign, and minisign is not installed'
       get_file SHA256SUMS.minisig
       minisign -V -P "$key" -m "$WORK/SHA256SUMS" -x "$WORK/SHA256SUMS.minisig" >"$WORK/output" 2>&1
       ;;
+    *) die 'SHIPPER_PUBLIC_KEY is neither a public key of SSH or minisign nor a file with one' ;;
   esac || die "SHA256SUMS of $WHERE is not signed by SHIPPER_PUBLIC_KEY; nothing was changed: $(tail -n 1 "$WORK/output")"
+  NEEDED=''
 }
 
 get_verified() {
@@ -279,7 +283,7 @@ get_file() {
   if [ -z "$FROM" ]; then
     fetch "$WHERE/$1" "$WORK/$1"
   else
-    why=$(cp "$FROM/$1" "$WORK/$1" 2>&1) || die "cannot copy $FROM/$1: $why"
+    why=$(cp "$FROM/$1" "$WORK/$1" 2>&1) || die "cannot copy $FROM/$1${NEEDED:-}: $why"
   fi
 }
 
@@ -310,7 +314,7 @@ fetch() {
   wait "$CHILD"
   status=$?
   CHILD=''
-  [ $status -eq 0 ] || die "cannot download $1: $(tail -n 1 "$WORK/output")"
+  [ $status -eq 0 ] || die "cannot download $1${NEEDED:-}: $(tail -n 1 "$WORK/output")"
 }
 
 # --- checks of the new binary, in the work directory

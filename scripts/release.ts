@@ -8,7 +8,7 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs'
-import { join, relative, resolve } from 'node:path'
+import { basename, join, relative, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { fail, ROOT } from './bootstrap.mjs'
 import { type Built, build } from './build.ts'
@@ -54,7 +54,10 @@ function main(): void {
       writeFileSync(join(draft, path), bytes)
       chmodSync(join(draft, path), mode)
     }
-    if (settings.signWith !== undefined) sign(join(draft, 'SHA256SUMS'), settings.signWith)
+    if (settings.signWith !== undefined) {
+      const path = sign(join(draft, 'SHA256SUMS'), settings.signWith)
+      all.push(file(basename(path), readFileSync(path, 'utf8')))
+    }
     publish(draft, settings)
     for (const { path, bytes } of all) {
       process.stdout.write(`${(bytes.length / 1e6).toFixed(2).padStart(8)} MB  ${path}\n`)

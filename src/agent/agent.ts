@@ -232,7 +232,9 @@ class Agent {
     const isComplete = await settlesWithin(settled, graceMs, systemClock)
     if (!isComplete) {
       const open = this.#assembly.inputs.filter(({ stage }) => stage.openChunks > 0)
-      log.warn(`stopping before all records were acknowledged: ${fateOf(this.#plan, open)}`)
+      if (open.length === 0)
+        log.warn('stopping before an input has ended: what it was doing is left to the next run')
+      else log.warn(`stopping before all records were acknowledged: ${fateOf(this.#plan, open)}`)
     }
     return isComplete
   }

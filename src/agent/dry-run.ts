@@ -5,6 +5,7 @@ import type { Logger } from '../core/services.ts'
 import { Assembly } from '../engine/assembly.ts'
 import { systemClock } from '../engine/clock.ts'
 import { FsFailure, stat } from '../lib/fs/file-system.ts'
+import { sharedFileProblems } from './own-files.ts'
 
 /** Result of a check. */
 interface PlanCheck {
@@ -37,7 +38,7 @@ export async function checkPlan(plan: Plan, version: string): Promise<PlanCheck>
   stop.abort()
   assembly.stop()
   await Promise.all([assembly.closeInputs(), assembly.closeOutputs()])
-  return { problems: [...assembly.problems, ...fileProblems(plan)], warnings }
+  return { problems: [...assembly.problems, ...fileProblems(plan), ...sharedFileProblems(plan)], warnings }
 }
 
 /** Finds files of ours that are named but cannot be files, by looking at them: a start would fail there. */

@@ -7,8 +7,8 @@ const MAX_STATUS_CHARS = 300
 /** A sign of life is due after this part of the time that the manager waits for one, so that two may be lost. */
 const PULSES_PER_TIMEOUT = 3
 /**
- * Until the first pulse after READY the watchdog waits this many times as long: the first search for files may be one long
- * turn, and an agent that is ended in it each time would never start.
+ * Until the first pulse after READY the watchdog waits this many times as long: the positions of many files are read and
+ * written in long turns, and an agent that is ended in one of them each time would never start.
  */
 const START_FACTOR = 10
 /** Longest time between pulses, after which a new sentence is told. */

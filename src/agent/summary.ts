@@ -45,7 +45,8 @@ function described(name: string, what: string | undefined): string {
 
 /** Returns where a stage reads or writes, by the names that such options have in all plugins. */
 function placeOf({ options }: InputPlan | OutputPlan): string | undefined {
-  const { host, listen, port, brokers, path } = options as Record<string, unknown>
+  const { host, listen, port, brokers, path, unixPath } = options as Record<string, unknown>
+  if (typeof unixPath === 'string') return unixPath
   const address = host ?? listen
   if (typeof address === 'string' && typeof port === 'number')
     return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`

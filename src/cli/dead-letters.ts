@@ -3,6 +3,7 @@ import type { PlanResult } from '../config/plan.ts'
 import { ShipperError } from '../core/error.ts'
 import type { Request } from './arguments.ts'
 import { problemsText } from './problems.ts'
+import { print } from './stdout.ts'
 import { VERSION } from './version.ts'
 
 const USAGE =
@@ -25,7 +26,7 @@ export async function deadLetters(
   }
   if (action === 'show') {
     const { showLetters } = await import('../agent/dead-letters/print.ts')
-    const unreadable = await showLetters(path, limitOf(request), write)
+    const unreadable = await showLetters(path, limitOf(request), print)
     if (unreadable > 0) process.stderr.write(`shipper: ${unreadable} lines are no rows of this version\n`)
     return 0
   }
@@ -60,7 +61,7 @@ async function replay(
     )
   if (unreadable > 0) parts.push(`${unreadable} lines are no rows of this version`)
   if (removed.length > 0) parts.push(`removed ${removed.join(', ')}`)
-  print(`${parts.join('; ')}\n`)
+  await print(`${parts.join('; ')}\n`)
   return refused + left + unknown + unreadable === 0 ? 0 : 1
 }
 
@@ -90,16 +91,4 @@ function limitOf({ limit }: Request): number {
 
 function usage(message: string): ShipperError {
   return new ShipperError('E_CLI_USAGE', message)
-}
-
-function print(text: string): 0 {
-  process.stdout.write(text)
-  return 0
-}
-
-/** Writes to stdout, at the pace of its reader. */
-function write(text: string): Promise<void> {
-  return new Promise((resolve, reject) => {
-    process.stdout.write(text, (error) => (error ? reject(error) : resolve()))
-  })
 }

@@ -18,6 +18,7 @@ import {
   UNSUPPORTED_FLAGS,
 } from './arguments.ts'
 import { errorLine, problemsText, warningLine } from './problems.ts'
+import { print, READER_GONE_STATUS, ReaderGone } from './stdout.ts'
 import { VERSION } from './version.ts'
 
 const USAGE_PREFIX = /^error: /
@@ -61,6 +62,7 @@ export async function main(args: string[]): Promise<number> {
       throw err instanceof CommanderError ? usageError(err) : err
     }
   } catch (err) {
+    if (err instanceof ReaderGone) return READER_GONE_STATUS
     if (err instanceof ShipperError) process.stderr.write(`${errorLine(err)}\n`)
     else writeDefect(err)
     return exitStatusOf(err)
@@ -173,7 +175,7 @@ async function status(request: Request): Promise<number> {
     url = `http://${reachable(httpListen)}:${httpPort}`
   }
   const { text, isHealthy } = await agentStatus(url)
-  print(text)
+  await print(text)
   return isHealthy ? 0 : 1
 }
 
@@ -251,11 +253,6 @@ function versionLine(): string {
 function usageError({ message }: Error): ShipperError {
   const text = message.replace(USAGE_PREFIX, '').replace(SUGGESTION, ' (did you mean $1?)')
   return new ShipperError('E_CLI_USAGE', text, text.endsWith('?)') ? { hint: '' } : {})
-}
-
-function print(text: string): 0 {
-  process.stdout.write(text)
-  return 0
 }
 
 function width(): number {

@@ -24,7 +24,7 @@ import { MultilinePlanner } from './multiline-parsers.ts'
 import { COMMENT, locationsOf, readOptions } from './options.ts'
 import { ParserPlanner, wordsOf } from './parsers.ts'
 import { parseUri, uriProperties, withoutSecrets } from './plugin-uri.ts'
-import { checkMatches } from './route-check.ts'
+import { checkLoops, checkMatches } from './route-check.ts'
 
 interface PlanOptions {
   registry: Registry
@@ -130,7 +130,10 @@ class Planner implements Diagnostics {
     if (complete && sections.output.length === 0) {
       this.#problem('E_CONFIG_NO_OUTPUT', 'there is no output', undefined)
     }
-    if (this.problems.length === 0) checkMatches(plan.inputs, [...plan.filters, ...plan.outputs], this)
+    if (this.problems.length === 0) {
+      checkMatches(plan.inputs, [...plan.filters, ...plan.outputs], this)
+      checkLoops(plan.inputs, plan.outputs, this)
+    }
     return plan
   }
 

@@ -1,3 +1,4 @@
+import { resolve } from 'node:path'
 import type { FilterPlan, InputPlan, OutputPlan } from '../core/plan.ts'
 import { matchesText } from '../lib/regex/string-matcher.ts'
 import { type Diagnostics, warn } from './config-tree.ts'
@@ -19,6 +20,32 @@ export function checkMatches(
       const tagsText = tags.length === 1 ? `the tag ${tags[0]}` : `any of the tags ${tags.join(', ')}`
       const what = matchRegex === undefined ? `Match ${match}` : `Match_Regex ${matchRegex}`
       warn(diagnostics, `[${spec.name}] ${what} does not match ${tagsText}: it gets no records`, location)
+    }
+  }
+}
+
+/**
+ * Warns of an output that writes a file which an input reads whose records it gets: each line would be written again, without
+ * an end. Not seen: links, and files that a tag names.
+ */
+export function checkLoops(
+  inputs: readonly InputPlan[],
+  outputs: readonly OutputPlan[],
+  diagnostics: Diagnostics,
+): void {
+  for (const output of outputs) {
+    const path = output.spec.writes?.(output.options as never)
+    if (path === undefined) continue
+    const { match, matchRegex } = output.common
+    for (const input of inputs) {
+      const reads = input.spec.reads?.(input.options as never, resolve(path)) === true
+      if (!reads || !mayMatch(tagsOf(input), match, matchRegex)) continue
+      const what = `${output.name} writes ${path}, which ${input.name} reads: its lines may be written again without an end`
+      warn(
+        diagnostics,
+        `${what}; exclude it with Exclude_Path, or write to another directory`,
+        output.location,
+      )
     }
   }
 }

@@ -31,8 +31,13 @@ export function expand(
   })
 }
 
-export function unsetWarning(name: string): string {
-  return `variable ${name} is not set: using an empty value`
+/** `omitted`: name of the option whose value has become empty, so that it is ignored (see readOptions). */
+export function unsetWarning(name: string, omitted?: string): string {
+  const effect =
+    omitted === undefined
+      ? 'nothing takes its place'
+      : `"${omitted}" is left out, as if it were not given, and its default applies if it has one`
+  return `variable ${name} is not set: ${effect}`
 }
 
 /** Returns a lookup of variables: those of @SET first, then the environment; HOSTNAME is always defined. */
@@ -48,9 +53,10 @@ export function expandSections(tree: Tree, sections: Section[], env: Environment
       const variables = property.value.match(VARIABLE)
       if (variables === null) continue
       property.variables = variables
-      property.value = expand(property.value, lookup, (name) => {
-        warn(tree, unsetWarning(name), property.valueLocation)
-      })
+      const unset: string[] = []
+      property.value = expand(property.value, lookup, (name) => unset.push(name))
+      const omitted = property.value === '' ? property.key : undefined
+      for (const name of unset) warn(tree, unsetWarning(name, omitted), property.valueLocation)
     }
     expandSections(tree, section.groups, env)
   }

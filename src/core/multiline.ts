@@ -32,6 +32,11 @@ export const MULTILINE_OPTIONS = defineOptions({
     type: 'string',
     help: 'Parser to apply to each line first; a line that it cannot parse is a record of its own.',
   },
+  regex_step_limit: {
+    type: 'int',
+    min: 1,
+    help: 'Maximum number of steps per byte of the line that a rule may take. Default: that of the plugin, or Regex_Step_Limit in [SERVICE].',
+  },
   rule: {
     type: 'string',
     repeat: true,

@@ -110,21 +110,28 @@ export interface Appender {
 
 /** Limit of the work of regular expressions on text from outside, and where it is counted when one reaches it. */
 export interface RegexLimit {
-  /** `Regex_Step_Limit` of [SERVICE]. */
+  /** `Regex_Step_Limit` of the instance, or of [SERVICE]. */
   readonly stepsPerByte: number
-  /**
-   * Counts a text on which an expression of `owner` reached the limit, and logs the first. `effect`: clause that says
-   * what is done with the text.
-   */
-  reached(expression: string, owner: string, effect: string): void
+  /** Counts a text on which an expression of `owner` reached the limit, and logs the first. */
+  reached(expression: string, owner: string, use: RegexUse): void
+}
+
+/** What an expression is used for: the reasons of the counter `regex_step_limit`. */
+export type RegexReason = 'parser' | 'multiline' | 'grep' | 'tag' | 'match'
+
+export interface RegexUse {
+  readonly reason: RegexReason
+  /** Clause that says what is done with a text on which the expression reached the limit. */
+  readonly effect: string
 }
 
 /** Parsers and multiline rules of the configuration, for plugins that process lines. */
 export interface LineContext {
   /**
-   * Returns a new instance of the parser with this name; throws E_CONFIG_BAD_VALUE when it does not exist.
+   * Returns a new instance of the parser with this name; throws E_CONFIG_BAD_VALUE when it does not exist. `use`:
+   * what it is used for, when it is not to make a record of a line.
    */
-  parser(name: string): Parser
+  parser(name: string, use?: RegexUse): Parser
   /**
    * Returns the options of the [MULTILINE_PARSER] section with this name, or undefined when it does not
    * exist.
@@ -154,11 +161,12 @@ export interface InputContext extends PluginContext, LineContext {
   waitForMemory(signal: AbortSignal): Promise<void>
   /**
    * Returns how many bytes a source (a file, a connection) may read now for records of this tag; none if it is not positive.
-   * `unsettledBytes` is what it has read and is not settled, Infinity if that is not known. While the outputs of the tag
-   * are slow, a source with little unsettled goes before the others; while destinations fail, they leave a part of the
+   * `unsettledBytes` is what it has read and is not settled, and `wantedBytes` the size of the next record or block if that
+   * is known: where little is allowed, a larger one gets nothing. While the outputs of the tag are slow, a source with little
+   * unsettled goes before the others; records whose destination fails, or was not seen to take any, leave a part of the
    * memory to the others. To be asked before a turn, a block or a message, not per record.
    */
-  room?(tag: string, unsettledBytes: number): number
+  room?(tag: string, unsettledBytes: number, wantedBytes?: number): number
   /** Resolves when `room` may have changed. */
   waitForRoom?(): Promise<void>
   /** Source of buffers for the input's own use (a read buffer); each counts until it is given back. */
@@ -298,6 +306,8 @@ export interface OutputContext extends PluginContext {
   readerClosed?(): void
   /** Folder of the first offset database, for what an output has to keep; undefined when there is none. */
   readonly stateFolder?: string | undefined
+  /** Returns true for a file that the agent itself keeps or depends on: a path that a tag has chosen must not be one. */
+  isOwnFile?(path: string): boolean
   /**
    * Rejects the record whose entry is `chunk.buf[start, end)`: the peer will never accept it, or its
    * destination is refused and `isOverdue`. The entry is written to the dead letters, and the flush goes on
@@ -351,6 +361,8 @@ export interface InputSpec<T extends OptionTable = OptionTable> extends SpecBase
   readonly kind: 'input'
   /** Returns the path of the offset database; other parts of the agent keep their state in its folder. */
   statePath?(options: OptionsOf<T>): string | undefined
+  /** Returns true when the input follows the file at this absolute path. */
+  reads?(options: OptionsOf<T>, path: string): boolean
   /** True when the senders keep what they have not got an acknowledgement for. */
   readonly resends?: true
   /** Returns the pattern of the tags that records bring with them; they are used where no Tag is configured. */
@@ -370,6 +382,8 @@ export interface OutputSpec<T extends OptionTable = OptionTable> extends SpecBas
   readonly kind: 'output'
   /** Maximum number of concurrent flushes. */
   readonly inFlight: number
+  /** Returns the path of the file that the output writes, if the configuration names it and not a tag. */
+  writes?(options: OptionsOf<T>): string | undefined
   create(options: OptionsOf<T>, ctx: OutputContext): Output
 }
 /** Spec of a parser format (`Format` of a [PARSER] section). */

@@ -15,6 +15,7 @@ import { DeadLetterFiles } from './dead-letters/places.ts'
 import { HeldUp } from './held-up.ts'
 import { InputStage } from './input-stage.ts'
 import { lineContext } from './line-context.ts'
+import { OwnFiles } from './own-files.ts'
 import { BorrowedBuffers, type FilterStage, type OutputStage, Pipeline } from './pipeline.ts'
 import { OutputQueue } from './queue.ts'
 import { CountedRegexLimit } from './regex-limit.ts'
@@ -22,6 +23,7 @@ import { capMsOf } from './retry.ts'
 import { matches } from './router.ts'
 import {
   type AnyStage,
+  countersOf,
   filterSnapshot,
   inputSnapshot,
   outputSnapshot,
@@ -76,6 +78,7 @@ export class Assembly {
   readonly #startedMs: number
   readonly #heldUp: HeldUp
   readonly #deadLetterFiles = new DeadLetterFiles()
+  readonly #ownFiles: OwnFiles
 
   constructor(plan: Plan, options: AssemblyOptions) {
     this.#plan = plan
@@ -86,6 +89,7 @@ export class Assembly {
     this.#startedMs = options.clock.nowMs()
     this.#runId = `${options.agent.id}:${this.#startedMs}:${process.pid}`
     this.budget = new Budget(plan.service.memoryLimit, plan.service.chunkSize)
+    this.#ownFiles = new OwnFiles(plan)
     this.#heldUp = new HeldUp(options.log('engine'))
     const borrowed = new BorrowedBuffers()
     for (const filter of plan.filters) {
@@ -194,14 +198,19 @@ export class Assembly {
     })
     const ctx: InputContext = {
       ...this.#context(plan.name, log, counters),
-      ...lineContext(this.#plan, log, this.#clock, this.#regexLimit(counters, log)),
+      ...lineContext(
+        this.#plan,
+        log,
+        this.#clock,
+        this.#regexLimit(plan.common.regexStepLimit, counters, log),
+      ),
       tag: plan.tag,
       configuredTag: plan.common.tag,
       flushMs: this.#plan.service.flush,
       buffers: account,
       appender: (tag) => stage.appender(tag),
       sealAll: () => stage.sealAll(),
-      room: (tag, unsettledBytes) => stage.room(tag, unsettledBytes),
+      room: (tag, unsettledBytes, wantedBytes) => stage.room(tag, unsettledBytes, wantedBytes),
       waitForRoom: () => stage.waitForRoom(),
       waitForMemory: (signal) => {
         const wait = account.waitForMemory(signal)
@@ -209,12 +218,14 @@ export class Assembly {
         return wait
       },
       openOffsets: (path, options) => this.#options.openOffsets(path, options, log),
-      ready: (tag, path, target) =>
-        this.pipeline.ready(tag, path, {
-          target,
-          seal: () => stage.appender(tag).seal(),
-          limit: (bytes) => stage.appender(tag).limit(bytes),
-        }),
+      ...(this.pipeline.mayWait && {
+        ready: (tag: string, path: string, target?: string) =>
+          this.pipeline.ready(tag, path, {
+            target,
+            seal: () => stage.appender(tag).seal(),
+            limit: (bytes) => stage.appender(tag).limit(bytes),
+          }),
+      }),
       isIdentity: (tag) => this.#isIdentity(tag),
       finished: (incomplete) => this.#options.finished(plan.name, incomplete),
     }
@@ -235,9 +246,9 @@ export class Assembly {
   }
 
   #makeFilter(plan: Plan['filters'][number], buffers: BorrowedBuffers): RunningFilter {
-    const counters = new CounterMap(plan.spec.counters)
+    const counters = new CounterMap(countersOf(plan))
     const log = this.#log(plan.name, plan.common.logLevel)
-    const regexLimit = this.#regexLimit(counters, log)
+    const regexLimit = this.#regexLimit(plan.common.regexStepLimit, counters, log)
     const ctx: FilterContext = {
       ...this.#context(plan.name, log, counters),
       ...lineContext(this.#plan, log, this.#clock, regexLimit),
@@ -254,7 +265,7 @@ export class Assembly {
   }
 
   #makeOutput(plan: Plan['outputs'][number]): RunningOutput {
-    const counters = new CounterMap({ ...plan.spec.counters, ...DEAD_LETTER_COUNTERS })
+    const counters = new CounterMap({ ...countersOf(plan), ...DEAD_LETTER_COUNTERS })
     const log = this.#log(plan.name, plan.common.logLevel)
     // Buffers of an output (a compressed copy of a chunk) count for the process, not for an input.
     const account = this.budget.account(this.budget.limitBytes)
@@ -268,6 +279,7 @@ export class Assembly {
         this.#options.readerClosed?.(plan.name)
       },
       stateFolder: this.#stateFolder(),
+      isOwnFile: (path) => this.#ownFiles.has(path),
       reject: (chunk, start, end, reason) => queue?.reject(chunk, start, end, reason),
       isOverdue: (chunk) => queue?.isOverdue(chunk) === true,
     })
@@ -298,8 +310,9 @@ export class Assembly {
       },
       clock: this.#clock,
       log,
-      onFailing: () => {
-        for (const { stage } of this.inputs) stage.onFailing()
+      isCrowded: ({ input }) => this.inputs.some(({ name, stage }) => name === input && stage.isCrowded),
+      onFailing: (tag) => {
+        for (const { stage } of this.inputs) stage.onFailing(tag)
       },
     })
     queue.outage.onChange.push(() => this.#heldUp.check(this.inputs, this.outputs))
@@ -308,13 +321,13 @@ export class Assembly {
       plugin: plan.spec.name,
       output,
       queue,
-      match: tagMatch(plan, this.#regexLimit(counters, log)),
+      match: tagMatch(plan, this.#regexLimit(plan.common.regexStepLimit, counters, log)),
       counters,
     }
   }
 
-  #regexLimit(counters: CounterMap, log: Logger): RegexLimit {
-    return new CountedRegexLimit(this.#plan.service.regexStepLimit, counters, log)
+  #regexLimit(own: number | undefined, counters: CounterMap, log: Logger): RegexLimit {
+    return new CountedRegexLimit(own ?? this.#plan.service.regexStepLimit, counters, log)
   }
 
   #stateFolder(): string | undefined {

@@ -1,7 +1,8 @@
 import type { BufferSource } from '../core/buffer-source.ts'
+import { freeMemory } from '../core/free-memory.ts'
 
 /** Sizes of pooled buffers; a larger buffer is allocated in the requested size and not pooled. */
-const SMALL_SIZES = [1024, 4096, 16_384, 65_536, 262_144]
+const SMALL_SIZES = [1024, 2048, 4096, 8192, 16_384, 32_768, 65_536, 262_144]
 /** Maximum size of the pool, unless a quarter of the limit is less: a window of chunks is not larger. */
 const MAX_POOLED_BYTES = 4_000_000
 
@@ -26,11 +27,13 @@ export class Budget {
   used = 0
   /** Part of `used` in long-lived buffers. */
   longLivedBytes = 0
+  /** Sum of the accounts' `doubtfulBytes`. */
+  doubtfulBytes = 0
   readonly #sizes: number[]
   readonly #free = new Map<number, Buffer[]>()
   readonly #maxPooledBytes: number
   #pooledBytes = 0
-  readonly #owners = new Map<Buffer, Account>()
+  readonly #owners = new Map<Buffer, Owner>()
   readonly #waiters: Waiter[] = []
   readonly #signals = new WeakSet<AbortSignal>()
 
@@ -79,13 +82,13 @@ export class Budget {
   }
 
   /** @internal Takes a buffer of exactly `size` bytes, from the pool if possible. */
-  take(size: number, owner: Account): Buffer {
+  take(size: number, owner: Owner): Buffer {
     const free = this.#free.get(size)
     let buf = free?.pop()
     if (buf !== undefined) this.#pooledBytes -= size
     else buf = Buffer.allocUnsafeSlow(size)
     this.used += size
-    owner.used += size
+    owner.count(size)
     this.#owners.set(buf, owner)
     return buf
   }
@@ -96,16 +99,15 @@ export class Budget {
     if (owner === undefined) return
     this.#owners.delete(buf)
     const size = buf.length
-    if (owner.releaseLongLived(buf)) this.longLivedBytes -= size
+    if (owner.account.releaseLongLived(buf)) this.longLivedBytes -= size
     this.used -= size
-    owner.used -= size
+    owner.count(-size)
     const free = this.#free.get(size)
     if (free !== undefined && this.#pooledBytes + size <= this.#maxPooledBytes) {
       free.push(buf)
       this.#pooledBytes += size
     } else {
-      // Frees the memory now: the garbage collector sees a small object and would run only after hundreds of MB.
-      ;(buf.buffer as ArrayBuffer).transfer(0)
+      freeMemory(buf)
     }
     if (this.#waiters.length > 0) this.#wake(canRetry)
   }
@@ -151,12 +153,23 @@ interface Waiter {
   resolve: () => void
 }
 
+/** What a buffer counts for: an account, or a part of it. */
+interface Owner {
+  readonly account: Account
+  count(bytes: number): void
+}
+
 /** One input's or output's part of the budget. */
 export class Account implements BufferSource {
   readonly limitBytes: number
   used = 0
+  /** Part of `used` that is in doubt; see Holding. */
+  doubtfulBytes = 0
+  readonly account = this
   /** Bytes by which `limitBytes` may be exceeded; see Shares. */
   #extraBytes = 0
+  /** Bytes by which a buffer that is larger than the limit exceeds it, until it is given back. */
+  #excessBytes = 0
   #longLivedBytes = 0
   /** Size of the buffer refused last. */
   #refusedBytes = 0
@@ -178,6 +191,40 @@ export class Account implements BufferSource {
     this.#budget.wakeAll()
   }
 
+  /** Bytes of records that the account may have now: its limit with the extra, or less if others leave less of the process's. */
+  get ceilingBytes(): number {
+    const { limitBytes, used } = this.#budget
+    return Math.min(this.#ownCeilingBytes, limitBytes - used + this.recordBytes)
+  }
+
+  /** The extra is for others than the one who has the excess. */
+  get #ownCeilingBytes(): number {
+    return this.limitBytes + (this.#extraBytes > 0 ? this.#extraBytes + this.#excessBytes : 0)
+  }
+
+  /** Part of `used` that is not in long-lived buffers. */
+  get recordBytes(): number {
+    return this.used - this.#longLivedBytes
+  }
+
+  /** True when half of the account is in doubt, or half of the memory of the process. */
+  get isHalfInDoubt(): boolean {
+    const { limitBytes, doubtfulBytes } = this.#budget
+    return this.doubtfulBytes * 2 >= this.limitBytes || doubtfulBytes * 2 >= limitBytes
+  }
+
+  /** @internal */
+  count(bytes: number): void {
+    this.used += bytes
+    if (bytes < 0 && this.#excessBytes > 0 && this.recordBytes <= this.limitBytes) this.#excessBytes = 0
+  }
+
+  /** @internal */
+  countDoubtful(bytes: number): void {
+    this.doubtfulBytes += bytes
+    this.#budget.doubtfulBytes += bytes
+  }
+
   /** True when the request refused last would be granted now. */
   get fitsNow(): boolean {
     return this.#fits(this.#refusedBytes, Math.max(0, this.#longLivedAtRefusal - this.#longLivedBytes))
@@ -188,10 +235,10 @@ export class Account implements BufferSource {
     return this.#wasRefused && !this.fitsNow
   }
 
-  take(bytes: number): Buffer | undefined {
+  take(bytes: number, owner?: Owner): Buffer | undefined {
     const size = this.#budget.sizeFor(bytes)
     this.#wasRefused = !this.#fits(size, 0)
-    if (!this.#wasRefused) return this.#budget.take(size, this)
+    if (!this.#wasRefused) return this.#takeSize(size, owner)
     this.#refusedBytes = size
     this.#longLivedAtRefusal = this.#longLivedBytes
     return undefined
@@ -199,14 +246,19 @@ export class Account implements BufferSource {
 
   #fits(size: number, longLivedAgain: number): boolean {
     // Long-lived buffers (a read buffer) count for the process; the limit of the input is for its records.
-    const records = this.used - this.#longLivedBytes
-    if (records > 0 && records + size > this.limitBytes + this.#extraBytes) return false
+    const records = this.recordBytes
+    if (records > 0 && records + size > this.#ownCeilingBytes) return false
     if (this.#budget.guarantees(records, size)) return true
     return this.#budget.allows(size + longLivedAgain)
   }
 
-  force(bytes: number): Buffer {
-    return this.#budget.take(this.#budget.sizeFor(bytes), this)
+  force(bytes: number, owner?: Owner): Buffer {
+    return this.#takeSize(this.#budget.sizeFor(bytes), owner)
+  }
+
+  #takeSize(size: number, owner: Owner | undefined): Buffer {
+    if (size > this.limitBytes) this.#excessBytes = Math.max(this.#excessBytes, size - this.limitBytes)
+    return this.#budget.take(size, owner ?? this)
   }
 
   takeLongLived(bytes: number): Buffer {

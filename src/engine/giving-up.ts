@@ -19,6 +19,11 @@ export class GivingUp {
     this.#countDropped = countDropped
   }
 
+  /** True when there is a file for what is given up. */
+  get hasFile(): boolean {
+    return this.#letters.hasFile
+  }
+
   /** Gives up one record. Throws a retryable error when it cannot be kept now. */
   record(route: Route, start: number, end: number, error: ShipperError, cause: DeadLetterCause): void {
     const { chunk } = route
@@ -63,7 +68,8 @@ export class GivingUp {
       const records = givenUp.unlogged === 1 ? 'record' : 'records'
       const verb = givenUp.cause === 'rejected' ? 'rejected' : 'given up'
       const message = `${givenUp.unlogged} ${records} ${verb} and ${this.#letters.fate}: ${givenUp.reason}`
-      const fields = { code: 'E_OUTPUT_REJECTED', tag: chunk.tag, chunk: chunk.id }
+      const hint = this.#letters.hasFile ? KEPT_HINT : HINTS[givenUp.cause]
+      const fields = { code: 'E_OUTPUT_REJECTED', tag: chunk.tag, chunk: chunk.id, hint }
       // Refused destinations differ by tag or record: there may be thousands.
       this.#log.error(message, fields, givenUp.cause === 'destination' ? 'given up' : undefined)
     }
@@ -97,6 +103,9 @@ export class GivingUp {
     })
   }
 }
+
+const KEPT_HINT =
+  'repair the cause, then send them again: `shipper dead-letters replay FILE -c CONFIG`; `list` and `show` print them'
 
 /** What to do about records that were dropped after an error that could have been retried. */
 const HINTS: Record<DeadLetterCause, string> = {

@@ -3,6 +3,7 @@ import type { Ack } from '../core/plugin.ts'
 import type { Clock, TimerHandle } from '../core/services.ts'
 import { ChunkAppender } from './appender.ts'
 import type { Account } from './budget.ts'
+import { Holding } from './holding.ts'
 import type { ChunkOrigin, Pipeline } from './pipeline.ts'
 import { Shares } from './shares.ts'
 
@@ -20,8 +21,15 @@ interface InputStageOptions {
   routable: boolean
 }
 
-/** Maximum number of appenders; when it is reached, idle ones are removed (they hold neither records nor a buffer). */
-const MAX_APPENDERS = 2048
+/** What an input has for one tag. */
+interface TagState {
+  appender: ChunkAppender
+  holding: Holding
+  origin: ChunkOrigin
+}
+
+/** Number of tags at which those without memory are forgotten, first those of which nothing was delivered. */
+const MAX_TAGS = 2048
 /** Maximum wait for room: other inputs may have used it, and their chunks are not noticed here. */
 const MAX_ROOM_WAIT_MS = 100
 /** Number of waiters that are woken with every acknowledgement; more are woken every WAKE_MS. */
@@ -43,8 +51,9 @@ export class InputStage {
   openChunks = 0
   readonly #options: InputStageOptions
   readonly #pipeline: Pipeline
-  readonly #origin: ChunkOrigin
-  readonly #appenders = new Map<string, ChunkAppender>()
+  readonly #tags = new Map<string, TagState>()
+  /** Number of tags at which idle ones are looked for. */
+  #manyTags = MAX_TAGS
   readonly #shares: Shares
   readonly #adaptiveBytes: { bytes: number }
   #sequence = 0
@@ -58,42 +67,47 @@ export class InputStage {
   constructor(options: InputStageOptions) {
     this.#options = options
     this.#pipeline = options.pipeline
-    this.#shares = new Shares(options.account.limitBytes, options.pipeline)
+    this.#shares = new Shares(options.account, options.pipeline)
     this.#adaptiveBytes = { bytes: options.chunkBytes }
-    this.#origin = { buffers: options.account, routable: options.routable }
   }
 
   /** Returns the appender of a tag, created on first use. */
   appender(tag: string): ChunkAppender {
-    const known = this.#appenders.get(tag)
-    if (known !== undefined) return known
-    if (this.#appenders.size >= MAX_APPENDERS) this.#removeIdle()
+    return (this.#tags.get(tag) ?? this.#add(tag)).appender
+  }
+
+  /** Not a part of `appender`, which runs for each record: what a function captures costs an object in each call. */
+  #add(tag: string): TagState {
+    if (this.#tags.size >= this.#manyTags) this.#forgetIdle()
+    const holding = new Holding(this.#options.account)
+    const origin = { buffers: holding, routable: this.#options.routable }
     const appender = new ChunkAppender({
       input: this.#options.name,
       tag,
       chunkBytes: this.#options.chunkBytes,
       filteredBytes: this.#options.filteredBytes,
       adaptiveBytes: this.#adaptiveBytes,
-      maxSealBytes: () => this.#maxSealBytes(tag),
+      maxSealBytes: () => this.#maxSealBytes(tag, holding),
       flushMs: this.#options.flushMs,
-      buffers: this.#options.account,
+      buffers: holding,
       clock: this.#options.clock,
       nextIdentity: () => `${this.#options.runId}:${this.#options.name}:${this.#sequence++}`,
-      accept: (chunk, ack) => this.#accept(chunk, ack),
+      accept: (chunk, ack) => this.#accept(chunk, state, ack),
       skippedBytes: (inputBytes) => {
         this.settledBytes += inputBytes
       },
     })
-    this.#appenders.set(tag, appender)
-    return appender
+    const state = { appender, holding, origin }
+    this.#tags.set(tag, state)
+    return state
   }
 
   /** Implements `InputContext.room`. */
-  room(tag: string, unsettledBytes: number): number {
-    const pendingBytes = this.#appenders.get(tag)?.pendingBytes ?? 0
-    const nowMs = this.#options.clock.nowMs()
-    const room = this.#shares.room(tag, { unsettledBytes, pendingBytes }, nowMs)
-    if (room <= 0) this.#refusedMs = nowMs
+  room(tag: string, unsettledBytes: number, wantedBytes = 0): number {
+    const state = this.#tags.get(tag)
+    const pendingBytes = state?.appender.pendingBytes ?? 0
+    const room = this.#shares.room(tag, state?.holding, unsettledBytes, pendingBytes, wantedBytes)
+    if (room <= 0) this.#refusedMs = this.#options.clock.nowMs()
     return room
   }
 
@@ -102,21 +116,25 @@ export class InputStage {
     return this.#options.clock.nowMs() - this.#refusedMs < MAX_HELD_BACK_MS
   }
 
+  /** True while records in doubt leave hardly any memory for others. */
+  get isCrowded(): boolean {
+    return this.#shares.isCrowded
+  }
+
   /** Resolves when a chunk has settled or a destination begins to fail, or after a while: `room` may be another then. */
   waitForRoom(): Promise<void> {
     this.#roomTimer ??= this.#options.clock.after(MAX_ROOM_WAIT_MS, () => this.#wakeForRoom())
     return new Promise((resolve) => this.#roomWaiters.push(resolve))
   }
 
-  /** Called when an output or a lane of it begins to fail. */
-  onFailing(): void {
-    this.#adaptExtra()
-    this.#wakeForRoom()
-  }
-
-  #adaptExtra(): void {
-    const { account, clock } = this.#options
-    account.setExtra(this.#shares.extraBytes(clock.nowMs()))
+  /** Called when an output begins to fail, or the lane of a tag. */
+  onFailing(tag?: string): void {
+    if (tag !== undefined) this.#tags.get(tag)?.holding.distrust()
+    else
+      for (const [name, { holding }] of this.#tags)
+        if (holding.used > 0 && this.#pipeline.isFailing(name)) holding.distrust()
+    this.#shares.adaptExtra()
+    if (this.#roomWaiters.length > 0) this.#wakeForRoomSoon()
   }
 
   /** Wakes few waiters at once, and many at intervals: each of them looks whether there is room for it. */
@@ -137,19 +155,19 @@ export class InputStage {
     for (const resolve of this.#roomWaiters.splice(0)) resolve()
   }
 
-  #maxSealBytes(tag: string): number {
+  #maxSealBytes(tag: string, holding: Holding): number {
     const { chunkBytes, sizeWithin } = this.#options
-    const bytes = this.#shares.chunkBytes(tag)
+    const bytes = this.#shares.chunkBytes(tag, holding)
     return bytes >= chunkBytes ? chunkBytes : sizeWithin(bytes)
   }
 
   sealAll(): void {
-    for (const appender of this.#appenders.values()) if (!appender.idle) appender.seal()
+    for (const { appender } of this.#tags.values()) if (!appender.idle) appender.seal()
   }
 
   /** Discards pending records and timers of all appenders; nothing may be written afterwards. */
   stop(): void {
-    for (const appender of this.#appenders.values()) appender.abandon()
+    for (const { appender } of this.#tags.values()) appender.abandon()
     this.#wakeForRoom()
   }
 
@@ -159,20 +177,20 @@ export class InputStage {
     return new Promise((resolve) => this.#waiters.push(resolve))
   }
 
-  #accept(chunk: Chunk, ack: Ack): void {
+  #accept(chunk: Chunk, { holding, origin }: TagState, ack: Ack): void {
     this.records += chunk.count
     this.bytes += chunk.size
     this.openChunks++
-    this.#shares.hold(chunk)
-    this.#pipeline.accept(chunk, this.#origin, (outcome) => {
+    if (this.#pipeline.isFailing(chunk.tag)) holding.distrust()
+    this.#pipeline.accept(chunk, origin, (outcome) => {
       this.openChunks--
-      this.#shares.release(chunk, outcome)
+      if (outcome === 'delivered' || outcome === 'filtered') holding.trust()
       // The count after the filters.
       if (outcome === 'dropped') this.droppedRecords += chunk.count
       if (outcome === 'aborted') this.abortedRecords += chunk.count
       else this.settledBytes += chunk.inputBytes
       ack(outcome)
-      this.#adaptExtra()
+      this.#shares.adaptExtra()
       if (this.#roomWaiters.length > 0) this.#wakeForRoomSoon()
       if (this.openChunks === 0) this.#resolveWaiters()
     })
@@ -185,7 +203,14 @@ export class InputStage {
     for (const resolve of waiters) resolve()
   }
 
-  #removeIdle(): void {
-    for (const [tag, appender] of this.#appenders) if (appender.idle) this.#appenders.delete(tag)
+  #forgetIdle(): void {
+    for (const mayForgetTrusted of [false, true]) {
+      for (const [tag, { appender, holding }] of this.#tags)
+        if (appender.idle && holding.used === 0 && (mayForgetTrusted || !holding.isTrusted))
+          this.#tags.delete(tag)
+      if (this.#tags.size < MAX_TAGS) break
+    }
+    // Not for each tag that is added while all have memory.
+    this.#manyTags = Math.max(MAX_TAGS, this.#tags.size * 2)
   }
 }

@@ -17,7 +17,10 @@ export interface Route {
   chunkFailures: number
   /** True when the latest attempt failed and the route was not requeued yet. */
   failed: boolean
-  /** True when the latest flush began after destinations of the tag had been refused for Dead_Letter_After. */
+  /**
+   * True when the latest flush began after destinations of the tag had been refused for Dead_Letter_After, or while there was
+   * no memory left for others.
+   */
   isOverdue: boolean
   /** Records that were given up; undefined as long as there are none. */
   givenUp: GivenUp | undefined

@@ -1,13 +1,13 @@
 import { ShipperError } from '../core/error.ts'
 import type { Parser } from '../core/parser.ts'
 import type { Plan } from '../core/plan.ts'
-import type { LineContext, RegexLimit } from '../core/plugin.ts'
+import type { LineContext, RegexLimit, RegexUse } from '../core/plugin.ts'
 import type { Clock, Logger } from '../core/services.ts'
 
 /** Returns a stage's access to the parsers and multiline parsers of the plan. */
 export function lineContext(plan: Plan, log: Logger, clock: Clock, regexLimit: RegexLimit): LineContext {
   return {
-    parser: (name) => newParser(plan.parsers, name, log, clock, regexLimit),
+    parser: (name, use) => newParser(plan.parsers, name, log, clock, regexLimit, use),
     multiline: (name) => multilineOf(plan, name)?.options,
     multilineBytes: plan.service.multilineBufferLimit,
     regexLimit,
@@ -28,6 +28,7 @@ function newParser(
   log: Logger,
   clock: Clock,
   regexLimit: RegexLimit,
+  use: RegexUse | undefined,
 ): Parser {
   const plan = parsers.find((p) => p.name === name)
   if (plan === undefined) {
@@ -40,17 +41,22 @@ function newParser(
     name,
     log,
     clock,
-    regexLimit: namedLimit(plan, regexLimit),
+    regexLimit: namedLimit(plan, regexLimit, use),
   })
 }
 
-/** Adds the place of the parser's section to what is logged. */
-function namedLimit({ name, location }: Plan['parsers'][number], limit: RegexLimit): RegexLimit {
+/** Adds the place of the parser's section to what is logged, and what the parser is used for. */
+function namedLimit(
+  { name, location }: Plan['parsers'][number],
+  limit: RegexLimit,
+  use: RegexUse | undefined,
+): RegexLimit {
   return {
     stepsPerByte: limit.stepsPerByte,
-    reached: (expression, _, effect) => {
+    reached: (expression, _, ofParser) => {
       const { file, line } = location
-      limit.reached(expression, `parser ${name} (${line === undefined ? file : `${file}:${line}`})`, effect)
+      const place = line === undefined ? file : `${file}:${line}`
+      limit.reached(expression, `parser ${name} (${place})`, use ?? ofParser)
     },
   }
 }

@@ -87,8 +87,26 @@ export class Pipeline {
    * protected from what fails.
    */
   get hasFailing(): boolean {
-    const { stages } = this.#outputs
-    return stages.some(({ queue }) => queue.hasFailing) && stages.some(({ queue }) => queue.isReachable)
+    let isAnyFailing = false
+    for (const { queue } of this.#outputs.stages) isAnyFailing ||= queue.hasFailing
+    return isAnyFailing && this.hasReachable
+  }
+
+  /** True when some output can be reached. */
+  get hasReachable(): boolean {
+    for (const { queue } of this.#outputs.stages) if (queue.isReachable) return true
+    return false
+  }
+
+  /** True when chunks of this tag cannot be delivered to one of its outputs now. */
+  isFailing(tag: string): boolean {
+    for (const { queue } of this.#outputs.find(tag)) if (queue.isFailing(tag)) return true
+    return false
+  }
+
+  /** True when some filter waits for data about files, see `ready`. */
+  get mayWait(): boolean {
+    return this.#filters.stages.some(({ filter }) => filter.ready !== undefined)
   }
 
   /** Processes records deferred by a filter: with the filters after it, then the outputs. */

@@ -28,8 +28,10 @@ interface QueueOptions {
   deadLetterAfterMs: number
   clock: Clock
   log: Logger
-  /** Called when the output, or a lane of it, begins to fail. */
-  onFailing?: () => void
+  /** True when records in doubt leave no memory in the input of a chunk: what is refused is then not kept there longer. */
+  isCrowded?: (chunk: Chunk) => boolean
+  /** Called when the output begins to fail, or the lane of a tag. */
+  onFailing?: (tag?: string) => void
 }
 
 /**
@@ -68,8 +70,11 @@ export class OutputQueue {
   readonly #policy: RetryPolicy
   readonly #clock: Clock
   readonly #log: Logger
-  readonly #onFailing: (() => void) | undefined
+  readonly #isCrowded: ((chunk: Chunk) => boolean) | undefined
+  readonly #onFailing: ((tag?: string) => void) | undefined
   #failingLanes = 0
+  /** Time since which at least one lane fails. */
+  #failingSinceMs = 0
   readonly #givingUp: GivingUp
   readonly #patience: Patience
   readonly #refusals: RefusalLog
@@ -91,6 +96,7 @@ export class OutputQueue {
     this.#clock = options.clock
     this.#log = options.log
     this.outage = new Outage(options.clock, options.log, options.retry.limit !== Number.POSITIVE_INFINITY)
+    this.#isCrowded = options.isCrowded
     this.#onFailing = options.onFailing
     this.#patience = new Patience(options.deadLetterAfterMs, options.clock)
     this.#refusals = new RefusalLog({
@@ -262,7 +268,7 @@ export class OutputQueue {
     const bytes = chunk.size
     const startMs = this.#clock.nowMs()
     let outcome: Outcome = 'delivered'
-    route.isOverdue = this.#patience.isOverdue(chunk.tag)
+    route.isOverdue = this.#patience.isOverdue(chunk.tag) || this.#isCrowdedOut(route)
     try {
       try {
         await this.#output.flush(chunk)
@@ -287,12 +293,17 @@ export class OutputQueue {
     lane.complete(route)
     if (route.attempts === 0) this.window.acknowledge(route.passage, this.#clock.nowMs())
     else this.window.leave(route.passage)
-    this.#endFailing(lane)
+    this.#endFailing(lane, route.givenUp?.starts.size === records ? outcome : 'delivered')
     route.receipt.settle(outcome)
     if (this.#gate === 'probing') this.#openGate()
     // An ack that was on its way when the gate closed says nothing about the peer now.
     if (this.#gate === 'open') this.outage.delivered()
     this.#afterAnswer(lane)
+  }
+
+  /** True when the route failed before, and gives way to others. */
+  #isCrowdedOut({ attempts, chunk }: Route): boolean {
+    return attempts > 0 && this.#givingUp.hasFile && this.#isCrowded?.(chunk) === true
   }
 
   /**
@@ -309,6 +320,8 @@ export class OutputQueue {
         this.#pump()
         const outcome = await givenUp
         this.#settleGivenUp(lane, route, error, outcome)
+        // A destination that a tag or a record has chosen says nothing about the output, once no chunk waits for it.
+        if (cause === 'destination' && !this.hasFailing) this.outage.stop()
         return
       } catch (failure) {
         // It cannot be kept now: the chunk waits, and each retry gives the peer another chance.
@@ -369,7 +382,7 @@ export class OutputQueue {
   #settleGivenUp(lane: Lane, route: Route, error: ShipperError, outcome: Outcome): void {
     lane.complete(route)
     this.window.leave(route.passage)
-    this.#endFailing(lane)
+    this.#endFailing(lane, outcome)
     this.#output.forget?.(route.chunk)
     // As in fluent-bit: `errors` counts what cannot be retried, `retriesFailed` what has used up its retries.
     if (error.retryable) this.stats.retriesFailed++
@@ -382,16 +395,16 @@ export class OutputQueue {
     if (route.receipt.isOnlyRoute) route.chunk.compact()
     if (lane.failing) return
     lane.failing = true
-    this.#failingLanes++
+    if (this.#failingLanes++ === 0) this.#failingSinceMs = this.#clock.nowMs()
     for (const { passage } of lane.routes) this.window.leave(passage)
-    this.#onFailing?.()
+    this.#onFailing?.(lane.key)
   }
 
-  #endFailing(lane: Lane): void {
+  #endFailing(lane: Lane, outcome: Outcome): void {
     lane.unkept = undefined
     if (!lane.failing) return
     lane.failing = false
-    this.#failingLanes--
+    if (--this.#failingLanes === 0) this.#refusals.ended(this.#clock.nowMs() - this.#failingSinceMs, outcome)
   }
 
   /** Runs after every answer: retries a blocked lane when the last of its flushes has answered, then sends more. */

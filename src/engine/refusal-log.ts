@@ -1,8 +1,12 @@
 import type { Chunk } from '../core/chunk.ts'
 import type { ShipperError } from '../core/error.ts'
+import type { Outcome } from '../core/plugin.ts'
 import type { Logger } from '../core/services.ts'
 import { countText, durationText } from '../lib/text/duration.ts'
 import type { Keeper } from './dead-letters/dead-letters.ts'
+
+/** Shorter refusals have no last word: with a small Retry_Limit, each chunk would have one. */
+const MIN_ENDED_MS = 10_000
 
 interface RefusalLogOptions {
   log: Logger
@@ -38,6 +42,13 @@ export class RefusalLog {
     const what = tags === 1 ? 'retrying chunk' : `retrying chunks of ${countText(tags)} tags; the latest`
     const kind = isFirst ? undefined : `retrying ${code}`
     log.warn(`${what}: ${message}; ${this.#fateAfter(error)}`, fields, kind)
+  }
+
+  /** Says that no chunk is refused any more: the last word, without which repetitions are printed after it is over. */
+  ended(ms: number, outcome: Outcome): void {
+    if (ms < MIN_ENDED_MS) return
+    const end = outcome === 'delivered' ? 'accepted' : 'given up'
+    this.#options.log.info(`no chunk is retried any more after ${durationText(ms)}: the last one was ${end}`)
   }
 
   #fateAfter({ scope }: ShipperError): string {

@@ -1,4 +1,4 @@
-import type { RegexLimit } from '../core/plugin.ts'
+import type { RegexLimit, RegexUse } from '../core/plugin.ts'
 import type { Logger } from '../core/services.ts'
 import type { CounterMap } from './counters.ts'
 
@@ -15,8 +15,8 @@ export class CountedRegexLimit implements RegexLimit {
     this.#log = log
   }
 
-  reached(expression: string, owner: string, effect: string): void {
-    this.#counters.add('regex_step_limit')
+  reached(expression: string, owner: string, { reason, effect }: RegexUse): void {
+    this.#counters.add('regex_step_limit', 1, reason)
     const key = `${owner} ${expression}`
     if (this.#logged.has(key)) return
     this.#logged.add(key)

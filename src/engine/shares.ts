@@ -1,25 +1,24 @@
 import type { Chunk } from '../core/chunk.ts'
-import type { Outcome } from '../core/plugin.ts'
-import type { OutputStage, Pipeline } from './pipeline.ts'
+import type { Account } from './budget.ts'
+import type { Holding } from './holding.ts'
+import type { Pipeline } from './pipeline.ts'
 
-/** What one tag holds of an input's account. */
-interface TagShare {
-  /** Chunks that have not settled. */
-  chunks: Set<Chunk>
-  /** True once a chunk of the tag was delivered, or filtered. */
-  isProven: boolean
-}
-
-/** Maximum number of tags that are remembered while they hold nothing. */
-const MAX_TAGS = 2048
-/** Time for which the sum of what failing destinations hold is kept, unless a 16th of the account is added. */
-const STUCK_AGE_MS = 100
 /** Bytes that a source may have unsettled while the window of its output is full. */
 const QUIET_BYTES = 32_768
 /** Less than this is not worth a turn of a source that has more than a little unsettled. */
 const MIN_TURN_BYTES = 32_768
-/** Bytes that a tag may hold in any case. */
+/** Least share of a tag, and least size at which its chunks are sealed. */
 const MIN_TAG_BYTES = 16_384
+/** What a newcomer may read: enough to see whether its records are taken. */
+const PROBE_BYTES = 2048
+const MIN_PROBE_BYTES = 1024
+/** Size of the chunk for it, and of a record or block that may be larger than that. */
+const PROBE_BUFFER_BYTES = 4096
+/** Part of what is left that the record of a newcomer may take: so that hundreds of them can come after each other. */
+const PROBE_SHARE = 1 / 128
+/** Part of the account that failing destinations may make it exceed, and the least number of bytes. */
+const EXTRA_SHARE = 1 / 8
+const MIN_EXTRA_BYTES = 65_536
 /** Chunks that make up a window. */
 const WINDOW_CHUNKS = 3
 const GROWTH_WEIGHT = 0.125
@@ -29,45 +28,29 @@ const GROWTH_WEIGHT = 0.125
  *
  * - No more is read for an output than its window allows: what waits in front of it would delay all others. Only a source
  *   with less than QUIET_BYTES on its way goes on, so that a quiet one never waits for a noisy one.
- * - Tags whose destination fails hold at most half of the account together, and are not read beyond it while there is an
- *   output that can be reached. From then on the account may be exceeded by an eighth. A tag of which something was
- *   delivered may have half of what is left, any other tag and its source QUIET_BYTES, while a quarter is left: its
- *   destination may fail as well. For that reason a source has at most half of the account unsettled before anything of
- *   its tag was delivered.
+ * - What is in doubt takes at most half of the account: the bytes of tags of which nothing was delivered yet, and of those
+ *   whose destination fails. Beyond it, only newcomers (a source that has nothing on its way, with a tag that holds nothing)
+ *   read a little, which shows whether their records are taken. Tags whose records are taken share what is left, except
+ *   for a reserve; and while something fails the account may be exceeded by an eighth.
+ *
+ * ```
+ *   account |== in doubt, at most half ==|== newcomers, and tags whose records are taken ==|== extra ==|
+ *                                                                    only newcomers: |= last half of it =|
+ * ```
+ * When even the extra is nearly used up, what is refused goes to the dead letters at its next attempt.
+ * Nobody has to be protected while no output can be reached: then the account is filled.
  */
 export class Shares {
   /** Bytes of records, after filters, per byte of input. */
   growth = 1
-  readonly #limitBytes: number
+  readonly #account: Account
   readonly #pipeline: Pipeline
-  readonly #tags = new Map<string, TagShare>()
-  /** Bytes held by tags whose destination fails or may fail: nothing was delivered to it yet. */
-  #stuckBytes = 0
-  /** Bytes held since they were summed up. */
-  #heldSince = 0
-  #stuckAtMs = Number.NEGATIVE_INFINITY
+  readonly #extraBytes: number
 
-  constructor(limitBytes: number, pipeline: Pipeline) {
-    this.#limitBytes = limitBytes
+  constructor(account: Account, pipeline: Pipeline) {
+    this.#account = account
     this.#pipeline = pipeline
-  }
-
-  hold(chunk: Chunk): void {
-    let share = this.#tags.get(chunk.tag)
-    if (share === undefined) {
-      if (this.#tags.size >= MAX_TAGS) this.#forgetIdle()
-      share = { chunks: new Set(), isProven: false }
-      this.#tags.set(chunk.tag, share)
-    }
-    share.chunks.add(chunk)
-    this.#heldSince += chunk.buf.length
-  }
-
-  release(chunk: Chunk, outcome: Outcome): void {
-    const share = this.#tags.get(chunk.tag)
-    if (share === undefined) return
-    share.chunks.delete(chunk)
-    if (outcome === 'delivered' || outcome === 'filtered') share.isProven = true
+    this.#extraBytes = Math.max(MIN_EXTRA_BYTES, account.limitBytes * EXTRA_SHARE)
   }
 
   /** Learns from a chunk that has passed the filters. */
@@ -76,78 +59,80 @@ export class Shares {
   }
 
   /** Size at which a chunk of the tag is to be sealed, so that several make up the window of a slow output. */
-  chunkBytes(tag: string): number {
+  chunkBytes(tag: string, { isTrusted, used }: Holding): number {
+    if (!isTrusted && used === 0 && this.#account.isHalfInDoubt) return PROBE_BUFFER_BYTES
     let bytes = Number.POSITIVE_INFINITY
     for (const { queue } of this.#pipeline.outputsOf(tag)) bytes = Math.min(bytes, queue.window.limitBytes)
     return Math.max(MIN_TAG_BYTES, bytes / WINDOW_CHUNKS / this.growth)
   }
 
   /** Implements `InputContext.room`; `pendingBytes` are in a chunk of the tag that is not sealed. */
-  room(tag: string, source: { unsettledBytes: number; pendingBytes: number }, nowMs: number): number {
-    const outputs = this.#pipeline.outputsOf(tag)
-    let room = Number.POSITIVE_INFINITY
-    for (const { queue } of outputs) room = Math.min(room, queue.window.room)
-    const forWindow = (room - source.pendingBytes) / this.growth
-    // What fails may show only when all that was sent at once is in memory.
-    if (
-      source.unsettledBytes * 2 > this.#limitBytes &&
-      Number.isFinite(source.unsettledBytes) &&
-      !this.#isProven(tag)
-    )
-      return 0
-    const own = Math.max(forWindow >= MIN_TURN_BYTES ? forWindow : 0, QUIET_BYTES - source.unsettledBytes)
-    return this.#pipeline.hasFailing ? Math.min(own, this.#roomBesideFailing(tag, source, nowMs)) : own
-  }
-
-  #isProven(tag: string): boolean {
-    return this.#tags.get(tag)?.isProven === true
-  }
-
-  #roomBesideFailing(tag: string, source: { unsettledBytes: number }, nowMs: number): number {
-    const leftBytes = this.#leftBytes(nowMs)
-    const isHalfStuck = this.#stuckBytes * 2 >= this.#limitBytes
-    if (isFailing(this.#pipeline.outputsOf(tag), tag)) return isHalfStuck ? 0 : Number.POSITIVE_INFINITY
-    const share = this.#tags.get(tag)
-    if (share?.isProven !== true) {
-      if (leftBytes * 4 < this.#limitBytes) return 0
-      if (isHalfStuck) return QUIET_BYTES - Math.max(source.unsettledBytes, bytesOf(share))
+  room(
+    tag: string,
+    holding: Holding | undefined,
+    unsettledBytes: number,
+    pendingBytes: number,
+    wantedBytes: number,
+  ): number {
+    const pipeline = this.#pipeline
+    let window = Number.POSITIVE_INFINITY
+    let isFailing = false
+    for (const { queue } of pipeline.outputsOf(tag)) {
+      window = Math.min(window, queue.window.room)
+      isFailing ||= queue.isFailing(tag)
     }
-    return Math.max(MIN_TAG_BYTES, leftBytes / 2) - bytesOf(share)
-  }
-
-  /** Bytes by which the account may be exceeded now, because failing destinations hold most of it. */
-  extraBytes(nowMs: number): number {
-    if (!this.#pipeline.hasFailing) return 0
-    this.#stuckAtMs = Number.NEGATIVE_INFINITY
-    this.#leftBytes(nowMs)
-    return this.#stuckBytes * 2 >= this.#limitBytes ? this.#limitBytes / 8 : 0
-  }
-
-  /** Returns what failing destinations leave of the account and its extra. */
-  #leftBytes(nowMs: number): number {
-    const ageMs = nowMs - this.#stuckAtMs
-    if (ageMs < 0 || ageMs > STUCK_AGE_MS || this.#heldSince * 16 > this.#limitBytes) {
-      this.#stuckAtMs = nowMs
-      this.#heldSince = 0
-      this.#stuckBytes = 0
-      for (const [tag, share] of this.#tags)
-        if (share.chunks.size > 0 && (!share.isProven || isFailing(this.#pipeline.outputsOf(tag), tag)))
-          this.#stuckBytes += bytesOf(share)
+    const forWindow = (window - pendingBytes) / this.growth
+    const own = Math.max(forWindow >= MIN_TURN_BYTES ? forWindow : 0, QUIET_BYTES - unsettledBytes)
+    const isTrusted = holding?.isTrusted === true && !isFailing
+    if (own <= 0 || (isTrusted && !pipeline.hasFailing) || !pipeline.hasReachable) return own
+    this.adaptExtra()
+    if (isTrusted) {
+      const room = this.#roomOfTrusted(holding.used)
+      if (room > 0) return Math.min(own, room)
+    } else {
+      const room = this.#roomInDoubt(wantedBytes)
+      if (room > 0 || isFailing) return Math.min(own, room)
     }
-    return this.#limitBytes * 1.125 - this.#stuckBytes
+    const isNewcomer = unsettledBytes <= 0 && (holding?.used ?? 0) === 0
+    return isNewcomer ? Math.min(own, this.#roomOfNewcomer(wantedBytes)) : 0
   }
 
-  #forgetIdle(): void {
-    for (const [tag, { chunks }] of this.#tags) if (chunks.size === 0) this.#tags.delete(tag)
+  /** Returns what a tag may read of which something was delivered, while others fail. */
+  #roomOfTrusted(heldBytes: number): number {
+    const { ceilingBytes, recordBytes, doubtfulBytes, isHalfInDoubt } = this.#account
+    const share = Math.max(MIN_TAG_BYTES, (ceilingBytes - doubtfulBytes) / 2) - heldBytes
+    // Its destination may fail as well: then newcomers need the rest.
+    return isHalfInDoubt ? Math.min(share, ceilingBytes - recordBytes - this.#extraBytes / 2) : share
   }
-}
 
-function isFailing(outputs: readonly OutputStage[], tag: string): boolean {
-  return outputs.some(({ queue }) => queue.isFailing(tag))
-}
+  /** Returns what a tag may read of which nothing was delivered yet, or that fails. */
+  #roomInDoubt(wantedBytes: number): number {
+    const { limitBytes, doubtfulBytes, isHalfInDoubt } = this.#account
+    if (isHalfInDoubt) return 0
+    const left = limitBytes / 2 - doubtfulBytes
+    // A record that is larger than all that is allowed waits until little else is in doubt.
+    if (wantedBytes > left && doubtfulBytes * 8 > limitBytes) return 0
+    return Math.max(MIN_TAG_BYTES, left)
+  }
 
-function bytesOf(share: TagShare | undefined): number {
-  let bytes = 0
-  if (share !== undefined) for (const { buf } of share.chunks) bytes += buf.length
-  return bytes
+  #roomOfNewcomer(wantedBytes: number): number {
+    const { ceilingBytes, recordBytes, doubtfulBytes } = this.#account
+    if (ceilingBytes - recordBytes < PROBE_BUFFER_BYTES) return 0
+    const share = (ceilingBytes - doubtfulBytes) * PROBE_SHARE
+    if (wantedBytes > Math.max(PROBE_BUFFER_BYTES, share)) return 0
+    return Math.max(MIN_PROBE_BYTES, Math.min(share, PROBE_BYTES))
+  }
+
+  /** True while hardly anything is left for newcomers. */
+  get isCrowded(): boolean {
+    if (!this.#account.isHalfInDoubt || !this.#pipeline.hasFailing) return false
+    this.adaptExtra()
+    return this.#account.ceilingBytes - this.#account.doubtfulBytes < this.#extraBytes / 4
+  }
+
+  /** Lets the account be exceeded while failing destinations hold most of it. */
+  adaptExtra(): void {
+    const isNeeded = this.#account.isHalfInDoubt && this.#pipeline.hasFailing
+    this.#account.setExtra(isNeeded ? this.#extraBytes : 0)
+  }
 }

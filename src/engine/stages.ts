@@ -1,8 +1,9 @@
 import { messageOf, ShipperError } from '../core/error.ts'
 import type { Plan } from '../core/plan.ts'
-import type { Input, Output, RegexLimit } from '../core/plugin.ts'
-import type { Logger } from '../core/services.ts'
+import type { Input, Output, RegexLimit, RegexUse } from '../core/plugin.ts'
+import type { CounterTable, Logger } from '../core/services.ts'
 import type { FilterSnapshot, InputSnapshot, OutputSnapshot } from '../core/snapshot.ts'
+import { withMatchReason } from '../lib/regex/counters.ts'
 import { MATCH, TOO_MANY_STEPS } from '../lib/regex/match-result.ts'
 import { StringMatcher } from '../lib/regex/string-matcher.ts'
 import type { Account } from './budget.ts'
@@ -92,6 +93,11 @@ export function problemOf({ spec, location, optionLocations }: AnyStage, error: 
   return new ShipperError(code, `[${spec.name}] ${message}`, { hint, location: blamed, cause: error })
 }
 
+/** Returns the counters of a filter or output. */
+export function countersOf({ spec, common }: Plan['filters' | 'outputs'][number]): CounterTable {
+  return common.matchRegex === undefined ? (spec.counters ?? {}) : withMatchReason(spec.counters)
+}
+
 /** Returns the tags of a stage, from its common options. */
 export function tagMatch(
   plan: { common: { match: string | undefined; matchRegex: string | undefined } },
@@ -100,6 +106,8 @@ export function tagMatch(
   const { match, matchRegex } = plan.common
   return { match, matchRegex: matchRegex === undefined ? undefined : new TagTest(matchRegex, limit) }
 }
+
+const MATCHING: RegexUse = { reason: 'match', effect: 'the tag counts as matching' }
 
 /**
  * Tests tags with a Match_Regex. A tag that cannot be decided counts as matching: its records are delivered and
@@ -116,8 +124,7 @@ class TagTest {
 
   test(tag: string): boolean {
     const result = this.#matcher.match(tag)
-    if (result === TOO_MANY_STEPS)
-      this.#limit.reached(this.#matcher.expression, 'Match_Regex', 'the tag counts as matching')
+    if (result === TOO_MANY_STEPS) this.#limit.reached(this.#matcher.expression, 'Match_Regex', MATCHING)
     return result === MATCH || result === TOO_MANY_STEPS
   }
 }

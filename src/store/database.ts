@@ -1,12 +1,12 @@
 import { existsSync, statSync } from 'node:fs'
-import { ShipperError } from '../core/error.ts'
+import { ShipperError, systemCode } from '../core/error.ts'
 import type { OffsetChanges, OffsetOptions, OffsetRow, SkippedFile } from '../core/offset-store.ts'
 import type { Logger } from '../core/services.ts'
 import { lockPath, takeLock } from './agent-lock.ts'
 import { requireRegularCompanions } from './companions.ts'
 import { copyBack, DeletionGuard, lastWriteMs } from './deletion-guard.ts'
 import type { Database, OpenDatabase } from './driver.ts'
-import { requireAccess } from './errors.ts'
+import { requireAccess, storeError } from './errors.ts'
 import { CursorTable } from './journal-cursor.ts'
 import { createEmpty, finishReplacement, recover, refuseForeign, undetectedDamage } from './repair/repair.ts'
 import { RowOwners } from './row-owners.ts'
@@ -24,7 +24,7 @@ import {
   writeSkipped,
 } from './schema.ts'
 import { prepare, removeRotated, type Statements, storeRotated, storeRow } from './statements.ts'
-import { refuseSchemaWithCode } from './untrusted.ts'
+import { refuseSchemaWithCode, requireWritableTables } from './untrusted.ts'
 
 /** Time that SQLite waits for another process; it waits synchronously, so nothing else runs meanwhile. */
 const BUSY_MS = 200
@@ -148,7 +148,8 @@ export class OffsetDatabase {
       this.#write(changes, owner)
     } catch (error) {
       this.#recordWrite(false)
-      if (!isCorrupt(error) || this.#recovered) throw error
+      if (!isCorrupt(error) || this.#recovered)
+        throw systemCode(error) === undefined ? error : storeError(error, this.path, 'use')
       this.#corruption = error.message
       this.#repair(error.message)
       this.#write(changes, owner)
@@ -324,6 +325,7 @@ export class OffsetDatabase {
       this.#configure(db, exclusive)
       refuseSchemaWithCode(db)
       ensureSchema(db)
+      requireWritableTables(db)
       check(db)
       return db
     } catch (error) {

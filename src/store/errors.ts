@@ -1,6 +1,7 @@
-import { accessSync, constants, statfsSync, statSync } from 'node:fs'
+import { accessSync, constants, statfsSync } from 'node:fs'
 import { dirname } from 'node:path'
-import { type ErrorCode, messageOf, ShipperError, systemCode } from '../core/error.ts'
+import { type ErrorCode, messageOf, reasonOf, ShipperError, systemCode } from '../core/error.ts'
+import { FsFailure, stat } from '../lib/fs/file-system.ts'
 
 /**
  * Converts an error of SQLite, or of the file system about the database file, to an E_STORE_* error. Where SQLite says only
@@ -12,7 +13,7 @@ export function storeError(error: unknown, path: string, doing: 'open' | 'use'):
   const code = systemCode(error) ?? ''
   const known = KNOWN.find(([prefix]) => code.startsWith(prefix))
   const [, kind, retryable] = known ?? diagnose(path, doing)
-  const reason = known === undefined ? reasonOf(path, messageOf(error)) : messageOf(error)
+  const reason = known === undefined ? explain(path, reasonOf(error)) : reasonOf(error)
   return new ShipperError(kind, `cannot ${doing} the database ${path}: ${reason}`, {
     retryable,
     scope: 'peer',
@@ -43,7 +44,7 @@ function diagnose(path: string, doing: 'open' | 'use'): Kind {
   return ['', 'E_STORE_UNREADABLE', doing === 'use']
 }
 
-function reasonOf(path: string, message: string): string {
+function explain(path: string, message: string): string {
   if (isFull(path)) return `${message}: no space left on the device`
   if (isDirectory(path)) return 'it is a directory'
   if (exists(path)) {
@@ -92,7 +93,8 @@ function exists(path: string): boolean {
 }
 
 function isDirectory(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true
+  const found = stat(path)
+  return !(found instanceof FsFailure) && found.isDirectory()
 }
 
 function isFull(path: string): boolean {

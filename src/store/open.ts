@@ -75,7 +75,8 @@ async function openWithRetry(
       return new OffsetDatabase(open, path, options, ctx.log)
     } catch (error) {
       const busy = error instanceof ShipperError && error.code === 'E_STORE_BUSY'
-      if (!busy || performance.now() >= deadlineMs) throw error
+      if (!busy || performance.now() >= deadlineMs)
+        throw systemCode(error) === undefined ? error : storeError(error, path, 'open')
       if (attempt === 1) ctx.log.warn(`${error.message}; waiting for it to be released`, { code: error.code })
       await sleep(100)
     }

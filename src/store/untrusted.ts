@@ -35,6 +35,38 @@ function hasCode(type: string, table: string, sql: string): boolean {
   return type === 'index' ? EXPRESSION.test(sql) : COMPUTES.test(sql)
 }
 
+/**
+ * Throws E_STORE_UNREADABLE when rows could not be stored in the tables: an id that is not the row id, a column of others
+ * that must have a value, a unique index of others. Each write would fail, and each start send all files again.
+ */
+export function requireWritableTables(db: Database): void {
+  for (const table of ['in_tail_files', 'shipper_files', 'shipper_rotated']) {
+    const why = whyNotWritable(db, table)
+    if (why !== undefined)
+      throw new ShipperError('E_STORE_UNREADABLE', `the table ${table} of ${db.path} ${why}`, {
+        hint: 'it is not of this program or fluent-bit, and no positions could be stored: choose another DB',
+      })
+  }
+}
+
+function whyNotWritable(db: Database, table: string): string | undefined {
+  const columns = db.prepare(`PRAGMA table_info(${table})`).all()
+  const id = columns.find(({ name }) => name === 'id')
+  const isRowId = id?.pk === 1n && String(id.type).toUpperCase() === 'INTEGER'
+  if (!isRowId || columns.filter(({ pk }) => pk !== 0n).length > 1)
+    return 'has no column id that is the INTEGER PRIMARY KEY'
+  const needed = columns.find(
+    ({ name, notnull, dflt_value }) =>
+      notnull !== 0n && dflt_value === null && name !== 'id' && name !== 'name',
+  )
+  if (needed !== undefined) return `has the column ${needed.name}, which must have a value`
+  const [unique] = db
+    .prepare(`PRAGMA index_list(${table})`)
+    .all()
+    .filter((index) => index.unique !== 0n && index.origin !== 'pk')
+  return unique === undefined ? undefined : `has the unique index ${unique.name}`
+}
+
 function describe(type: string): string {
   if (type === 'trigger') return 'the trigger'
   if (type === 'view') return 'the view'

@@ -1,5 +1,5 @@
 import { expect, test } from 'bun:test'
-import { readdirSync, writeFileSync } from 'node:fs'
+import { readdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { checkPlan } from '../../src/agent/dry-run.ts'
 import { Flags } from '../../src/config/flags.ts'
@@ -101,6 +101,64 @@ test('a check creates no file, directory or database', async () => {
   const { plan } = await loadPlan({ file: undefined, flags: flags.tree, registry, env: {} })
   expect(await checkPlan(plan as Plan, '1.2.3')).toEqual({ problems: [], warnings: [] })
   expect(readdirSync(folder)).toEqual([])
+})
+
+const FILES = (db: string, log: string, file: string, dead: string): string =>
+  `[SERVICE]\n    Log_File ${log}\n[INPUT]\n    Name tail\n    Path app.log\n    DB ${db}\n` +
+  `[OUTPUT]\n    Name file\n    Match *\n    Path .\n    File ${file}\n    Dead_Letter_File ${dead}\n`
+
+test.each([
+  ['an output that writes into the database', FILES('a', 'b', 'a', 'c'), 'the file of file.0 is a,'],
+  [
+    'an output that writes into the lock of the database',
+    FILES('a', 'b', 'a.lock', 'c'),
+    'DB of tail.0 (.lock)',
+  ],
+  ['a database that is the log', FILES('a', 'a', 'b', 'c'), 'Log_File is a,'],
+  ['dead letters in the database', FILES('a', 'b', 'c', 'a'), 'Dead_Letter_File of file.0 is a,'],
+  ['dead letters among the records', FILES('a', 'b', 'c', 'c'), 'the file of file.0 is c,'],
+  [
+    'dead letters by another name of the database',
+    FILES('link', 'b', 'c', 'target'),
+    'the file of DB of tail.0',
+  ],
+])('%s is a problem: each would destroy what the other keeps', async (_, text, message) => {
+  const folder = tmp()
+  const at = (name: string): string => join(folder, name)
+  writeFileSync(at('target'), '')
+  symlinkSync(at('target'), at('link'))
+  const absolute = text
+    .replaceAll(/(DB|Log_File|File) (\w[\w.]*)$/gm, `$1 ${folder}/$2`)
+    .replace('    Path .\n', '')
+  writeFileSync(at('a.conf'), absolute)
+  const { plan } = await loadPlan({ file: at('a.conf'), flags: undefined, registry, env: {} })
+  const { problems } = await checkPlan(plan as Plan, '1.2.3')
+  expect(problems.map((p) => p.message.replaceAll(`${folder}/`, ''))).toEqual([
+    expect.stringContaining(message),
+  ])
+})
+
+test('an output that writes what an input reads, whose records it gets, is warned of', async () => {
+  const folder = tmp()
+  const load = async (tail: string, match: string) => {
+    const file = join(folder, 'a.conf')
+    writeFileSync(
+      file,
+      `[INPUT]\n    Name tail\n    Path ${folder}/*.log\n    Tag app\n${tail}[OUTPUT]\n    Name file\n    Match ${match}\n    Path ${folder}\n    File all.log\n`,
+    )
+    return (await loadPlan({ file, flags: undefined, registry, env: {} })).warnings
+  }
+  expect(await load('', '*')).toEqual([expect.stringContaining('file.0 writes')])
+  expect(await load('    Exclude_Path */all.log\n', '*')).toEqual([])
+  expect((await load('', 'other')).join()).not.toContain('without an end')
+})
+
+test('devices and the files of two outputs for the same purpose may be shared', async () => {
+  const folder = tmp()
+  const text = FILES(`${folder}/a`, '/dev/null', '/dev/null', `${folder}/c`).replace('    Path .\n', '')
+  writeFileSync(join(folder, 'a.conf'), text + text.slice(text.indexOf('[OUTPUT]')))
+  const { plan } = await loadPlan({ file: join(folder, 'a.conf'), flags: undefined, registry, env: {} })
+  expect((await checkPlan(plan as Plan, '1.2.3')).problems).toEqual([])
 })
 
 test('all problems are reported, each with its position', async () => {

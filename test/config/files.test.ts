@@ -20,7 +20,16 @@ describe('variables', () => {
     const { plan, warnings } = await load(text)
     expect(plan?.inputs[0]?.tag).toBe('none.')
     expect(plan?.outputs[0]?.options).toMatchObject({ host: `set-${hostname()}` })
-    expect(warnings).toEqual(['a.conf:4:9: variable U is not set: using an empty value'])
+    expect(warnings).toEqual(['a.conf:4:9: variable U is not set: nothing takes its place'])
+  })
+
+  test('that are unset and the whole value leave the option at its default, and the warning says so', async () => {
+    const { plan, warnings } = await load(
+      `[INPUT]\n    Name clock\n    Tag \${U}\n[OUTPUT]\n    Name send\n    Match *\n    Host h\n`,
+    )
+    expect(plan?.inputs[0]?.tag).toBe('clock.0')
+    const effect = '"Tag" is left out, as if it were not given, and its default applies if it has one'
+    expect(warnings).toEqual([`a.conf:3:9: variable U is not set: ${effect}`])
   })
 
   test('do not affect the dollar of a regular expression', async () => {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test'
 import { spawnSync } from 'node:child_process'
-import { writeFileSync } from 'node:fs'
+import { mkdirSync, truncateSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { run, type StartOptions, shipperCommand, start } from '../support/process.ts'
@@ -195,7 +195,9 @@ describe('an invalid value from the environment', () => {
     writeFileSync(join(cwd, 'a.conf'), text)
     const { code, stderr } = await run(['-c', 'a.conf', '-D'], { cwd, env: { PORT: undefined } })
     expect(code).toBe(0)
-    expect(stderr).toStartWith('a.conf:6:10: variable PORT is not set: using an empty value (warning)\n')
+    expect(stderr).toStartWith(
+      'a.conf:6:10: variable PORT is not set: "Port" is left out, as if it were not given, and its default applies if it has one (warning)\n',
+    )
   })
 })
 
@@ -311,3 +313,35 @@ test('a configuration may come from a pipe whose writer pauses', () => {
   const { status, stdout } = spawnSync('bash', ['-c', script, ...shipperCommand()], { encoding: 'utf8' })
   expect({ status, stdout }).toMatchObject({ status: 0, stdout: expect.stringContaining('successful') })
 })
+
+test('what is no file of a configuration is refused at once, with its path, however it is named', async () => {
+  const cwd = tmp()
+  spawnSync('mkfifo', [join(cwd, 'fifo')])
+  mkdirSync(join(cwd, 'sub'))
+  writeFileSync(join(cwd, 'large'), '')
+  truncateSync(join(cwd, 'large'), 10_000_000_000)
+  const rest = '[INPUT]\n    Name dummy\n[OUTPUT]\n    Name null\n    Match *\n'
+  const kafka = ['-i', 'dummy', '-o', 'kafka', '-p', 'brokers=127.0.0.1:1', '-p', 'topics=t']
+  for (const path of ['sub', 'large']) {
+    writeFileSync(join(cwd, `${path}.i.conf`), `@INCLUDE ${path}\n${rest}`)
+    writeFileSync(join(cwd, `${path}.p.conf`), `[SERVICE]\n    Parsers_File ${path}\n${rest}`)
+  }
+  const cases = [
+    ...['sub', 'large', '/dev/zero', '/proc/self/status'].map((path) => ({ path, args: ['-c', path] })),
+    ...['sub', 'large'].flatMap((path) => [
+      { path, args: ['-c', `${path}.i.conf`] },
+      { path, args: ['-c', `${path}.p.conf`] },
+    ]),
+    { path: 'large', args: ['-i', 'dummy', '-o', 'null', '-R', 'large'] },
+    ...['sub', 'fifo'].map((path) => ({ path, args: [...kafka, '-p', `sasl.password=@${path}`] })),
+  ]
+  const check = async ({ path, args }: (typeof cases)[number]): Promise<void> => {
+    const { code, stderr } = await run([...args, '-D'], { cwd })
+    expect([args, code, stderr]).toEqual([
+      args,
+      1,
+      expect.stringMatching(new RegExp(`cannot read .*${path}: `)),
+    ])
+  }
+  await Promise.all(cases.map(check))
+}, 60_000)

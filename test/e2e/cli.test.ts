@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'bun:test'
+import { spawnSync } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { freePort } from '../support/agent-run.ts'
@@ -32,6 +33,24 @@ describe('the command line', () => {
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
     expect(stdout).toMatch(text)
   })
+
+  test.each(['version', '-D -i cpu -o null', 'dead-letters list .'])(
+    'is one line with the reason when stdout cannot be written, and ends quietly when nobody reads it: %s',
+    (args) => {
+      const run = (redirect: string): string => {
+        const { stderr } = spawnSync('bash', [
+          '-c',
+          `"$@" ${redirect}; echo "status \${PIPESTATUS[0]}" >&2`,
+          'x',
+          ...shipperCommand(),
+          ...args.split(' '),
+        ])
+        return stderr.toString()
+      }
+      expect(run('>/dev/full')).toMatch(/^shipper: cannot write to stdout: ENOSPC: [^\n]*\nstatus 1\n$/)
+      expect(run('| (exec <&-; cat /dev/null)')).toMatch(/^status (141|0)\n$/)
+    },
+  )
 
   test('forward://host:port sends to that host and port', async () => {
     const peer = await forwardPeer()

@@ -1,6 +1,7 @@
-import { expect, test } from 'bun:test'
+import { describe, expect, test } from 'bun:test'
 import { appendFileSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { freePorts } from '../support/ports.ts'
 import { run, start } from '../support/process.ts'
 import { tmp } from '../support/tmp.ts'
 import { until } from '../support/until.ts'
@@ -86,3 +87,98 @@ test('an expression that is too large, and a header of blanks, are refused at on
     expect([code, stderr.slice(0, message.length)]).toEqual([1, message])
   }
 }, 60_000)
+
+describe('Regex_Step_Limit', () => {
+  /** Takes between 10,000 and three million steps on TEXT, and does not match. */
+  const SLOW = '(?<n>.*?)(?=.*.*y)'
+  const TEXT = `${'x'.repeat(30)}!`
+  const USES = [
+    'tail.lines parser',
+    'tail.lines tag',
+    'tail.first multiline',
+    'tail.rules multiline',
+    'stdin.0 parser',
+    'grep.0 grep',
+    'grep.0 match',
+    'multiline.0 multiline',
+    'kubernetes.tag tag',
+    'kubernetes.merge parser',
+    'null.0 match',
+  ]
+
+  function configuration(service: number, own: string): string {
+    const tail = (alias: string, path: string, more: string): string =>
+      `[INPUT]\n    Name tail\n    Alias tail.${alias}\n    Path ${path}\n    Read_from_Head on\n    ${more}\n    ${own}\n`
+    const filter = (name: string, match: string, ...more: string[]): string =>
+      `[FILTER]\n    Name ${name}\n    ${match}\n    ${more.join('\n    ')}\n    ${own}\n`
+    const cluster = ['Kube_URL http://127.0.0.1:1', 'Kube_Meta_Wait 0']
+    return [
+      `[SERVICE]\n    Flush 0.1\n    HTTP_Server on\n    HTTP_Port PORT\n    Regex_Step_Limit ${service}\n`,
+      `[PARSER]\n    Name slow\n    Format regex\n    Regex ${SLOW}\n`,
+      `[PARSER]\n    Name pod\n    Format regex\n    Regex ^(?<namespace_name>a)\\.(?<pod_name>b)$\n`,
+      `[MULTILINE_PARSER]\n    Name rules\n    Type regex\n    Rule "start_state" "/${SLOW}/" "next"\n    Rule "next" "/^ /" "next"\n`,
+      tail('lines', 'x*.log', `Parser slow\n    Tag t.<n>\n    Tag_Regex ${SLOW}`),
+      tail('first', 'lines.txt', 'Multiline on\n    Parser_Firstline slow\n    Tag first'),
+      tail('rules', 'lines.txt', 'Multiline.Parser rules\n    Tag rules'),
+      `[INPUT]\n    Name stdin\n    Parser slow\n    Tag stdin\n    ${own}\n`,
+      `[INPUT]\n    Name dummy\n    Dummy {"log":"${TEXT}"}\n    Samples 1\n    Tag ${TEXT}\n`,
+      `[INPUT]\n    Name dummy\n    Dummy {"log":"${TEXT}"}\n    Samples 1\n    Tag a.b\n`,
+      filter('grep', `Match_Regex ${SLOW}`, `Exclude log ${SLOW}`),
+      filter('multiline', 'Match a.b', 'Multiline.Parser rules', 'Multiline.Key_Content log'),
+      filter('kubernetes', 'Match x*', 'Alias kubernetes.tag', 'Regex_Parser slow', ...cluster),
+      filter(
+        'kubernetes',
+        'Match a.b',
+        'Alias kubernetes.merge',
+        'Kube_Tag_Prefix x',
+        'Regex_Parser pod',
+        'Merge_Log on',
+        'Merge_Parser slow',
+        ...cluster,
+      ),
+      '[OUTPUT]\n    Name file\n    Match *\n    File out.txt\n',
+      `[OUTPUT]\n    Name null\n    Match_Regex ${SLOW}\n    ${own}\n`,
+    ].join('')
+  }
+
+  test.each([
+    ['of [SERVICE] is that of every use, and what reaches it is kept and counted by reason', 1, '', true],
+    ['of [SERVICE] can be raised for every use', 100_000, '', false],
+    ['of an instance takes precedence', 1, 'Regex_Step_Limit 100000', false],
+  ] as const)(
+    '%s',
+    async (_, service, own, isReached) => {
+      const cwd = tmp()
+      const [port = 0] = await freePorts(1)
+      writeFileSync(join(cwd, 'a.conf'), configuration(service, own).replace('PORT', String(port)))
+      for (const name of [`${TEXT}.log`, 'lines.txt']) writeFileSync(join(cwd, name), `${TEXT}\n`)
+      const agent = start(['-c', 'a.conf'], { cwd, stdin: 'open' })
+      agent.child.stdin?.write(`${TEXT}\n`)
+      const metrics = async (): Promise<string> => {
+        const answer = await fetch(`http://127.0.0.1:${port}/api/v1/metrics/prometheus`).catch(
+          () => undefined,
+        )
+        return (await answer?.text()) ?? ''
+      }
+      const out = (): string[] => {
+        try {
+          return readFileSync(join(cwd, 'out.txt'), 'utf8').trimEnd().split('\n')
+        } catch {
+          return []
+        }
+      }
+      await until(() => out().length >= 6, { limitMs: 15_000 })
+      const reached: string[] = []
+      for (const line of (await metrics()).split('\n')) {
+        if (!line.includes('regex_step_limit')) continue
+        const [, name, reason, count] = /name="([^"]*)",reason="([^"]*)"\} (\d+)/.exec(line) ?? []
+        if (Number(count) > 0) reached.push(`${name} ${reason}`)
+      }
+      expect(reached.sort()).toEqual(isReached ? [...USES].sort() : [])
+      expect(out().filter((line) => line.includes(TEXT))).toHaveLength(6)
+      expect(out().some((line) => line.startsWith(`t._: `))).toBe(true)
+      await agent.stop()
+    },
+    60_000,
+  )
+})

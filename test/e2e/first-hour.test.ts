@@ -225,6 +225,14 @@ describe('signals', () => {
     expect(messagesOf(agent.stderr).at(-1)).toMatch(/^\d records? sent/)
   })
 
+  test('the first line names the socket of an input or output that has one', async () => {
+    const dir = tmp()
+    const [input, output] = ['in', 'out'].map((name) => `unix_path=${join(dir, name)}`)
+    const agent = start(['-i', 'forward', '-p', `${input}`, '-o', 'forward', '-p', `${output}`])
+    await agent.waitForStderr(`: forward.0 ${dir}/in -> forward.0' ${dir}/out`)
+    await agent.stop()
+  })
+
   test('a dump into a log of JSON consists of lines of JSON', async () => {
     const dir = tmp()
     writeFileSync(join(dir, 'a.log'), 'one\n')

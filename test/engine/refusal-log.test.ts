@@ -17,14 +17,19 @@ function refusal(tag: string, scope: 'destination' | 'chunk' = 'destination'): S
 /** A bench whose log folds lines as that of the agent does. */
 function foldingBench(options: ConstructorParameters<typeof QueueBench>[0]) {
   const messages: string[] = []
+  const hints: string[] = []
   const sink = {
-    write: (line: string) => void messages.push(JSON.parse(line).message),
+    write: (line: string) => {
+      const { message, hint } = JSON.parse(line)
+      messages.push(message)
+      hints.push(hint)
+    },
     reopen() {},
     close() {},
   }
   const log = (clock: ManualClock) =>
     createLog({ level: 'info', clock, sink, format: 'json' }).child('file.0')
-  return { messages, b: new QueueBench({ ...options, inFlight: TAGS, log }) }
+  return { messages, hints, b: new QueueBench({ ...options, inFlight: TAGS, log }) }
 }
 
 async function refuseAll(b: QueueBench): Promise<void> {
@@ -83,3 +88,46 @@ test.each([
     expect(b.logged.lines).toEqual([`warn retrying chunk: cannot write t; ${fate}`])
   },
 )
+
+test('the last line about refused chunks says that they are accepted, and no count follows it', async () => {
+  const { b, messages } = foldingBench({ place: 'off', deadLetterAfterMs: 1_000_000 })
+  b.push('a', 't')
+  for (let tried = 0; tried < 4; tried++) {
+    await refuseAll(b)
+    b.clock.advance(5000)
+  }
+  await b.ok('a')
+  b.clock.advance(600_000)
+  expect(messages.at(-1)).toBe('no chunk is retried any more after 20 s: the last one was accepted')
+  expect(messages.slice(-2)[0]).toContain('retrying chunk: cannot write t; ')
+})
+
+test('after the last chunk for a refused destination is given up, the log says so, and the output is not down', async () => {
+  const place = new DeadLetterFile(join(tmp(), 'letters'), 1_000_000)
+  const { b, messages, hints } = foldingBench({ place, deadLetterAfterMs: 12_000 })
+  b.push('a', 't')
+  for (let tried = 0; b.calls.length > 0; tried++) {
+    expect(tried).toBeLessThan(10)
+    await refuseAll(b)
+    if (tried === 1) expect(b.queue.down?.reason).toBe('cannot write t')
+    b.clock.advance(5000)
+    await turn()
+  }
+  await b.queue.drained()
+  b.clock.advance(600_000)
+  expect(messages.at(-1)).toEndWith(': the last one was given up')
+  const kept = messages.findIndex((message) => message.startsWith('1 record given up and written to '))
+  expect(hints[kept]).toContain('shipper dead-letters replay FILE -c CONFIG')
+  expect(b.queue.down).toBeUndefined()
+})
+
+test('an output whose chunks are accepted soon, or that reaches Retry_Limit, has no such line', async () => {
+  const { b, messages } = foldingBench({ place: 'off', limit: 1 })
+  b.push('a', 't')
+  await refuseAll(b)
+  b.clock.advance(5000)
+  await refuseAll(b)
+  await b.queue.drained()
+  expect(messages.filter((message) => message.startsWith('no chunk'))).toEqual([])
+  expect(b.queue.down).toBeDefined()
+})

@@ -3,11 +3,12 @@ import { CounterMap } from '../../src/engine/counters.ts'
 import { CountedRegexLimit } from '../../src/engine/regex-limit.ts'
 import { matches } from '../../src/engine/router.ts'
 import { tagMatch } from '../../src/engine/stages.ts'
+import { withMatchReason } from '../../src/lib/regex/counters.ts'
 
 function stageFor(matchRegex: string) {
   const warnings: string[] = []
   const log = { error() {}, info() {}, debug() {}, warn: (message: string) => warnings.push(message) }
-  const counters = new CounterMap()
+  const counters = new CounterMap(withMatchReason())
   const limit = new CountedRegexLimit(100, counters, log as never)
   return { stage: tagMatch({ common: { match: undefined, matchRegex } }, limit), counters, warnings }
 }
@@ -21,6 +22,6 @@ test('a tag on which Match_Regex reaches the limit matches: it is counted, and l
   const { stage, counters, warnings } = stageFor('^(x*)*$')
   const tags = [`${'x'.repeat(2000)}!`, `${'x'.repeat(3000)}!`]
   expect(tags.map((tag) => matches(stage, tag))).toEqual([true, true])
-  expect([counters.get('regex_step_limit'), warnings.length]).toEqual([2, 1])
+  expect([counters.get('regex_step_limit', 'match'), warnings.length]).toEqual([2, 1])
   expect(warnings[0]).toContain('Match_Regex: the expression reached Regex_Step_Limit')
 })

@@ -29,17 +29,14 @@ const { values } = parseArgs({
 const known = TARGETS.map(({ name }) => name)
 const names = known.filter((name) => values.target?.includes(name) ?? true)
 const unknown = values.target?.filter((name) => !known.includes(name)) ?? []
-if (unknown.length > 0) {
-  process.stderr.write(`no target ${unknown.join(', ')}; the targets are ${known.join(', ')}\n`)
-  process.exit(64)
-}
+if (unknown.length > 0) fail(`no target ${unknown.join(', ')}; the targets are ${known.join(', ')}`)
 
 if (values.replay === undefined) fuzz()
 else await replay(resolve(values.replay), values.target?.[0])
 
 async function replay(path: string, name = basename(dirname(path))): Promise<void> {
   const target = TARGETS.find((one) => one.name === name)
-  if (target === undefined) throw new Error(`no target ${name}: name it with --target`)
+  if (target === undefined) fail(`--replay needs --target NAME; the targets are ${known.join(', ')}`)
   process.stdout.write(`${name}: ${await runTarget(target, readFileSync(path))}\n`)
   await target.close?.()
 }
@@ -47,8 +44,7 @@ async function replay(path: string, name = basename(dirname(path))): Promise<voi
 function fuzz(): void {
   const seed = Number(values.seed ?? Date.now() % 1_000_000)
   const minutes = Number(values.minutes ?? DEFAULT_MINUTES)
-  if (!(minutes > 0 && Number.isInteger(seed)))
-    throw new Error('--minutes needs a number and --seed a whole one')
+  if (!(minutes > 0 && Number.isInteger(seed))) fail('--minutes needs a number and --seed a whole one')
   const shared = new SharedArrayBuffer(SHARED_BYTES)
   const order: Order = { names, seed, endMs: Date.now() + minutes * 60_000, keeps: values.keep, shared }
   process.stdout.write(`seed ${seed}, ${names.length} targets, ${minutes} minutes\n`)
@@ -79,4 +75,9 @@ function end(shared: SharedArrayBuffer, reason: string): never {
   const input = Buffer.from(new Uint8Array(shared, INPUT_AT, length))
   process.stdout.write(`FAILURE ${name}: ${reason}\n  ${writeFailure(name, input, reason)}\n`)
   process.exit(1)
+}
+
+function fail(text: string): never {
+  process.stderr.write(`${text}\n`)
+  process.exit(64)
 }

@@ -1,7 +1,7 @@
 import { Database as Sqlite } from 'bun:sqlite'
 import { expect, test } from 'bun:test'
 import { execFileSync } from 'node:child_process'
-import { existsSync, symlinkSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { ShipperError } from '../../src/core/error.ts'
 import type { OffsetStore } from '../../src/core/offset-store.ts'
@@ -103,6 +103,62 @@ test('a database with tables and plain indexes of other programs is used', async
   )
   await opened(path, (store) => store.write({ upsert: [row(1, { inode: 7n })], remove: [] }))
   await opened(path, (store) => expect(store.rows()).toMatchObject([{ inode: 7n }]))
+})
+
+const COLUMNS =
+  'name TEXT NOT NULL, offset INTEGER, inode INTEGER, created INTEGER, rotated INTEGER DEFAULT 0'
+const NOT_WRITABLE: [string, string][] = [
+  ['has no column id', `CREATE TABLE in_tail_files (id TEXT, ${COLUMNS})`],
+  ['has no column id', `CREATE TABLE in_tail_files (id INTEGER, ${COLUMNS}, PRIMARY KEY (id, name))`],
+  [
+    'has no column id',
+    `${FILES} CREATE TABLE shipper_files (id TEXT, inode, created, offset, opened_as, device,
+    fingerprint, fingerprint_size, stream_offset, skipping)`,
+  ],
+  [
+    'has the column x, which must have a value',
+    `CREATE TABLE in_tail_files (id INTEGER PRIMARY KEY, ${COLUMNS}, x NOT NULL)`,
+  ],
+  ['has the unique index by_time', `${FILES} CREATE UNIQUE INDEX by_time ON in_tail_files (created)`],
+  [
+    'has the unique index sqlite_autoindex',
+    `CREATE TABLE in_tail_files (id INTEGER PRIMARY KEY, ${COLUMNS}, UNIQUE (rotated))`,
+  ],
+]
+
+test.each(NOT_WRITABLE)(
+  'a table that %s is refused at the start: no position could be stored',
+  async (why, sql) => {
+    const error = await refusalOf(prepared(sql))
+    expect(error).toMatchObject({ code: 'E_STORE_UNREADABLE' })
+    expect(error.message).toContain(why)
+  },
+)
+
+test('a name that leaves no space for those of the files next to it is refused, with the reason of the file system', async () => {
+  const error = await refusalOf(join(tmp(), 'x'.repeat(250)))
+  expect(error).toMatchObject({ code: 'E_STORE_UNREADABLE' })
+  expect(error.message).toContain('ENAMETOOLONG')
+})
+
+test('an error of the file system during a write names the database', async () => {
+  const dir = tmp()
+  mkdirSync(join(dir, 'state'))
+  await opened(join(dir, 'state', 'pos.db'), (store) => {
+    renameSync(join(dir, 'state'), join(dir, 'away'))
+    symlinkSync('state', join(dir, 'state'))
+    let error: unknown
+    try {
+      store.write({ upsert: [row(1)], remove: [] })
+    } catch (thrown) {
+      error = thrown
+    }
+    expect(error).toMatchObject({ code: expect.stringMatching(/^E_STORE_/) })
+    expect((error as Error).message).toContain('ELOOP')
+    rmSync(join(dir, 'state'))
+    renameSync(join(dir, 'away'), join(dir, 'state'))
+    store.write({ upsert: [row(1)], remove: [] })
+  })
 })
 
 const IMPOSSIBLE = ['-100', "'text'", '1.5e300', "x'00ff'", '9223372036854775807', '-9223372036854775808']

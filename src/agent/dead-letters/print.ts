@@ -1,6 +1,7 @@
 import { escapeControls, escapeJsonControls } from '../../core/escape-controls.ts'
 import { entryMap } from '../../core/msgpack/record.ts'
 import type { DeadLetter } from '../../lib/dead-letters/row.ts'
+import { FsFailure, stat } from '../../lib/fs/file-system.ts'
 import { JsonText } from '../../lib/json/msgpack-to-json.ts'
 import { filesAt, recordOf, rowsIn } from './rows.ts'
 
@@ -17,6 +18,11 @@ export function listLetters(path: string): string {
   const files = filesAt(path)
   if (files.length === 0) lines.push(`${path} has no dead-letter files`)
   for (const file of files) {
+    const found = stat(file.path)
+    if (files.length > 1 && !(found instanceof FsFailure) && !found.isFile()) {
+      lines.push(`${file.path}: is not a regular file`)
+      continue
+    }
     const groups = new Map<string, Group>()
     let replayed = 0
     let unreadable = 0
@@ -36,7 +42,10 @@ export function listLetters(path: string): string {
       }
     }
     const waiting = [...groups.values()].reduce((n, { rows }) => n + rows, 0)
-    const other = unreadable === 0 ? '' : `, ${unreadable} lines are no rows of this version`
+    const other =
+      unreadable === 0
+        ? ''
+        : `, ${unreadable} ${unreadable === 1 ? 'line is no row' : 'lines are no rows'} of this version`
     lines.push(`${file.path}: ${waiting} to replay, ${replayed} replayed${other}`)
     for (const [key, { rows, first, last, reason }] of groups)
       lines.push(`  ${key}  ${rows} from ${first} to ${last}, the last: ${reason}`)
@@ -51,7 +60,7 @@ export function listLetters(path: string): string {
 export async function showLetters(
   path: string,
   limit: number,
-  write: (text: string) => Promise<void>,
+  write: (text: string) => Promise<unknown>,
 ): Promise<number> {
   let left = limit
   let unreadable = 0

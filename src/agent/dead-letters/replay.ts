@@ -114,7 +114,9 @@ function open({ path, isPart }: RowFile): OpenFile | undefined {
   const opened = openToUpdate(path)
   if (!(opened instanceof FsFailure)) return { path, isPart, fd: opened.fd, inode: opened.stat.ino }
   if (opened.code === 'ENOENT') return undefined
-  throw new ShipperError('E_DEAD_LETTERS', `cannot open ${path}: ${opened.message}`)
+  throw new ShipperError('E_DEAD_LETTERS', `cannot open ${path}: ${opened.message}`, {
+    hint: 'a replay marks rows in the file: name the file itself, no link, and run as the user of the agent',
+  })
 }
 
 class Replay {

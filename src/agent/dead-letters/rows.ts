@@ -30,12 +30,16 @@ export function* rowsIn(path: string): Generator<ReadRow, void> {
   }
 }
 
-/** Reads the rows of an open file. */
+/**
+ * Reads the rows of an open file. A last line without a newline is a row when it is whole (an editor has removed the
+ * newline); else the agent is writing it, or was killed then and has not acknowledged its record: it is left out.
+ */
 export function* rowsOf(fd: number, path: string): Generator<ReadRow, void> {
   for (const line of linesOf(fd)) {
     if (line instanceof FsFailure) throw unreadable(path, line)
-    const { offset, bytes } = line
+    const { offset, bytes, isComplete } = line
     const row = bytes === undefined ? undefined : parseRow(bytes)
+    if (row === undefined && !isComplete) return
     yield { offset, row, isReplayed: bytes !== undefined && isReplayed(bytes) }
   }
 }

@@ -1,6 +1,15 @@
 import { checkRetryLimit } from './checks.ts'
 import { defineOptions } from './option.ts'
 
+/** Option of every stage: [PARSER] and [MULTILINE_PARSER] have one of their own. */
+const REGEX_STEP_LIMIT = {
+  regex_step_limit: {
+    type: 'int',
+    min: 1,
+    help: 'Maximum number of steps per byte that the regular expressions of this instance may take, with those of its parsers that have no limit of their own. Default: Regex_Step_Limit in [SERVICE].',
+  },
+} as const
+
 /** Options of every input besides those of its own table; read by the engine. */
 export const INPUT_OPTIONS = defineOptions({
   tag: { type: 'string', help: 'Tag of the records. Default: the instance name, e.g. `cpu.0`.' },
@@ -15,6 +24,7 @@ export const INPUT_OPTIONS = defineOptions({
     default: '0',
     help: 'Maximum number of bytes of this input in memory, read but not acknowledged. At the limit the input pauses; nothing is dropped. While an output is slow or fails, sources pause earlier, see Fair shares in docs/DELIVERY.md. 0: one eighth of Memory_Limit in [SERVICE].',
   },
+  ...REGEX_STEP_LIMIT,
   routable: { type: 'bool', default: 'true', help: 'If false, no output gets the records.' },
   threaded: {
     type: 'bool',
@@ -98,6 +108,7 @@ export const FILTER_OPTIONS = defineOptions({
     values: ['off', 'error', 'warn', 'warning', 'info', 'debug', 'trace'],
     help: 'Log level of this instance. Default: the one in [SERVICE].',
   },
+  ...REGEX_STEP_LIMIT,
 })
 
 /** Options of every output besides those of its own table; read by the engine. */
@@ -116,6 +127,7 @@ export const OUTPUT_OPTIONS = defineOptions({
     values: ['off', 'error', 'warn', 'warning', 'info', 'debug', 'trace'],
     help: 'Log level of this instance. Default: the one in [SERVICE].',
   },
+  ...REGEX_STEP_LIMIT,
   retry_limit: {
     type: 'string',
     default: 'no_limits',
@@ -135,7 +147,7 @@ export const OUTPUT_OPTIONS = defineOptions({
   dead_letter_after: {
     type: 'time',
     default: '5m',
-    help: 'Time for which a destination that a tag or a record has chosen is tried while it is refused (a file that cannot be created, a topic that does not exist). After that its records go to the dead letters. A destination that the configuration names is tried forever.',
+    help: 'Time for which a destination that a tag or a record has chosen is tried while it is refused (a file that cannot be created, a topic that does not exist). After that its records go to the dead letters, or earlier when such records leave no memory of the input for others. A destination that the configuration names is tried forever.',
   },
   workers: {
     type: 'int',

@@ -30,6 +30,8 @@ export interface Option {
   /** Minimum of an int or double, of a size in bytes, or of a time in milliseconds. */
   readonly min?: number
   readonly max?: number
+  /** True when a smaller size is raised to `min`, with a warning, so that existing configurations run. */
+  readonly raised?: true
   /** Number of words of an slist. */
   readonly words?: number
   readonly aliases?: readonly string[]

@@ -30,7 +30,7 @@ export function findOption(table: OptionTable, given: string): string | undefine
 /** Parses and checks one value. */
 export function parseValue(name: string, option: Option, text: string): ValueResult {
   const given = interpret(option, text)
-  const value = option.type === 'size' ? atMost(given, option.max) : given
+  const value = option.type === 'size' ? adjusted(given, option) : given
   const fits = value !== undefined && inRange(option, value)
   const invalid = fits && value === given ? option.check?.(value) : outOfRange(option, value)
   if (invalid === undefined) return { value }
@@ -42,15 +42,21 @@ export function parseValue(name: string, option: Option, text: string): ValueRes
   return instead === undefined ? { problem, hint } : { value, warning: `${problem}: ${instead}` }
 }
 
-/** Returns the maximum for a larger value: sizes are limits, and too large a limit should not prevent a start. */
-function atMost(value: unknown, max: number | undefined): unknown {
-  return typeof value === 'number' && max !== undefined ? Math.min(value, max) : value
+/**
+ * Returns the maximum for a larger value: sizes are limits, and too large a limit should not prevent a start. A smaller value
+ * than the minimum is usually a lost unit, so it is raised only where the option says so.
+ */
+function adjusted(value: unknown, { min, max, raised }: Option): unknown {
+  if (typeof value !== 'number') return value
+  const atMost = max === undefined ? value : Math.min(value, max)
+  return raised === true && min !== undefined ? Math.max(atMost, min) : atMost
 }
 
 function outOfRange(option: Option, value: unknown): InvalidValue {
   const must = describe(option)
-  const wasReduced = option.type === 'size' && typeof value === 'number' && value === option.max
-  return wasReduced ? { must, instead: `using ${formatSize(value)}` } : { must }
+  const isLimit = value === option.max || (option.raised === true && value === option.min)
+  const wasAdjusted = option.type === 'size' && typeof value === 'number' && isLimit
+  return wasAdjusted ? { must, instead: `using ${formatSize(value)}` } : { must }
 }
 
 /** Returns the parsed default of an option. */

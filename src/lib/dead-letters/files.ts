@@ -10,7 +10,7 @@ const MAX_NAME_BYTES = 245
 /** Returns the name of an output's file. An alias may contain what a file name must not. */
 export function defaultFileName(output: string): string {
   const name = output.replace(/[/%\0]/g, (char) => `%${char.charCodeAt(0).toString(16).padStart(2, '0')}`)
-  let end = name.length
+  let end = Math.min(name.length, MAX_NAME_BYTES)
   while (Buffer.byteLength(`${PREFIX}${name.slice(0, end)}${SUFFIX}`) > MAX_NAME_BYTES) end--
   return `${PREFIX}${name.slice(0, end)}${SUFFIX}`
 }
@@ -68,6 +68,8 @@ function filesIn(directory: string): RowFile[] | FsFailure {
 const DEFAULT_NAME = /^(dead-letters\..*?\.jsonl)(?:\.([1-9]\d{0,8}))?$/
 
 interface Line {
+  /** False for a last line without a newline. */
+  isComplete: boolean
   /** Offset in the file. */
   offset: number
   /** The line without its newline, valid until the next one is read; undefined when it is too long to be a row. */
@@ -78,7 +80,7 @@ interface Line {
 const MAX_ROW_BYTES = 128_000_000
 const BLOCK_BYTES = 1_000_000
 
-/** Reads the complete lines of an open file, in order; a last one without a newline is left out. */
+/** Reads the lines of an open file, in order. */
 export function* linesOf(fd: number): Generator<Line | FsFailure, void> {
   let buf = Buffer.allocUnsafe(BLOCK_BYTES)
   let used = 0
@@ -99,12 +101,16 @@ export function* linesOf(fd: number): Generator<Line | FsFailure, void> {
       yield got
       return
     }
-    if (got === 0) return
+    if (got === 0) {
+      const bytes = isTooLong ? undefined : buf.subarray(0, used)
+      if (isTooLong || used > 0) yield { isComplete: false, offset: lineStart, bytes }
+      return
+    }
     const searched = used
     used += got
     let from = 0
     for (let end = buf.indexOf(10, searched); end >= 0 && end < used; end = buf.indexOf(10, from)) {
-      yield { offset: lineStart, bytes: isTooLong ? undefined : buf.subarray(from, end) }
+      yield { isComplete: true, offset: lineStart, bytes: isTooLong ? undefined : buf.subarray(from, end) }
       isTooLong = false
       from = end + 1
       lineStart = base + from

@@ -238,39 +238,63 @@ export function readTextFile(path: string, maxBytes: number): string | FsFailure
   return size instanceof FsFailure ? size : buf.toString('utf8', 0, size)
 }
 
-/** Code of a text that is longer than the caller allows. */
+/** Code of a content that is longer than the caller allows. */
 const TOO_LARGE = 'TOO_LARGE'
-/** Time that the writer of a pipe may pause. */
+/** Time that the writer of a pipe may pause, and that all of it may take. */
 const MAX_PIPE_PAUSE_MS = 10_000
+const MAX_PIPE_MS = 30_000
 const PIPE_STEP_MS = 5
 
 /**
- * Returns the whole content of a file or a pipe (`<(...)` of a shell, /dev/stdin), for configuration files. Reads at most
- * `maxBytes` (TOO_LARGE), so that /dev/zero ends. Waits for the writer of a pipe, but not for one that pauses for 10 s
- * (ETIMEDOUT).
+ * Returns the whole content of a regular file or a pipe (`<(...)` of a shell, /dev/stdin), for files that a configuration
+ * names and that are read at the start. Reads at most `maxBytes` (TOO_LARGE), so that /dev/zero ends. Waits for the writer
+ * of a pipe, but not for one that pauses for 10 s or takes 30 s (ETIMEDOUT). Files of kernel file systems are refused
+ * (NOT_A_FILE): a read of /proc/kmsg waits, and takes its messages from others.
  */
-export function readWholeText(path: string, maxBytes: number): string | FsFailure {
+export function readWhole(path: string, maxBytes: number): Buffer | FsFailure {
   const fd = attempt(() => systemCalls.openSync(path, constants.O_RDONLY | WITHOUT_WAITING))
   if (fd instanceof FsFailure) return fd
+  const opened = accept(fd, (found) => !found.isFile() || isRegular(found, fd))
+  return opened instanceof FsFailure ? opened : readToEnd(opened, maxBytes, MAX_PIPE_PAUSE_MS)
+}
+
+/** Returns the whole content as text; see `readWhole`. */
+export function readWholeText(path: string, maxBytes: number): string | FsFailure {
+  const content = readWhole(path, maxBytes)
+  return content instanceof FsFailure ? content : content.toString('utf8')
+}
+
+/** Returns the whole content of a regular file, and nothing else (NOT_A_FILE), so that it never waits. */
+export function readRegular(path: string, maxBytes: number): Buffer | FsFailure {
+  const opened = openFile(path)
+  return opened instanceof FsFailure ? opened : readToEnd(opened, maxBytes, 0)
+}
+
+/** Reads up to the end and closes the descriptor. */
+function readToEnd({ fd, stat }: OpenedFile, maxBytes: number, maxPauseMs: number): Buffer | FsFailure {
+  const tooLarge = new FsFailure(TOO_LARGE, `it has more than ${maxBytes} bytes`)
   const parts: Buffer[] = []
   let bytes = 0
   let pausedMs = 0
+  let waitedMs = 0
   try {
+    if (stat.isFile() && stat.size > BigInt(maxBytes)) return tooLarge
     for (;;) {
       const part = Buffer.allocUnsafe(65_536)
       const got = attempt(() => systemCalls.readSync(fd, part, 0, part.length, null))
-      if (got === 0) return Buffer.concat(parts).toString('utf8')
+      if (got === 0) return Buffer.concat(parts)
       if (got instanceof FsFailure && got.code !== 'EAGAIN') return got
       if (typeof got === 'number') {
         parts.push(part.subarray(0, got))
         bytes += got
         pausedMs = 0
-        if (bytes > maxBytes) return new FsFailure(TOO_LARGE, `it has more than ${maxBytes} bytes`)
-      } else if (pausedMs >= MAX_PIPE_PAUSE_MS) {
-        return new FsFailure('ETIMEDOUT', 'nothing was written to it for 10 s')
+        if (bytes > maxBytes) return tooLarge
+      } else if (pausedMs >= maxPauseMs || waitedMs >= MAX_PIPE_MS) {
+        return new FsFailure('ETIMEDOUT', `its end did not come within ${Math.round(waitedMs / 1000)} s`)
       } else {
         sleepSync(PIPE_STEP_MS)
         pausedMs += PIPE_STEP_MS
+        waitedMs += PIPE_STEP_MS
       }
     }
   } finally {

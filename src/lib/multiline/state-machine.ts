@@ -184,7 +184,9 @@ class EndStateMachine implements StateMachine {
 export function makeStateMachine(name: string, o: MultilineOptions, limit?: RegexLimit): StateMachine {
   try {
     if (o.type === 'regex')
-      return new RuleStateMachine(parseRules(o.rule, { name: `multiline_parser ${name}`, limit }))
+      return new RuleStateMachine(
+        parseRules(o.rule, { name: `multiline_parser ${name}`, limit, stepsPerByte: o.regexStepLimit }),
+      )
   } catch (err) {
     if (!(err instanceof ShipperError) || err.code !== 'E_CONFIG_BAD_VALUE') throw err
     throw bad(name, err.message)

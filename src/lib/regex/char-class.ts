@@ -142,6 +142,8 @@ export function readCharacter(
   if (hex !== null) {
     const code = Number.parseInt((hex[1] ?? hex[2] ?? hex[3]) as string, 16)
     const end = start + hex[0].length
+    if (code > 0x10ffff || (code >= 0xd800 && code <= 0xdfff))
+      refuse(`the escape ${hex[0]}, which is no character of Unicode`)
     // \xe9 is a byte, \x{e9} and \u00e9 a character.
     if (hex[1] !== undefined || code < 0x80) return { byte: code, char: '', end }
     return { byte: -1, char: String.fromCodePoint(code), end }

@@ -1,4 +1,4 @@
-import type { RegexLimit } from '../../core/plugin.ts'
+import type { RegexLimit, RegexUse } from '../../core/plugin.ts'
 import { type LineMatcher, matcherOf } from './line-matcher.ts'
 import { MATCH, TOO_MANY_STEPS } from './match-result.ts'
 import type { TranslatedRegex } from './onigmo.ts'
@@ -8,10 +8,14 @@ let bytes = Buffer.alloc(4096)
 let lastText = ''
 let lastSize = 0
 
+const NO_MATCH: RegexUse = { reason: 'multiline', effect: 'the rule does not match the line' }
+
 /** The section that an expression belongs to, for what is logged. */
 export interface RuleOwner {
   name: string
   limit: RegexLimit | undefined
+  /** `Regex_Step_Limit` of the section; undefined for that of `limit`. */
+  stepsPerByte: number | undefined
 }
 
 /** Tests texts whose characters are bytes (latin1). Several expressions are usually tested on the same text. One that takes too many steps does not match. */
@@ -22,7 +26,7 @@ export class TextMatcher {
   readonly #owner: RuleOwner | undefined
 
   constructor(regex: TranslatedRegex, owner?: RuleOwner) {
-    this.#matcher = matcherOf(regex, owner?.limit?.stepsPerByte)
+    this.#matcher = matcherOf(regex, owner?.stepsPerByte ?? owner?.limit?.stepsPerByte)
     this.#expression = regex.source
     this.#owner = owner
   }
@@ -34,8 +38,7 @@ export class TextMatcher {
       lastText = text
     }
     const result = this.#matcher.match(bytes, 0, lastSize)
-    if (result === TOO_MANY_STEPS)
-      this.#owner?.limit?.reached(this.#expression, this.#owner.name, 'the rule does not match the line')
+    if (result === TOO_MANY_STEPS) this.#owner?.limit?.reached(this.#expression, this.#owner.name, NO_MATCH)
     return result === MATCH
   }
 }

@@ -15,8 +15,10 @@ import type { LogLine } from './format.ts'
  * the counts of its instance are printed before it, each at most once in EARLY_MS.
  *
  * Lines are equal when level, plugin, message and the field `path` are, or when they are of one kind; what else may differ
- * is printed of the latest, with the count. Lines with an error code and no kind are also limited to MAX_LINES_PER_CODE per window, since their messages differ
- * by file or peer. No line is lost silently: a line at the end of the window, or at `flush`, has the suppressed count.
+ * is printed of the latest, with the count. Lines of no kind with an error code or a field `event` are also limited to
+ * MAX_LINES_PER_CODE per window, since their messages differ by file or peer, and all others of an instance and level to
+ * MAX_LINES: who may create files or connections must not fill the disk with lines about them. No line is lost silently: a
+ * line at the end of the window, or at `flush`, has the suppressed count.
  */
 export class LogDeduplicator {
   readonly #clock: Clock
@@ -56,8 +58,24 @@ export class LogDeduplicator {
       if (window.printed === MAX_LINES_PER_CODE) return this.#suppress(window, line)
       window.printed++
     }
+    if (code === undefined && line.kind === undefined && this.#isFlood(line, source, windowMs)) return false
     this.#window(this.#messages, message, line.timeMs, windowMs, '')
     return true
+  }
+
+  /** Like `admit`, for a line of which repetitions are news. */
+  admitRepeated(line: LogLine): boolean {
+    if (line.timeMs >= this.#nextEndMs || line.timeMs < this.#lastMs) this.#endWindows(line.timeMs)
+    this.#lastMs = line.timeMs
+    return !this.#isFlood(line, `${line.level}\0${line.plugin}\0`, undefined)
+  }
+
+  /** Counts the line in the window of its instance and level; suppresses it beyond MAX_LINES. */
+  #isFlood(line: LogLine, source: string, windowMs: number | undefined): boolean {
+    const window = this.#window(this.#codes, source, line.timeMs, windowMs, OTHERS)
+    if (window.printed === MAX_LINES) return !this.#suppress(window, line)
+    window.printed++
+    return false
   }
 
   /** Prints the counts of an instance, each at most once in EARLY_MS; its windows go on. */
@@ -156,7 +174,8 @@ export class LogDeduplicator {
     if (line === undefined) return
     const time = durationText(Math.max(1000, Math.round((nowMs - startMs) / 1000) * 1000))
     const times = suppressed === 1 ? 'time' : 'times'
-    const count = code === '' ? `repeated ${suppressed} ${times}` : `${code} ${suppressed} more ${times}`
+    let count = code === '' ? `repeated ${suppressed} ${times}` : `${code} ${suppressed} more ${times}`
+    if (code === OTHERS) count = `${suppressed} lines, of which this is the last, are not shown`
     this.#print({ ...line, timeMs: nowMs, message: `${line.message} (${count} in ${time})` })
   }
 
@@ -193,7 +212,7 @@ interface Window {
   /** Number of lines with this code printed in the window. */
   printed: number
   suppressed: number
-  /** Empty for a window of one message. */
+  /** Empty for a window of one message, OTHERS for one of all messages without a code. */
   code: string
 }
 
@@ -205,6 +224,9 @@ const EARLY_MS = 10_000
 const MAX_PAUSE_MS = 60_000
 const MAX_WINDOWS = 256
 const MAX_LINES_PER_CODE = 5
+/** Maximum lines without a code of an instance and level in a window; a start or a rotation of some files has fewer. */
+const MAX_LINES = 100
+const OTHERS = 'others'
 const MAX_KEY_CHARS = 500
 
 function nextWindowMs(windowMs: number): number {
@@ -214,7 +236,7 @@ function nextWindowMs(windowMs: number): number {
 function codeOf(fields: Record<string, unknown> | undefined): string | undefined {
   if (fields === undefined) return undefined
   const error = fields.error as { code?: unknown } | null | undefined
-  const code = fields.code ?? error?.code
+  const code = fields.code ?? error?.code ?? fields.event
   return typeof code === 'string' ? code : undefined
 }
 

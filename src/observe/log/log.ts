@@ -87,8 +87,9 @@ export function createLog(options: LogOptions): Log {
       ): void => {
         if (!enabled(RANK[lineLevel])) return
         const line = { timeMs: clock.nowMs(), level: lineLevel, plugin: name, message, fields, kind }
-        const isFolded = suppressMs > 0 || RANK[lineLevel] <= RANK.warn
+        const isFolded = suppressMs > 0 || RANK[lineLevel] <= RANK.warn || fields?.event !== undefined
         if (isFolded && !deduplicator.admit(line, suppressMs > 0 ? suppressMs : undefined)) return
+        if (!isFolded && lineLevel === 'info' && !deduplicator.admitRepeated(line)) return
         if (lineLevel === 'info') deduplicator.printCounts(name)
         print(line)
       }

@@ -4,8 +4,14 @@ import { skip } from '../../core/msgpack/encode.ts'
 import { entryMap, RecordAccessor, textHead, textLength } from '../../core/msgpack/record.ts'
 import { type InvalidValue, invalidIfThrows } from '../../core/options/checks.ts'
 import { defineOptions, type OptionsOf } from '../../core/options/option.ts'
-import { defineFilter, type Filter, type FilterContext, type RegexLimit } from '../../core/plugin.ts'
-import { REGEX_COUNTERS } from '../../lib/regex/counters.ts'
+import {
+  defineFilter,
+  type Filter,
+  type FilterContext,
+  type RegexLimit,
+  type RegexUse,
+} from '../../core/plugin.ts'
+import { regexCounter } from '../../lib/regex/counters.ts'
 import { type LineMatcher, matcherOf } from '../../lib/regex/line-matcher.ts'
 import { MATCH, TOO_MANY_STEPS } from '../../lib/regex/match-result.ts'
 import { translateOnigmo } from '../../lib/regex/onigmo.ts'
@@ -38,6 +44,8 @@ const OPTIONS = defineOptions({
  * delimit it, so one that begins with a slash is left to the translator.
  */
 const LITERAL = /^[\w \-:=@#%&~`"'<>,;!][\w \-/:=@#%&~`"'<>,;!]*$/
+
+const KEPT: RegexUse = { reason: 'grep', effect: 'the record is kept unless another rule drops it' }
 
 /** A Regex or Exclude option. */
 class GrepRule {
@@ -82,7 +90,7 @@ class GrepRule {
       const result = this.#matcher.match(buf, start, stop)
       if (result !== TOO_MANY_STEPS) return result === MATCH
       const owner = this.exclude ? 'Exclude' : 'Regex'
-      this.#limit?.reached(this.#expression, owner, 'the record is kept unless another rule drops it')
+      this.#limit?.reached(this.#expression, owner, KEPT)
       return !this.exclude
     }
     return this.#findFrom(buf, this.#literal, start) + this.#literal.length <= stop
@@ -167,6 +175,6 @@ export const spec = defineFilter({
     'matches, in file order, and ignores the rules after it.',
   options: OPTIONS,
   example: '[FILTER]\n    Name    grep\n    Match   *\n    Exclude log healthz\n',
-  counters: REGEX_COUNTERS,
+  counters: regexCounter('grep'),
   create: (options, ctx) => new Grep(options, ctx),
 })

@@ -7,7 +7,7 @@ import type { EntryWriter, Parser } from '../../core/parser.ts'
 import { type Appender, defineInput, type Input, type InputContext } from '../../core/plugin.ts'
 import { sleep } from '../../lib/async/sleep.ts'
 import { JsonTranscoder, jsonBound } from '../../lib/json/json-to-msgpack.ts'
-import { REGEX_COUNTERS } from '../../lib/regex/counters.ts'
+import { regexCounter } from '../../lib/regex/counters.ts'
 import { splitMs } from '../../lib/time/split-ms.ts'
 
 const OPTIONS = defineOptions({
@@ -285,7 +285,7 @@ export const spec = defineInput({
     'are sent and acknowledged, and the agent exits if it has no other input.',
   options: OPTIONS,
   counters: {
-    ...REGEX_COUNTERS,
+    ...regexCounter('parser'),
     parse_failed: 'lines that could not be parsed, kept unchanged under `log`',
     time_failed: 'records whose time could not be read; they have the time of reading',
   },

@@ -3,7 +3,7 @@ import { closeMap } from '../../core/msgpack/map-head.ts'
 import type { InvalidValue } from '../../core/options/checks.ts'
 import { defineOptions } from '../../core/options/option.ts'
 import type { EntryWriter, Parser } from '../../core/parser.ts'
-import { defineParser, type RegexLimit } from '../../core/plugin.ts'
+import { defineParser, type RegexLimit, type RegexUse } from '../../core/plugin.ts'
 import { copyString } from '../../lib/json/json-to-msgpack.ts'
 import { withDecoders } from '../../lib/parsing/field-decoder.ts'
 import {
@@ -101,6 +101,8 @@ ${DECODE_DESCRIPTION}`,
   },
 })
 
+const UNPARSED: RegexUse = { reason: 'parser', effect: 'the line is kept unparsed' }
+
 interface RegexParserSettings {
   types: { key: string; type: ValueType }[]
   time: TimeReader | undefined
@@ -187,8 +189,7 @@ class RegexParser implements Parser {
 
   #refused(result: MatchResult): false {
     const { limit, name } = this.#settings
-    if (result === TOO_MANY_STEPS)
-      limit?.reached(this.#expression, `parser ${name}`, 'the line is kept unparsed')
+    if (result === TOO_MANY_STEPS) limit?.reached(this.#expression, `parser ${name}`, UNPARSED)
     return false
   }
 

@@ -68,13 +68,18 @@ function fromNumber(value: number, out: Time): TimeKind {
     out.nsec = Math.min(MAX_NSEC, Math.round((value - out.sec) * 1e9))
     return 'time'
   }
-  const unit = UNITS_PER_SECOND.find(([min]) => value >= min)?.[1] ?? Number.NaN
+  const unit = unitsPerSecond(value)
   const sec = Math.floor(value / unit)
   if (!(sec < MIN_MARKER)) return 'unknown'
   out.sec = sec
   // Exact for whole numbers up to 2^53: a quotient would not be.
   out.nsec = Math.min(MAX_NSEC, Math.round((value - sec * unit) * (1e9 / unit)))
   return 'repaired'
+}
+
+/** Not a part of `fromNumber`: what a function captures costs an object in each call, also in those that do not come this far. */
+function unitsPerSecond(value: number): number {
+  return UNITS_PER_SECOND.find(([min]) => value >= min)?.[1] ?? Number.NaN
 }
 
 function timestamp(sec: number, nsec: number, out: Time): TimeKind {

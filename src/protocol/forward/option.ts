@@ -1,5 +1,5 @@
 import { skip } from '../../core/msgpack/encode.ts'
-import { findKey, spanOf } from '../../core/msgpack/record.ts'
+import { findKey, textHead } from '../../core/msgpack/record.ts'
 import { isMap } from './event-time.ts'
 import { Malformed } from './value-scanner.ts'
 
@@ -14,7 +14,7 @@ export function chunkIdAt(buf: Buffer, at: number, end: number): number {
   if (buf[at] === 0xc0) return -1
   if (!isMap(buf[at] as number)) throw new Malformed('options that are not a map')
   const id = findKey(buf, at, end, CHUNK)
-  if (id < 0 || spanOf(buf, id) === undefined) return -1
+  if (id < 0 || textHead(buf, id) < 0) return -1
   const idEnd = skip(buf, id, end)
   if (idEnd - id > MAX_CHUNK_ID_BYTES) throw new Malformed(`a chunk id of ${idEnd - id} bytes`)
   return id

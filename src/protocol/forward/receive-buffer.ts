@@ -1,5 +1,5 @@
 const EMPTY = Buffer.alloc(0)
-const MIN_BYTES = 16_384
+const MIN_BYTES = 1024
 
 /** Source of a reader's buffers. */
 export interface Allocator {

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'bun:test'
+import { execFileSync } from 'node:child_process'
 import { appendFileSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { encode } from '@msgpack/msgpack'
@@ -273,6 +274,29 @@ describe('a replay', () => {
     })
     expect(out.got).toHaveLength(1)
   })
+})
+
+test('a whole last row is listed and replayed although its newline is missing; a part of one is left out', async () => {
+  const path = join(tmp(), 'dead-letters.out.0.jsonl')
+  await writeLetters(path, [{ entry: entry(1) }])
+  const row = readFileSync(path, 'utf8').trimEnd()
+  writeFileSync(path, row)
+  expect(listLetters(path)).toContain('1 to replay')
+  const out = new Collector()
+  expect(await replay(planTo({ 'out.0': out }), path)).toMatchObject({ replayed: 1, unreadable: 0 })
+  expect(out.got).toHaveLength(1)
+  expect(listLetters(path)).toContain('0 to replay, 1 replayed')
+  writeFileSync(path, row.slice(0, -10))
+  expect(listLetters(path)).toContain('0 to replay, 0 replayed')
+})
+
+test('a list of a directory names what is no file and goes on with the others', async () => {
+  const folder = tmp()
+  execFileSync('mkfifo', [join(folder, 'dead-letters.a.jsonl')])
+  await writeLetters(join(folder, 'dead-letters.b.jsonl'), [{ entry: entry(1) }])
+  const text = listLetters(folder)
+  expect(text).toContain('dead-letters.a.jsonl: is not a regular file')
+  expect(text).toContain('dead-letters.b.jsonl: 1 to replay')
 })
 
 test('show escapes control characters and prints a record that is cut as it is', async () => {

@@ -84,3 +84,15 @@ test('a table is parsed into camel-case names, repeated options in order', () =>
   })
   expect(() => parseOptions(table, { refresh_interval: 'x' })).toThrow('"refresh_interval" must be a time')
 })
+
+test('a size below the minimum is raised only where the option says so', () => {
+  const size = { type: 'size', default: '5K', min: 2000, max: 8000, help: '' } as const
+  expect(parseValue('a', size, '1K')).toHaveProperty('problem')
+  expect(parseValue('a', { ...size, raised: true }, '1K')).toEqual({
+    value: 2000,
+    warning: '"a" must be a size like 32K or 5M from 2K to 8K, not "1K": using 2K',
+  })
+  expect(parseValue('a', { ...size, raised: true }, '2K')).toEqual({ value: 2000 })
+  expect(parseValue('a', { ...size, raised: true }, '9K')).toHaveProperty('value', 8000)
+  expect(parseValue('a', { ...size, raised: true }, 'many')).toHaveProperty('problem')
+})

@@ -151,3 +151,19 @@ testInstall('uses the address that the release fills in if SHIPPER_BASE_URL is n
     0,
   )
 })
+
+testWith('ssh-keygen')(
+  'a key without a signature, or what is no key, installs nothing and says so',
+  async () => {
+    const { machine } = await machineWith({ version: '1.0.0' })
+    const withKey = (SHIPPER_PUBLIC_KEY: string) => ({ env: { SHIPPER_PUBLIC_KEY } })
+    const unsigned = 'cannot download .*/SHA256SUMS.sig, which SHIPPER_PUBLIC_KEY requires: .*404'
+    await refused(machine, unsigned, withKey('ssh-ed25519 AAAA'))
+    for (const key of ['rubbish', '/no/such/key.pub', 'minisign.pub'])
+      await refused(
+        machine,
+        'SHIPPER_PUBLIC_KEY is neither a public key of SSH or minisign nor a file',
+        withKey(key),
+      )
+  },
+)

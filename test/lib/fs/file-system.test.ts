@@ -6,6 +6,7 @@ import {
   openSync,
   readFileSync,
   symlinkSync,
+  truncateSync,
   writeFileSync,
 } from 'node:fs'
 import { constants } from 'node:os'
@@ -25,7 +26,9 @@ import {
   openToAppend,
   read,
   readLink,
+  readRegular,
   readTextFile,
+  readWhole,
   readWholeText,
   realPath,
   stat,
@@ -59,6 +62,7 @@ const CALLS: [keyof typeof systemCalls, () => unknown][] = [
   ['openSync', () => openFile('/x')],
   ['openSync', () => readTextFile('/x', 1)],
   ['openSync', () => readWholeText('/x', 1)],
+  ['openSync', () => readRegular('/x', 1)],
   ['readSync', () => read(0, Buffer.alloc(1), 0, 1, 0)],
   ['openSync', () => openToAppend('/x', { mode: 0o600, devices: true, pipes: true })],
   ['writeSync', () => write(0, Buffer.alloc(1))],
@@ -110,6 +114,29 @@ test('a FIFO without a writer has no text, and is not waited for', () => {
   expect(readWholeText(path, 100)).toBe('')
 })
 
+test('the whole of a file is read only up to the limit, at once, and never from the kernel', () => {
+  const dir = tmp()
+  const [sparse, fifo, text] = [join(dir, 'sparse'), join(dir, 'fifo'), join(dir, 'text')]
+  writeFileSync(sparse, '')
+  truncateSync(sparse, 10_000_000_000)
+  execFileSync('mkfifo', [fifo])
+  writeFileSync(text, 'abc')
+  const codeOf = (read: Buffer | FsFailure): string =>
+    read instanceof FsFailure ? read.code : read.toString()
+  const codes = [sparse, '/dev/zero', dir, '/proc/self/status', fifo, text].map((path) => [
+    codeOf(readWhole(path, 100)),
+    codeOf(readRegular(path, 100)),
+  ])
+  expect(codes).toEqual([
+    ['TOO_LARGE', 'TOO_LARGE'],
+    ['TOO_LARGE', NOT_A_FILE],
+    ['EISDIR', NOT_A_FILE],
+    [NOT_A_FILE, NOT_A_FILE],
+    ['', NOT_A_FILE],
+    ['abc', 'abc'],
+  ])
+})
+
 describe('anything but a regular file is rejected without blocking', () => {
   test('a FIFO, a directory, a device and files of the kernel', () => {
     const dir = tmp()
@@ -158,6 +185,8 @@ test('a regular file is opened with its properties', () => {
 test('a text file is read up to a limit', () => {
   const path = join(tmp(), 'a')
   writeFileSync(path, 'hello')
+  expect(readRegular(path, 5).toString()).toBe('hello')
+  expect((readRegular(path, 4) as FsFailure).code).toBe('TOO_LARGE')
   expect(readTextFile(path, 4)).toBe('hell')
   expect(readTextFile(path, 100)).toBe('hello')
   failWith('readSync', 'EIO')

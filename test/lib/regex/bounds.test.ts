@@ -88,6 +88,8 @@ describe('an expression that is too large is refused at once', () => {
     ['nested in options', '(?i)'.repeat(10_000), 'more than 200 deep'],
     ['nested classes', '['.repeat(30_000), 'classes within classes'],
     ['intersections', `[${'a&&'.repeat(10_000)}a]`, 'classes within classes'],
+    ['an escape beyond Unicode', '(?<a>\\x{110000})', 'which is no character of Unicode'],
+    ['half of a surrogate pair', '(?<a>[\\ud800])', 'which is no character of Unicode'],
     ['a count of a thousand million', '(?<a>x{1,1000000000})', 'exceeds 100000'],
     ['a large repeated group', '(?<a>(?:ab){1,100000})', 'instructions'],
     ['counts within counts', '(?:(?:(?:(?:ab){1,1000}){1,1000}){1,1000}){1,1000}', 'instructions'],

@@ -152,6 +152,14 @@ describe('deduplication', () => {
     expect(sink.messages.at(-1)).toBe('cannot read x (repeated 88 times in 10 s)')
   })
 
+  test('what happens to many files at once is told of five of them, and counted', () => {
+    const { sink, clock, log } = memoryLog()
+    for (let i = 0; i < 1000; i++) log.child('a').info(`${i} was deleted`, { event: 'file deleted' })
+    expect(sink.messages).toEqual([0, 1, 2, 3, 4].map((i) => `${i} was deleted`))
+    clock.advance(10_000)
+    expect(sink.messages.at(-1)).toBe('999 was deleted (file deleted 995 more times in 10 s)')
+  })
+
   test('no timer runs while nothing is suppressed', () => {
     const { clock, log } = memoryLog()
     log.child('a').warn('x')
@@ -205,6 +213,23 @@ describe('lines of one kind', () => {
   })
 })
 
+test('who can create files or connections cannot fill the log: an instance has 100 different lines of a level in 10 s', () => {
+  const { sink, clock, log } = memoryLog()
+  for (let i = 0; i < 1000; i++) {
+    log.child('tail.0').info(`${i}.log was deleted`)
+    log.child('tail.0').warn(`${i}.log was truncated`)
+  }
+  log.child('tail.1').info('another input')
+  expect(sink.messages).toHaveLength(201)
+  clock.advance(10_000)
+  expect(sink.messages.slice(201).sort()).toEqual([
+    '999.log was deleted (900 lines, of which this is the last, are not shown in 10 s)',
+    '999.log was truncated (900 lines, of which this is the last, are not shown in 10 s)',
+  ])
+  log.child('tail.0').info('the next one')
+  expect(sink.messages.at(-1)).toBe('the next one')
+})
+
 describe('a deduplication window', () => {
   test('info lines are not suppressed unless Log_Suppress_Interval is set', () => {
     const { sink, clock, log } = memoryLog()
@@ -251,7 +276,7 @@ describe('a deduplication window', () => {
     const { sink, log } = memoryLog()
     const a = log.child('a')
     for (let round = 0; round < 2; round++) for (let i = 0; i < 100; i++) a.warn(`m${i}`)
-    for (let i = 0; i < 5000; i++) a.warn(`n${i}`)
+    for (let i = 0; i < 5000; i++) log.child(`b${i % 50}`).warn(`n${i}`)
     const counts = sink.messages.filter((m) => m.includes('(repeated 1 time in 1 s)'))
     expect(counts).toHaveLength(100)
   })
@@ -271,7 +296,9 @@ function program(text: string): string {
 
 describe('stderr', () => {
   test('gets JSON lines when it is not a terminal, also the last one before an exit', async () => {
-    const path = program(`for (let i = 0; i < 5000; i++) log.child('a').info('line ' + i)\nprocess.exit(3)`)
+    const path = program(
+      `for (let i = 0; i < 5000; i++) log.child('a' + (i % 50)).info('line ' + i)\nprocess.exit(3)`,
+    )
     const running = start([path], { command: [process.execPath] })
     expect((await running.ended()).code).toBe(3)
     const lines = running.stderr.trim().split('\n')

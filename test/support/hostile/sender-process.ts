@@ -1,5 +1,5 @@
 /** A hostile sender of the forward protocol: `bun sender-process.ts '{"port": N}'`. */
-import { gzipSync, zstdCompressSync } from 'node:zlib'
+import { constants, createZstdCompress, gzipSync, zstdCompressSync } from 'node:zlib'
 import { encode } from '@msgpack/msgpack'
 import { dial, endless, pause, pour, repeat, send } from './attack.ts'
 
@@ -30,6 +30,26 @@ const LENGTHS = [
   'db7fffffff',
   'c60fffffff',
 ]
+
+/** Head of a message with a payload of 6 MB, and a part of it. */
+const half = Buffer.concat([
+  Buffer.from([0x93]),
+  bytes('t.half'),
+  Buffer.from('c6005b8d80', 'hex'),
+  Buffer.alloc(512 << 10),
+])
+
+/** Compresses with a window of 2^windowLog bytes, which a decoder then allocates. */
+function windowed(windowLog: number): Promise<Buffer> {
+  const stream = createZstdCompress({ params: { [constants.ZSTD_c_windowLog]: windowLog } })
+  const parts: Buffer[] = []
+  return new Promise((resolve) => {
+    stream.on('data', (part: Buffer) => parts.push(part)).on('end', () => resolve(Buffer.concat(parts)))
+    stream.write(records.subarray(0, 1))
+    stream.flush(() => stream.end(records.subarray(1)))
+  })
+}
+const windows = await Promise.all([23, 27].map(windowed))
 
 async function many(count: number, each: (n: number) => Promise<void>): Promise<void> {
   await Promise.allSettled(Array.from({ length: count }, (_, n) => each(n)))
@@ -83,6 +103,17 @@ repeat({
       const compressed = n % 2 === 0 ? 'gzip' : 'zstd'
       const of = n < 4 ? bombs : recordBombs
       await send(packed('t.bomb', of[compressed], { compressed, chunk: id() }), { ms: 2000 })
+    }),
+  'large windows': () =>
+    many(40, (n) =>
+      send(packed('t.window', windows[n % 2] as Buffer, { compressed: 'zstd', chunk: id() }), { ms: 2000 }),
+    ),
+  'halves of large messages': () =>
+    many(300, async (n) => {
+      const socket = await dial()
+      socket.write(n % 3 === 0 ? half.subarray(0, 15_000) : half)
+      await pause(2500)
+      socket.destroy()
     }),
   'bomb after bomb': async () => {
     const socket = await dial()

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto'
-import { readFileSync } from 'node:fs'
 import { open, rename, rm } from 'node:fs/promises'
-import { messageOf, systemCode } from '../../../core/error.ts'
+import { messageOf } from '../../../core/error.ts'
 import type { Clock, Logger, TimerHandle } from '../../../core/services.ts'
+import { FsFailure, isMissing, readRegular } from '../../../lib/fs/file-system.ts'
 import type { NamespaceCache } from './api/namespace-cache.ts'
 import type { Namespace, Pod } from './pods/pod.ts'
 import { DELETED_TTL_MS, type PodCache } from './pods/pod-cache.ts'
@@ -11,6 +11,7 @@ const FORMAT = 'shipper-kubernetes-pods'
 const VERSION = 2
 /** Maximum size of the body: further lines are not written, and a larger file is not read. */
 const MAX_BYTES = 16_000_000
+const MAX_FIRST_LINE_BYTES = 1000
 /** Delay from the first change to the write, which then includes later changes. */
 const WRITE_DELAY_MS = 3000
 const MODE = 0o600
@@ -63,12 +64,10 @@ export class CacheFile {
 
   /** Restores pods and namespaces from the file; a file that is missing, damaged or of another version is ignored. */
   load(): void {
-    let bytes: Buffer
-    try {
-      bytes = readFileSync(this.#path)
-    } catch (error) {
-      if (systemCode(error) !== 'ENOENT')
-        this.#warnOnce(`cannot read pod cache ${this.#path}: ${messageOf(error)}`)
+    const bytes = readRegular(this.#path, MAX_BYTES + MAX_FIRST_LINE_BYTES)
+    if (bytes instanceof FsFailure) {
+      const { message } = bytes
+      if (!isMissing(bytes)) this.#warnOnce(`cannot read pod cache ${this.#path}: ${message}`)
       return
     }
     const lines = validLines(bytes)
@@ -156,7 +155,7 @@ export class CacheFile {
 /** Returns the lines of the body, or undefined when header, length or hash are not right. */
 function validLines(bytes: Buffer): string[] | undefined {
   const end = bytes.indexOf(10)
-  if (end < 0 || bytes.length > MAX_BYTES + 1000) return undefined
+  if (end < 0) return undefined
   try {
     const header = JSON.parse(bytes.toString('utf8', 0, end)) as Record<string, unknown>
     const body = bytes.subarray(end + 1)

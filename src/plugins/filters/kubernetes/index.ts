@@ -1,5 +1,5 @@
 import { defineFilter } from '../../../core/plugin.ts'
-import { REGEX_COUNTERS } from '../../../lib/regex/counters.ts'
+import { regexCounter } from '../../../lib/regex/counters.ts'
 import { Kubernetes } from './kubernetes.ts'
 import { KUBERNETES_OPTIONS } from './options.ts'
 
@@ -50,7 +50,7 @@ no Parsers_File is needed. A parser that does not exist is logged once per pod, 
     K8S-Logging.Exclude On
 `,
   counters: {
-    ...REGEX_COUNTERS,
+    ...regexCounter('parser', 'tag'),
     records_incomplete: 'records with only the fields from the log path',
     records_excluded: 'records dropped by an annotation of their pod',
     pods_unknown: 'containers whose pod was still unknown after Kube_Meta_Wait',
@@ -63,6 +63,8 @@ no Parsers_File is needed. A parser that does not exist is logged once per pod, 
     watches: 'watches that were requested',
     watch_expired: 'lists and watches answered with 410, because their resourceVersion had expired',
     lookups: 'requests for single pods, for the pods of the kubelet, and for namespaces',
+    lookups_delayed: 'times that lookups of pods waited, because many had found none: at most ten a second',
+    lookups_left_out: 'requests for a lookup that was not queued because 1,000 wait',
     api_requests: 'all requests to the API server and the kubelet',
     api_errors: 'requests that failed; 404 and 410 do not count',
   },

@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import type { Chunk } from '../../../core/chunk.ts'
 import { encodeStr } from '../../../core/msgpack/encode.ts'
 import { findKey, spanOf } from '../../../core/msgpack/record.ts'
-import type { Filter, FilterContext, OpenedLog } from '../../../core/plugin.ts'
+import type { Filter, FilterContext, OpenedLog, RegexUse } from '../../../core/plugin.ts'
 import type { Clock, Counters, Logger } from '../../../core/services.ts'
 import { PodSource } from './api/pod-source.ts'
 import { CacheFile } from './cache-file.ts'
@@ -32,6 +32,8 @@ const MIN_CHUNK_BYTES = 4096
 const NODE_CHECK_DELAY_MS = 1000
 /** Time after which a pod is requested again if its container ids were not reported yet. */
 const UNREPORTED_TTL_MS = 30_000
+/** What becomes of a tag on which Regex_Parser reached Regex_Step_Limit. */
+const NO_POD: RegexUse = { reason: 'tag', effect: 'records with the tag are kept, without metadata of a pod' }
 
 /**
  * Adds the metadata of their pod to records. A PodSource keeps the pods up to date in the background; `apply` only uses
@@ -318,7 +320,7 @@ export class Kubernetes implements Filter {
       ? refFromJournal
       : options.regexParser === undefined
         ? (tag: string) => refFromTag(tag, options.kubeTagPrefix)
-        : tagParser(this.#ctx.parser(options.regexParser), options.kubeTagPrefix)
+        : tagParser(this.#ctx.parser(options.regexParser, NO_POD), options.kubeTagPrefix)
     return new ContainerCache({ options, ctx: this.#ctx, pods: this.#pods, fields, findNamespace, parseRef })
   }
 }

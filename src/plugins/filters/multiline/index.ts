@@ -1,5 +1,5 @@
 import { defineFilter } from '../../../core/plugin.ts'
-import { REGEX_COUNTERS } from '../../../lib/regex/counters.ts'
+import { regexCounter } from '../../../lib/regex/counters.ts'
 import { Multiline } from './multiline.ts'
 import { MULTILINE_FILTER_OPTIONS } from './options.ts'
 
@@ -16,6 +16,9 @@ A record that is incomplete at the end of a chunk waits for more for Flush_Ms. T
     Multiline.Parser      java, python
     Multiline.Key_Content log
 `,
-  counters: { multiline_truncated: 'joined records that reached Multiline_Buffer_Limit', ...REGEX_COUNTERS },
+  counters: {
+    multiline_truncated: 'joined records that reached Multiline_Buffer_Limit',
+    ...regexCounter('multiline'),
+  },
   create: (options, ctx) => new Multiline(options, ctx),
 })

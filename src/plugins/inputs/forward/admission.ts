@@ -11,17 +11,18 @@ interface Idler {
  */
 export function longestIdle<C extends Idler>(connections: Iterable<C>): C | undefined {
   const perAddress = new Map<string, number>()
-  const idle: C[] = []
+  for (const { address } of connections) perAddress.set(address, (perAddress.get(address) ?? 0) + 1)
+  let best: C | undefined
+  let bestMany = 0
+  let bestSinceMs = 0
   for (const connection of connections) {
-    perAddress.set(connection.address, (perAddress.get(connection.address) ?? 0) + 1)
-    if (connection.idleSinceMs !== undefined) idle.push(connection)
-  }
-  const rank = (c: C): [number, number] => [perAddress.get(c.address) ?? 0, -(c.idleSinceMs ?? 0)]
-  let best = idle[0]
-  for (const connection of idle.slice(1)) {
-    const [many, since] = rank(connection)
-    const [bestMany, bestSince] = rank(best as C)
-    if (many > bestMany || (many === bestMany && since > bestSince)) best = connection
+    const sinceMs = connection.idleSinceMs
+    if (sinceMs === undefined) continue
+    const many = perAddress.get(connection.address) ?? 0
+    if (best !== undefined && (many < bestMany || (many === bestMany && sinceMs >= bestSinceMs))) continue
+    best = connection
+    bestMany = many
+    bestSinceMs = sinceMs
   }
   return best
 }

@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net'
 import { type ErrorCode, messageOf } from '../../../core/error.ts'
 import { truncate } from '../../../core/escape-controls.ts'
+import { freeMemory } from '../../../core/free-memory.ts'
 import { ENTRY_HEAD, writeEntryHead } from '../../../core/msgpack/encode.ts'
 import type { Appender, InputContext, Outcome } from '../../../core/plugin.ts'
 import { splitMs } from '../../../lib/time/split-ms.ts'
@@ -57,6 +58,10 @@ const MAX_QUIET_START_MS = 5000
 /** Smallest piece of a decompressed payload, and the size after which other connections have their turn. */
 const PIECE_BYTES = 32_768
 const TURN_BYTES = 1_000_000
+/** Received pieces of this size are freed at once; smaller ones are left to the garbage collector, which costs less. */
+const MIN_FREED_BYTES = 16_384
+/** A peer that has never sent more at once is small. */
+const SMALL_PIECE_BYTES = 16_384
 /** Bytes that are written between two questions whether the outputs take more. */
 const UNCHECKED_BYTES = 16_384
 
@@ -70,6 +75,11 @@ export class SenderConnection implements MessageOwner {
   readonly #reader: MessageReader
   readonly #time: Time = { sec: 0, nsec: 0 }
   #pending: Buffer[] = []
+  /** Bytes that have arrived and have no place in the reader. */
+  #unread = 0
+  #largestPiece = 0
+  /** True while it is not read because of the memory that large peers use. */
+  #isHeld = false
   #busy = false
   /** Tag of the message that is being read. */
   #tag = ''
@@ -91,7 +101,7 @@ export class SenderConnection implements MessageOwner {
   /** Bytes of the acknowledgements that it has requested and not taken. */
   #owedBytes = 0
   readonly #acks: Acknowledgements
-  /** Bytes of messages with options that have not been settled. */
+  /** Bytes that have not settled. */
   #unsettledBytes = 0
   /** Bytes that may be written for `#checkedTag` without asking for room again. */
   #credit = 0
@@ -159,8 +169,7 @@ export class SenderConnection implements MessageOwner {
     this.#open.delete(range.appender)
     if (this.#range === range) {
       this.#range = undefined
-      this.#split ??= new SplitMessage()
-      range.addPartOf(this.#split)
+      if (this.#isTracked) range.addPartOf((this.#split ??= new SplitMessage()))
     }
     return `${this.#id}:${this.#closedRanges++}`
   }
@@ -175,7 +184,7 @@ export class SenderConnection implements MessageOwner {
       if (isLost) this.#abort(message)
       else if (message.isSettled) this.#settleSplit(message)
     }
-    if (isLost) this.#end()
+    if (isLost && range.isTracked) this.#end()
     else this.#endIfDone()
   }
 
@@ -218,9 +227,27 @@ export class SenderConnection implements MessageOwner {
     if (this.#closed || this.#host.signal.aborted) return
     this.#hasReceived = true
     this.#usedMs = this.#host.ctx.clock.nowMs()
+    this.#largestPiece = Math.max(this.#largestPiece, data.length)
+    this.#unread += data.length
+    const fits = this.#host.receiveBudget.arrived(data.length)
     this.#pending.push(data)
     if (this.#busy) this.#socket.pause()
     else void this.#work()
+    if (!fits && this.#unread > 0 && !this.#budget.isPrivileged)
+      this.#fail('sent large messages while the memory for those of others was used up')
+  }
+
+  /** While the memory for messages is used up, only small peers are read, and the one whose message has to be completed. */
+  setCongested(isCongested: boolean): void {
+    this.#isHeld = isCongested && this.#largestPiece > SMALL_PIECE_BYTES
+    if (this.#isHeld && !this.#budget.isPrivileged) this.#socket.pause()
+    else if (!this.#busy) this.#socket.resume()
+  }
+
+  /** The first piece of these bytes has a place in a buffer, or is dropped. */
+  #placed(bytes: number): void {
+    this.#unread -= bytes
+    this.#host.receiveBudget.placed(bytes)
   }
 
   /** Reads all pending data, however long it takes; runs once at a time. Never rejects. */
@@ -233,11 +260,15 @@ export class SenderConnection implements MessageOwner {
           const piece = data
           if (!(await this.#untilGranted(() => this.#reader.push(piece)))) return
         }
+        this.#placed(data.length)
+        // It was copied.
+        if (data.length >= MIN_FREED_BYTES) freeMemory(data)
         await this.#read(this.#reader)
         if (this.#isOver) return
         this.#checkProgress()
       }
-      this.#socket.resume()
+      if (this.#isHeld && !this.#budget.isPrivileged) this.#socket.pause()
+      else this.#socket.resume()
     } catch (error) {
       if (error instanceof Malformed) this.#fail(`sent ${error.message}`)
       else this.#fail(`caused an internal error: ${messageOf(error)}`, 'E_INTERNAL')
@@ -289,7 +320,7 @@ export class SenderConnection implements MessageOwner {
     do {
       this.#socket.pause()
       const { ctx, signal } = this.#host
-      if (this.#hasRoom()) {
+      if (this.#roomFor(reader.end - reader.start) > 0) {
         // Open chunks wait for Flush: the memory that is needed may be theirs.
         ctx.sealAll()
         await ctx.waitForMemory(signal)
@@ -297,12 +328,10 @@ export class SenderConnection implements MessageOwner {
     } while (!this.#isOver && !this.#write(reader, step))
   }
 
-  /** True when records of the current tag may be read. What a peer without acknowledgements has on its way is not known. */
-  #hasRoom(): boolean {
-    const { ctx } = this.#host
-    if (ctx.room === undefined) return true
-    const unsettledBytes = this.#isTracked ? this.#unsettledBytes : Number.POSITIVE_INFINITY
-    return ctx.room(this.#tag, unsettledBytes) > 0
+  /** Returns how many bytes of the current tag may be written, `wantedBytes` first. */
+  #roomFor(wantedBytes: number): number {
+    const { room } = this.#host.ctx
+    return room === undefined ? UNCHECKED_BYTES : room(this.#tag, this.#unsettledBytes, wantedBytes)
   }
 
   #begin({ tag, hasOptions: mayAsk }: MessageReader): undefined {
@@ -325,7 +354,8 @@ export class SenderConnection implements MessageOwner {
 
   #finish({ buf, chunk, chunkEnd }: MessageReader): Promise<void> | undefined {
     this.#host.ctx.counters.add('messages')
-    const [range, split] = [this.#range, this.#split]
+    const range = this.#range
+    const split = this.#split
     this.#range = this.#split = undefined
     if (!this.#isTracked || split?.isAborted) return undefined
     const hasId = chunk >= 0
@@ -421,14 +451,15 @@ export class SenderConnection implements MessageOwner {
     const { buf, start, end } = reader
     if (step === 'entry' && !this.#readTime(reader)) return true
     if (this.#checkedTag !== this.#tag || this.#credit <= 0) {
-      if (!this.#hasRoom()) return false
+      const room = this.#roomFor(end - start)
+      if (room <= 0) return false
       this.#checkedTag = this.#tag
-      this.#credit = UNCHECKED_BYTES
+      this.#credit = Math.min(room, UNCHECKED_BYTES)
     }
     const out = this.#host.ctx.appender(this.#tag)
     if (!out.reserve(end - start + ENTRY_HEAD)) return false
     this.#credit -= end - start
-    if (this.#isTracked) this.#track(out, end - start)
+    this.#count(out, end - start)
     if (step === 'entries') {
       out.end += buf.copy(out.buf, out.end, start, end)
       out.addRecords(reader.count, end - start)
@@ -440,21 +471,23 @@ export class SenderConnection implements MessageOwner {
     return true
   }
 
-  /** Notes that records of the current message are in the open chunk. */
-  #track(out: Appender, bytes: number): void {
+  /** Counts bytes as unsettled until the chunk has settled to which they are added. */
+  #count(out: Appender, bytes: number): void {
+    this.#unsettledBytes += bytes
     let range = this.#range
     if (range === undefined) {
-      range = this.#open.get(out)
-      if (range === undefined) {
-        range = new MessageRange(this, out)
-        this.#open.set(out, range)
-        out.addContributor(range)
-      }
+      range = this.#open.get(out) ?? this.#openRange(out)
       this.#range = range
       if (this.#split !== undefined) range.addPartOf(this.#split)
     }
     range.bytes += bytes
-    this.#unsettledBytes += bytes
+  }
+
+  #openRange(out: Appender): MessageRange {
+    const range = new MessageRange(this, out)
+    this.#open.set(out, range)
+    out.addContributor(range)
+    return range
   }
 
   /**
@@ -474,6 +507,8 @@ export class SenderConnection implements MessageOwner {
     const taken = kind === 'repaired' ? 'read as milliseconds or finer' : 'replaced by the time of arrival'
     this.#host.ctx.log.warn(
       `${this.#peer} sends times that are not seconds or EventTime: ${taken}; the records are kept`,
+      undefined,
+      'odd times',
     )
     return true
   }
@@ -487,7 +522,7 @@ export class SenderConnection implements MessageOwner {
 
   #onSilence(): void {
     if (this.#acks.bytes > 0) this.#fail(`has not read its acknowledgements for ${MAX_SILENCE_MS / 1000} s`)
-    else if (!this.#busy && this.#reader.isInsideMessage)
+    else if (!this.#busy && !this.#isHeld && this.#reader.isInsideMessage)
       this.#fail(`sent nothing for ${MAX_SILENCE_MS / 1000} s within a message`)
   }
 
@@ -516,6 +551,7 @@ export class SenderConnection implements MessageOwner {
     if (!this.#closed && this.#reader.isInsideMessage) this.#host.ctx.counters.add('cut_messages')
     this.#closed = true
     this.#pending = []
+    this.#placed(this.#unread)
     this.#taken(this.#acks.discard())
     if (!this.#busy) this.#reader.release()
     this.#host.closed(this)

@@ -30,7 +30,9 @@ export class ForwardInput implements Input {
   constructor(options: ForwardInputOptions, ctx: InputContext) {
     this.#options = options
     this.#ctx = ctx
-    this.#receiveBudget = new ReceiveBudget(ctx.buffers, options.bufferMaxSize)
+    this.#receiveBudget = new ReceiveBudget(ctx.buffers, options.bufferMaxSize, (isCongested) => {
+      for (const connection of this.#connections) connection.setCongested(isCongested)
+    })
   }
 
   async run(signal: AbortSignal): Promise<void> {

@@ -87,6 +87,11 @@ export class MessageRange implements Contributor {
     this.appender = appender
   }
 
+  /** True when it has records of messages that may request an acknowledgement. */
+  get isTracked(): boolean {
+    return this.messages > 0 || this.split.length > 0
+  }
+
   /** Adds records of a message that has others elsewhere. */
   addPartOf(message: SplitMessage): void {
     if (this.split.at(-1) === message) return

@@ -32,6 +32,7 @@ export const FORWARD_INPUT_OPTIONS = defineOptions({
     type: 'size',
     default: '6144000',
     min: 65_536,
+    raised: true,
     max: 256_000_000,
     aliases: ['buffer', 'buffer_size'],
     help: 'Largest payload of one message, and largest record. A compressed payload may be four times as large after decompression. The connection of a peer that sends more is closed.',

@@ -1,6 +1,6 @@
 import type { InputContext } from '../../../core/plugin.ts'
 import type { Counters } from '../../../core/services.ts'
-import { REGEX_COUNTERS } from '../../../lib/regex/counters.ts'
+import { regexCounter } from '../../../lib/regex/counters.ts'
 
 /**
  * Counters of the input. docs/tail.md lists every way in which a byte can stay unread, with its counter and
@@ -32,7 +32,7 @@ export const TAIL_COUNTERS = {
   long_line_skipped: 'lines longer than Buffer_Max_Size that were skipped',
   long_line_truncated: 'lines longer than Buffer_Max_Size that were truncated',
   multiline_truncated: 'joined records that reached Multiline_Buffer_Limit',
-  ...REGEX_COUNTERS,
+  ...regexCounter('parser', 'multiline', 'tag'),
   parse_failed: 'lines that could not be parsed, kept unchanged under Key',
   time_failed: 'records whose time could not be read; they have the time of reading',
   null_bytes_skipped: 'NUL bytes skipped at the start of lines',

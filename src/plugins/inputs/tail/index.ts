@@ -1,6 +1,7 @@
 import { defineInput } from '../../../core/plugin.ts'
-import { StringMatcher } from '../../../lib/regex/string-matcher.ts'
 import { TAIL_COUNTERS } from './counters.ts'
+import { ExcludePattern, PathPattern } from './discovery/path-pattern.ts'
+import { TagRegex } from './file/tag.ts'
 import { TAIL_OPTIONS } from './options.ts'
 import { Tail } from './tail.ts'
 
@@ -17,12 +18,13 @@ export const spec = defineInput({
   example: '[INPUT]\n    Name tail\n    Path /var/log/*.log\n    DB   pos.db\n    Tag  app\n',
   counters: TAIL_COUNTERS,
   statePath: ({ db }) => db,
+  reads: ({ path, excludePath = [] }, file) =>
+    path.flat().some((text) => new PathPattern(text).matches(file)) &&
+    !excludePath.flat().some((text) => new ExcludePattern(text).matches(file)),
   create: (options, ctx) =>
     new Tail(
       options,
       ctx,
-      options.tagRegex === undefined
-        ? undefined
-        : new StringMatcher(options.tagRegex, ctx.regexLimit?.stepsPerByte),
+      options.tagRegex === undefined ? undefined : new TagRegex(options.tagRegex, ctx.regexLimit),
     ),
 })

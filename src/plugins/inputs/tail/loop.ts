@@ -1,14 +1,12 @@
-import { FsFailure, isMissing, stat } from '../../../lib/fs/file-system.ts'
-import { bytesText } from '../../../lib/text/bytes.ts'
+import { FsFailure } from '../../../lib/fs/file-system.ts'
 import type { TailParts } from './build.ts'
 import type { TailContext } from './counters.ts'
-import type { Glob } from './discovery/glob.ts'
 import type { ProgressCheck } from './discovery/progress-check.ts'
 import type { Reconciler } from './discovery/reconciler.ts'
-import { AfterDowntime } from './downtime/after-downtime.ts'
 import { COMPRESSED } from './file/compression.ts'
 import { FINGERPRINT_BYTES, TICK_MS } from './file/fingerprint.ts'
 import type { TailFile } from './file/tail-file.ts'
+import { FirstScan } from './first-scan.ts'
 import type { Joiner } from './multiline/joiner.ts'
 import { MAX_TURN_BYTES, type TailOptions } from './options.ts'
 import type { Passes } from './reading/passes.ts'
@@ -25,6 +23,11 @@ import type { ReadErrors } from './tracking/read-errors.ts'
 
 /** Files examined in one progress check. */
 const MAX_CHECKED_FILES = 500
+/**
+ * Most files with lines in the chunks that are being filled: those of one are sealed, settled and stored in one turn of the
+ * event loop, at some 50 microseconds each.
+ */
+const MAX_FILES_IN_CHUNKS = 500
 /** Interval at which changing files are examined while reading is paused. */
 const LOOK_MS = 100
 
@@ -35,7 +38,6 @@ const LOOK_MS = 100
 export class TailLoop {
   readonly #options: TailOptions
   readonly #ctx: TailContext
-  readonly #glob: Glob
   readonly #reconciler: Reconciler
   readonly #progressCheck: ProgressCheck
   readonly #files: OpenFiles
@@ -50,25 +52,21 @@ export class TailLoop {
   readonly #joiner: Joiner | undefined
   /** Files that wait for a filter. */
   readonly #awaiting = new WeakSet<TailFile>()
-  /** Files of the first scan that have not been read to their end yet. */
-  readonly #firstScan = new Set<TailFile>()
+  readonly #firstScan: FirstScan
   readonly #slices: Slices
   readonly #passes: Passes
   #isRefreshing = false
   #isChecking = false
   /** True while reading is paused because memory is full. */
   #isStopped = false
-  /** Files and bytes that the first scan found, for people. */
-  found: string | undefined
-  /** With Exit_On_Eof: what Path names and the first scan did not find. */
-  #missing: string | undefined
+  /** Number of files that were added to chunks since the last were sealed here. */
+  #filesInChunks = 0
   /** Index of the file examined last by the progress check. */
   #checkedIndex = 0
 
   constructor(options: TailOptions, ctx: TailContext, parts: TailParts) {
     this.#options = options
     this.#ctx = ctx
-    this.#glob = parts.glob
     this.#reconciler = parts.reconciler
     this.#progressCheck = parts.progressCheck
     this.#files = parts.files
@@ -84,18 +82,25 @@ export class TailLoop {
     if (this.#joiner !== undefined) this.#joiner.isBehind = (file, isLate) => this.#isBehind(file, isLate)
     this.#slices = parts.slices
     this.#passes = parts.passes
+    this.#firstScan = new FirstScan(options, ctx, parts, () => this.#runSearch())
+  }
+
+  /** Files and bytes that the first scan found, for people. */
+  get found(): string | undefined {
+    return this.#firstScan.found
   }
 
   /** Runs until `signal` is aborted or, with Exit_On_Eof, until everything found at the start was read. */
   async run(signal: AbortSignal): Promise<void> {
-    this.#findFiles()
+    const isReady = this.#firstScan.start(signal)
     const repeat = (ms: number, fn: () => void) => this.#scheduler.every(ms, fn, signal)
     repeat(this.#options.refreshInterval, () => this.#refresh())
     this.#progressCheck.start(() => this.#check(), signal)
+    await isReady
     while (!signal.aborted) {
       if (this.#options.exitOnEof && this.#isFirstScanRead()) {
         this.#ctx.sealAll()
-        this.#ctx.finished(this.#readErrors.incomplete ?? this.#missing)
+        this.#ctx.finished(this.#readErrors.incomplete ?? this.#firstScan.missing)
         break
       }
       const file = this.#scheduler.take()
@@ -105,6 +110,7 @@ export class TailLoop {
         await this.#scheduler.pace()
       }
     }
+    if (signal.aborted) await this.#firstScan.stop()
   }
 
   /** Starts the work of each Refresh_Interval, unless that of the last one is not done yet. */
@@ -125,51 +131,11 @@ export class TailLoop {
     this.#skipped.check()
   }
 
-  #findFiles(): void {
-    this.#reconciler.scan(true)
-    const mayHaveMissed =
-      this.#positions.unclaimed().length > 0 ||
-      this.#positions.skipped.all().length > 0 ||
-      this.#files.createdSinceLastScan().length > 0
-    // In the same pass as the scan: a row stored in between would say that all of its log is known.
-    if (mayHaveMissed) {
-      new AfterDowntime({
-        files: this.#files,
-        positions: this.#positions,
-        glob: this.#glob,
-        rotated: this.#rotated,
-        search: this.#search,
-        counters: this.#ctx.counters,
-        log: this.#ctx.log,
-        onLast: (path, file) => this.#reconciler.rememberLastFile(path, file),
-      }).resume()
-      this.#positions.holdScans(this.#search.isPending)
-    }
-    this.#slices.run(this.#passes.run(this.#closed.checkSteps()))
-    void this.#runSearch()
-    // Written before the first read, which may take a while.
-    this.#positions.commit()
-    for (const file of this.#files.byKey.values()) {
-      this.#firstScan.add(file)
-      this.#scheduler.add(file)
-    }
-    this.found = foundText([...this.#files.byKey.values()])
-    if (this.#options.exitOnEof)
-      this.#missing = missingText(this.#options.path.flat(), this.#files.byKey.size)
-    if (this.#files.byKey.size === 0) this.#logNoFiles()
-  }
-
   /** Runs the search; with Exit_On_Eof the run may be over when it ends. */
   async #runSearch(): Promise<void> {
     const isOver = await this.#search.run()
     if (isOver) this.#positions.holdScans(false)
     if (this.#options.exitOnEof) this.#scheduler.interrupt()
-  }
-
-  #logNoFiles(): void {
-    const { exitOnEof, path } = this.#options
-    const paths = path.flat().join(', ')
-    if (!exitOnEof) this.#ctx.log.info('no file matches Path yet; waiting for files', { path: paths })
   }
 
   async #turn(file: TailFile, signal: AbortSignal): Promise<void> {
@@ -225,12 +191,17 @@ export class TailLoop {
     // Once something is read, a truncation since the last look would be taken for the loss of the end only.
     if (found === 'read' && cursor.offset === 0 && !handle.isCompressed) file.refresh()
     const before = cursor.offset
+    const wasInChunk = file.isInChunk
     const turn = found === 'empty' ? 'end' : this.#readTurn(file, limit)
     // A turn that finds nothing new is not activity: each scan causes one.
     if (turn !== 'end' || !cursor.isAt(before)) this.#progressCheck.recordActivity()
     if (cursor.offset !== before) {
       cursor.recordRead(this.#ctx.clock.nowMs())
       this.#growFingerprint(file)
+    }
+    if (file.isInChunk && !wasInChunk && ++this.#filesInChunks >= MAX_FILES_IN_CHUNKS) {
+      this.#filesInChunks = 0
+      this.#ctx.sealAll()
     }
     if (turn === 'full') {
       // A file that got something lets the others go first, or it would take all memory that is released.
@@ -403,10 +374,11 @@ export class TailLoop {
   }
 
   #isFirstScanRead(): boolean {
-    if (this.#search.isPending) return false
-    for (const file of this.#firstScan) {
+    if (!this.#firstScan.isOver || this.#search.isPending) return false
+    const { unread } = this.#firstScan
+    for (const file of unread) {
       if (!file.isDrained) return false
-      this.#firstScan.delete(file)
+      unread.delete(file)
     }
     // The files that the search has found are among the rotated ones.
     for (const file of this.#files.byKey.values())
@@ -414,21 +386,3 @@ export class TailLoop {
     return true
   }
 }
-
-function foundText(files: readonly TailFile[]): string {
-  const bytes = files.reduce((sum, { cursor }) => sum + Math.max(0, cursor.size - cursor.startedAt), 0)
-  return `${files.length} ${files.length === 1 ? 'file' : 'files'}, ${bytesText(bytes)} to read`
-}
-
-/** Names the paths without a wildcard that do not exist, or all of Path when it matches no file. */
-function missingText(patterns: readonly string[], files: number): string | undefined {
-  if (files === 0) return `no file matches Path ${patterns.join(', ')}`
-  const missing = patterns.filter((pattern) => {
-    if (WILDCARD.test(pattern)) return false
-    const found = stat(pattern)
-    return found instanceof FsFailure && isMissing(found)
-  })
-  return missing.length === 0 ? undefined : `no file at ${missing.join(', ')}`
-}
-
-const WILDCARD = /[*?[\]{}~\\]/

@@ -31,9 +31,11 @@ import { type Destination, destinationOf } from './path.ts'
 class FileOutput implements Output {
   readonly #options: FileOptions
   readonly #format: FileFormat
+  readonly #isOwnFile: (path: string) => boolean
 
-  constructor(options: FileOptions) {
+  constructor(options: FileOptions, isOwnFile: (path: string) => boolean) {
     this.#options = options
+    this.#isOwnFile = isOwnFile
     this.#format = new FileFormat(options)
   }
 
@@ -52,6 +54,7 @@ class FileOutput implements Output {
 
   #open({ path, isConfigured }: Destination): OpenedFile | FsFailure {
     const { mkdir, path: directory = '.' } = this.#options
+    if (!isConfigured && this.#isOwnFile(path)) return OWN
     if (!mkdir) return openToAppend(path, { mode: FILE_MODE, devices: isConfigured })
     // A tag with slashes chooses directories, too.
     const refused = isConfigured ? undefined : foreignLinkBelow(directory, path)
@@ -89,6 +92,8 @@ class FileOutput implements Output {
 }
 
 const FILE_MODE = 0o666
+const OWN_FILE = 'OWN_FILE'
+const OWN = new FsFailure(OWN_FILE, 'it is a file of the agent itself')
 const MOVED = new FsFailure(FOREIGN_LINK, 'its directories change while it is opened')
 
 /** Refuses a directory below `directory` on the way to the path that is a link of another user. */
@@ -126,7 +131,16 @@ function endsMidLine(path: string, size: number): boolean {
 const LAST_BYTE = Buffer.alloc(1)
 
 /** Failures that concern one file name, not the directory or the disk. */
-const SINGLE_FILE_ERRORS = ['EEXIST', 'EISDIR', 'ENOTDIR', 'ELOOP', 'ENAMETOOLONG', NOT_A_FILE, FOREIGN_LINK]
+const SINGLE_FILE_ERRORS = [
+  'EEXIST',
+  'EISDIR',
+  'ENOTDIR',
+  'ELOOP',
+  'ENAMETOOLONG',
+  NOT_A_FILE,
+  FOREIGN_LINK,
+  OWN_FILE,
+]
 
 /** Failures that concern one file if it exists, or one of the directories that a tag has named, below Path. */
 const PERMISSION_ERRORS = ['EACCES', 'EPERM', 'ENOENT', 'ETXTBSY']
@@ -146,7 +160,9 @@ function writeError(failure: FsFailure, destination: Destination, options: FileO
       ? 'create the directory, or set Mkdir to on'
       : code === NOT_A_FILE
         ? 'only regular files, and devices named by File, are written; to write to a pipe, use the output stdout'
-        : undefined
+        : code === OWN_FILE
+          ? 'a tag must not name it: choose a Path in which the agent keeps nothing'
+          : undefined
   return new ShipperError('E_OUTPUT_WRITE', `cannot write ${destination.path}: ${message}`, {
     retryable: true,
     scope: scopeOf(code, destination, directory),
@@ -161,9 +177,14 @@ export const spec = defineOutput({
   description:
     'A chunk counts as delivered when the operating system has taken its text. When the disk is full the write is ' +
     'retried, and nothing is written twice. An incomplete last line, left by a crash, is ended before more is appended. ' +
-    'Only regular files are written, and character devices (a terminal, /dev/null) that File names, but never a FIFO.',
+    'Only regular files are written, and character devices (a terminal, /dev/null) that File names, but never a FIFO. A tag cannot name a file ' +
+    'of the agent itself, such as its database, log or configuration.',
   options: FILE_OPTIONS,
   example: '[OUTPUT]\n    Name   file\n    Match  *\n    Path   /tmp\n    File   records.log\n',
   inFlight: 1,
-  create: (options) => new FileOutput(options),
+  writes: (options) => {
+    const { path, isConfigured } = destinationOf('', options)
+    return isConfigured ? path : undefined
+  },
+  create: (options, ctx) => new FileOutput(options, (path) => ctx.isOwnFile?.(path) === true),
 })

@@ -1,5 +1,6 @@
 import type { Gzip, ZstdCompress } from 'node:zlib'
 import type { BufferSource } from '../../../core/buffer-source.ts'
+import { freeMemory } from '../../../core/free-memory.ts'
 
 /** Compression level of both algorithms. Measured: higher levels cost three times the CPU for a tenth fewer bytes of logs. */
 const LEVEL = 1
@@ -101,7 +102,7 @@ class ReusableStream {
    */
   #freeBefore(block: ArrayBuffer): void {
     if (this.#block === block || block.byteLength !== BLOCK_BYTES) return
-    this.#block?.transfer(0)
+    if (this.#block !== undefined) freeMemory(Buffer.from(this.#block))
     this.#block = block
   }
 }

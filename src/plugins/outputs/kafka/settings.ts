@@ -1,6 +1,6 @@
 import { createPrivateKey } from 'node:crypto'
-import { readFileSync } from 'node:fs'
 import { messageOf, ShipperError } from '../../../core/error.ts'
+import { FsFailure, readWhole } from '../../../lib/fs/file-system.ts'
 import { translateLibrdkafka } from './librdkafka-options.ts'
 import type { KafkaOptions } from './options.ts'
 
@@ -134,14 +134,15 @@ function readPrivateKey(options: KafkaOptions): Buffer | undefined {
   return key
 }
 
+/** Maximum size of a file with certificates or a key: more than all authorities of a system together. */
+const MAX_TLS_FILE_BYTES = 4_000_000
+
 function readOptionFile(option: string, path: string | undefined): Buffer | undefined {
   if (path === undefined) return undefined
-  try {
-    return readFileSync(path)
-  } catch (error) {
-    const message = `cannot read ${option} ${path}: ${messageOf(error)}`
-    throw new ShipperError('E_CONFIG_UNREADABLE', message, { option, cause: error })
-  }
+  const content = readWhole(path, MAX_TLS_FILE_BYTES)
+  if (!(content instanceof FsFailure) && content.length > 0) return content
+  const reason = content instanceof FsFailure ? content.message : 'it is empty'
+  throw new ShipperError('E_CONFIG_UNREADABLE', `cannot read ${option} ${path}: ${reason}`, { option })
 }
 
 function badValue(option: string, message: string, hint: string): ShipperError {

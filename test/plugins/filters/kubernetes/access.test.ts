@@ -122,6 +122,22 @@ describe('lookups of single pods', () => {
     expect(api.requests.map((r) => r.verb)).toEqual(['list', 'watch', 'get'])
   })
 
+  test('of made-up tags are limited per second, are counted, and do not stop those of pods that exist', async () => {
+    const api = await KubeApi.start()
+    api.forbidden.add('list').add('watch')
+    const run = await new KubeRun(api, { texts: { kube_meta_wait: '0' } }).start()
+    await until(() => run.logged.lines.some((line) => line.includes('one API request per pod')))
+    const startMs = performance.now()
+    const names = Array.from({ length: 1500 }, (_, i) => logName(podOf({ name: `made-up-${i}` })))
+    for (const name of names) expect(run.metadata(name)).toMatchObject({ incomplete: true })
+    await until(() => run.counters.get('lookups_delayed') > 0)
+    const seconds = (performance.now() - startMs) / 1000
+    // 200 at once, then 10 a second, and each again after a backoff: they take permits, too.
+    expect(api.count('get')).toBeLessThanOrEqual(201 + 10 * (seconds + 1))
+    expect(run.counters.get('lookups_left_out')).toBeGreaterThan(0)
+    expect(run.logged.lines.join()).toContain('many tags name pods that do not exist')
+  })
+
   test('are repeated only after a backoff when the pod does not exist', async () => {
     const api = await KubeApi.start()
     api.forbidden.add('list')

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'bun:test'
+import { execFileSync } from 'node:child_process'
 import { mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseOptions } from '../../../../src/core/options/parse.ts'
@@ -132,6 +133,13 @@ describe('the cache file', () => {
       expect(run.logged.lines.join()).toContain('is damaged or of another version')
       await run.close()
     }
+  })
+
+  test('is ignored when it is a FIFO, and the start does not wait for it', async () => {
+    const directory = tmp()
+    execFileSync('mkfifo', [join(directory, 'kubernetes.0.pods')])
+    const run = await new KubeRun(undefined, { stateFolder: directory }).start()
+    expect(run.logged.lines.join()).toContain('cannot read pod cache')
   })
 
   test('is corrected by the next list: missing pods count as deleted and are dropped five minutes later', async () => {

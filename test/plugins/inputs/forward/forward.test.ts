@@ -357,7 +357,7 @@ test('while outputs are blocked, peers are not read and memory stays flat; after
         bytesOf([`t${i % 2}`, Buffer.concat(entries(from, from + 100, text)), { chunk: `${i}.${m}` }]),
       )
     }
-  await until(() => input.account.paused)
+  await until(() => input.account.paused || input.stage.isHeldBack)
   expect(run.assembly.budget.used).toBeLessThan(4_000_000)
   expect(input.stage.records).toBeLessThan(2000)
   output.open()
@@ -428,6 +428,49 @@ describe('a peer', () => {
     expect([waiting.closed, sending.closed]).toEqual([false, false])
   })
 })
+
+test('while halves of large messages use up their memory a small peer is read, and all arrive once they are complete', async () => {
+  const run = await forwardIn({ buffer_max_size: '2M' }, { service: { memory_limit: '64M' } })
+  const small = new Client(run.port)
+  small.send(bytesOf(['t', 5, { n: 0 }, { chunk: 'first' }]))
+  await until(() => small.acks.length === 1)
+  // Compressed, so that they are kept until they are complete.
+  const packed = gzipSync(Buffer.concat(entries(1, 101, randomBytes(7000).toString('hex'))), { level: 0 })
+  const large = bytesOf(['t', packed, { chunk: 'large' }])
+  const peers = count(20).map(() => new Client(run.port))
+  for (const peer of peers) peer.send(large.subarray(0, large.length - 1000))
+  const used = (): number => run.assembly.inputs[0]?.account.used ?? 0
+  await until(() => used() > 3_000_000)
+  small.send(bytesOf(['t', 5, { n: 101 }, { chunk: 'second' }]))
+  await until(() => small.acks.length === 2)
+  // 4 MB for all, and one buffer of 2 MB that becomes one of 4 MB.
+  expect(used()).toBeLessThan(11_000_000)
+  for (const peer of peers) peer.send(large.subarray(large.length - 1000))
+  await until(() => peers.every(({ acks }) => acks.length === 1))
+  expect(numbersOf(run)).toHaveLength(2 + 20 * 100)
+}, 60_000)
+
+test.each([gzipSync, zstdCompressSync])(
+  'a compressed payload that waits for an output does not make that of another peer wait (%p)',
+  async (compress) => {
+    const run = await forwardIn({}, { common: { mem_buf_limit: '4M' } })
+    const [output] = run.outputs
+    if (output === undefined) return
+    const [stuck, other] = [new Client(run.port), new Client(run.port)]
+    const payload = (from: number, to: number, text: string): Buffer =>
+      compress(Buffer.concat(entries(from, to, text)))
+    output.refused = /^a$/
+    stuck.send(bytesOf(['a', payload(0, 400, 'x'.repeat(20_000)), { chunk: 'stuck' }]))
+    await until(() => (run.assembly.inputs[0]?.account.used ?? 0) > 500_000)
+    other.send(bytesOf(['b', payload(400, 401, ''), { chunk: 'other' }]))
+    await until(() => other.acks.length === 1)
+    expect([stuck.acks.length, numbersOf(run)]).toEqual([0, [400]])
+    output.refused = undefined
+    await until(() => stuck.acks.length === 1)
+    expect(numbersOf(run).toSorted((a, b) => a - b)).toEqual(count(401))
+  },
+  60_000,
+)
 
 test('of connections the longest idle of the address with most connections gives way', () => {
   const of = (address: string, idleSinceMs: number | undefined) => ({ address, idleSinceMs })

@@ -73,7 +73,7 @@ test('a copy of a file that waits for another one is read after that, and before
   // Each file takes several turns.
   const run = follow({ path, ...EVENTS_ONLY, static_batch_size: '20K' }, { memBufLimit: 300_000 })
   run.hold = true
-  await until(() => run.received.length > 0 && run.assembly.inputs[0]?.account.paused)
+  await until(() => run.received.length > 0 && run.assembly.snapshot().inputs[0]?.paused)
   renameSync(path, `${path}.1`)
   writeFileSync(path, text(second))
   // The fingerprint, by which the copy is recognized, is taken when the row is written.

@@ -25,6 +25,16 @@ test('logs that appear, and are read, at the same time do not hold the event loo
   expect(most()).toBeLessThan(MOST_CALLS)
 })
 
+test('a chunk has lines of a limited number of files, so that they settle in one turn', async () => {
+  const dir = tmp()
+  const files = 600
+  for (let i = 0; i < files; i++) writeFileSync(join(dir, `${i}.log`), `line of ${i}\n`)
+  // Nothing else ends a chunk.
+  const run = follow({ path: `${dir}/*.log` }, { service: { flush: 3_600_000 } })
+  await run.waitForLines(500)
+  expect(Math.max(...run.chunks.map(({ count }) => count))).toBeLessThanOrEqual(500)
+})
+
 test('short work is done at once, and long work lets timers have their turn', async () => {
   const slices = new Slices()
   const done: string[] = []

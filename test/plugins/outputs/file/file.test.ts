@@ -280,6 +280,21 @@ test('a file that its tag has chosen and that may not be written is refused, a w
   expect(await scopes('ELOOP')).toEqual(['destination', 'destination', 'destination', 'chunk'])
 })
 
+test('CVE-2025-12972: a tag cannot name a file of the agent, such as its database; File can', async () => {
+  const dir = tmp()
+  const ctx = { isOwnFile: (path: string) => path === join(dir, 'my.tag') } as never
+  for (const mkdir of ['on', 'off']) {
+    const output = spec.create(parseOptions(spec.options, { path: dir, mkdir }), ctx)
+    const error = await output.flush(chunkOf([RECORD], 'my.tag')).catch((caught) => caught)
+    expect(error).toMatchObject({ code: 'E_OUTPUT_WRITE', retryable: true, scope: 'destination' })
+    expect(readdirSync(dir)).toEqual([])
+  }
+  await spec
+    .create(parseOptions(spec.options, { path: dir, file: 'my.tag' }), ctx)
+    .flush(chunkOf([RECORD], 'my.tag'))
+  expect(readdirSync(dir)).toEqual(['my.tag'])
+})
+
 test('a tag that names a FIFO or a device is an error of this destination, and nothing blocks', async () => {
   const dir = tmp()
   execFileSync('mkfifo', [join(dir, 'my.tag')])

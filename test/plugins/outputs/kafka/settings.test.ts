@@ -1,5 +1,6 @@
 import { expect, test } from 'bun:test'
-import { writeFileSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { mkdirSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { findOption, parseOptions } from '../../../../src/core/options/parse.ts'
 import { KAFKA_OPTIONS } from '../../../../src/plugins/outputs/kafka/options.ts'
@@ -67,4 +68,21 @@ test('TLS settings contain the bytes of the files, and a missing file is named',
   expect(() => settings({ tls: 'on', 'tls.ca_file': `${ca}.none` })).toThrow(
     `cannot read tls.ca_file ${ca}.none`,
   )
+})
+
+test('a file for TLS that is empty, a directory, a FIFO or very large is refused at once, by its path', () => {
+  const dir = tmp()
+  const paths = ['empty', 'fifo', 'large', 'sub'].map((name) => join(dir, name))
+  const [empty = '', fifo = '', large = '', sub = ''] = paths
+  for (const path of [empty, large]) writeFileSync(path, '')
+  truncateSync(large, 10_000_000_000)
+  execFileSync('mkfifo', [fifo])
+  mkdirSync(sub)
+  for (const option of ['tls.ca_file', 'tls.crt_file', 'tls.key_file'])
+    for (const path of [...paths, '/dev/zero']) {
+      const files = { 'tls.crt_file': '/dev/null', 'tls.key_file': '/dev/null', [option]: path }
+      const read = () => settings({ tls: 'on', ...(option === 'tls.ca_file' ? { [option]: path } : files) })
+      expect(read).toThrow(/^cannot read tls\./)
+      if (option !== 'tls.key_file') expect(read).toThrow(`${option} ${path}: `)
+    }
 })

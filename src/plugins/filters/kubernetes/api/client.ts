@@ -1,8 +1,9 @@
-import { readdirSync, readFileSync } from 'node:fs'
+import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { ShipperError } from '../../../../core/error.ts'
 import { escapeControls, truncate } from '../../../../core/escape-controls.ts'
 import type { Counters } from '../../../../core/services.ts'
+import { FsFailure, isMissing, readRegular } from '../../../../lib/fs/file-system.ts'
 import { descriptorShortage, reasonsOf } from '../../../../lib/net/connect-failure.ts'
 import { HttpClient, type HttpResponse } from '../../../../lib/net/http-client.ts'
 import { parseRetryAfter } from './backoff.ts'
@@ -242,14 +243,20 @@ function certificateNames(directory: string): string[] {
   }
 }
 
+/** Maximum size of a file with CA certificates: more than all authorities of a system together. */
+const MAX_CA_BYTES = 4_000_000
+
 /**
  * Returns the file's text; undefined without the file. Outside a cluster the default files are missing and system CAs
- * apply.
+ * apply. Throws E_KUBE_API for a file that is there and cannot be read: its certificates would be missed without a word.
  */
 function readIfPresent(file: string): string | undefined {
-  try {
-    return readFileSync(file, 'latin1')
-  } catch {
-    return undefined
-  }
+  const content = readRegular(file, MAX_CA_BYTES)
+  if (!(content instanceof FsFailure)) return content.toString('latin1')
+  const { message } = content
+  if (isMissing(content)) return undefined
+  throw new ShipperError('E_KUBE_API', `cannot read CA certificates from ${file}: ${message}`, {
+    retryable: true,
+    hint: 'make Kube_CA_File, and what Kube_CA_Path contains, regular files that this user may read',
+  })
 }

@@ -1,10 +1,11 @@
 import { messageOf, ShipperError } from '../../../../core/error.ts'
-import type { Clock, Counters, Logger } from '../../../../core/services.ts'
+import type { Clock, Counters, Logger, TimerHandle } from '../../../../core/services.ts'
 import type { ContainerRef } from '../pods/container-ref.ts'
 import { type Pod, type PodFields, parsePod } from '../pods/pod.ts'
 import { MAX_PODS, type PodCache } from '../pods/pod-cache.ts'
 import { backoffMs, MAX_BACKOFF_MS } from './backoff.ts'
 import { ApiError, type KubeClient, type ObjectHandler } from './client.ts'
+import { LookupRate } from './lookup-rate.ts'
 import { Pause } from './pause.ts'
 
 interface PodLookupOptions {
@@ -44,8 +45,8 @@ const MAX_KUBELET_PAUSE_MS = 4000
 
 /**
  * Requests single pods, for use without a watch. At most one request per pod and MAX_CONCURRENT in all are in flight; a
- * pod that was not found is requested again after a backoff that doubles, and after an error that is not of this pod, all
- * of them wait. The kubelet returns all of its pods at once, so one list answers for all pods that were asked for, and a
+ * pod that was not found is requested again after a backoff that doubles, pods that do not exist have a limit per second
+ * (LookupRate), and after an error that is not of this pod, all of them wait. The kubelet returns all of its pods at once, so one list answers for all pods that were asked for, and a
  * pause follows.
  */
 export class PodLookups {
@@ -65,6 +66,8 @@ export class PodLookups {
   #kubeletPauseMs = 0
   /** Last error that was logged: a status, or a message. */
   #loggedError = ''
+  readonly #rate: LookupRate
+  #rateTimer: TimerHandle | undefined
   /** True when the last request was answered with 401 or 403: no pod will become known by lookups. */
   isForbidden = false
 
@@ -77,6 +80,8 @@ export class PodLookups {
     this.#signal = options.signal
     this.#options = options
     this.#pause = new Pause(() => this.#clock.nowMs())
+    this.#rate = new LookupRate(options.clock)
+    options.signal.addEventListener('abort', () => this.#clock.cancel(this.#rateTimer), { once: true })
   }
 
   /** True while requests are queued or in flight. */
@@ -92,7 +97,10 @@ export class PodLookups {
     if (!this.#pending.has(key)) {
       const failed = this.#failed.get(key)
       if (failed !== undefined && this.#isAhead(failed.retryAtMs)) return
-      if (this.#pending.size >= MAX_PENDING) return
+      if (this.#pending.size >= MAX_PENDING) {
+        this.#counters.add('lookups_left_out')
+        return
+      }
       this.#pending.set(key, ref)
     }
     this.#startNext()
@@ -111,6 +119,14 @@ export class PodLookups {
     if (this.#pause.isActive || this.#isAhead(this.#kubeletUntilMs)) return
     const [first] = this.#pending
     if (first === undefined) return
+    if (!useKubelet) {
+      const waitMs = this.#rate.waitMs
+      if (waitMs > 0) {
+        this.#startIn(waitMs)
+        return
+      }
+      this.#rate.take()
+    }
     const [key, ref] = first
     this.#pending.delete(key)
     this.#running.add(key)
@@ -119,6 +135,27 @@ export class PodLookups {
       this.#startNext()
     })
     this.#startNext()
+  }
+
+  #startIn(waitMs: number): void {
+    if (this.#rateTimer !== undefined) return
+    this.#reportDelay()
+    this.#rateTimer = this.#clock.after(Math.max(1, waitMs), () => {
+      this.#rateTimer = undefined
+      this.#startNext()
+    })
+    ;(this.#rateTimer as { unref?: () => void }).unref?.()
+  }
+
+  #reportDelay(): void {
+    this.#counters.add('lookups_delayed')
+    this.#log.warn(
+      'many tags name pods that do not exist: further lookups wait for their turn, and records go on without metadata after Kube_Meta_Wait',
+      {
+        hint: 'find out who makes up the tags, or let the agent watch its pods: see RBAC in docs/plugins/filter-kubernetes.md',
+      },
+      'lookups delayed',
+    )
   }
 
   /** Makes one request, of the pod from the API server or of all pods from the kubelet. */
@@ -146,8 +183,8 @@ export class PodLookups {
       this.#recordError(error)
     }
     this.#pods.dropUnused()
-    if (!useKubelet) this.#settle(key, ref, answered)
-    else this.#settleAll(key, ref, answered)
+    if (useKubelet) this.#settleAll(key, ref, answered)
+    else if (this.#settle(key, ref, answered)) this.#rate.giveBack()
   }
 
   /** Settles every lookup by one answer of the kubelet: those that were queued, and those that failed before. */

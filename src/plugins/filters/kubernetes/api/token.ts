@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process'
-import { readFileSync, statSync } from 'node:fs'
 import { promisify } from 'node:util'
-import { messageOf, ShipperError } from '../../../../core/error.ts'
+import { ShipperError } from '../../../../core/error.ts'
+import { FsFailure, isMissing, readRegular, stat } from '../../../../lib/fs/file-system.ts'
 
 interface BearerTokenOptions {
   file: string
@@ -14,6 +14,8 @@ interface BearerTokenOptions {
 
 const COMMAND_TIMEOUT_MS = 30_000
 const MAX_OUTPUT_BYTES = 65_536
+/** Maximum size of Kube_Token_File: a header of a request has to hold it. */
+const MAX_TOKEN_BYTES = 65_536
 
 /**
  * The bearer token of API requests. The kubelet replaces the file's content when about 80 % of the token's lifetime has
@@ -44,18 +46,14 @@ export class BearerToken {
 
   #readFile(): string | undefined {
     const { file } = this.#options
-    const stat = statSync(file, { bigint: true, throwIfNoEntry: false })
-    if (stat === undefined) return undefined
-    const stamp = `${stat.dev}:${stat.ino}:${stat.mtimeNs}:${stat.size}`
+    const found = stat(file)
+    if (isMissing(found)) return undefined
+    if (found instanceof FsFailure) throw unreadable(file, found)
+    const stamp = `${found.dev}:${found.ino}:${found.mtimeNs}:${found.size}`
     if (stamp !== this.#fileStamp) {
-      try {
-        this.#value = readFileSync(file, 'latin1').trim()
-      } catch (cause) {
-        throw new ShipperError('E_KUBE_TOKEN', `cannot read ${file}: ${messageOf(cause)}`, {
-          retryable: true,
-          cause,
-        })
-      }
+      const content = readRegular(file, MAX_TOKEN_BYTES)
+      if (content instanceof FsFailure) throw unreadable(file, content)
+      this.#value = content.toString('latin1').trim()
       this.#fileStamp = stamp
     }
     return this.#value
@@ -74,4 +72,8 @@ export class BearerToken {
     this.#commandRunMs = nowMs()
     return this.#value
   }
+}
+
+function unreadable(file: string, { message }: FsFailure): ShipperError {
+  return new ShipperError('E_KUBE_TOKEN', `cannot read ${file}: ${message}`, { retryable: true })
 }

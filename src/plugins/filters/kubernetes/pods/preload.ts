@@ -1,6 +1,9 @@
-import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { FsFailure, readRegular } from '../../../../lib/fs/file-system.ts'
 import { type Namespace, type Pod, type PodFields, parseNamespace, parsePod } from './pod.ts'
+
+/** Maximum size of a file with an object: twice the limit of an object in etcd. */
+const MAX_BYTES = 3_000_000
 
 /** Reads a pod from Kube_Meta_Preload_Cache_Dir, which has API objects as files; undefined without a usable file. */
 export function readPreloadedPod(
@@ -27,8 +30,10 @@ function withDefaults(object: unknown, namespace: string, name: string): unknown
 }
 
 function readJson(path: string): unknown {
+  const content = readRegular(path, MAX_BYTES)
+  if (content instanceof FsFailure) return undefined
   try {
-    return JSON.parse(readFileSync(path, 'utf8'))
+    return JSON.parse(content.toString('utf8'))
   } catch {
     return undefined
   }

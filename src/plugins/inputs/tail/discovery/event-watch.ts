@@ -57,11 +57,20 @@ export class EventWatch implements FolderWatch, FolderListener {
   }
 
   set(folders: Iterable<string>): boolean {
+    const steps = this.setSteps(folders)
+    for (;;) {
+      const step = steps.next()
+      if (step.done === true) return step.value
+    }
+  }
+
+  *setSteps(folders: Iterable<string>): Generator<void, boolean> {
     const wanted = new Set(folders)
     for (const folder of this.#watched) {
       if (wanted.has(folder)) continue
       this.#watched.delete(folder)
       stopWatching(folder, this)
+      yield
     }
     for (const folder of this.#failed.keys()) if (!wanted.has(folder)) this.#failed.delete(folder)
     let hasNew = this.#hasNew
@@ -69,6 +78,7 @@ export class EventWatch implements FolderWatch, FolderListener {
     for (const folder of wanted) {
       if (this.#watched.has(folder) || EXHAUSTED.includes(this.#failed.get(folder) ?? '')) continue
       if (this.#add(folder)) hasNew = true
+      yield
     }
     this.#pollFailed()
     this.#arm()

@@ -12,5 +12,7 @@ export interface FolderWatch {
    * new files.
    */
   set(folders: Iterable<string>): boolean
+  /** Does the same step by step. */
+  setSteps(folders: Iterable<string>): Generator<void, boolean>
   close(): Promise<void>
 }

@@ -34,6 +34,11 @@ export class PollWatch implements FolderWatch {
     return false
   }
 
+  // biome-ignore lint/correctness/useYield: chokidar polls step by step by itself
+  *setSteps(folders: Iterable<string>): Generator<void, boolean> {
+    return this.set(folders)
+  }
+
   async close(): Promise<void> {
     this.#isClosed = true
     this.#clock.cancel(this.#timer)

@@ -79,8 +79,10 @@ export class Reconciler {
    * Last file of each path at which there is none now, as between a rename and the creation of the next file.
    */
   readonly #lastFiles = new Map<string, TailFile>()
-  /** True during a scan, which watches all directories at its end, before anything is read. */
-  #isScanning = false
+  /** True during the first scan, which watches the directories of the targets of links at its end. */
+  #isFirstScan = false
+  /** Number of passes that are watching directories. */
+  #watching = 0
   /** True during the first scan of a run that continues an earlier one. */
   #isAfterRestart = false
   /** Start of the last full scan, by the file system's clock; undefined until the first one is complete. */
@@ -102,14 +104,14 @@ export class Reconciler {
   }
 
   /**
-   * Scans everything: finds new files, files that left their path, and directories to watch. `isFirst`: the
-   * scan at the start.
+   * Scans everything for the first time, step by step; then does `after` in the same pass. Events that may be of new
+   * files wait for the end: what existed at the start is not new.
    */
-  scan(isFirst: boolean): void {
-    const steps = this.#scanSteps(isFirst)
-    while (steps.next().done !== true) {
-      // All in one piece: the first scan and the look at what happened during downtime are one pass.
-    }
+  *firstScanSteps(after: Generator<void>): Generator<void> {
+    this.#isFirstScan = true
+    this.#positions.beginFirstScan(this.#clock.nowMs())
+    yield* this.#scanSteps(true, after)
+    if (this.#events.size > 0) this.#eventSlices.runLater(this.#eventSteps())
   }
 
   /** Scans everything again, step by step; then does `after` in the same pass. */
@@ -123,7 +125,7 @@ export class Reconciler {
     let found = yield* this.#glob.findSteps()
     // Files that appeared in a directory after it was read and before it was watched are found by another
     // scan.
-    for (let i = 1; this.#watchFolders(found.folders) && i < MAX_SEARCHES; i++)
+    for (let i = 1; (yield* this.#watchFolders(found.folders)) && i < MAX_SEARCHES; i++)
       found = yield* this.#glob.findSteps()
     yield* this.#passes.run(this.#scanPass(found, isFirst, sinceMs, after))
   }
@@ -134,7 +136,6 @@ export class Reconciler {
     sinceMs: number,
     after: Generator<void> | undefined,
   ): Generator<void> {
-    this.#isScanning = isFirst
     for (const path of found.paths) {
       this.reconcile(path, isFirst)
       yield
@@ -145,19 +146,19 @@ export class Reconciler {
       this.reconcile(path, false)
       yield
     }
-    this.#isScanning = false
-    this.#watchFolders(found.folders)
+    yield* this.#watchFolders(found.folders)
     this.#lastScanMs = sinceMs
     this.#firstScanMs ??= sinceMs
     this.#isAfterRestart = false
     this.#positions.recordScan(sinceMs)
     if (after !== undefined) yield* after
+    if (isFirst) this.#isFirstScan = false
   }
 
   /** Scans only for paths at which no file is open yet. */
   *#scanForNew(): Generator<void> {
     const { paths, folders } = yield* this.#glob.findSteps()
-    this.#watchFolders(folders)
+    yield* this.#watchFolders(folders)
     yield* this.#passes.run(this.#newPass(paths))
   }
 
@@ -261,10 +262,17 @@ export class Reconciler {
    * Watches the directories in which files may appear (`scanned`), and those in which events of open files
    * occur. Returns true if one of them was not watched before.
    */
-  #watchFolders(scanned: Iterable<string>): boolean {
+  *#watchFolders(scanned: Iterable<string>): Generator<void, boolean> {
     this.#watched = this.#files.folders()
     for (const folder of scanned) this.#watched.add(folder)
-    const added = this.#watch.set(this.#watched)
+    this.#watching++
+    let added = false
+    // Events may concern new directories meanwhile.
+    for (let known = -1; known !== this.#watched.size; ) {
+      known = this.#watched.size
+      if (yield* this.#watch.setSteps(this.#watched)) added = true
+    }
+    this.#watching--
     if (added) for (const ms of RESCAN_MS) this.#rescan(ms)
     return added
   }
@@ -285,7 +293,7 @@ export class Reconciler {
   #watchFolder(folder: string): void {
     if (this.#watched.has(folder)) return
     this.#watched.add(folder)
-    if (!this.#isScanning) this.#watch.set(this.#watched)
+    if (!this.#isFirstScan && this.#watching === 0) this.#watch.set(this.#watched)
   }
 
   /**
@@ -293,6 +301,12 @@ export class Reconciler {
    * than half of the time, they wait, the oldest first, and count once per path.
    */
   #touched(path: string, renamed: boolean): void {
+    if (this.#isFirstScan) {
+      const file = renamed ? undefined : this.#files.byPath.get(path)
+      if (file !== undefined) this.#scheduler.add(file)
+      else this.#events.set(path, renamed || this.#events.get(path) === true)
+      return
+    }
     const startMs = performance.now()
     this.#eventMs = Math.max(0, this.#eventMs - (startMs - this.#eventEndMs) / 2)
     this.#eventEndMs = startMs

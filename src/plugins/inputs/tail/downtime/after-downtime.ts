@@ -12,9 +12,9 @@ import type { IdentitySearch } from '../rotation/identity-search.ts'
 import type { RotatedFiles } from '../rotation/rotated-files.ts'
 import { isCompressedCopy, isFileOf, isSameFile } from '../rotation/same-content.ts'
 import {
+  hasSiblings,
   isSameInode,
   MAX_ATTEMPTS,
-  pathsWithSiblings,
   type Sibling,
   type SiblingScope,
   siblingAt,
@@ -87,16 +87,18 @@ export class AfterDowntime {
     this.#missing = new MissingRows({ ...options, rows, siblings })
   }
 
-  /** Opens what is next to the paths of known and new files, and has the search look for the rest. */
-  resume(): void {
+  /** Opens what is next to the paths of known and new files, step by step, and has the search look for the rest. */
+  *resumeSteps(): Generator<void> {
     const rowsByPath = new Map<string, OffsetRow[]>()
     for (const row of this.#positions.unclaimed()) {
       const path = this.#pathOf(row)
       // Rows of other inputs that share the database are left alone.
       if (!this.#glob.matches(path) || this.#isSkipped(row, path)) continue
       append(rowsByPath, path, row)
+      yield
     }
     for (const file of this.#positions.skipped.all()) {
+      yield
       if (!this.#glob.matches(file.path) || isAt(file)) continue
       const row = this.#positions.addSkipped(file)
       this.#skipped.set(row, file)
@@ -104,10 +106,22 @@ export class AfterDowntime {
     }
     const created = this.#files.createdSinceLastScan()
     const names = new DirectoryNames()
-    for (const [path, rows] of rowsByPath) this.#resumePath(path, rows, names)
+    for (const [path, rows] of rowsByPath) {
+      this.#resumePath(path, rows, names)
+      yield
+    }
     const newPaths = created.map((file) => file.path)
-    const moved = created.filter((file) => this.#hasMovedCopies(file, names)).map((file) => file.path)
-    for (const path of new Set([...pathsWithSiblings(newPaths, names), ...moved])) {
+    const withSiblings = new Set<string>()
+    for (const path of newPaths) {
+      if (hasSiblings(path, names)) withSiblings.add(path)
+      yield
+    }
+    for (const file of created) {
+      if (this.#hasMovedCopies(file, names)) withSiblings.add(file.path)
+      yield
+    }
+    for (const path of withSiblings) {
+      yield
       const live = this.#files.byPath.get(path)
       if (live === undefined || rowsByPath.has(path)) continue
       const scope = this.#rotated.directories.scopeOf(path)

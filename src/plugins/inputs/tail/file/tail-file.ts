@@ -137,6 +137,11 @@ export class TailFile implements Contributor, DescriptorOwner {
     return this.#inChunk || this.acks.isPending
   }
 
+  /** True while lines of the file are in a chunk that is being filled. */
+  get isInChunk(): boolean {
+    return this.#inChunk
+  }
+
   /** Bytes that were read and are not acknowledged, or are held back by an open record. */
   get unsettledBytes(): number {
     return this.cursor.offset - this.acks.position

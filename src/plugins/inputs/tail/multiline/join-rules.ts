@@ -1,6 +1,6 @@
 import { ShipperError } from '../../../../core/error.ts'
 import type { Parser } from '../../../../core/parser.ts'
-import type { InputContext } from '../../../../core/plugin.ts'
+import type { InputContext, RegexUse } from '../../../../core/plugin.ts'
 import { isContainerFormat, traceStateMachine } from '../../../../lib/multiline/builtin-rules.ts'
 import { FirstLineStateMachine, FirstTextStateMachine } from '../../../../lib/multiline/first-line.ts'
 import { makeStateMachine, type StateMachine } from '../../../../lib/multiline/state-machine.ts'
@@ -49,6 +49,9 @@ const DOCKER_TIME = {
   timeZone: undefined,
   timeSystemTimezone: false,
 }
+
+/** What becomes of a line on which the expression for first lines reached Regex_Step_Limit. */
+const JOINED: RegexUse = { reason: 'multiline', effect: 'the line is joined to the record before it' }
 
 /**
  * Returns the rules that the options ask for, none when lines are not joined. `multiline.parser` takes
@@ -101,7 +104,7 @@ function firstLine(options: TailOptions, ctx: InputContext): JoinRule {
   }
   if (options.parser !== undefined) ctx.log.warn('"parser" has no effect: "parser_firstline" reads the lines')
   const machine = new FirstLineStateMachine()
-  return { ...DEFAULTS, name, parser: ctx.parser(name), contentKey: undefined, machine, flushMs }
+  return { ...DEFAULTS, name, parser: ctx.parser(name, JOINED), contentKey: undefined, machine, flushMs }
 }
 
 /**
@@ -116,7 +119,7 @@ function dockerMode(options: TailOptions, ctx: InputContext): JoinRule[] {
     flushMs: options.dockerModeFlush,
   }
   if (options.dockerModeParser === undefined) return [lines]
-  const machine = new FirstTextStateMachine(ctx.parser(options.dockerModeParser))
+  const machine = new FirstTextStateMachine(ctx.parser(options.dockerModeParser, JOINED))
   return [
     lines,
     {

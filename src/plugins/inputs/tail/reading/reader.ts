@@ -29,6 +29,8 @@ export type TurnResult = 'end' | 'more' | 'full' | 'rewritten'
  * encoder.
  */
 const MIN_READ_BYTES = 16_384
+/** Size of a read where hardly any is allowed: more than the last bytes, which are read again. */
+const LEAST_READ_BYTES = 1024
 /**
  * Bytes left free at the end of a chunk: the wasm encoder does not write a line whose worst case might not
  * fit.
@@ -76,7 +78,8 @@ export class FileReader {
     // Skips the existing content of a .gz. Its decompressed size was not known before.
     if (cursor.offset < handle.source.start) cursor.moveTo(handle.source.start)
     const started = cursor.offset
-    let wanted = this.#readSize(file, out, limitBytes)
+    const least = Math.min(MIN_READ_BYTES, Math.max(LEAST_READ_BYTES, Math.ceil(limitBytes)))
+    let wanted = this.#readSize(file, out, limitBytes, least)
     while (wanted > 0) {
       const before = cursor.lastBytesLength
       const n = handle.source.read(this.#block, 0, wanted, cursor.offset - before)
@@ -111,27 +114,28 @@ export class FileReader {
       if (cursor.offset - started >= limitBytes) return 'more'
       if (this.#time.isOver && cursor.offset > from) return 'more'
       const left = limitBytes - (cursor.offset - started)
-      wanted = cursor.offset > from ? this.#readSize(file, out, left) : this.#enlargeBlock(wanted)
+      wanted = cursor.offset > from ? this.#readSize(file, out, left, least) : this.#enlargeBlock(wanted)
     }
     return 'full'
   }
 
   /**
    * Returns how many bytes to read so that their entries just fill the chunk: lines that do not fit would
-   * have to be read again when the budget is exhausted; not many more than `limitBytes`. 0: no buffer is available.
+   * have to be read again when the budget is exhausted; not many more than `limitBytes`, and not fewer than
+   * `least`. 0: no buffer is available.
    */
-  #readSize(file: TailFile, out: Appender, limitBytes: number): number {
+  #readSize(file: TailFile, out: Appender, limitBytes: number, least: number): number {
     const { unread } = file.cursor
     // Perhaps only a few appended lines: the chunk's buffer is sized once their number is known.
     if (unread <= MIN_READ_BYTES && limitBytes >= this.#block.length) return this.#block.length
     const { ratio } = file.encoder
     let room = (out.buf.length - SPARE_BYTES - out.end) / ratio
-    if (room < MIN_READ_BYTES) {
+    if (room < least) {
       out.seal()
-      if (!out.reserve(MIN_READ_BYTES, unread * ratio)) return 0
+      if (!out.reserve(least, unread * ratio)) return 0
       room = (out.buf.length - SPARE_BYTES - out.end) / ratio
     }
-    return Math.max(MIN_READ_BYTES, Math.min(this.#block.length, Math.floor(room), Math.floor(limitBytes)))
+    return Math.max(least, Math.min(this.#block.length, Math.floor(room), Math.floor(limitBytes)))
   }
 
   /** Returns the memory of the wasm encoder, once there was enough to read to create it. */
@@ -144,7 +148,7 @@ export class FileReader {
    * Returns the size of the next read for a line longer than the last one: the full block, then a larger one.
    */
   #enlargeBlock(wanted: number): number {
-    if (wanted < this.#block.length) return this.#block.length
+    if (wanted < this.#block.length) return Math.min(wanted * 4, this.#block.length)
     const next = Math.min(wanted * 2, this.#options.maxLineBytes + this.#options.blockBytes)
     this.#release()
     this.#block = this.#options.buffers.takeLongLived(next)

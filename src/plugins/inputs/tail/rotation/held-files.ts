@@ -92,6 +92,8 @@ export class HeldFiles {
     }
     const event = isDeleted ? 'deleted' : file.handle.descriptor.isLost ? 'moved or deleted' : 'rotated'
     this.#log.info(`${path} was ${event}`, {
+      // Of many files at once, some are named.
+      event: `file ${event}`,
       inode: file.identity.inode.toString(),
       unread_bytes: file.cursor.unread,
       ...(name === undefined ? {} : { name }),

@@ -151,12 +151,10 @@ export function hasUnreadableCopy(link: string, { created }: { created: number }
   })
 }
 
-/** Returns the paths that have siblings. */
-export function pathsWithSiblings(links: readonly string[], names: DirectoryNames): string[] {
-  return links.filter((link) => {
-    const path = linkTarget(link)
-    return names.rotatedFrom(dirname(path), basename(path)).length > 0
-  })
+/** True when the path has siblings. */
+export function hasSiblings(link: string, names: DirectoryNames): boolean {
+  const path = linkTarget(link)
+  return names.rotatedFrom(dirname(path), basename(path)).length > 0
 }
 
 /**

@@ -366,7 +366,7 @@ export class OpenFiles {
     if (!handle.isCompressed) file.cursor.loadLastBytes(file.handle)
     if (start.row !== undefined) this.#positions.claim(start.row)
     // From now on the agent is responsible for this file, even if it crashes before it reads any of it.
-    this.#positions.adopt(file)
+    this.#positions.adopt(file, start.row)
     this.byKey.set(key, file)
     if (start.truncated !== undefined) this.#onSkippedTruncated(file, start.truncated, isFirstScan)
     this.#counters.add('files_opened')

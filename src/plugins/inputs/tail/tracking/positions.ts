@@ -10,6 +10,12 @@ import { rowOfSkipped, SkippedFiles } from './skipped-files.ts'
 /** Acknowledged positions are written after at most this long, or this many acknowledged bytes. */
 const COMMIT_MS = 250
 const COMMIT_BYTES = 4_000_000
+/**
+ * Files with acknowledged bytes after which positions are written, and most rows without a change in one write: a row takes
+ * 50 microseconds, mostly to compare the file with what was read.
+ */
+const COMMIT_FILES = 1000
+const MAX_UNCHANGED = 200
 /** Delay after a failed write, so that a full disk or a locked database is not tried at every tick. */
 const RETRY_MS = 2000
 
@@ -25,6 +31,10 @@ export class Positions {
   readonly #unclaimed = new Map<bigint, OffsetRow[]>()
   /** Files whose rows are to be written. */
   readonly #dirty = new Set<TailFile>()
+  /** Files that continue a row and were opened since the last write, with their row. */
+  readonly #resumed = new Map<TailFile, OffsetRow>()
+  /** Files of which the database has what is known: their rows are written again in any order, some at a time. */
+  readonly #unchanged = new Set<TailFile>()
   /** Rows to be removed with the next write. */
   #removed: OffsetRow[] = []
   /** Rows of closed files that have to be written. */
@@ -47,8 +57,12 @@ export class Positions {
   #lastScanMs: number | undefined
   /** Files that are closed, or about to be. */
   readonly #released = new WeakSet<TailFile>()
+  /** Start of the first scan of this run, in milliseconds. */
+  #firstScanMs = Number.POSITIVE_INFINITY
   #hasScanned = false
   #isScanHeld = false
+  /** True while nothing is written. */
+  areWritesHeld = false
   /** Bytes acknowledged since the last write. */
   #uncommittedBytes = 0
   #isCommitQueued = false
@@ -98,6 +112,22 @@ export class Positions {
     return this.#knowsSkipped ? this.#previousScanMs !== undefined : this.createdSinceLastScan(birthMs)
   }
 
+  /** Notes when the first scan begins, by the file system's clock. */
+  beginFirstScan(ms: number): void {
+    this.#firstScanMs = ms
+  }
+
+  /** True when a file was created (in milliseconds; 0: unknown) after the first scan has begun. */
+  createdSinceFirstScan(birthMs: number): boolean {
+    return birthMs > this.#firstScanMs
+  }
+
+  /** True when no earlier run has left anything. */
+  get isFirstRun(): boolean {
+    const { scannedBefore, closedBefore, skipped } = this
+    return this.#unclaimed.size + scannedBefore.length + closedBefore.length + skipped.all().length === 0
+  }
+
   /** Time of the last full scan, of the previous run during the first one, in milliseconds; 0 when there was none. */
   get lastScanMs(): number {
     return this.#lastScanMs ?? 0
@@ -127,6 +157,14 @@ export class Positions {
    */
   holdScans(isHeld: boolean): void {
     this.#isScanHeld = isHeld
+  }
+
+  /**
+   * Writes nothing while `areHeld`: rows are missing of which those that are there say that they are not needed. If the
+   * agent ends before, the next run finds everything as this one did.
+   */
+  holdWrites(areHeld: boolean): void {
+    this.areWritesHeld = areHeld
   }
 
   /** Returns the newest unclaimed row of this inode, of this device if one of them is. */
@@ -185,6 +223,8 @@ export class Positions {
   /** Writes nothing of the file any more: what is acknowledged later must not bring its row back, nor take that of another file. */
   #release(file: TailFile): void {
     this.#dirty.delete(file)
+    this.#resumed.delete(file)
+    this.#unchanged.delete(file)
     this.#released.add(file)
   }
 
@@ -220,10 +260,11 @@ export class Positions {
 
   /**
    * Writes the row of a newly opened file at once, together with those of other files opened now. A next run
-   * without that row would begin at the file's end and lose what was written since now.
+   * without that row would begin at the file's end and lose what was written since now. `row`: the one that it continues.
    */
-  adopt(file: TailFile): void {
-    this.#dirty.add(file)
+  adopt(file: TailFile, row?: OffsetRow): void {
+    if (row === undefined) this.#dirty.add(file)
+    else this.#resumed.set(file, row)
     if (this.#failure === undefined) {
       this.#clock.cancel(this.#timer)
       this.#timer = undefined
@@ -236,7 +277,7 @@ export class Positions {
     if (this.#released.has(file)) return
     this.#dirty.add(file)
     this.#uncommittedBytes += bytes
-    if (this.#uncommittedBytes >= COMMIT_BYTES) this.#queueCommit()
+    if (this.#uncommittedBytes >= COMMIT_BYTES || this.#dirty.size >= COMMIT_FILES) this.#queueCommit()
     else this.#arm()
   }
 
@@ -261,7 +302,9 @@ export class Positions {
   commit(): boolean {
     this.#clock.cancel(this.#timer)
     this.#timer = undefined
+    if (this.areWritesHeld) return true
     this.#uncommittedBytes = 0
+    this.#sortResumed()
     const skipped = this.skipped.changed
     if (this.#dirty.size + this.#closed.size + this.#removed.length === 0 && skipped === undefined)
       return true
@@ -297,11 +340,27 @@ export class Positions {
     this.#removed = []
     if (scanned !== undefined) this.#scanned = undefined
     if (skipped !== undefined) this.skipped.recordWritten()
+    if (this.#unchanged.size > 0) this.#arm()
     return true
   }
 
+  /** Chooses the files of this write: all of which the database does not have what is known, and some of the others. */
+  #sortResumed(): void {
+    for (const [file, row] of this.#resumed) (hasRow(file, row) ? this.#unchanged : this.#dirty).add(file)
+    this.#resumed.clear()
+    let left = MAX_UNCHANGED
+    for (const file of this.#unchanged) {
+      if (left-- === 0) break
+      this.#unchanged.delete(file)
+      this.#dirty.add(file)
+    }
+  }
+
   close(): void {
-    this.commit()
+    if (!this.commit())
+      this.#log.error('positions could not be stored: the next run may send acknowledged lines again', {
+        code: this.#failure,
+      })
     this.#isClosed = true
     this.#clock.cancel(this.#timer)
     this.#store.close()
@@ -323,6 +382,27 @@ export class Positions {
 /** Returns the value as SQLite stores it: its integers are signed. */
 function asStored(value: bigint): bigint {
   return BigInt.asIntN(64, value)
+}
+
+/** True when the stored row has what is known of the file, which continues it. */
+function hasRow(file: TailFile, row: OffsetRow): boolean {
+  const { identity, handle, cursor, acks, stored, rotation } = file
+  return (
+    row.name === file.path &&
+    row.target === (file.target === file.path ? undefined : file.target) &&
+    row.openedAs === identity.openedAs &&
+    row.device === asStored(identity.device) &&
+    row.inode === asStored(identity.inode) &&
+    row.rotated === rotation.isRotated &&
+    row.offset === acks.position &&
+    row.size === (cursor.size > acks.position ? cursor.size : undefined) &&
+    row.created === stored.created &&
+    row.fingerprint === stored.fingerprint &&
+    row.fingerprint !== undefined &&
+    !isBlank(row) &&
+    !handle.isCompressed &&
+    !cursor.isRewritten
+  )
 }
 
 /**

@@ -98,11 +98,12 @@ export class StartOffset {
 
   /**
    * A file that appeared between two runs is new too: otherwise it would be read from its end when
-   * Read_from_Head is off.
+   * Read_from_Head is off. So is one that was created while the first scan was under way.
    */
   #isNew(stat: BigIntStats, path: string, isFirstScan: boolean): boolean {
-    if (!isFirstScan) return true
-    return this.#wasScanned(path) && this.#positions.appearedSinceLastScan(Number(stat.birthtimeNs) / 1e6)
+    const birthMs = Number(stat.birthtimeNs) / 1e6
+    if (!isFirstScan || this.#positions.createdSinceFirstScan(birthMs)) return true
+    return this.#wasScanned(path) && this.#positions.appearedSinceLastScan(birthMs)
   }
 
   #isFromHead(isNew: boolean): boolean {

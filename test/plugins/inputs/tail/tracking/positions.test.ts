@@ -195,6 +195,17 @@ describe('a write that fails', () => {
     ])
   })
 
+  test('at the end is an error: the next run may send lines again', () => {
+    const { store, logged, positions, file } = setUp()
+    store.failing = BUSY
+    positions.adopt(file())
+    positions.close()
+    expect(logged).toEqual([
+      'warn: cannot write positions, retrying: busy',
+      'error: positions could not be stored: the next run may send acknowledged lines again',
+    ])
+  })
+
   test('keeps what was to be removed, closed and recorded', () => {
     const { store, positions, file, clock } = setUp([row(1, { id: 11 }), row(2, { id: 12, closedAt: 5 })])
     const [gone] = positions.unclaimed() as [OffsetRow]

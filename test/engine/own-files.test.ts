@@ -1,0 +1,39 @@
+import { expect, test } from 'bun:test'
+import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { loadPlan } from '../../src/config/load.ts'
+import { OwnFiles } from '../../src/engine/own-files.ts'
+import { registry } from '../../src/registry.ts'
+import { tmp } from '../support/tmp.ts'
+
+test('files of the agent are known by every path: databases and what is next to them, log, dead letters, configuration', async () => {
+  const folder = tmp()
+  const at = (name: string): string => join(folder, name)
+  writeFileSync(at('parsers.conf'), '[PARSER]\n    Name p\n    Format json\n')
+  writeFileSync(
+    at('agent.conf'),
+    `[SERVICE]\n    Parsers_File parsers.conf\n    Log_File ${at('agent.log')}\n` +
+      `[INPUT]\n    Name tail\n    Path ${at('x.log')}\n    Parser p\n    DB ${at('pos.db')}\n` +
+      `[OUTPUT]\n    Name file\n    Match *\n    Path ${folder}\n    Dead_Letter_File ${at('refused.jsonl')}\n`,
+  )
+  const { plan, problems } = await loadPlan({ file: at('agent.conf'), flags: undefined, registry, env: {} })
+  expect(problems).toEqual([])
+  if (plan === undefined) throw new Error('no plan')
+  const own = new OwnFiles(plan)
+  mkdirSync(at('other'))
+  symlinkSync(folder, join(at('other'), 'link'))
+  const database = ['pos.db', 'pos.db-wal', 'pos.db.lock', 'pos.db.recovered', 'pos.db-journal']
+  const more = [
+    'dead-letters.file.0.jsonl',
+    'refused.jsonl.1',
+    'kubernetes.0.pods',
+    'agent.log',
+    'agent.conf',
+    'parsers.conf',
+  ]
+  for (const name of [...database, ...more])
+    for (const path of [at(name), join(at('other'), 'link', name), join(folder, 'other', '..', name)])
+      expect([path, own.has(path)]).toEqual([path, true])
+  for (const name of ['pos.dbx', 'pos', 'other/pos.db', 'app.log', 'agent.conf.old'])
+    expect([name, own.has(at(name))]).toEqual([name, false])
+})
