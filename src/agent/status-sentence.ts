@@ -1,6 +1,7 @@
 import { truncate } from '../core/escape-controls.ts'
 import type { Clock } from '../core/services.ts'
 import type { Assembly } from '../engine/assembly.ts'
+import { isPaused } from '../engine/stages.ts'
 
 /** What the sentence is made of: a part of the running inputs and outputs, cheap to read with any number of files. */
 interface StatusSource {
@@ -19,12 +20,12 @@ interface OutputState {
 /** Reads the state of an assembly, without asking the inputs about each of their files. */
 export function statusSource({ inputs, outputs }: Pick<Assembly, 'inputs' | 'outputs'>): StatusSource {
   return {
-    inputs: inputs.map(({ name, counters, account }) => ({
+    inputs: inputs.map(({ name, counters, account, stage }) => ({
       name,
       files: FILE_COUNTERS.every((counter) => Object.hasOwn(counters.snapshot().counters, counter))
         ? counters.get('files_opened') - counters.get('files_closed')
         : undefined,
-      paused: account.paused,
+      paused: isPaused({ account, stage }),
     })),
     outputs: outputs.map(({ name, queue }) => ({
       name,

@@ -10,6 +10,7 @@ import { variablesIn } from '../config/variables.ts'
 import { ShipperError } from '../core/error.ts'
 import type { OptionTable } from '../core/options/option.ts'
 import { findOption } from '../core/options/parse.ts'
+import { isSecretName } from '../core/secret-names.ts'
 
 interface ManifestOptions {
   image: string
@@ -99,14 +100,11 @@ function secretHead(variables: ReadonlyMap<string, boolean>, namespace: string):
   return `# Before: kubectl create namespace ${namespace}\n#         kubectl create secret generic shipper --namespace ${namespace} ${literals}\n`
 }
 
-/** Names of options that librdkafka and others may have, and that no table declares as secret. */
-const SECRET_NAME = /passw|passphrase|secret|token(?!.*(?:file|path|url|endpoint))|credential/i
-
 /** Throws E_CLI_USAGE for a secret whose value is no variable: a ConfigMap can be read by many. */
 function refuseSecrets({ properties }: Section, table: OptionTable): void {
   for (const { key, value } of [...properties, ...addressProperties(properties)]) {
     const name = findOption(table, key)
-    const isSecret = (name !== undefined && table[name]?.secret === true) || SECRET_NAME.test(key)
+    const isSecret = (name !== undefined && table[name]?.secret === true) || isSecretName(key)
     if (!isSecret || ONLY_VARIABLES.test(value)) continue
     throw new ShipperError('E_CLI_USAGE', `the value of "${key}" would be printed in clear text`, {
       hint: `write -p '${key}=\${NAME}': the pods get the variable from a Secret`,

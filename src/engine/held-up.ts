@@ -1,6 +1,6 @@
 import type { Logger } from '../core/services.ts'
 import { matches } from './router.ts'
-import type { RunningInput, RunningOutput } from './stages.ts'
+import { isPaused, type RunningInput, type RunningOutput } from './stages.ts'
 
 /** Reports that are remembered, so that each outage is reported once per output that waits. */
 const MAX_REPORTED = 1000
@@ -21,7 +21,7 @@ export class HeldUp {
   check(inputs: readonly RunningInput[], outputs: readonly RunningOutput[]): void {
     for (const down of outputs) {
       if (down.queue.down === undefined) continue
-      const paused = inputs.filter(({ account }) => account.paused)
+      const paused = inputs.filter(isPaused)
       if (paused.length === 0) return
       for (const other of outputs)
         if (other !== down && other.queue.down === undefined && sharesTags(down, other))

@@ -8,7 +8,7 @@ import type { Lane } from './lane.ts'
 export class LaneTurns {
   readonly #others = new Turns()
   readonly #failing = new Turns()
-  #isTurnOfFailing = false
+  #wasFailing = false
 
   /** Adds a lane behind those of its input, unless it has a turn already. */
   add(lane: Lane): void {
@@ -18,10 +18,9 @@ export class LaneTurns {
 
   /** Takes the next lane out; undefined when there is none. It may have become unable to send. */
   take(): Lane | undefined {
-    this.#isTurnOfFailing = !this.#isTurnOfFailing
-    return this.#isTurnOfFailing
-      ? (this.#failing.take() ?? this.#others.take())
-      : (this.#others.take() ?? this.#failing.take())
+    const failing = this.#wasFailing ? undefined : this.#failing.take()
+    this.#wasFailing = failing !== undefined
+    return failing ?? this.#others.take() ?? this.#failing.take()
   }
 
   clear(): void {

@@ -82,13 +82,18 @@ export class Shares {
       isFailing ||= queue.isFailing(tag)
     }
     const forWindow = (window - pendingBytes) / this.growth
-    const own = Math.max(forWindow >= MIN_TURN_BYTES ? forWindow : 0, QUIET_BYTES - unsettledBytes)
+    const quiet = QUIET_BYTES - unsettledBytes
+    // Except for a newcomer nobody gets less: each turn would make a chunk of a few lines.
+    const own = Math.max(
+      forWindow >= MIN_TURN_BYTES ? forWindow : 0,
+      quiet > 0 ? Math.max(quiet, MIN_TAG_BYTES) : 0,
+    )
     const isTrusted = holding?.isTrusted === true && !isFailing
     if (own <= 0 || (isTrusted && !pipeline.hasFailing) || !pipeline.hasReachable) return own
     this.adaptExtra()
     if (isTrusted) {
       const room = this.#roomOfTrusted(holding.used)
-      if (room > 0) return Math.min(own, room)
+      if (room > 0) return Math.min(own, Math.max(room, MIN_TAG_BYTES))
     } else {
       const room = this.#roomInDoubt(wantedBytes)
       if (room > 0 || isFailing) return Math.min(own, room)

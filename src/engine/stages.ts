@@ -36,6 +36,11 @@ export interface RunningOutput extends Running {
   match: TagMatch
 }
 
+/** Returns true while an input, or some source of it, is not read because of memory. */
+export function isPaused({ account, stage }: Pick<RunningInput, 'account' | 'stage'>): boolean {
+  return account.paused || stage.isHeldBack
+}
+
 /** Returns the state of an input for the agent's snapshot. */
 export function inputSnapshot(running: RunningInput): InputSnapshot {
   const { input, stage, account } = running
@@ -45,7 +50,7 @@ export function inputSnapshot(running: RunningInput): InputSnapshot {
     bytes: stage.bytes,
     memory: account.used,
     memoryLimit: account.limitBytes,
-    paused: account.paused || stage.isHeldBack,
+    paused: isPaused(running),
     chunks: stage.openChunks,
     status: input.status?.(),
   }

@@ -1,5 +1,13 @@
 import { describe, expect, test } from 'bun:test'
-import { appendFileSync, closeSync, fstatSync, openSync, readFileSync, writeFileSync } from 'node:fs'
+import {
+  appendFileSync,
+  closeSync,
+  existsSync,
+  fstatSync,
+  openSync,
+  readFileSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { forwardPeer } from '../support/forward/peer.ts'
 import { freePorts } from '../support/ports.ts'
@@ -201,8 +209,9 @@ describe('an output that is down', () => {
       .replace('10.0.0.5', `127.0.0.1\n    Port ${await deadPort()}`)
     writeFileSync(join(dir, 'two.conf'), conf)
     const agent = start(['-c', join(dir, 'two.conf'), '-f', '0.05'])
+    const archive = join(dir, 'archive/app.log')
     const isComplete = () =>
-      readFileSync(join(dir, 'archive/app.log'), 'latin1').split('\n').length === 40_001
+      existsSync(archive) && readFileSync(archive, 'latin1').split('\n').length === 40_001
     await until(() => agent.stderr.includes('output unreachable'))
     await until(isComplete, { what: () => agent.stderr })
     expect(agent.stderr).not.toContain('waits for')

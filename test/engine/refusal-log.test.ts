@@ -90,7 +90,7 @@ test.each([
 )
 
 test('the last line about refused chunks says that they are accepted, and no count follows it', async () => {
-  const { b, messages } = foldingBench({ place: 'off', deadLetterAfterMs: 1_000_000 })
+  const { b, messages } = foldingBench({ place: 'off', deadLetterAfterMs: 1_000_000, capMs: 5000 })
   b.push('a', 't')
   for (let tried = 0; tried < 4; tried++) {
     await refuseAll(b)
@@ -104,7 +104,7 @@ test('the last line about refused chunks says that they are accepted, and no cou
 
 test('after the last chunk for a refused destination is given up, the log says so, and the output is not down', async () => {
   const place = new DeadLetterFile(join(tmp(), 'letters'), 1_000_000)
-  const { b, messages, hints } = foldingBench({ place, deadLetterAfterMs: 12_000 })
+  const { b, messages, hints } = foldingBench({ place, deadLetterAfterMs: 12_000, capMs: 5000 })
   b.push('a', 't')
   for (let tried = 0; b.calls.length > 0; tried++) {
     expect(tried).toBeLessThan(10)
@@ -122,7 +122,7 @@ test('after the last chunk for a refused destination is given up, the log says s
 })
 
 test('an output whose chunks are accepted soon, or that reaches Retry_Limit, has no such line', async () => {
-  const { b, messages } = foldingBench({ place: 'off', limit: 1 })
+  const { b, messages } = foldingBench({ place: 'off', limit: 1, capMs: 5000 })
   b.push('a', 't')
   await refuseAll(b)
   b.clock.advance(5000)

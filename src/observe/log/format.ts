@@ -1,5 +1,6 @@
 import { messageOf } from '../../core/error.ts'
 import { escapeControls, escapeJsonControls, truncate } from '../../core/escape-controls.ts'
+import { isSecretName } from '../../core/secret-names.ts'
 
 /** One line of the agent's log, formatted as text for people and as JSON for programs. */
 export interface LogLine {
@@ -22,13 +23,6 @@ const MAX_ITEMS = 50
 const MAX_DEPTH = 4
 const HIDDEN = '******'
 
-const SECRET =
-  /passw|passphrase|secret|token|credential|authorization|cookie|(shared|private|api|access)_?key/
-const SECRET_WORD = /^pass$|_pass$|_pwd$|^pwd$/
-/** Names such as `kube_token_file`, which refer to the location of a secret, not to the secret. */
-const LOCATION = /_(file|path|dir|name|url|count)$/
-const CAMEL = /([a-z0-9])([A-Z])/g
-const DASH = /[-.]/g
 const USERINFO = /(\/\/[^/\s:@]*:)[^/\s@]+@/g
 const BARE = /^[^\s"=]+$/
 
@@ -55,12 +49,6 @@ export function formatJson(line: LogLine): string {
   return `${escapeJsonControls(JSON.stringify(out))}\n`
 }
 
-/** Returns true when a field of this name holds a secret. */
-export function isSecret(key: string): boolean {
-  const name = key.replace(CAMEL, '$1_$2').replace(DASH, '_').toLowerCase()
-  return (SECRET.test(name) || SECRET_WORD.test(name)) && !LOCATION.test(name)
-}
-
 function shownFields(fields: Record<string, unknown> | undefined): [string, unknown][] {
   if (fields === undefined) return []
   const shown: [string, unknown][] = []
@@ -74,7 +62,7 @@ function shownFields(fields: Record<string, unknown> | undefined): [string, unkn
 /** Returns a bounded value that JSON can represent: without cycles, bytes and secrets. */
 function shownValue(key: string, value: unknown, depth: number): unknown {
   if (value === undefined || typeof value === 'function') return undefined
-  if (isSecret(key)) return HIDDEN
+  if (isSecretName(key)) return HIDDEN
   if (typeof value === 'string') return truncate(value.replace(USERINFO, `$1${HIDDEN}@`), MAX_CHARS)
   if (typeof value === 'number') return Number.isFinite(value) ? value : String(value)
   if (typeof value === 'boolean' || value === null) return value

@@ -1,0 +1,39 @@
+import { expect, test } from 'bun:test'
+import type { OptionTable } from '../../src/core/options/option.ts'
+import { isSecretName } from '../../src/core/secret-names.ts'
+import { registry } from '../../src/registry.ts'
+
+test('every option that a table marks as secret is hidden in the log, too', async () => {
+  const kinds = ['input', 'filter', 'output'] as const
+  const specs = await Promise.all(
+    kinds.flatMap((kind) => registry.names(kind).map((name) => registry.find(kind, name))),
+  )
+  const secrets = specs.flatMap((spec) =>
+    Object.entries((spec?.options ?? {}) as OptionTable).flatMap(([key, option]) =>
+      option.secret === true ? [key] : [],
+    ),
+  )
+  expect(secrets.length).toBeGreaterThan(2)
+  // It is refused at the start, and its value is never logged.
+  expect(secrets.filter((key) => !isSecretName(key))).toEqual(['security.users'])
+})
+
+test('options of libraries that no table has are told apart by their names', () => {
+  const names = [
+    'rdkafka.ssl.key.password',
+    'rdkafka.sasl.oauthbearer.client.secret',
+    'rdkafka.sasl.oauthbearer.client.credentials',
+    'rdkafka.sasl.oauthbearer.token.endpoint.url',
+    'rdkafka.ssl.key.location',
+    'bearer_token',
+    'token_file',
+    'shared_key',
+  ]
+  expect(names.filter(isSecretName)).toEqual([
+    'rdkafka.ssl.key.password',
+    'rdkafka.sasl.oauthbearer.client.secret',
+    'rdkafka.sasl.oauthbearer.client.credentials',
+    'bearer_token',
+    'shared_key',
+  ])
+})
