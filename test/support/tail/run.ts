@@ -79,10 +79,12 @@ export interface TailRunOptions {
   filters?: Filter[]
 }
 
+const LOCATION = { file: 'test', line: 1 }
+
 function filterPlan(filter: Filter, i: number): object {
   const about = { summary: '', description: '', options: {}, example: '' }
   const spec = defineFilter({ ...about, kind: 'filter', name: 'test', create: () => filter })
-  return { spec, name: `test.${i}`, options: {}, common: { match: '*' } }
+  return { spec, name: `test.${i}`, options: {}, common: { match: '*' }, location: LOCATION }
 }
 
 /**
@@ -227,14 +229,20 @@ export class TailRun {
           name: o.name ?? 'tail.0',
           tag: o.tag ?? 'app',
           options,
-          location: { file: 'test', line: 1 },
+          location: LOCATION,
           optionLocations: new Map(),
           common: parseOptions(INPUT_OPTIONS, { mem_buf_limit: String(o.memBufLimit ?? 0) }),
         },
       ],
       filters: (o.filters ?? []).map(filterPlan),
       outputs: [
-        { spec: output, name: 'keep.0', options: {}, common: { match: '*', retryLimit: 'no_limits' } },
+        {
+          spec: output,
+          name: 'keep.0',
+          options: {},
+          common: { match: '*', retryLimit: 'no_limits' },
+          location: LOCATION,
+        },
       ],
       parsers: o.parsers ?? [],
       multilines: o.multilines ?? [],

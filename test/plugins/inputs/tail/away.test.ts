@@ -62,35 +62,43 @@ describe('rotation while the agent was not running', () => {
     expect(await readAll(store, { path }, 4)).toEqual(['two', 'three', 'four', 'five'])
   })
 
-  test('reads all files in order even if the live one is rotated twice and compressed after the first scan', async () => {
-    const path = join(tmp(), 'a.log')
-    const store = new MemoryStore()
-    writeFileSync(path, 'one\n')
-    await readAll(store, { path }, 1)
-    const lines = Array.from({ length: 5 }, (_, n) => `three ${n} ${'x'.repeat(30)}`)
-    appendFileSync(path, 'two\n')
-    renameSync(path, `${path}.1`)
-    writeFileSync(path, `${lines.join('\n')}\n`)
-    age(`${path}.1`, 20)
-    const { readdirSync } = systemCalls
-    // The first listing without types is the one of the siblings.
-    Object.assign(systemCalls, {
-      readdirSync: (directory: string, options?: { withFileTypes: true }) => {
-        if (options !== undefined) return readdirSync(directory, options)
-        Object.assign(systemCalls, { readdirSync })
-        renameSync(`${path}.1`, `${path}.3`)
-        writeFileSync(`${path}.2.gz`, gzipSync(`${lines.join('\n')}\n`))
-        unlinkSync(path)
-        writeFileSync(`${path}.1`, 'four\n')
-        writeFileSync(path, 'five\n')
-        return readdirSync(directory)
-      },
-    })
-    atEnd(() => void Object.assign(systemCalls, { readdirSync }))
-    const run = resume(store, { path, refresh_interval: '50ms' })
-    await run.waitForLines(8)
-    expect(run.lines()).toEqual(['two', ...lines, 'four', 'five'])
-  })
+  test.each([
+    ['', true],
+    ['empty at the first scan, then written to, ', false],
+  ])(
+    'reads all files in order even if the live one is %srotated twice and compressed after the first scan',
+    async (_, isWritten) => {
+      const path = join(tmp(), 'a.log')
+      const store = new MemoryStore()
+      writeFileSync(path, 'one\n')
+      await readAll(store, { path }, 1)
+      const lines = Array.from({ length: 5 }, (_, n) => `three ${n} ${'x'.repeat(30)}`)
+      appendFileSync(path, 'two\n')
+      renameSync(path, `${path}.1`)
+      const text = `${lines.join('\n')}\n`
+      writeFileSync(path, isWritten ? text : '')
+      age(`${path}.1`, 20)
+      const { readdirSync } = systemCalls
+      // The first listing without types is the one of the siblings.
+      Object.assign(systemCalls, {
+        readdirSync: (directory: string, options?: { withFileTypes: true }) => {
+          if (options !== undefined) return readdirSync(directory, options)
+          Object.assign(systemCalls, { readdirSync })
+          renameSync(`${path}.1`, `${path}.3`)
+          writeFileSync(path, text)
+          writeFileSync(`${path}.2.gz`, gzipSync(text))
+          unlinkSync(path)
+          writeFileSync(`${path}.1`, 'four\n')
+          writeFileSync(path, 'five\n')
+          return readdirSync(directory)
+        },
+      })
+      atEnd(() => void Object.assign(systemCalls, { readdirSync }))
+      const run = resume(store, { path, refresh_interval: '50ms' })
+      await run.waitForLines(8)
+      expect(run.lines()).toEqual(['two', ...lines, 'four', 'five'])
+    },
+  )
 
   test('reads the copy of a file that was renamed within Path and truncated under its new name', async () => {
     const dir = tmp()

@@ -86,7 +86,7 @@ export class RotatedSiblings {
       opened.push(file)
       this.#index.add(file)
       // The same, and it has been compressed.
-      if (live !== undefined && isReplaced(live, path) && haveCommonContent(file, live)) break
+      if (live !== undefined && isReplaced(live, path) && hasContentOf(file, live)) break
     }
     const last = order()
     for (const file of opened) {
@@ -197,6 +197,12 @@ export class RotatedSiblings {
     if (isGzipName(sibling.path) || this.#positions.createdSinceLastScan(appearedMs(sibling))) return false
     return rows.some((row) => isSameInode(row, sibling) && !isFileOf(row, sibling))
   }
+}
+
+/** Compares a file with the live one, which may have been empty when it was opened. */
+function hasContentOf(file: TailFile, live: TailFile): boolean {
+  live.refresh()
+  return haveCommonContent(file, live)
 }
 
 /** True when an open file has been deleted, as by compressing it, and another one is at its path. */
