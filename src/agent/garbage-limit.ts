@@ -10,8 +10,8 @@ const LOOK_MS = 100
 const MIN_TIME_FACTOR = 10
 
 interface Collector {
-  /** Resident bytes of the process. */
-  resident(): number
+  /** Resident bytes of the process; undefined when it cannot be told, as the system has no descriptor left for it. */
+  resident(): number | undefined
   /** Collects all garbage and gives its memory back; returns when that is done. */
   collect(): void
   /** Monotonic time in milliseconds. */
@@ -40,11 +40,12 @@ export function limitGarbage(
     if (startMs < nextMs) return
     nextMs = startMs + LOOK_MS
     const bytes = collector.resident()
+    if (bytes === undefined) return
     leftBytes = Math.min(leftBytes, bytes)
     if (bytes < MIN_BYTES || bytes - leftBytes < MAX_GROWTH_BYTES) return
     collector.collect()
     // What is still there is in use.
-    leftBytes = collector.resident()
+    leftBytes = collector.resident() ?? bytes
     const endMs = collector.now()
     nextMs = endMs + Math.max(LOOK_MS, MIN_TIME_FACTOR * (endMs - startMs))
   }
@@ -64,11 +65,20 @@ interface Bun {
   gc(isSynchronous: boolean): void
 }
 
+function residentBytes(): number | undefined {
+  try {
+    return process.memoryUsage.rss()
+  } catch {
+    // The runtime opens a file of /proc for it.
+    return undefined
+  }
+}
+
 async function runtimeCollector(): Promise<Collector | undefined> {
   const { Bun: bun } = globalThis as { Bun?: Bun }
   if (bun === undefined) return undefined
   return {
-    resident: () => process.memoryUsage.rss(),
+    resident: residentBytes,
     collect: () => bun.gc(true),
     now: () => performance.now(),
   }

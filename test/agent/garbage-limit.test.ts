@@ -5,10 +5,11 @@ import { ManualClock } from '../support/engine/manual-clock.ts'
 test('garbage is collected above 100 MB, and again after 16 MB more, for a tenth of the time', async () => {
   const manual = new ManualClock(0)
   let bytes = 60e6
+  let isKnown = true
   let nowMs = 0
   const collectedAt: number[] = []
   const clock = limitGarbage(manual, async () => ({
-    resident: () => bytes,
+    resident: () => (isKnown ? bytes : undefined),
     collect: () => {
       collectedAt.push(bytes)
       bytes -= 5e6
@@ -42,4 +43,10 @@ test('garbage is collected above 100 MB, and again after 16 MB more, for a tenth
   expect(collectedAt).toHaveLength(3)
   tick(1e6)
   expect(collectedAt).toHaveLength(4)
+  isKnown = false
+  tick(50e6)
+  expect(collectedAt).toHaveLength(4)
+  isKnown = true
+  tick(0)
+  expect(collectedAt).toHaveLength(5)
 })
