@@ -11,6 +11,7 @@ import type { RunningInput } from '../engine/stages.ts'
 import { settlesWithin } from '../lib/async/sleep.ts'
 import { createLog, type Log, type LogLevel } from '../observe/log/log.ts'
 import { EventLoopWatch } from './event-loop.ts'
+import { limitGarbage } from './garbage-limit.ts'
 import { LastHandler, stackOf } from './last-handler.ts'
 import { releaseCleanPages } from './release-pages.ts'
 import { ServiceManager } from './service-manager.ts'
@@ -105,7 +106,7 @@ class Agent {
     this.#plan = plan
     this.#options = options
     this.#log = log
-    this.#eventLoop = new EventLoopWatch(systemClock, log.child('shipper'))
+    this.#eventLoop = new EventLoopWatch(limitGarbage(systemClock), log.child('shipper'))
     this.#lastHandler = new LastHandler({
       log: log.child('shipper'),
       clock: systemClock,

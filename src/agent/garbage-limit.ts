@@ -1,0 +1,85 @@
+import type { Clock } from '../core/services.ts'
+
+/** Resident memory below which the runtime is left alone: an agent that nobody attacks stays below it, and pays nothing. */
+const MIN_BYTES = 100_000_000
+/** Growth of resident memory after which garbage is collected again. */
+const MAX_GROWTH_BYTES = 16_000_000
+/** Shortest time between two looks at the size of the process. */
+const LOOK_MS = 100
+/** Collecting takes at most one part in this many of the time. */
+const MIN_TIME_FACTOR = 10
+
+interface Collector {
+  /** Resident bytes of the process; undefined when it cannot be told, as the system has no descriptor left for it. */
+  resident(): number | undefined
+  /** Collects all garbage and gives its memory back; returns when that is done. */
+  collect(): void
+  /** Monotonic time in milliseconds. */
+  now(): number
+}
+
+/**
+ * Returns a clock whose timers limit garbage: when the process is large and has grown, all of it is collected. The runtime alone
+ * waits until its heap has doubled, and old objects survive its usual rounds: peers that make many connections and send many
+ * small messages raise the process by 100 MB of what nobody uses any more. Needs no wake-ups of its own, as there are timers
+ * whenever there is work. Under node, which does not collect on request, it does nothing.
+ */
+export function limitGarbage(
+  clock: Clock,
+  load: () => Promise<Collector | undefined> = runtimeCollector,
+): Clock {
+  let collector: Collector | undefined
+  void load().then((loaded) => {
+    collector = loaded
+  })
+  let leftBytes = 0
+  let nextMs = 0
+  const look = () => {
+    if (collector === undefined) return
+    const startMs = collector.now()
+    if (startMs < nextMs) return
+    nextMs = startMs + LOOK_MS
+    const bytes = collector.resident()
+    if (bytes === undefined) return
+    leftBytes = Math.min(leftBytes, bytes)
+    if (bytes < MIN_BYTES || bytes - leftBytes < MAX_GROWTH_BYTES) return
+    collector.collect()
+    // What is still there is in use.
+    leftBytes = collector.resident() ?? bytes
+    const endMs = collector.now()
+    nextMs = endMs + Math.max(LOOK_MS, MIN_TIME_FACTOR * (endMs - startMs))
+  }
+  return {
+    nowMs: () => clock.nowMs(),
+    after: (ms, fn) =>
+      clock.after(ms, () => {
+        fn()
+        look()
+      }),
+    cancel: (handle) => clock.cancel(handle),
+  }
+}
+
+/** The collector of bun. The functions of bun:jsc collect, too, but keep the memory for a while. */
+interface Bun {
+  gc(isSynchronous: boolean): void
+}
+
+function residentBytes(): number | undefined {
+  try {
+    return process.memoryUsage.rss()
+  } catch {
+    // The runtime opens a file of /proc for it.
+    return undefined
+  }
+}
+
+async function runtimeCollector(): Promise<Collector | undefined> {
+  const { Bun: bun } = globalThis as { Bun?: Bun }
+  if (bun === undefined) return undefined
+  return {
+    resident: residentBytes,
+    collect: () => bun.gc(true),
+    now: () => performance.now(),
+  }
+}

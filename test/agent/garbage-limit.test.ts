@@ -1,0 +1,52 @@
+import { expect, test } from 'bun:test'
+import { limitGarbage } from '../../src/agent/garbage-limit.ts'
+import { ManualClock } from '../support/engine/manual-clock.ts'
+
+test('garbage is collected above 100 MB, and again after 16 MB more, for a tenth of the time', async () => {
+  const manual = new ManualClock(0)
+  let bytes = 60e6
+  let isKnown = true
+  let nowMs = 0
+  const collectedAt: number[] = []
+  const clock = limitGarbage(manual, async () => ({
+    resident: () => (isKnown ? bytes : undefined),
+    collect: () => {
+      collectedAt.push(bytes)
+      bytes -= 5e6
+      nowMs += 10
+    },
+    now: () => nowMs,
+  }))
+  await Promise.resolve()
+  const tick = (growth: number, ms = 110) => {
+    bytes += growth
+    nowMs += ms
+    clock.after(1, () => {})
+    manual.advance(1)
+  }
+  tick(0)
+  tick(39e6)
+  expect(collectedAt).toEqual([])
+  tick(1e6)
+  tick(15e6)
+  expect(collectedAt).toEqual([100e6])
+  tick(1e6)
+  expect(collectedAt).toEqual([100e6, 111e6])
+  // It took 10 ms, so the next round is in 100 ms at the earliest.
+  tick(50e6, 60)
+  expect(collectedAt).toHaveLength(2)
+  tick(0, 50)
+  expect(collectedAt).toEqual([100e6, 111e6, 156e6])
+  // What became smaller by itself may grow again from there.
+  tick(-51e6)
+  tick(15e6)
+  expect(collectedAt).toHaveLength(3)
+  tick(1e6)
+  expect(collectedAt).toHaveLength(4)
+  isKnown = false
+  tick(50e6)
+  expect(collectedAt).toHaveLength(4)
+  isKnown = true
+  tick(0)
+  expect(collectedAt).toHaveLength(5)
+})
