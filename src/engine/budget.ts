@@ -2,7 +2,7 @@ import type { BufferSource } from '../core/buffer-source.ts'
 import { freeMemory } from '../core/free-memory.ts'
 
 /** Sizes of pooled buffers; a larger buffer is allocated in the requested size and not pooled. */
-const SMALL_SIZES = [1024, 2048, 4096, 8192, 16_384, 32_768, 65_536, 262_144]
+const SMALL_SIZES = [1024, 4096, 16_384, 65_536, 262_144]
 /** Maximum size of the pool, unless a quarter of the limit is less: a window of chunks is not larger. */
 const MAX_POOLED_BYTES = 4_000_000
 

@@ -85,7 +85,7 @@ describe('a buffer', () => {
   test('has the smallest pooled size that fits, or else the requested size', () => {
     const account = new Budget(10_000_000, 256_000).account(10_000_000)
     const sizes = [1, 1025, 4097, 65_536, 65_537, 256_000, 256_001].map((n) => account.take(n)?.length)
-    expect(sizes).toEqual([1024, 2048, 8192, 65_536, 256_000, 256_000, 256_001])
+    expect(sizes).toEqual([1024, 4096, 16_384, 65_536, 256_000, 256_000, 256_001])
     // The largest size is at most four times the next one, so that a limit of a few chunks allows a few.
     const large = new Budget(10_000_000, 1_000_000).account(10_000_000)
     expect([65_537, 262_145].map((n) => large.take(n)?.length)).toEqual([262_144, 1_000_000])
