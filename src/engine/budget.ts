@@ -12,6 +12,9 @@ const MAX_POOLED_BYTES = 4_000_000
  */
 const GUARANTEED_SHARE = 1 / 128
 
+/** Part of an account, and of the limit, from which on little more is read that may never be delivered. */
+const MAX_DOUBTFUL = 0.5
+
 /**
  * The memory budget of the process, in bytes. Every buffer for records comes from here and is counted until it is given
  * back. Admission happens before reading, so memory stays flat whatever the outputs do.
@@ -210,7 +213,7 @@ export class Account implements BufferSource {
   /** True when half of the account is in doubt, or half of the memory of the process. */
   get isHalfInDoubt(): boolean {
     const { limitBytes, doubtfulBytes } = this.#budget
-    return this.doubtfulBytes * 2 >= this.limitBytes || doubtfulBytes * 2 >= limitBytes
+    return doubtfulBytes >= limitBytes * MAX_DOUBTFUL || this.doubtfulBytes >= this.limitBytes * MAX_DOUBTFUL
   }
 
   /** @internal */
