@@ -12,7 +12,7 @@ const TESTED = /`(test\/[^`]+)`: (“[^”]+”(?:, “[^”]+”)*)/g
 const NAME = /“([^”]+)”/g
 const OPTION = /^[a-z_]+$/
 const ARITHMETIC = /^[\d_ *.<()-]+$/
-const LIMIT = /^([\d,]+)(?: (s|ms|day|bytes|characters|levels|times|for)\b)?/
+const LIMIT = /^([\d,.]+)(?: (s|ms|day|bytes|characters|levels|times|for)\b)?/
 const FACTOR: Record<string, number> = { s: 1000, day: 86_400_000 }
 /** Constants of src/protocol that bound nothing from outside: sizes of what is written, and ranges of values. */
 const NO_BOUNDS = ['MAX_RUN_BYTES', 'MAX_TIME_AT', 'MAX_RECORD_OVERHEAD_BYTES', 'MAX_NSEC']
