@@ -48,7 +48,7 @@ const VERBS = new Set(
 const ANY_AREA = [
   /^test\//,
   /^docs\//,
-  /^(?:CHANGELOG|CONTRIBUTING|README)\.md$/,
+  /^(?:CHANGELOG|CONTRIBUTING|README|SECURITY)\.md$/,
   /^package(?:-lock)?\.json$/,
   /^src\/registry\.ts$/,
   /^src\/core\/error\.ts$/,
@@ -102,11 +102,15 @@ function startsWithVerb(text: string): boolean {
   return VERBS.has(word) || VERBS.has(word.split('-').at(-1) as string)
 }
 
-/** `tail`, `in-tail` and `inputs` all name src/plugins/inputs/tail; a folder of the root names itself. */
+/**
+ * `tail`, `in-tail` and `inputs` all name src/plugins/inputs/tail, `forward` also src/protocol/forward; a folder of the root
+ * names itself.
+ */
 function belongs(area: string, path: string): boolean {
   if (AREAS[area]?.some((form) => form.test(path))) return true
   const parts = path.split('/').map((part) => part.replace(EXTENSION, ''))
   if (parts[0] !== 'src') return parts[0] === area || parts[0] === `.${area}`
+  if (parts[1] === 'protocol' && parts[2] === area) return true
   if (parts[1] !== 'plugins') return parts[1] === area
   const [, , kinds = '', name = ''] = parts
   const short = { inputs: 'in', outputs: 'out', filters: 'filter', parsers: 'parser' }[kinds]
