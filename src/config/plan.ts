@@ -236,10 +236,11 @@ class Planner implements Diagnostics {
     if (kind !== 'input' && section.origin === 'flags' && common.matchRegex === undefined)
       common.match ??= '*'
     const alias = properties.findLast(({ key }) => key.toLowerCase() === 'alias')
-    const { name: instance, numbered } = this.#names.next(kind, spec.name, alias, this)
+    const { name: instance, numbered, logName } = this.#names.next(kind, spec.name, alias, this)
     const stage = {
       spec,
       name: instance,
+      logName,
       options,
       common,
       location: section.location,

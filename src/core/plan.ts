@@ -19,8 +19,10 @@ export interface Plan {
 
 interface StagePlan<S, C> {
   spec: S
-  /** Instance name: the alias, or e.g. `tail.0`, counted per plugin in order of declaration. */
+  /** Instance name: the alias, or e.g. `tail.0`, counted per plugin in order of declaration; unique among its kind. */
   name: string
+  /** Name in log lines, unique among all kinds: `output:forward.0` in a relay. `name` if it is not given. */
+  logName?: string
   /** Options parsed with the table of the spec. */
   options: unknown
   /** Options parsed with the common table of the kind. */

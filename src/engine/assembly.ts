@@ -181,7 +181,7 @@ export class Assembly {
     const limit = plan.common.memBufLimit || this.budget.limitBytes / INPUT_SHARE
     const account = this.budget.account(Math.min(limit, this.budget.limitBytes))
     const counters = new CounterMap(plan.spec.counters)
-    const log = this.#log(plan.name, plan.common.logLevel, plan.common.logSuppressInterval)
+    const log = this.#log(plan.logName ?? plan.name, plan.common.logLevel, plan.common.logSuppressInterval)
     const stage = new InputStage({
       name: plan.name,
       runId: this.#runId,
@@ -246,7 +246,7 @@ export class Assembly {
 
   #makeFilter(plan: Plan['filters'][number], buffers: BorrowedBuffers): RunningFilter {
     const counters = new CounterMap(countersOf(plan))
-    const log = this.#log(plan.name, plan.common.logLevel)
+    const log = this.#log(plan.logName ?? plan.name, plan.common.logLevel)
     const regexLimit = this.#regexLimit(plan.common.regexStepLimit, counters, log)
     const ctx: FilterContext = {
       ...this.#context(plan.name, log, counters),
@@ -265,7 +265,7 @@ export class Assembly {
 
   #makeOutput(plan: Plan['outputs'][number]): RunningOutput {
     const counters = new CounterMap({ ...countersOf(plan), ...DEAD_LETTER_COUNTERS })
-    const log = this.#log(plan.name, plan.common.logLevel)
+    const log = this.#log(plan.logName ?? plan.name, plan.common.logLevel)
     // Buffers of an output (a compressed copy of a chunk) count for the process, not for an input.
     const account = this.budget.account(this.budget.limitBytes)
     let queue: OutputQueue | undefined

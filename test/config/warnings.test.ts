@@ -90,3 +90,15 @@ test('a warning is given for an alias that is already taken', async () => {
   expect(warnings).toEqual(['a.conf:6:11: alias "a" is already taken: using the name clock.1'])
   expect(plan?.inputs.map((i) => i.name)).toEqual(['a', 'clock.1'])
 })
+
+test('an input and an output may have the same name, as in fluent-bit; their log lines name the kind', async () => {
+  const text = `[INPUT]\n    Name clock\n    Alias a\n[OUTPUT]\n    Name send\n    Match *\n    Alias a\n`
+  const { plan, warnings } = await load(text)
+  expect(warnings).toEqual([])
+  expect(
+    [...(plan?.inputs ?? []), ...(plan?.outputs ?? [])].map(({ name, logName }) => [name, logName]),
+  ).toEqual([
+    ['a', 'a'],
+    ['a', 'output:a'],
+  ])
+})

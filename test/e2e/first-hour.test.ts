@@ -238,7 +238,7 @@ describe('signals', () => {
     const dir = tmp()
     const [input, output] = ['in', 'out'].map((name) => `unix_path=${join(dir, name)}`)
     const agent = start(['-i', 'forward', '-p', `${input}`, '-o', 'forward', '-p', `${output}`])
-    await agent.waitForStderr(`: forward.0 ${dir}/in -> forward.0' ${dir}/out`)
+    await agent.waitForStderr(`: forward.0 ${dir}/in -> forward.0 ${dir}/out`)
     await agent.stop()
   })
 

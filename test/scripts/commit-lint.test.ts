@@ -10,7 +10,9 @@ test('accepts a commit of one area with its tests and documents', () => {
     check('engine: cap the wait', 'src/engine/retry.ts', 'test/engine/retry.test.ts', 'docs/DELIVERY.md'),
   ).toEqual([])
   expect(check('tail: read on after copytruncate', 'src/plugins/inputs/tail/file/tail-file.ts')).toEqual([])
-  expect(check('forward: bound what is received', 'src/protocol/forward/option.ts', 'SECURITY.md')).toEqual([])
+  expect(check('forward: bound what is received', 'src/protocol/forward/option.ts', 'SECURITY.md')).toEqual(
+    [],
+  )
   expect(check('out-forward: match acks in order', 'src/plugins/outputs/forward/index.ts')).toEqual([])
   expect(check('cli: take a URL after -o', 'src/cli/main.ts')).toEqual([])
   expect(check('ci: run npm test', '.ci/run')).toEqual([])
