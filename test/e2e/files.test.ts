@@ -11,16 +11,20 @@ import {
   writeFileSync,
   writeSync,
 } from 'node:fs'
+import { connect } from 'node:net'
 import { join } from 'node:path'
 import { Sink } from '../support/forward/sink.ts'
 import { shortOrLong } from '../support/long.ts'
 import { commandAsOtherUser, testAsOtherUser } from '../support/other-user.ts'
+import { freePorts } from '../support/ports.ts'
 import { run, shipperCommand, start } from '../support/process.ts'
 import { tmp } from '../support/tmp.ts'
 import { HANG_MS, until } from '../support/until.ts'
 
 const JSON_OUT = ['-o', 'stdout', '-p', 'format=json_lines', '-p', 'json_date_key=false']
 
+/** The head of a message with three values: a connection that has sent it is not idle. */
+const HALF_MESSAGE = Buffer.from([0x93])
 /** Limit of a drain; 4 GiB of zeros take a minute where other tests run at the same time. */
 const LIMIT_MS = shortOrLong(HANG_MS, 3_600_000)
 
@@ -115,6 +119,27 @@ test('ten thousand files are all read, even with a soft limit of 1,024 descripto
   const limited = start([], { command: ['sh', '-c', 'ulimit -Sn 1024; exec "$@"', 'sh', ...agent, ...rest] })
   expect((await limited.ended()).code).toBe(0)
   expect(await sink.missing(10_000)).toEqual({ missing: 0, first: [] })
+})
+
+test('connections take at most a quarter of the descriptors, so that a new file is read however many there are', async () => {
+  const dir = tmp()
+  const path = join(dir, 'a.log')
+  const [port = 0] = await freePorts(1)
+  const tail = ['-i', 'tail', '-p', `path=${path}`, '-p', 'read_from_head=on', '-p', 'refresh_interval=0.2']
+  const args = [...tail, '-i', 'forward', '-p', `port=${port}`, ...JSON_OUT, '-m', '*', '-f', '0.1']
+  const command = ['sh', '-c', 'ulimit -n 120; exec "$@"', 'sh', ...shipperCommand()]
+  const agent = start(args, { command })
+  await agent.waitForStderr('at most 30 connections, and not Max_Connections (1024)')
+  let closed = 0
+  const peers = Array.from({ length: 200 }, () => {
+    const peer = connect({ port, host: '127.0.0.1' }, () => peer.write(HALF_MESSAGE))
+    return peer.on('error', () => {}).on('close', () => closed++)
+  })
+  await until(() => closed >= 170, { what: () => `${closed} closed, ${agent.stderr}` })
+  writeFileSync(path, 'one\n')
+  await agent.waitForStdout('one')
+  for (const peer of peers) peer.destroy()
+  expect(await agent.stop()).toEqual({ code: 0, signal: null })
 })
 
 testAsOtherUser(

@@ -3,6 +3,7 @@ import { type AddressInfo, connect, createServer, type Server, type Socket } fro
 import { messageOf, ShipperError } from '../../../core/error.ts'
 import type { Input, InputContext, InputStatus } from '../../../core/plugin.ts'
 import { matchTag } from '../../../core/tag.ts'
+import { openFileLimit } from '../../../lib/fs/open-file-limit.ts'
 import { listening, listenOn } from '../../../lib/net/listen.ts'
 import { longestIdle } from './admission.ts'
 import { type ConnectionHost, SenderConnection } from './connection.ts'
@@ -12,6 +13,8 @@ import { ReceiveBudget } from './receive-budget.ts'
 
 /** Limit for a decompressed payload, as a multiple of Buffer_Max_Size: gzip compresses logs to between a fifth and a twentieth. */
 const MAX_DECOMPRESSED_RATIO = 4
+/** Part of the limit of open files that connections may take: files, outputs and the database need the rest. */
+const MAX_DESCRIPTOR_SHARE = 0.25
 /** Time for the peers to take the last acknowledgements. */
 const CLOSE_MS = 500
 
@@ -21,15 +24,22 @@ export class ForwardInput implements Input {
   readonly #ctx: InputContext
   readonly #connections = new Set<SenderConnection>()
   readonly #receiveBudget: ReceiveBudget
+  /** Max_Connections, or less with few descriptors. */
+  readonly #maxConnections: number
   /** Tags with a message that has to be acknowledged. */
   readonly #tagsToSeal = new Set<string>()
   #server: Server | undefined
   #accepted = 0
   #allClosed: (() => void) | undefined
 
-  constructor(options: ForwardInputOptions, ctx: InputContext) {
+  /** `openFiles` is the limit of open files of the process. */
+  constructor(options: ForwardInputOptions, ctx: InputContext, openFiles = openFileLimit()) {
     this.#options = options
     this.#ctx = ctx
+    this.#maxConnections = Math.min(
+      options.maxConnections,
+      Math.max(1, Math.floor(openFiles * MAX_DESCRIPTOR_SHARE)),
+    )
     this.#receiveBudget = new ReceiveBudget(ctx.buffers, options.bufferMaxSize, (isCongested) => {
       for (const connection of this.#connections) connection.setCongested(isCongested)
     })
@@ -41,6 +51,11 @@ export class ForwardInput implements Input {
     this.#server = server
     await this.#listen(server)
     this.#ctx.log.info(`listening on ${addressText(server)}`)
+    if (this.#maxConnections < this.#options.maxConnections)
+      this.#ctx.log.warn(
+        `at most ${this.#maxConnections} connections, and not Max_Connections (${this.#options.maxConnections}): they may take a quarter of the descriptors of the process`,
+        { hint: 'raise the limit of open files (LimitNOFILE, ulimit -n), or lower Max_Connections' },
+      )
     if (!signal.aborted)
       await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }))
     server.close()
@@ -99,7 +114,7 @@ export class ForwardInput implements Input {
       this.#ctx.counters.add('refused_connections')
       if (!host.signal.aborted)
         this.#ctx.log.warn(
-          `closed a new connection: Max_Connections (${this.#options.maxConnections}) is reached, and every peer is sending or waits for an acknowledgement`,
+          `closed a new connection: the maximum of ${this.#maxConnections} is reached, and every peer is sending or waits for an acknowledgement`,
         )
       socket.destroy()
       return
@@ -112,14 +127,14 @@ export class ForwardInput implements Input {
     connection.start()
   }
 
-  /** Makes room for one more connection; false when Max_Connections is reached and no connection is idle. */
+  /** Makes room for one more connection; false when the maximum is reached and no connection is idle. */
   #makeRoom(): boolean {
-    if (this.#connections.size < this.#options.maxConnections) return true
+    if (this.#connections.size < this.#maxConnections) return true
     const idle = longestIdle(this.#connections)
     if (idle === undefined) return false
     this.#ctx.counters.add('evicted_connections')
     this.#ctx.log.warn(
-      `closed the longest idle connection, of ${idle.address || 'a local peer'}, for a new one: Max_Connections (${this.#options.maxConnections}) is reached`,
+      `closed the longest idle connection, of ${idle.address || 'a local peer'}, for a new one: the maximum of ${this.#maxConnections} is reached`,
     )
     this.#connections.delete(idle)
     idle.destroy()

@@ -54,7 +54,7 @@ export const FORWARD_INPUT_OPTIONS = defineOptions({
     default: '1024',
     min: 1,
     max: 65_536,
-    help: 'Maximum number of connections. A further one displaces the one that has been idle longest, and is closed when none is idle. fluent-bit has no limit.',
+    help: 'Maximum number of connections; at most a quarter of the limit of open files. A further one displaces the one that has been idle longest, and is closed when none is idle. fluent-bit has no limit.',
   },
   ...UNSUPPORTED_SHARED_KEY,
   'security.users': {
