@@ -9,6 +9,7 @@ import { ExtData, encode } from '@msgpack/msgpack'
 import { ShipperError } from '../../../../src/core/error.ts'
 import { findOption } from '../../../../src/core/options/parse.ts'
 import { systemClock } from '../../../../src/engine/clock.ts'
+import { isPaused } from '../../../../src/engine/stages.ts'
 import { longestIdle } from '../../../../src/plugins/inputs/forward/admission.ts'
 import { spec } from '../../../../src/plugins/inputs/forward/index.ts'
 import { turn } from '../../../support/engine/chunks.ts'
@@ -357,7 +358,7 @@ test('while outputs are blocked, peers are not read and memory stays flat; after
         bytesOf([`t${i % 2}`, Buffer.concat(entries(from, from + 100, text)), { chunk: `${i}.${m}` }]),
       )
     }
-  await until(() => input.account.paused || input.stage.isHeldBack)
+  await until(() => isPaused(input))
   expect(run.assembly.budget.used).toBeLessThan(4_000_000)
   expect(input.stage.records).toBeLessThan(2000)
   output.open()

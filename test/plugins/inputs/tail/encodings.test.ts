@@ -192,7 +192,7 @@ describe('unicode.encoding', () => {
     const first = resume(store, tail, { memBufLimit: 100_000 })
     await until(() => first.received.length > 0)
     first.hold = true
-    await until(() => first.assembly.inputs[0]?.account.paused)
+    await until(() => first.assembly.snapshot().inputs[0]?.paused)
     await first.abort()
     expect(store.table[0]?.streamOffset ?? 0).toBeGreaterThan(0)
     const second = resume(store, tail)

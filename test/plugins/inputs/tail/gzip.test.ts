@@ -34,7 +34,7 @@ describe('compressed files', () => {
     const first = resume(store, { path }, { memBufLimit: 100_000 })
     await until(() => first.received.length > 0)
     first.hold = true
-    await until(() => first.assembly.inputs[0]?.account.paused)
+    await until(() => first.assembly.snapshot().inputs[0]?.paused)
     await first.abort()
     const acked = store.table[0]?.streamOffset ?? 0
     expect(acked).toBeGreaterThan(0)

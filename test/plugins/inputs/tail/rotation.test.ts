@@ -337,7 +337,7 @@ describe('rotation', () => {
     writeFileSync(path, 'x'.repeat(99).concat('\n').repeat(2000))
     const run = follow({ path, progress_check_interval: '20ms' }, { memBufLimit: 40_000 })
     run.hold = true
-    await until(() => run.received.length > 0 && run.assembly.inputs[0]?.account.paused)
+    await until(() => run.received.length > 0 && run.assembly.snapshot().inputs[0]?.paused)
     const read = run.files[0]?.read ?? 0
     truncateSync(path)
     run.ack()
@@ -351,7 +351,7 @@ describe('rotation', () => {
     writeFileSync(path, 'x'.repeat(99).concat('\n').repeat(2000))
     const run = follow({ path }, { memBufLimit: 40_000 })
     run.hold = true
-    await until(() => run.received.length > 0 && run.assembly.inputs[0]?.account.paused)
+    await until(() => run.received.length > 0 && run.assembly.snapshot().inputs[0]?.paused)
     const read = run.files[0]?.read ?? 0
     truncateSync(path)
     expect(run.files[0]?.size).toBe(0)
@@ -388,7 +388,7 @@ describe('rotation', () => {
     const options = { path, progress_check_interval: '20ms', read_from_head: 'on', ...stored }
     const run = new TailRun({ tail: options, memBufLimit: 40_000 }).start()
     run.hold = true
-    await until(() => run.assembly.inputs[0]?.account.paused)
+    await until(() => run.assembly.snapshot().inputs[0]?.paused)
     unlinkSync(path)
     await until(() => run.files[0]?.state === 'deleted')
     await run.abort()
@@ -411,7 +411,7 @@ describe('rotation', () => {
     writeFileSync(path, 'x'.repeat(99).concat('\n').repeat(2000))
     const run = follow({ path, hold_limit: '10K', progress_check_interval: '20ms' }, { memBufLimit: 40_000 })
     run.hold = true
-    await until(() => run.assembly.inputs[0]?.account.paused)
+    await until(() => run.assembly.snapshot().inputs[0]?.paused)
     const read = run.files[0]?.read ?? 0
     unlinkSync(path)
     await until(() => run.files.length === 0)

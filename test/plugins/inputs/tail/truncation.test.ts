@@ -39,7 +39,7 @@ async function stopped(
   writeFileSync(path, content)
   const run = follow({ path, ...EVENTS_ONLY, ...more }, { memBufLimit: 300_000 })
   run.hold = true
-  await until(() => run.received.length > 0 && run.assembly.inputs[0]?.account.paused)
+  await until(() => run.received.length > 0 && run.assembly.snapshot().inputs[0]?.paused)
   return { run, read: run.files[0]?.read ?? 0 }
 }
 
