@@ -169,7 +169,10 @@ export class SenderConnection implements MessageOwner {
     this.#open.delete(range.appender)
     if (this.#range === range) {
       this.#range = undefined
-      if (this.#isTracked) range.addPartOf((this.#split ??= new SplitMessage()))
+      if (this.#isTracked) {
+        this.#split ??= new SplitMessage()
+        range.addPartOf(this.#split)
+      }
     }
     return `${this.#id}:${this.#closedRanges++}`
   }
