@@ -6,8 +6,10 @@ const MIN_BYTES = 100_000_000
 const MAX_GROWTH_BYTES = 16_000_000
 /** Shortest time between two looks at the size of the process. */
 const LOOK_MS = 100
-/** Collecting takes at most one part in this many of the time. */
+/** Collecting takes at most one part in this many of the time ... */
 const MIN_TIME_FACTOR = 10
+/** ... unless that would be a longer pause: on a machine that is busy as well, the process would grow by a GB in it. */
+const MAX_PAUSE_MS = 1000
 
 interface Collector {
   /** Resident bytes of the process; undefined when it cannot be told, as the system has no descriptor left for it. */
@@ -47,7 +49,8 @@ export function limitGarbage(
     // What is still there is in use.
     leftBytes = collector.resident() ?? bytes
     const endMs = collector.now()
-    nextMs = endMs + Math.max(LOOK_MS, MIN_TIME_FACTOR * (endMs - startMs))
+    const pauseMs = Math.min(MAX_PAUSE_MS, MIN_TIME_FACTOR * (endMs - startMs))
+    nextMs = endMs + Math.max(LOOK_MS, pauseMs)
   }
   return {
     nowMs: () => clock.nowMs(),

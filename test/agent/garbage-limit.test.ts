@@ -50,3 +50,28 @@ test('garbage is collected above 100 MB, and again after 16 MB more, for a tenth
   tick(0)
   expect(collectedAt).toHaveLength(5)
 })
+
+test('a collection that took long, on a busy machine, delays the next one by a second only', async () => {
+  const manual = new ManualClock(0)
+  let nowMs = 0
+  let bytes = 150e6
+  const collectedAtMs: number[] = []
+  const clock = limitGarbage(manual, async () => ({
+    resident: () => bytes,
+    collect: () => {
+      nowMs += 3000
+      collectedAtMs.push(nowMs)
+    },
+    now: () => nowMs,
+  }))
+  await Promise.resolve()
+  for (let i = 0; i < 20; i++) {
+    bytes += 50e6
+    nowMs += 110
+    clock.after(1, () => {})
+    manual.advance(1)
+  }
+  const pauses = collectedAtMs.slice(1).map((ms, i) => ms - 3000 - (collectedAtMs[i] ?? 0))
+  expect(pauses.length).toBeGreaterThan(0)
+  expect(Math.max(...pauses)).toBeLessThan(1200)
+})
