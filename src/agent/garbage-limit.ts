@@ -6,8 +6,10 @@ const MIN_BYTES = 100_000_000
 const MAX_GROWTH_BYTES = 16_000_000
 /** Shortest time between two looks at the size of the process. */
 const LOOK_MS = 100
-/** Collecting takes at most one part in this many of the time ... */
-const MIN_TIME_FACTOR = 10
+/** Collecting takes at most one part in this many of the time, and one in three from LARGE_BYTES on ... */
+const PAUSE_FACTOR = 10
+const LARGE_PAUSE_FACTOR = 2
+const LARGE_BYTES = 160_000_000
 /** ... unless that would be a longer pause: on a machine that is busy as well, the process would grow by a GB in it. */
 const MAX_PAUSE_MS = 1000
 
@@ -49,7 +51,8 @@ export function limitGarbage(
     // What is still there is in use.
     leftBytes = collector.resident() ?? bytes
     const endMs = collector.now()
-    const pauseMs = Math.min(MAX_PAUSE_MS, MIN_TIME_FACTOR * (endMs - startMs))
+    const factor = bytes < LARGE_BYTES ? PAUSE_FACTOR : LARGE_PAUSE_FACTOR
+    const pauseMs = Math.min(MAX_PAUSE_MS, factor * (endMs - startMs))
     nextMs = endMs + Math.max(LOOK_MS, pauseMs)
   }
   return {
