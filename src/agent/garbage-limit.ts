@@ -2,8 +2,9 @@ import type { Clock } from '../core/services.ts'
 
 /** Resident memory below which the runtime is left alone: an agent that nobody attacks stays below it, and pays nothing. */
 const MIN_BYTES = 100_000_000
-/** Growth of resident memory after which garbage is collected again. */
+/** Growth of resident memory after which garbage is collected again, and the same as a part of it. */
 const MAX_GROWTH_BYTES = 16_000_000
+const MAX_GROWTH = 1 / 8
 /** Shortest time between two looks at the size of the process. */
 const LOOK_MS = 100
 /** Collecting takes at most one part in this many of the time, and one in three from LARGE_BYTES on ... */
@@ -46,7 +47,7 @@ export function limitGarbage(
     const bytes = collector.resident()
     if (bytes === undefined) return
     leftBytes = Math.min(leftBytes, bytes)
-    if (bytes < MIN_BYTES || bytes - leftBytes < MAX_GROWTH_BYTES) return
+    if (bytes < MIN_BYTES || bytes - leftBytes < Math.max(MAX_GROWTH_BYTES, leftBytes * MAX_GROWTH)) return
     collector.collect()
     // What is still there is in use.
     leftBytes = collector.resident() ?? bytes
