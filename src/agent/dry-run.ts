@@ -5,7 +5,7 @@ import type { Logger } from '../core/services.ts'
 import { Assembly } from '../engine/assembly.ts'
 import { systemClock } from '../engine/clock.ts'
 import { FsFailure, stat } from '../lib/fs/file-system.ts'
-import { sharedFileProblems } from './own-files.ts'
+import { sharedFileProblems } from './shared-files.ts'
 
 /** Result of a check. */
 interface PlanCheck {

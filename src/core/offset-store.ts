@@ -132,3 +132,15 @@ export interface SkippedFile
   /** Offset from which the file is read once it can be opened. */
   offset: number
 }
+
+/** Suffix of the lock file next to a database. */
+export const LOCK_SUFFIX = '.lock'
+/** Suffixes of the files that the lock, SQLite and a recovery keep next to a database. */
+export const COMPANION_SUFFIXES: readonly string[] = [
+  LOCK_SUFFIX,
+  '-wal',
+  '-shm',
+  '-journal',
+  '.new',
+  '.recovered',
+]

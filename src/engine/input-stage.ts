@@ -149,7 +149,6 @@ export class InputStage {
 
   #wakeForRoom(): void {
     this.#isWakingSoon = false
-
     this.#options.clock.cancel(this.#roomTimer)
     this.#roomTimer = undefined
     for (const resolve of this.#roomWaiters.splice(0)) resolve()

@@ -1,5 +1,6 @@
 import { readFileSync, statSync } from 'node:fs'
 import { ShipperError } from '../core/error.ts'
+import { LOCK_SUFFIX } from '../core/offset-store.ts'
 import type { Database, OpenDatabase } from './driver.ts'
 
 /** Maximum wait for a previous agent that is still exiting: on a busy machine its last thread may outlive the first this long. */
@@ -7,7 +8,7 @@ const MAX_WAIT_MS = 1000
 
 /** Returns the path of the lock file of a database. */
 export function lockPath(path: string): string {
-  return `${path}.lock`
+  return path + LOCK_SUFFIX
 }
 
 /**

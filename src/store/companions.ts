@@ -1,9 +1,6 @@
 import { ShipperError } from '../core/error.ts'
+import { COMPANION_SUFFIXES } from '../core/offset-store.ts'
 import { isForeignLink, lstat } from '../lib/fs/file-system.ts'
-import { lockPath } from './agent-lock.ts'
-
-/** Suffixes of the files that SQLite and a recovery keep next to a database. */
-const SUFFIXES = ['-wal', '-shm', '-journal', '.new', '.recovered']
 
 /**
  * Throws E_STORE_UNREADABLE when a file next to the database, its lock included, is not a regular file. In a directory
@@ -11,7 +8,7 @@ const SUFFIXES = ['-wal', '-shm', '-journal', '.new', '.recovered']
  * reading a FIFO would never end.
  */
 export function requireRegularCompanions(path: string): void {
-  for (const file of [lockPath(path), ...SUFFIXES.map((suffix) => path + suffix)]) {
+  for (const file of COMPANION_SUFFIXES.map((suffix) => path + suffix)) {
     const found = lstat(file)
     if ('isFile' in found && !found.isFile()) throw refusal(file, 'is not a regular file')
   }

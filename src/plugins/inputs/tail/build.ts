@@ -1,5 +1,6 @@
 import { resolve } from 'node:path'
 import { ShipperError } from '../../../core/error.ts'
+import { COMPANION_SUFFIXES } from '../../../core/offset-store.ts'
 import { FsFailure } from '../../../lib/fs/file-system.ts'
 import { openDatabase } from '../../../lib/plugin/database-options.ts'
 import type { StringMatcher } from '../../../lib/regex/string-matcher.ts'
@@ -328,6 +329,6 @@ function buildBlockEncoder(
 function databaseFiles(db: string | undefined): ExcludePattern[] {
   if (db === undefined) return []
   const path = escapePattern(resolve(db))
-  const suffixes = ['', '-wal', '-shm', '-journal', '.lock', '.corrupt-*']
+  const suffixes = ['', ...COMPANION_SUFFIXES, '.corrupt-*']
   return suffixes.map((suffix) => new ExcludePattern(`${path}${suffix}`))
 }

@@ -1,5 +1,6 @@
 import { resolve } from 'node:path'
 import { ShipperError, type SourceLocation } from '../core/error.ts'
+import { COMPANION_SUFFIXES } from '../core/offset-store.ts'
 import type { Plan } from '../core/plan.ts'
 import { FsFailure, stat } from '../lib/fs/file-system.ts'
 
@@ -13,9 +14,6 @@ interface OwnFile {
   name: string
   location: SourceLocation | undefined
 }
-
-/** Suffixes of the files next to a database that are written as well. */
-const COMPANIONS = ['.lock', '-wal', '-shm', '-journal']
 
 /**
  * Finds files that the configuration names for two purposes, such as an output that writes its records into the database:
@@ -50,7 +48,8 @@ function* ownFiles({ inputs, outputs, service }: Plan): Generator<OwnFile> {
     if (path === undefined) continue
     const file = { purpose: 'database', location: optionLocations.get('db') ?? location } as const
     yield { ...file, path, name: `DB of ${name}` }
-    for (const suffix of COMPANIONS) yield { ...file, path: path + suffix, name: `DB of ${name} (${suffix})` }
+    for (const suffix of COMPANION_SUFFIXES)
+      yield { ...file, path: path + suffix, name: `DB of ${name} (${suffix})` }
   }
   if (service.logFile !== undefined)
     yield { purpose: 'log', path: service.logFile, name: 'Log_File', location: undefined }
