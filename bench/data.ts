@@ -11,16 +11,17 @@ export interface Dataset {
   records: number
 }
 
-export type Shape = 'raw' | 'cri' | 'docker' | 'nginx' | 'kube' | 'value'
+export type Shape = 'raw' | 'cri' | 'docker' | 'nginx' | 'json' | 'kube' | 'value'
 
 /** Text in front of the ten digits of a record's number; occurs once in each line. */
 export const MARK = 'id='
 
 const DIRECTORY = resolve(import.meta.dirname, '.data')
 /** Part of every file name: increase it when the lines change, so that old files are not used. */
-const VERSION = 1
+const VERSION = 2
 const LINE_BYTES = 200
 const KUBE_LINE_BYTES = 190
+const JSON_LINE_BYTES = 400
 const VALUE_LINE_BYTES = 187
 /** Lines of a pattern, which is written repeatedly with only numbers and times replaced. */
 const PATTERN_LINES = 4096
@@ -71,6 +72,19 @@ function nginxLine(id: string, random: (below: number) => number): string {
   return `${address} - ${user} [21/Nov/2026:TTTTTTTT +0000] "${method} ${page}?${id}&lang=en HTTP/1.1" ${status} ${size} "${referer}" "${agent}"\n`
 }
 
+/** Returns a duration in ms as a program prints it: half of them have all digits of a double, as Go and Python write. */
+function duration(random: (below: number) => number): string {
+  const ms = random(900_000_000) / 1e7 + 10
+  return random(2) === 0 ? String(ms / 3) : ms.toFixed(1)
+}
+
+/** Returns an application's line of 12 keys. */
+function jsonLine(id: string, level: string, random: (below: number) => number): string {
+  const open = `{"ts":"2026-11-21TTTTTTTTTTTTTTTT789Z","level":"${level}","logger":"http.server","msg":"${id} `
+  const close = `","method":"GET","path":"${PAGES[random(PAGES.length)]}","status":${[200, 200, 200, 404][random(4)]},"duration_ms":${duration(random)},"bytes":${random(100_000)},"cached":${random(2) === 0},"user":null,"trace":{"id":"4bf92f3577b34da6a3ce929d0e0e4736","span":"00f067aa0ba902b7"}}\n`
+  return open + words(random, JSON_LINE_BYTES - open.length - close.length) + close
+}
+
 /**
  * Returns one line with its `\n`. A run of `T` is a placeholder for a time: 15 of them for `HH:MM:SS.uuuuuu`, 8 for
  * `HH:MM:SS`. The placeholder of the number is ten zeros after MARK. Neither occurs elsewhere in the line.
@@ -81,6 +95,7 @@ function patternLine(shape: Shape, random: (below: number) => number): string {
   if (shape === 'nginx') return nginxLine(id, random)
   if (shape === 'value')
     return `${id} ${level} ${words(random, VALUE_LINE_BYTES - 17 - (level?.length ?? 0))}\n`
+  if (shape === 'json') return jsonLine(id, level?.toLowerCase() ?? '', random)
   const stream = random(8) === 0 ? 'stderr' : 'stdout'
   if (shape === 'docker') {
     const open = '{"log":"'
@@ -92,7 +107,7 @@ function patternLine(shape: Shape, random: (below: number) => number): string {
   }
   if (shape === 'kube') {
     const open = `2026-11-21TTTTTTTTTTTTTTTT789Z ${stream} F {"level":"${level?.toLowerCase()}","msg":"${id} `
-    const close = `","status":${[200, 200, 200, 404][random(4)]},"duration_ms":${(random(900) / 10 + 10).toFixed(1)},"cached":true}\n`
+    const close = `","status":${[200, 200, 200, 404][random(4)]},"duration_ms":${duration(random)},"cached":true}\n`
     return open + words(random, KUBE_LINE_BYTES - open.length - close.length) + close
   }
   const head =
@@ -205,6 +220,6 @@ export function datasetOfFiles(
 
 if (import.meta.main) {
   const records = Number(process.argv[2] ?? 2_000_000)
-  for (const shape of ['raw', 'cri', 'docker', 'nginx'] as const) console.log(dataset(shape, records).path)
+  for (const shape of ['raw', 'cri', 'docker', 'nginx', 'json'] as const) console.log(dataset(shape, records).path)
   console.log(datasetOfFiles(500, 2000).path)
 }

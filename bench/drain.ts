@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import type { Dataset } from './data.ts'
+import { floorCommand } from './floor-program.ts'
 import { measure, median, type Usage } from './measure.ts'
 import { apiOfPods, kubernetesFilter } from './pods.ts'
 import type { SinkMode, Summary } from './sink.ts'
@@ -56,7 +57,7 @@ export async function drain(workload: Workload, options: DrainOptions): Promise<
         )
     }
     for (let i = 0; i < options.runs; i++) {
-      result.floor.push(await measure([process.execPath, FLOOR, String(discard.port), ...data.files]))
+      result.floor.push(await measure([...floorCommand().command, String(discard.port), ...data.files]))
       result.runs.push(await once(options.agent, count.port))
       if (workload.output === 'forward') verify(result, await count.take(), false)
       if (options.peer === undefined) continue
@@ -70,7 +71,6 @@ export async function drain(workload: Workload, options: DrainOptions): Promise<
   return result
 }
 
-const FLOOR = resolve(import.meta.dirname, 'floor.ts')
 const SINK = resolve(import.meta.dirname, 'sink.ts')
 
 async function drainOnce(
