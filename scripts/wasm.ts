@@ -2,11 +2,13 @@ import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { SHARED_PAGES } from '../src/lib/wasm/shared-memory.ts'
 import { ROOT } from './bootstrap.mjs'
-import { CACHE, readManifest } from './manifest.ts'
+import { CACHE, chooseTargets, readManifest } from './manifest.ts'
 
 /**
- * `npm run wasm [-- --check]`: compiles each src/lib/wasm/assembly/NAME/NAME.ts to src/lib/wasm/NAME.wasm.ts. The output is
+ * `npm run wasm [-- [--check] NAME ...]`: compiles each src/lib/wasm/assembly/NAME/NAME.ts to src/lib/wasm/NAME.wasm.ts. The output is
  * committed, because the compiler has a hundred megabytes that nothing else needs: it is fetched into .cache/ and is not a
  * dependency. With --check nothing is written, and a difference ends with status 1.
  */
@@ -18,21 +20,22 @@ const FLAGS = ['-O3', '--converge', '--runtime', 'stub', '--enable', 'simd', '--
 
 /**
  * Modules by name: the memory in pages of 64 KiB, and the address of the module's own data in it. The memory below and
- * above that data belongs to the caller (memory.ts of the module). A module that is not used costs nothing.
+ * above that data belongs to the caller (memory.ts of the module). A module that is not used costs nothing. `flags`: the
+ * module uses the shared memory, and calls the functions of a table.
  */
-const MODULES: Record<string, { pages: number; base: number }> = {
+const MODULES: Record<string, { pages: number; base: number; flags?: string[] }> = {
   crc32c: { pages: 1, base: 0 },
+  fields: { pages: SHARED_PAGES, base: 1024, flags: ['--importMemory', '--exportTable'] },
   lines: { pages: 7, base: 20_480 },
-  merge: { pages: 4, base: 4096 },
   records: { pages: 4, base: 5120 },
 }
 
 export const moduleNames = (): string[] => Object.keys(MODULES)
 
 function flagsOf(name: string): string[] {
-  const { pages, base } = MODULES[name] as { pages: number; base: number }
+  const { pages, base, flags = [] } = MODULES[name] as (typeof MODULES)[string]
   const memory = ['--memoryBase', base, '--initialMemory', pages, '--maximumMemory', pages]
-  return [...FLAGS, ...memory.map(String)]
+  return [...FLAGS, ...flags, ...memory.map(String)]
 }
 
 /** Returns the SHA-256 of flags and sources: a test compares it to find sources that were changed but not compiled. */
@@ -83,7 +86,12 @@ export const WASM =
 }
 
 if (import.meta.main) {
-  const check = process.argv.includes('--check')
-  const good = moduleNames().map((name) => update(name, check))
+  const { values, positionals } = parseArgs({
+    options: { check: { type: 'boolean', default: false } },
+    allowPositionals: true,
+  })
+  const good = chooseTargets(moduleNames(), positionals.length > 0 ? positionals : moduleNames()).map(
+    (name) => update(name, values.check),
+  )
   if (good.includes(false)) process.exit(1)
 }

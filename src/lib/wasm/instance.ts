@@ -9,9 +9,10 @@ export interface WasmExports {
  */
 export function instantiate<X extends WasmExports>(
   wasm: string,
+  imports?: Bun.WebAssembly.Imports,
 ): { exports: X; region: (at: WebAssembly.Global, size: WebAssembly.Global) => Buffer } {
   const module = new WebAssembly.Module(Buffer.from(wasm, 'base64'))
-  const exports = new WebAssembly.Instance(module).exports as unknown as X
+  const exports = new WebAssembly.Instance(module, imports).exports as unknown as X
   const region = (at: WebAssembly.Global, size: WebAssembly.Global) =>
     Buffer.from(exports.memory.buffer, at.value, size.value)
   return { exports, region }

@@ -1,5 +1,6 @@
+import { WASM } from './fields.wasm.ts'
 import { instantiate, lazyShared, type WasmExports } from './instance.ts'
-import { WASM } from './merge.wasm.ts'
+import { sharedMemory } from './shared-memory.ts'
 
 /** The pairs that the records of one container get, and the treatment of their line. */
 export interface MergeForm {
@@ -13,12 +14,12 @@ export interface MergeForm {
   trim: boolean
 }
 
-/** Exports of the module; assembly/merge/memory.ts describes the memory regions. */
+/** Exports of the module; assembly/fields/memory.ts describes the memory regions. */
 interface Exports extends WasmExports {
   META: WebAssembly.Global
   META_BYTES: WebAssembly.Global
   IN: WebAssembly.Global
-  IN_BYTES: WebAssembly.Global
+  ENTRIES_BYTES: WebAssembly.Global
   OUT: WebAssembly.Global
   OUT_BYTES: WebAssembly.Global
   consumed: WebAssembly.Global
@@ -29,7 +30,7 @@ interface Exports extends WasmExports {
 }
 
 /**
- * Adds metadata pairs and the fields of JSON lines to entries with 16-byte instructions; compiled from assembly/merge/. It
+ * Adds metadata pairs and the fields of JSON lines to entries with 16-byte instructions; compiled from assembly/fields/. It
  * knows entries with an EventTime and fewer than 16 pairs, all of them strings under short keys and no key twice, whose line
  * under `log` is not a JSON object, or one in whose maps no key comes twice. It stops before any other entry, which the
  * caller writes (see FastPath). Its output equals, byte for byte, that of the caller.
@@ -48,10 +49,10 @@ export class MetadataMerger {
   readonly #exports: Exports
 
   constructor() {
-    const { exports: x, region } = instantiate<Exports>(WASM)
+    const { exports: x, region } = instantiate<Exports>(WASM, { env: { memory: sharedMemory() } })
     this.#exports = x
     this.#meta = region(x.META, x.META_BYTES)
-    this.input = region(x.IN, x.IN_BYTES)
+    this.input = region(x.IN, x.ENTRIES_BYTES)
     this.output = region(x.OUT, x.OUT_BYTES)
   }
 

@@ -1,8 +1,9 @@
+import { SHARED_PAGES, sharedMemory } from '../../wasm/shared-memory.ts'
 import { INSTRUCTION_SIZE, type Program } from '../compile.ts'
 import { MATCH, type MatchResult, stepLimit, TOO_MANY_STEPS } from '../match-result.ts'
 import { NEWLINE } from './byte-table.ts'
 import { encodeModule } from './encoder.ts'
-import { LINE, MAX_GROUPS, MAX_TEXT_BYTES, PAGES, SPANS, STEPS_LEFT } from './layout.ts'
+import { LINE, MAX_GROUPS, MAX_TEXT_BYTES, SPANS, STEPS_LEFT } from './layout.ts'
 import { Places } from './places.ts'
 import { compileSearch } from './search.ts'
 
@@ -18,7 +19,7 @@ type Search = (start: number, end: number, steps: number, rest: number) => Match
 
 /** Memory that all matchers use. */
 class Arena {
-  readonly memory = new WebAssembly.Memory({ initial: PAGES, maximum: PAGES })
+  readonly memory = sharedMemory()
   readonly line = Buffer.from(this.memory.buffer, LINE, MAX_TEXT_BYTES + 1)
   readonly spans = new Int32Array(this.memory.buffer, SPANS, MAX_GROUPS * 2)
   readonly stepsLeft = new Int32Array(this.memory.buffer, STEPS_LEFT, 1)
@@ -108,7 +109,7 @@ export function compileWasm(program: Program, options: WasmMatcherOptions): Wasm
   const places = new Places(program)
   const { functions } = compileSearch(places)
   arena ??= new Arena()
-  const module = new WebAssembly.Module(encodeModule(functions, PAGES))
+  const module = new WebAssembly.Module(encodeModule(functions, SHARED_PAGES))
   const { exports } = new WebAssembly.Instance(module, { m: { m: arena.memory } })
   const spans = options.spans ?? new Int32Array((program.groups + 1) * 2)
   spans.fill(-1)

@@ -3,8 +3,6 @@ import { itemCount, jsonEnd, putPairs, skipBlanks } from './json'
 import { addKey, forgetAll, forgetRecord, keepKeys } from './keys'
 import { IN, META, OUT } from './memory'
 
-export { IN, IN_BYTES, META, META_BYTES, OUT, OUT_BYTES } from './memory'
-
 /** First bytes of an entry with an EventTime, `92 d7 00`; its time and the head of its map follow. */
 const ENTRY: u32 = 0x00d792
 const HEAD: usize = 11

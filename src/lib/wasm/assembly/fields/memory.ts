@@ -1,0 +1,35 @@
+/**
+ * Memory layout, in bytes: the regions of the caller are above the module's own data, which begins at 1024. The memory of the
+ * matchers of expressions follows (src/lib/regex/wasm/layout.ts).
+ *
+ * ```
+ *   META    the pairs that each record gets
+ *   PREFIX  entry head, map head, path and offset pairs, key: the bytes before a line that is not parsed, padded to 16
+ *   SUFFIX  path and offset pairs: the bytes after a parsed map, padded to 16
+ *   ROWS    the fields of an expression, and their keys    MEMO    the text of the last time
+ *   FAILS   lines that were not parsed
+ *   IN      bytes of a file, or entries    OUT  entries
+ *   SLOTS   the keys of the current record, 64 bytes each
+ * ```
+ * Loads and stores are 16 bytes wide: up to 63 bytes after pairs and input are read, as many after the output written.
+ */
+export const META: usize = 8192
+export const META_BYTES: usize = 32768
+export const PREFIX: usize = META + META_BYTES + 64
+export const FIXED_BYTES: usize = 8192
+export const SUFFIX: usize = PREFIX + FIXED_BYTES + 64
+export const ROWS: usize = SUFFIX + FIXED_BYTES + 64
+export const ROWS_BYTES: usize = 16384
+export const MEMO: usize = ROWS + ROWS_BYTES + 64
+export const MEMO_BYTES: usize = 64
+export const FAILS: usize = MEMO + 2 * MEMO_BYTES
+export const FAILS_BYTES: usize = 4096
+export const IN: usize = FAILS + FAILS_BYTES + 64
+export const IN_BYTES: usize = 262144
+/** Space for the entries of a chunk: less than for a file, so that they stay in the cache. */
+export const ENTRIES_BYTES: usize = 65536
+export const OUT: usize = IN + IN_BYTES + 64
+export const OUT_BYTES: usize = 131072
+export const SLOTS: usize = OUT + OUT_BYTES + 64
+export const MAX_KEYS: usize = 256
+export const END: usize = SLOTS + 64 * MAX_KEYS
