@@ -75,7 +75,7 @@ export class FieldsModule {
     this.region = region
     this.bytes = Buffer.from(memory.buffer)
     this.#memoBytes = exports.MEMO_BYTES.value
-    this.#memo = this.bytes.subarray(exports.MEMO.value, exports.MEMO.value + 4 * this.#memoBytes)
+    this.#memo = this.bytes.subarray(exports.MEMO.value, exports.MEMO.value + 3 * this.#memoBytes)
   }
 
   /** Makes `user` the one whose times are read by `time`; returns false when it was before. */

@@ -20,7 +20,7 @@ const ENTRY_HEAD: usize = 11
 const BASE_STEPS: i64 = 10_000
 const BASE_PLAIN_STEPS: i32 = 256
 const MAX_STEPS: i64 = 0x7ffffffe
-const RUN_STEPS: i64 = 4_000_000
+const RUN_STEPS: i64 = 1_000_000
 
 /**
  * Results of `lines`: the offset in the input, from IN, up to which it got, the number of entries written, and that of failures: in

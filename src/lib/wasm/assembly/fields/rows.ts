@@ -1,5 +1,5 @@
 import { copy } from '../common/bytes'
-import { ROWS } from './memory'
+import { IN, ROWS } from './memory'
 import { timeOf } from './time'
 import { putString, putTyped } from './typed'
 
@@ -36,9 +36,13 @@ export function putRows(o: usize): usize {
   isTimed = isUntimed = false
   for (let row = ROWS; row < rowsEnd; row += ROW) {
     const span = load<u8>(row + 11) == 0 ? (load<u32>(row) as usize) : lastMatched(row)
-    const from = load<u32>(span) as usize
-    const to = load<u32>(span + 4) as usize
-    if (from == to && skipEmpty) continue
+    let from = load<u32>(span) as usize
+    let to = load<u32>(span + 4) as usize
+    if (from == to) {
+      if (skipEmpty) continue
+      // Of a group that took no part, this is no address.
+      from = to = IN
+    }
     const type = load<u8>(row + 10) as u32
     if (type == TIME) {
       isTimed = from != to && timeOf(from, to)

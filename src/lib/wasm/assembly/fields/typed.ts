@@ -27,6 +27,17 @@ let value: u64 = 0
 @inline
 export function putString(p: usize, end: usize, at: usize): usize {
   const length = end - p
+  if (length < 32) {
+    // Two stores are cheaper than a loop whose end cannot be predicted.
+    store<u8>(at, (0xa0 | length) as u8)
+    v128.store(at + 1, v128.load(p))
+    v128.store(at + 17, v128.load(p, 16))
+    return at + 1 + length
+  }
+  return putLong(p, length, at)
+}
+
+function putLong(p: usize, length: usize, at: usize): usize {
   const text = putHead(at, length)
   copy(text, p, length)
   return text + length
