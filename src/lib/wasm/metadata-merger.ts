@@ -1,6 +1,5 @@
-import { WASM } from './fields.wasm.ts'
-import { instantiate, lazyShared, type WasmExports } from './instance.ts'
-import { sharedMemory } from './shared-memory.ts'
+import { type FieldsExports, fieldsModule } from './fields-module.ts'
+import { lazyShared } from './instance.ts'
 
 /** The pairs that the records of one container get, and the treatment of their line. */
 export interface MergeForm {
@@ -12,21 +11,6 @@ export interface MergeForm {
   keepLog: boolean
   /** Removes line ends at the end of such strings. */
   trim: boolean
-}
-
-/** Exports of the module; assembly/fields/memory.ts describes the memory regions. */
-interface Exports extends WasmExports {
-  META: WebAssembly.Global
-  META_BYTES: WebAssembly.Global
-  IN: WebAssembly.Global
-  ENTRIES_BYTES: WebAssembly.Global
-  OUT: WebAssembly.Global
-  OUT_BYTES: WebAssembly.Global
-  consumed: WebAssembly.Global
-  records: WebAssembly.Global
-  setup(size: number, pairs: number, merge: number, keep: number, trim: number): void
-  metaKey(at: number): void
-  merge(start: number, end: number, room: number): number
 }
 
 /**
@@ -46,10 +30,10 @@ export class MetadataMerger {
   /** Number of entries that the last run wrote. */
   records = 0
   readonly #meta: Buffer
-  readonly #exports: Exports
+  readonly #exports: FieldsExports
 
   constructor() {
-    const { exports: x, region } = instantiate<Exports>(WASM, { env: { memory: sharedMemory() } })
+    const { exports: x, region } = fieldsModule()
     this.#exports = x
     this.#meta = region(x.META, x.META_BYTES)
     this.input = region(x.IN, x.ENTRIES_BYTES)

@@ -110,6 +110,7 @@ describe('the wasm module', () => {
       ),
       `{"list":[${Array.from({ length: 100 }, (_, i) => i).join(',')}]}`,
       '{"log":"within","stream2":"x"}',
+      '{"seconds":22.323896460701455,"ts":1.7321904000123456e+09,"rate":1e-05,"big":18446744073709551616,"zero":-0}',
     ]
     expect(processedLines(choice, lines)).toBe(lines.length)
   })
@@ -124,7 +125,7 @@ describe('the wasm module', () => {
     '{"a":1,"a":2}',
     '{"stream":1}',
     '{"kubernetes":1}',
-    '{"a":1e5}',
+    '{"a":1e400}',
     '{"a":"\\ud83d\\ude00"}',
     '{"a":1',
     '{"a":1}x',
