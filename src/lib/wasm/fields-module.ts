@@ -12,7 +12,8 @@ export interface FieldsExports extends WasmExports {
   OUT_BYTES: WebAssembly.Global
   consumed: WebAssembly.Global
   records: WebAssembly.Global
-  setup(size: number, pairs: number, merge: number, keep: number, trim: number): void
+  stopped: WebAssembly.Global
+  setup(size: number, pairs: number, mergeKey: number, keep: number, trim: number, byStream: number): void
   metaKey(at: number): void
   merge(start: number, end: number, room: number): number
 }

@@ -11,9 +11,9 @@ const out = Buffer.alloc(64)
 
 /** Returns what the module writes for the values of records, each its own object; stops at the first that it leaves out. */
 function written(texts: readonly string[]): Buffer[] {
-  expect(merger.use({ pairs: Buffer.alloc(0), starts: [], merge: true, keepLog: false, trim: false })).toBe(
-    true,
-  )
+  const merge = { other: 'merge', stdout: 'merge', stderr: 'merge' } as const
+  const form = { ...merge, starts: [], keepLog: false, trim: false, mergeKey: undefined }
+  expect(merger.use({ ...form, pairs: Buffer.alloc(0) })).toBe(true)
   const entries = texts.map((text) => Buffer.concat([HEAD, encode({ log: `{"n":${text}}` })]))
   let at = 0
   for (const entry of entries) at += entry.copy(merger.input, at)

@@ -10,4 +10,4 @@ export {
   OUT,
   OUT_BYTES,
 } from './memory'
-export { consumed, merge, metaKey, records, setup } from './merge'
+export { consumed, merge, metaKey, records, setup, stopped } from './merge'
