@@ -99,6 +99,8 @@ export interface Parser {
    * time of reading. Undefined for a parser that rejects these lines or reads no time.
    */
   readonly timeFailures?: number
+  /** True for a parser of JSON objects that reads no time: it writes their fields as a filter that merges JSON does. */
+  readonly isPlainJson?: boolean | undefined
   /**
    * Format of most lines, if there is a fast path for it: that may replace `parse` and has to produce the
    * same bytes.

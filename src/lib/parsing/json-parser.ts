@@ -49,6 +49,10 @@ export class JsonParser implements Parser {
     this.#usesDocker = this.#docker !== undefined
   }
 
+  get isPlainJson(): boolean {
+    return this.#time === undefined
+  }
+
   bound(length: number): number {
     return jsonBound(length)
   }

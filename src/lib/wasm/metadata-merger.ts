@@ -1,23 +1,35 @@
 import { type FieldsExports, sharedFields } from './fields-module.ts'
 import { lazyShared } from './instance.ts'
 
+/** Treatment of a record: keep its line, merge it if it is a JSON object, drop the record, leave it to the caller. */
+const TREATMENTS = { keep: 0, merge: 1, drop: 2, leave: 3 } as const
+export type Treatment = keyof typeof TREATMENTS
+
 /** The pairs that the records of one container get, and the treatment of their line. */
 export interface MergeForm {
   /** The pairs as MessagePack, and the offset at which each begins. */
   pairs: Buffer
   starts: readonly number[]
-  /** Puts the fields of a line that is a JSON object into its record; with `keepLog` the line stays in it. */
-  merge: boolean
+  /** Treatment of the records without `stream`, and of those of the two streams. */
+  other: Treatment
+  stdout: Treatment
+  stderr: Treatment
+  /** True to keep a line that was merged. */
   keepLog: boolean
-  /** Removes line ends at the end of such strings. */
+  /** Removes line ends at the end of merged strings. */
   trim: boolean
+  /** MessagePack of the key that the fields are put under; undefined: they become fields of the record. */
+  mergeKey: Buffer | undefined
 }
+
+/** Reasons why the module stops before a record, by the number that it reports. */
+const STOPS = ['cut_off', 'form', 'keys', 'size', 'parser'] as const
 
 /**
  * Adds metadata pairs and the fields of JSON lines to entries with 16-byte instructions; compiled from assembly/fields/. It
- * knows entries with an EventTime and fewer than 16 pairs, all of them strings under short keys and no key twice, whose line
- * under `log` is not a JSON object, or one in whose maps no key comes twice. It stops before any other entry, which the
- * caller writes (see FastPath). Its output equals, byte for byte, that of the caller.
+ * knows entries with an EventTime whose keys are strings, no key twice. It stops before any other entry, before one that is
+ * larger than its memory or whose line has more than 512 keys, and before one with the treatment `leave`: the caller
+ * writes these (see FastPath). Its output equals, byte for byte, that of the caller.
  *
  * One instance per process, a quarter of a megabyte: a caller of `use` and `run` copies `output` before anybody else uses
  * it.
@@ -29,6 +41,8 @@ export class MetadataMerger {
   consumed = 0
   /** Number of entries that the last run wrote. */
   records = 0
+  /** Reason why it stopped before the next entry. */
+  stopped: (typeof STOPS)[number] = 'cut_off'
   readonly #meta: Buffer
   readonly #exports: FieldsExports
 
@@ -40,12 +54,15 @@ export class MetadataMerger {
     this.output = region(x.OUT, x.OUT_BYTES)
   }
 
-  /** Sets the pairs of the runs that follow. Returns false, and changes nothing, when they are too large. */
-  use({ pairs, starts, merge, keepLog, trim }: MergeForm): boolean {
-    if (pairs.length > this.#meta.length) return false
+  /** Sets the form of the runs that follow. Returns false, and changes nothing, when its pairs are too large. */
+  use({ pairs, starts, other, stdout, stderr, keepLog, trim, mergeKey }: MergeForm): boolean {
+    const keySize = mergeKey?.length ?? 0
+    if (pairs.length + keySize > this.#meta.length) return false
     pairs.copy(this.#meta)
+    mergeKey?.copy(this.#meta, pairs.length)
     const x = this.#exports
-    x.setup(pairs.length, starts.length, merge ? 1 : 0, keepLog ? 1 : 0, trim ? 1 : 0)
+    const byStream = TREATMENTS[other] | (TREATMENTS[stdout] << 4) | (TREATMENTS[stderr] << 8)
+    x.setup(pairs.length, starts.length, keySize, keepLog ? 1 : 0, trim ? 1 : 0, byStream)
     for (const start of starts) x.metaKey(start)
     return true
   }
@@ -56,6 +73,7 @@ export class MetadataMerger {
     const size = x.merge(start, end, this.output.length)
     this.consumed = x.consumed.value
     this.records = x.records.value
+    this.stopped = STOPS[x.stopped.value] ?? 'form'
     return size
   }
 }

@@ -15,6 +15,20 @@ const name = fc.constantFrom(
   'é',
   'x'.repeat(33),
 )
+/** The text of a key in JSON, at times with escapes: several texts for the same key. */
+const keyText = fc.oneof(
+  { weight: 6, arbitrary: name },
+  fc.constantFrom(
+    '\\u0061',
+    '\\u006cog',
+    '\\n\\"',
+    'a\\":\\"x',
+    '\\ud83d\\ude00',
+    '\\ud83d',
+    `\\u0078${'x'.repeat(32)}`,
+    '\\q',
+  ),
+)
 const number = fc.oneof(
   fc.integer().map(String),
   fc.bigInt({ min: -(2n ** 65n), max: 2n ** 65n }).map(String),
@@ -60,14 +74,29 @@ const piece = fc.oneof(
     '\\u0000',
     '\\u000a',
   ),
-  fc.constantFrom('\\ud83d\\ude00', '\\ud83d', '\\x', '\\u12', '\\', '"', '\t', '\u0001', 'é', '\u{1f600}'),
+  fc.constantFrom(
+    '\\ud83d\\ude00',
+    '\\ud83d',
+    '\\ude00',
+    '\\ud83d\\u0041',
+    '\\ud83d\\ud83d\\ude00',
+    '\\ud83d\\u12',
+    '\\x',
+    '\\u12',
+    '\\',
+    '"',
+    '\t',
+    '\u0001',
+    'é',
+    '\u{1f600}',
+  ),
   fc.constantFrom('x'.repeat(14), 'x'.repeat(31), 'x'.repeat(32), 'y'.repeat(255), 'z'.repeat(300)),
 )
 const text = fc.array(piece, { maxLength: 4 }).map((parts) => `"${parts.join('')}"`)
 const blank = fc.constantFrom('', '', '', ' ', '\n', '\t ', '\r\n', '\v')
 const { value } = fc.letrec<{ value: string; object: string }>((tie) => ({
   object: fc
-    .array(fc.tuple(blank, name, blank, tie('value'), blank), { maxLength: 18 })
+    .array(fc.tuple(blank, keyText, blank, tie('value'), blank), { maxLength: 18 })
     .map((pairs) => `{${pairs.map(([a, key, b, each, c]) => `${a}"${key}"${b}:${a}${each}${c}`).join(',')}}`),
   value: fc.oneof(
     { depthSize: 'small', withCrossShrink: true },
@@ -98,7 +127,7 @@ const object = fc
     fc.tuple(
       fc.oneof(
         fc.nat(99).map((n) => `key_${n}`),
-        name,
+        keyText,
       ),
       value,
       blank,
@@ -134,7 +163,25 @@ export const record = fc.oneof(
   },
   fc.tuple(line, name, name).map(([log, a, b]) => ({ log, [a]: 'x'.repeat(40), [b]: 'é' })),
   fc
-    .tuple(name, fc.constantFrom(1, null, [1], { a: 1 }, 'x'.repeat(300)))
+    .tuple(line, name, fc.constantFrom('time', 'log', 'a":"x', 'a'))
+    .map(([log, a, b]) => ({ [b]: 1, log, [a]: { a: 2 } })),
+  fc
+    .tuple(
+      name,
+      fc.constantFrom(
+        1,
+        -1,
+        2 ** 40,
+        0.5,
+        null,
+        [1],
+        { a: 1 },
+        new Uint8Array(3),
+        new Date(0),
+        'x'.repeat(300),
+        'x'.repeat(70_000),
+      ),
+    )
     .map(([key, each]) => ({ log: '{"a":1}', [key]: each })),
   line.map((log) =>
     Object.fromEntries([...Array.from({ length: 15 }, (_, i) => [`k${i}`, '1']), ['log', log]]),

@@ -19,6 +19,6 @@ export {
   SUFFIX,
 } from './memory'
 export { failed, lines, linesEnd, linesWritten, setFrame, setLimits, setMatcher, tired } from './lines'
-export { consumed, merge, metaKey, records, setup } from './merge'
+export { consumed, merge, metaKey, records, setup, stopped } from './merge'
 export { setRows } from './rows'
 export { setMemo, setTime } from './time'

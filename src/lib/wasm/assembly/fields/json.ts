@@ -1,14 +1,28 @@
 import { put16, put32 } from '../common/bytes'
-import { addKey, enterMap, leaveMap, lengthOf, mapNow, nextSlot, sameKey } from './keys'
+import { placeOwn } from './entry'
+import {
+  addKey,
+  addResolved,
+  enterMap,
+  isMeta,
+  leaveMap,
+  leaveOut,
+  lengthOf,
+  mapNow,
+  nextSlot,
+  removePair,
+  sameKey,
+  twinOf,
+} from './keys'
 import { numberEnd, putNumber } from './number'
-import { putKey, putShort, putText, textEnd } from './text'
+import { keyHasEscapes, putKey, putShort, putText, textEnd } from './text'
 
 /** Address after the value that was read, and its number of pairs or items. */
 export let jsonEnd: usize = 0
 export let itemCount: u32 = 0
 
-/** Maximum nesting depth; deeper values are left to the caller. */
-const MAX_DEPTH: i32 = 16
+/** Maximum depth of the maps and arrays within the outermost map, as in json-to-msgpack.ts. */
+const MAX_DEPTH: i32 = 255
 
 /** `true`, `null` and the end of `false`. */
 const TRUE: u32 = 0x65757274
@@ -26,8 +40,8 @@ export function skipBlanks(p: usize, end: usize): usize {
 }
 
 /**
- * Writes the pairs of the object whose brace is before `p` as MessagePack, without the head of the map. Returns 0 for an
- * object that is left to the caller. Its keys must differ from those recorded for its map, and are recorded.
+ * Writes the pairs of the object whose brace is before `p` as MessagePack, without the head of the map. Returns 0 when it is not
+ * an object. Of pairs with equal keys only the last one stays, `itemCount` counts each pair that was removed as -1.
  */
 export function putPairs(p: usize, end: usize, at: usize, depth: i32, trim: bool): usize {
   let n: u32 = 0
@@ -35,20 +49,24 @@ export function putPairs(p: usize, end: usize, at: usize, depth: i32, trim: bool
   if (p < end && load<u8>(p) == 0x7d) return closed(p, 0, at)
   for (;;) {
     if (p >= end || load<u8>(p) != 0x22) return 0
-    const slot = sameKey(p + 1)
+    const pair = at
+    let slot = sameKey(p + 1, pair)
     if (slot != 0) {
       const length = lengthOf(slot)
       at = putShort(slot, length, at)
       p = skipBlanks(p + 2 + length, end)
     } else {
       at = putKey(p + 1, end, at)
-      if (at == 0 || !addKey(p + 1, textEnd - p - 2)) return 0
+      if (at == 0) return 0
+      slot = recordKey(p + 1, pair, at)
+      if (slot == 0) return 0
       p = skipBlanks(textEnd, end)
     }
     if (p >= end || load<u8>(p) != 0x3a) return 0
     at = putValue(skipBlanks(p + 1, end), end, at, depth, trim)
     if (at == 0) return 0
-    n++
+    if (twinOf(slot) == 0) n++
+    else at = settle(slot, pair, at)
     p = skipBlanks(jsonEnd, end)
     const c = p < end ? load<u8>(p) : 0
     if (c == 0x7d) break
@@ -58,13 +76,38 @@ export function putPairs(p: usize, end: usize, at: usize, depth: i32, trim: bool
   return closed(p, n, at)
 }
 
-function putMap(p: usize, end: usize, at: usize, depth: i32): usize {
+/** Records the key that was written at `pair`, from the text at `p`: by the text of the input where that has no escapes. */
+function recordKey(p: usize, pair: usize, at: usize): usize {
+  if (!keyHasEscapes) return addKey(p, textEnd - p - 1, pair)
+  const head = sizeOfHead(pair)
+  return addResolved(pair + head, at - pair - head, pair)
+}
+
+@inline
+function sizeOfHead(at: usize): usize {
+  const type = load<u8>(at)
+  return type < 0xd9 ? 1 : type == 0xd9 ? 2 : 3
+}
+
+/** Removes the earlier one of two pairs with equal keys; the pairs of META, which follow, are later than any other. */
+export function settle(slot: usize, pair: usize, at: usize): usize {
+  const twin = twinOf(slot)
+  if (isMeta(twin)) {
+    leaveOut(slot)
+    return pair
+  }
+  placeOwn()
+  return removePair(twin, at)
+}
+
+/** Writes a map at `at`; returns 0 when its text is not an object. */
+export function putMap(p: usize, end: usize, at: usize, depth: i32, trim: bool): usize {
   const from = nextSlot()
   const outer = mapNow()
   const seen = enterMap()
-  const to = putPairs(p, end, at, depth, false)
+  const to = putPairs(p, end, at + 1, depth, trim)
   leaveMap(outer, seen, from)
-  return to
+  return to == 0 ? 0 : putCount(at, to, true)
 }
 
 function putItems(p: usize, end: usize, at: usize, depth: i32): usize {
@@ -107,9 +150,9 @@ function putValue(p: usize, end: usize, at: usize, depth: i32, trim: bool): usiz
 function putOther(c: u8, p: usize, end: usize, at: usize, depth: i32): usize {
   if (c == 0x7b || c == 0x5b) {
     if (depth == MAX_DEPTH) return 0
-    const object = c == 0x7b
-    const to = object ? putMap(p + 1, end, at + 1, depth + 1) : putItems(p + 1, end, at + 1, depth + 1)
-    return to == 0 ? 0 : putCount(at, to, object)
+    if (c == 0x7b) return putMap(p + 1, end, at, depth + 1, false)
+    const to = putItems(p + 1, end, at + 1, depth + 1)
+    return to == 0 ? 0 : putCount(at, to, false)
   }
   if (c == 0x74 || c == 0x6e || c == 0x66) return putWord(p, end, at)
   at = putNumber(p, end, at)

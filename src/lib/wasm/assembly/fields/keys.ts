@@ -1,4 +1,5 @@
-import { MAX_KEYS, SLOTS } from './memory'
+import { MAX_KEYS, NAMES, NAMES_BYTES, SLOTS } from './memory'
+import { skip } from './skip'
 
 /**
  * Table of the keys of the current record in the order in which they come, including those of nested maps; the keys of
@@ -6,19 +7,22 @@ import { MAX_KEYS, SLOTS } from './memory'
  *
  * ```
  *   0 text and a quote, if they have at most 32 bytes   32 mask of those   36 length   40 map   44 address of the text
- *   48 bit: one of 64, from its hash                    56 hash of its text
+ *   48 address of its pair, 0 when that was left out    52 twin: slot of the key before it that is equal, or 0
+ *   56 hash of its text   60 number of one of 64 bits, from the hash
  * ```
  * Records of one program are alike, so slots outlive their record: up to `known` they describe keys that came in this
- * order and in these maps before, no two of them equal in one map. A key that is found at its previous position therefore
- * needs neither a search for its end nor a comparison with the others.
+ * order and in these maps before. A key that is found at its previous position therefore needs neither a search for its end
+ * nor a comparison with the others: it has the same twin, or none.
  */
 const TEXT: usize = 32
 const MASK: usize = 32
 const LENGTH: usize = 36
 const MAP: usize = 40
 const AT: usize = 44
-const BIT: usize = 48
+const PAIR: usize = 48
+const TWIN: usize = 52
 const HASH: usize = 56
+const BIT: usize = 60
 
 /** Address after the slot of the last key. */
 let next: usize = SLOTS
@@ -32,6 +36,11 @@ let maps: i32 = 0
 /** Bits of the keys of the current map: a clear bit shows that a key is new, which is nearly always enough. */
 let seen: u64 = 0
 let metaSeen: u64 = 0
+/** Address after the last name in NAMES. */
+let names: usize = NAMES
+
+/** True when a record has more keys than there are slots for: not for this module. */
+export let isFull: bool = false
 
 /** Makes the keys recorded so far part of every record. */
 export function keepKeys(): void {
@@ -49,6 +58,8 @@ export function forgetRecord(): void {
   next = first
   seen = metaSeen
   map = maps = 0
+  names = NAMES
+  isFull = false
 }
 
 /** Begins a nested map; returns the bits of the outer one, which `leaveMap` needs together with `mapNow()` from before. */
@@ -79,6 +90,12 @@ export function nextSlot(): usize {
   return next
 }
 
+/** Returns the address of the slot after those of META. */
+@inline
+export function firstOwn(): usize {
+  return first
+}
+
 @inline
 function isAt(slot: usize, text: usize, mask: u32): bool {
   const low = i8x16.bitmask(i8x16.eq(v128.load(text), v128.load(slot)))
@@ -87,21 +104,22 @@ function isAt(slot: usize, text: usize, mask: u32): bool {
 }
 
 @inline
-function advance(slot: usize): void {
-  seen |= load<u64>(slot + BIT)
+function advance(slot: usize, pair: usize): usize {
+  seen |= (1 as u64) << (load<u32>(slot + BIT) as u64)
+  store<u32>(slot + PAIR, pair as u32)
   next = slot + 64
+  return slot
 }
 
 /**
  * Records the key whose text is at `p`, followed by a quote, if it is the one of the previous record, and returns its slot;
- * otherwise returns 0. The quote may be after the end of the input.
+ * otherwise returns 0. The quote may be after the end of the input. `pair`: the address at which its pair is written.
  */
 @inline
-export function sameKey(p: usize): usize {
+export function sameKey(p: usize, pair: usize): usize {
   const slot = next
   if (slot >= known || !isAt(slot, p, load<u32>(slot + MASK))) return 0
-  advance(slot)
-  return slot
+  return advance(slot, pair)
 }
 
 @inline
@@ -109,26 +127,57 @@ export function lengthOf(slot: usize): usize {
   return load<u32>(slot + LENGTH) as usize
 }
 
+/** Returns the slot of the key before it that is equal and in the same map, or 0. */
+@inline
+export function twinOf(slot: usize): usize {
+  return load<u32>(slot + TWIN) as usize
+}
+
+/** True for a slot of META, whose pairs come after all others. */
+@inline
+export function isMeta(slot: usize): bool {
+  return slot < first
+}
+
 /**
- * Records a key by its text, which must stay at its address for this record. Returns false when the current map has this
- * key already or there are too many keys.
+ * Records a key by its text, which must stay at its address for this record, and returns its slot; 0 when there are too
+ * many keys.
  */
-export function addKey(text: usize, length: usize): bool {
+export function addKey(text: usize, length: usize, pair: usize): usize {
   const slot = next
-  if (slot < known && lengthOf(slot) == length && isAt(slot, text, load<u32>(slot + MASK) >> 1)) {
-    advance(slot)
-    return true
+  if (slot < known && lengthOf(slot) == length && isAt(slot, text, load<u32>(slot + MASK) >> 1)) return advance(slot, pair)
+  return addNew(slot, text, length, pair)
+}
+
+/** Records a key whose escapes were resolved: its text moves with the output, so that a long one is copied. */
+export function addResolved(text: usize, length: usize, pair: usize): usize {
+  if (length >= TEXT) {
+    if (names + length > NAMES + NAMES_BYTES) {
+      isFull = true
+      return 0
+    }
+    memory.copy(names, text, length)
+    text = names
+    names += length
   }
-  return addNew(slot, text, length)
+  const slot = next
+  const added = addNew(slot, text, length, pair)
+  // The text of a line never equals it: a quote within it would look like the end of a key.
+  if (known > slot) known = slot
+  return added
 }
 
 /** Records a new key. Hashes bytes that were not stored just now: loads that overlap several recent stores stall. */
-function addNew(slot: usize, text: usize, length: usize): bool {
-  if (slot >= SLOTS + (MAX_KEYS << 6)) return false
+function addNew(slot: usize, text: usize, length: usize, pair: usize): usize {
+  if (slot >= SLOTS + (MAX_KEYS << 6)) {
+    isFull = true
+    return 0
+  }
   const hash = hashOf(text, length)
-  const bit = (1 as u64) << (((hash * 0x9e3779b1) >> 26) as u64)
-  if ((seen & bit) != 0 && hasKey(slot, text, length, hash)) return false
+  const bit = (hash * 0x9e3779b1) >> 26
+  const isSeen = ((seen >> (bit as u64)) & 1) != 0
   const isShort = length < TEXT
+  store<u32>(slot + TWIN, (isSeen ? slotOf(slot, text, length, hash) : 0) as u32)
   if (isShort) {
     v128.store(slot, v128.load(text))
     v128.store(slot + 16, v128.load(text + 16))
@@ -138,12 +187,12 @@ function addNew(slot: usize, text: usize, length: usize): bool {
   store<u32>(slot + LENGTH, length as u32)
   store<i32>(slot + MAP, map)
   store<u32>(slot + AT, (isShort ? slot : text) as u32)
-  store<u64>(slot + BIT, bit)
+  store<u32>(slot + BIT, bit)
   store<u32>(slot + HASH, hash)
-  advance(slot)
+  advance(slot, pair)
   // A longer text keeps its address for this record only; the slots after it are not valid for the next one either.
   known = isShort && slot <= known ? next : min<usize>(known, slot)
-  return true
+  return slot
 }
 
 @inline
@@ -153,14 +202,43 @@ function hashOf(text: usize, length: usize): u32 {
   return (load<u32>(text) & ((1 << ((length as u32) << 3)) - 1)) * 0x9e3779b1 + size
 }
 
-/** True when the current map has this key in a slot before `slot`. */
-function hasKey(slot: usize, text: usize, length: usize, hash: u32): bool {
+/** Returns the slot before `slot` that has this key in the current map and whose pair was not left out, or 0. */
+function slotOf(slot: usize, text: usize, length: usize, hash: u32): usize {
   for (let one = SLOTS; one < slot; one += 64) {
     if (load<i32>(one + MAP) != map || load<u32>(one + HASH) != hash || lengthOf(one) != length) continue
+    if (load<u32>(one + PAIR) == 0) continue
     const other = load<u32>(one + AT) as usize
     let same: usize = 0
     while (same < length && load<u8>(text + same) == load<u8>(other + same)) same++
-    if (same == length) return true
+    if (same == length) return one
   }
-  return false
+  return 0
+}
+
+/** Adds the distance by which the pairs of the record's own keys were moved: those before `line`, and those after it. */
+export function movePairs(to: usize, line: usize, before: usize, after: usize): void {
+  for (let one = first; one < to; one += 64) {
+    const pair = load<u32>(one + PAIR) as usize
+    store<u32>(one + PAIR, (pair + (pair < line ? before : after)) as u32)
+  }
+}
+
+/** Notes that the pair of the slot is not in the output. */
+@inline
+export function leaveOut(slot: usize): void {
+  store<u32>(slot + PAIR, 0)
+}
+
+/** Removes the pair of the slot from the pairs that end at `end`; returns their new end. */
+export function removePair(slot: usize, end: usize): usize {
+  const pair = load<u32>(slot + PAIR) as usize
+  const after = skip(skip(pair, end), end)
+  const size = after - pair
+  memory.copy(pair, after, end - after)
+  leaveOut(slot)
+  for (let one = first; one < next; one += 64) {
+    const other = load<u32>(one + PAIR) as usize
+    if (other > pair && load<i32>(one + MAP) == map) store<u32>(one + PAIR, (other - size) as u32)
+  }
+  return end - size
 }

@@ -9,7 +9,7 @@
  *   ROWS    the fields of an expression, and their keys    MEMO    the text of the last time
  *   FAILS   lines that were not parsed
  *   IN      bytes of a file, or entries    OUT  entries
- *   SLOTS   the keys of the current record, 64 bytes each
+ *   SLOTS   the keys of the current record, 64 bytes each    NAMES   those of them that had escapes
  * ```
  * Loads and stores are 16 bytes wide: up to 63 bytes after pairs and input are read, as many after the output written.
  */
@@ -31,5 +31,7 @@ export const ENTRIES_BYTES: usize = 65536
 export const OUT: usize = IN + IN_BYTES + 64
 export const OUT_BYTES: usize = 131072
 export const SLOTS: usize = OUT + OUT_BYTES + 64
-export const MAX_KEYS: usize = 256
-export const END: usize = SLOTS + 64 * MAX_KEYS
+export const MAX_KEYS: usize = 512
+export const NAMES: usize = SLOTS + 64 * MAX_KEYS + 64
+export const NAMES_BYTES: usize = 2048
+export const END: usize = NAMES + NAMES_BYTES + 64

@@ -1,51 +1,67 @@
 import { copy, put16 } from '../common/bytes'
-import { itemCount, jsonEnd, putPairs, skipBlanks } from './json'
-import { addKey, forgetAll, forgetRecord, keepKeys } from './keys'
+import {
+  addLineKey,
+  entryEnd,
+  HEAD,
+  lineEnd,
+  linePair,
+  lineText,
+  own,
+  ownAt,
+  ownPairs,
+  readEntry,
+  stream,
+} from './entry'
+import { itemCount, jsonEnd, putMap, putPairs, settle, skipBlanks } from './json'
+import { addKey, forgetAll, isFull, keepKeys, twinOf } from './keys'
 import { IN, META, OUT } from './memory'
 
-/** First bytes of an entry with an EventTime, `92 d7 00`; its time and the head of its map follow. */
-const ENTRY: u32 = 0x00d792
-const HEAD: usize = 11
-/** Keys with their heads: `log`; `message`, which holds the line instead where there is `logtag` (parser cri). */
-const LOG: u32 = 0x676f6ca3
-const MESSAGE: u64 = 0x6567617373656da7
-const LOGTAG: u64 = 0x676174676f6ca6
 /** Growth factor: four bytes of JSON, `0.1,`, become at most nine; heads and 16-byte stores need SLACK in addition. */
 const GROWTH: usize = 3
 const SLACK: usize = 96
 
+/** Treatment of a record: merge its line if that is a JSON object, drop it, or leave it to the caller. */
+const MERGE: u32 = 1
+const DROP: u32 = 2
+const LEAVE: u32 = 3
+
+/** Reasons why `merge` stopped before an entry: numbers of METADATA_STOPS in metadata-merger.ts. */
+const FORM: i32 = 1
+const KEYS: i32 = 2
+const SIZE: i32 = 3
+const PARSER: i32 = 4
+
 /** Results of `merge`: the offset in the input, from IN, up to which it got, and the number of entries written. */
 export let consumed: usize = 0
 export let records: i32 = 0
+/** Reason why it stopped before the end, if the next entry is not one for this module. */
+export let stopped: i32 = 0
 
 let metaSize: usize = 0
 let metaPairs: u32 = 0
-let merging: bool = false
+/** Size of the key that the fields are put under, which is at META after the pairs; 0: they become fields of the record. */
+let mergeKeySize: usize = 0
 let keepLog: bool = false
 let trim: bool = false
+/** Treatments by stream, four bits each, from that of a record without one on. */
+let treatments: u32 = 0
 
 /** Number of pairs of the previous record: a good guess for the size of the map head, which then need not be moved. */
 let lastPairs: u32 = 1
 
-/** End of the current entry, and the place of its line; `logPair` is 0 when it has none. */
-let entryEnd: usize = 0
-let logPair: usize = 0
-let logKeySize: usize = 0
-let logText: usize = 0
-let logEnd: usize = 0
-
-export function setup(size: usize, pairs: u32, merge: bool, keep: bool, trimmed: bool): void {
+export function setup(size: usize, pairs: u32, mergeKey: usize, keep: bool, trimmed: bool, byStream: u32): void {
   metaSize = size
   metaPairs = pairs
-  merging = merge
+  mergeKeySize = mergeKey
   keepLog = keep
   trim = trimmed
+  treatments = byStream
   forgetAll()
 }
 
 /** Records the key at META + `at`, which has a head of one byte; called once for each pair in META. */
 export function metaKey(at: usize): void {
-  addKey(META + at + 1, (load<u8>(META + at) & 31) as usize)
+  addKey(META + at + 1, (load<u8>(META + at) & 31) as usize, META + at)
   keepKeys()
 }
 
@@ -58,13 +74,33 @@ export function merge(start: usize, end: usize, room: usize): usize {
   const stop = IN + end
   let o = OUT
   const limit = OUT + room
+  const added = metaSize + mergeKeySize + SLACK
   let n = 0
+  stopped = 0
   while (p < stop) {
-    if (!readEntry(p, stop) || o + (entryEnd - p) * GROWTH + metaSize + SLACK > limit) break
-    const to = putEntry(p, o)
-    if (to == 0) break
-    n++
-    o = to
+    if (!readEntry(p, stop)) {
+      stopped = isFull ? KEYS : FORM
+      break
+    }
+    const treatment = (treatments >> (stream << 2)) & 15
+    if (treatment >= DROP) {
+      if (treatment == LEAVE) {
+        stopped = PARSER
+        break
+      }
+    } else {
+      if (o + (entryEnd - p) * GROWTH + added > limit) {
+        stopped = SIZE
+        break
+      }
+      const to = putEntry(p, stop, o, treatment == MERGE)
+      if (to == 0) {
+        stopped = KEYS
+        break
+      }
+      o = to
+      n++
+    }
     p = entryEnd
   }
   consumed = p - IN
@@ -72,91 +108,75 @@ export function merge(start: usize, end: usize, room: usize): usize {
   return o - OUT
 }
 
-/** Finds the end and the line, and records all keys but that of the line. False unless all values are strings. */
-function readEntry(p: usize, stop: usize): bool {
-  const head = load<u8>(p + HEAD)
-  if ((load<u32>(p) & 0xffffff) != ENTRY || (head & 0xf0) != 0x80) return false
-  forgetRecord()
-  logPair = 0
-  let tagged = false
-  let message: usize = 0
-  let messageText: usize = 0
-  let messageEnd: usize = 0
-  let at = p + HEAD + 1
-  for (let i = head & 15; i > 0; i--) {
-    const key = load<u8>(at)
-    const value = at + 1 + ((key & 31) as usize)
-    if ((key & 0xe0) != 0xa0 || value >= stop) return false
-    const type = load<u8>(value)
-    let text = value + 1
-    let length: usize = type & 31
-    if (type == 0xd9) {
-      text += 1
-      length = load<u8>(value + 1)
-    } else if (type == 0xda) {
-      text += 2
-      length = bswap<u16>(load<u16>(value + 1)) as usize
-    } else if ((type & 0xe0) != 0xa0) return false
-    if (load<u32>(at) == LOG) {
-      if (logPair != 0) return false
-      setLine(at, 3, text, text + length)
-    } else if (load<u64>(at) == MESSAGE) {
-      if (message != 0) return false
-      message = at
-      messageText = text
-      messageEnd = text + length
-    } else {
-      if ((load<u64>(at) & 0xffffffffffffff) == LOGTAG) tagged = true
-      if (!addKey(at + 1, value - at - 1)) return false
-    }
-    at = text + length
-    if (at > stop) return false
-  }
-  entryEnd = at
-  if (message == 0) return true
-  if (logPair != 0 || !tagged) return addKey(message + 1, 7)
-  setLine(message, 7, messageText, messageEnd)
-  return true
-}
-
-@inline
-function setLine(pair: usize, keySize: usize, text: usize, end: usize): void {
-  logPair = pair
-  logKeySize = keySize
-  logText = text
-  logEnd = end
-}
-
-function putEntry(p: usize, o: usize): usize {
-  const own = p + HEAD + 1
-  const head = o + HEAD
-  let pairs: u32 = (load<u8>(p + HEAD) & 15) + metaPairs
+/** Writes the entry at `p`; 0 when it has too many keys. */
+function putEntry(p: usize, stop: usize, o: usize, merging: bool): usize {
   v128.store(o, v128.load(p))
+  const head = o + HEAD
   const body = head + (lastPairs < 16 ? 1 : 3)
-  let at = body
-  const from = merging && logPair != 0 ? skipBlanks(logText, logEnd) : 0
-  if (from == 0 || from == logEnd || load<u8>(from) != 0x7b) {
-    copy(at, own, entryEnd - own)
-    at += entryEnd - own
-  } else {
-    if (keepLog) {
-      if (!addKey(logPair + 1, logKeySize)) return 0
-      copy(at, own, entryEnd - own)
-      at += entryEnd - own
-    } else {
-      copy(at, own, logPair - own)
-      at += logPair - own
-      copy(at, logEnd, entryEnd - logEnd)
-      at += entryEnd - logEnd
-      pairs--
+  let at: usize = 0
+  if (merging && linePair != 0) {
+    const from = skipBlanks(lineText, lineEnd)
+    if (from < lineEnd && load<u8>(from) == 0x7b) {
+      at = putMerged(from, body)
+      if (at == 0) {
+        if (isFull) return 0
+        // No object, although it begins like one: the line stays. Its keys are forgotten.
+        readEntry(p, stop)
+      }
     }
-    at = putPairs(from + 1, logEnd, at, 0, trim)
-    if (at == 0 || skipBlanks(jsonEnd, logEnd) != logEnd) return 0
-    pairs += itemCount
   }
+  if (at == 0) at = putOwn(body)
   copy(at, META, metaSize)
+  const pairs = ownPairs + metaPairs + mergedPairs
   lastPairs = pairs
   return putMapHead(head, body, at + metaSize, pairs)
+}
+
+/** Number of pairs that the line added, minus the pairs of the record that these replaced. */
+let mergedPairs: u32 = 0
+
+/** Writes the own pairs of the record, the line among them. */
+function putOwn(at: usize): usize {
+  mergedPairs = 0
+  copy(at, own, entryEnd - own)
+  return ownAt(at - own, at - own, at + (entryEnd - own))
+}
+
+/** Writes the own pairs and the fields of the line, whose brace is at `from`; 0 when it is not an object. */
+function putMerged(from: usize, body: usize): usize {
+  let at = body
+  mergedPairs = 0
+  if (keepLog) {
+    if (!addLineKey()) return 0
+    at = putOwn(body)
+  } else {
+    const size = linePair - own
+    copy(at, own, size)
+    at += size
+    copy(at, lineEnd, entryEnd - lineEnd)
+    const end = at + (entryEnd - lineEnd)
+    mergedPairs = -1
+    at = ownAt(body - own, at - lineEnd, end)
+  }
+  if (mergeKeySize == 0) {
+    at = putPairs(from + 1, lineEnd, at, 0, trim)
+    mergedPairs += itemCount
+  } else at = putUnderKey(from + 1, at)
+  return at == 0 || skipBlanks(jsonEnd, lineEnd) != lineEnd ? 0 : at
+}
+
+/** Writes the fields as a map under the merge key. */
+function putUnderKey(p: usize, at: usize): usize {
+  const key = META + metaSize
+  copy(at, key, mergeKeySize)
+  const size = mergeKeySize < 33 ? 1 : load<u8>(at) == 0xd9 ? 2 : 3
+  const slot = addKey(key + size, mergeKeySize - size, at)
+  if (slot == 0) return 0
+  const end = putMap(p, lineEnd, at + mergeKeySize, 0, trim)
+  if (end == 0) return 0
+  if (twinOf(slot) != 0) return settle(slot, at, end)
+  mergedPairs++
+  return end
 }
 
 /** Writes the map head, for which the bytes up to `body` were left free; returns the address after the entry. */

@@ -6,6 +6,9 @@ export let textEnd: usize = 0
 
 const QUOTE: u8 = 0x22
 const SLASH: u8 = 0x5c
+/** `\\u`, and what stands for half a surrogate pair. */
+const ESCAPE: u16 = 0x755c
+const REPLACEMENT: u32 = 0xfffd
 
 /** Returns a bit mask of the 16 bytes that are a quote, a backslash or a control character. */
 @inline
@@ -27,7 +30,7 @@ function stopAt(p: usize, end: usize): usize {
 
 /**
  * Writes the JSON string whose opening quote is before `p` as MessagePack; returns the address after it, or 0 when it has
- * no end, a control character or a surrogate escape. With `trim`, line ends at its end are left out. It is copied while
+ * no end, a control character or an escape that JSON does not have. With `trim`, line ends at its end are left out. It is copied while
  * its end is searched, after a head for 32 to 255 bytes.
  */
 export function putText(p: usize, end: usize, at: usize, trim: bool): usize {
@@ -61,10 +64,17 @@ export function putText(p: usize, end: usize, at: usize, trim: bool): usize {
   return text + length
 }
 
-/** Writes a key like `putText`; 0 also for a key with escapes. */
+/** True when the last key had escapes: its text in the input is not that of the key. */
+export let keyHasEscapes: bool = false
+
+/** Writes a key like `putText`. */
 export function putKey(p: usize, end: usize, at: usize): usize {
   const stop = stopAt(p, end)
-  if (stop == end || load<u8>(stop) != QUOTE) return 0
+  if (stop == end) return 0
+  const c = load<u8>(stop)
+  keyHasEscapes = c == SLASH
+  if (keyHasEscapes) return putEscaped(p, stop, end, at, false)
+  if (c != QUOTE) return 0
   textEnd = stop + 1
   const length = stop - p
   if (length < 32) return putShort(p, length, at)
@@ -97,10 +107,17 @@ function putEscaped(p: usize, stop: usize, end: usize, at: usize, trim: bool): u
     const letter = load<u8>(stop + 1)
     if (letter == 0x75) {
       const unit = stop + 6 <= end ? hex4(stop + 2) : 0xffffffff
-      // Surrogates, in pairs or single, are rare enough to be left to the caller.
-      if (unit > 0xffff || (unit >= 0xd800 && unit <= 0xdfff)) return 0
-      o = putUnit(o, unit)
+      if (unit > 0xffff) return 0
       p = stop + 6
+      if ((unit & 0xf800) != 0xd800) o = putUnit(o, unit)
+      else {
+        const low = lowSurrogate(unit, p, end)
+        if (low == 0) o = putUnit(o, REPLACEMENT)
+        else {
+          o = putPair(o, 0x10000 + ((unit - 0xd800) << 10) + (low - 0xdc00))
+          p += 6
+        }
+      }
     } else {
       const byte = unescaped(letter)
       if (byte == 0) return 0
@@ -115,6 +132,22 @@ function putEscaped(p: usize, stop: usize, end: usize, at: usize, trim: bool): u
   const size = headSize(length)
   if (size != 2) memory.copy(at + size, from, length)
   return putHead(at, length) + length
+}
+
+/** Returns the second half of a surrogate pair, if `unit` is a first half and an escape of the second is at `p`; else 0. */
+function lowSurrogate(unit: u32, p: usize, end: usize): u32 {
+  if (unit > 0xdbff || p + 6 > end || load<u16>(p) != ESCAPE) return 0
+  const low = hex4(p + 2)
+  return low > 0xffff || (low & 0xfc00) != 0xdc00 ? 0 : low
+}
+
+/** Writes a code point above U+FFFF as UTF-8. */
+function putPair(o: usize, code: u32): usize {
+  store<u8>(o, (0xf0 | (code >> 18)) as u8)
+  store<u8>(o + 1, (0x80 | ((code >> 12) & 0x3f)) as u8)
+  store<u8>(o + 2, (0x80 | ((code >> 6) & 0x3f)) as u8)
+  store<u8>(o + 3, (0x80 | (code & 0x3f)) as u8)
+  return o + 4
 }
 
 @inline

@@ -7,8 +7,15 @@ import { refFromPath } from '../pods/log-path.ts'
 import { completeCut, type Namespace, type Pod } from '../pods/pod.ts'
 import type { PodCache } from '../pods/pod-cache.ts'
 import { loggingAnnotations, STREAMS } from './annotations.ts'
-import type { ContainerMetadata } from './enricher.ts'
-import { encodeNamespace, encodePod, encodeRef, type MetadataFields, metadataPairs } from './metadata.ts'
+
+import {
+  type ContainerMetadata,
+  encodeNamespace,
+  encodePod,
+  encodeRef,
+  type MetadataFields,
+  metadataPairs,
+} from './metadata.ts'
 
 /** The container of a log, with the state of its wait for metadata and the metadata encoded last. */
 export interface CachedContainer {

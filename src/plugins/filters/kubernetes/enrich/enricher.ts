@@ -4,21 +4,12 @@ import { ENTRY_HEAD, skip, writeMapHead } from '../../../../core/msgpack/encode.
 import { closeMap, mapHeadSize } from '../../../../core/msgpack/map-head.ts'
 import { entryMap, mapBody, mapPairs } from '../../../../core/msgpack/record.ts'
 import { UniqueKeys } from '../../../../core/msgpack/unique-keys.ts'
-import type { Parser } from '../../../../core/parser.ts'
 import { mayHaveKey } from '../../../../lib/records/may-have-key.ts'
 import { FastPath } from '../../../../lib/wasm/fast-path.ts'
-import type { Stream } from './annotations.ts'
 import { LogMerger, type MergeOptions } from './merge-log.ts'
-import { KUBERNETES_KEY, type MetadataPairs, NAMESPACE_KEY } from './metadata.ts'
+import { type ContainerMetadata, KUBERNETES_KEY, type MetadataPairs, NAMESPACE_KEY } from './metadata.ts'
 import { RecordFields } from './record-fields.ts'
 import { WasmEnricher } from './wasm-enricher.ts'
-
-/** Metadata for the records of one container, and how their lines are handled. */
-export interface ContainerMetadata {
-  pairs: MetadataPairs
-  /** Handling requested by the pod's annotations, per stream; undefined without a request. */
-  streams: Record<Stream, { exclude: boolean; parser: Parser | undefined }> | undefined
-}
 
 export interface EnricherOptions extends MergeOptions {
   buffers: BufferSource
@@ -104,8 +95,8 @@ export class Enricher {
   }
 
   #canUseWasm(chunk: Chunk, meta: ContainerMetadata | MetadataLookup): boolean {
-    if (typeof meta === 'function' || meta.streams !== undefined) return false
-    return (chunk.size >= MIN_WASM_CHUNK_BYTES || this.#wasm.isLoaded) && this.#wasm.begin(meta.pairs)
+    if (typeof meta === 'function') return false
+    return (chunk.size >= MIN_WASM_CHUNK_BYTES || this.#wasm.isLoaded) && this.#wasm.begin(meta)
   }
 
   /**

@@ -6,8 +6,10 @@ import {
   writeMapHead,
   writeNumber,
 } from '../../../../core/msgpack/encode.ts'
+import type { Parser } from '../../../../core/parser.ts'
 import type { ContainerRef } from '../pods/container-ref.ts'
 import { findContainer, type Namespace, type OwnerReference, type Pod, type StringMap } from '../pods/pod.ts'
+import type { Stream } from './annotations.ts'
 
 /** The optional fields of a pod and its namespace that are added to records. */
 export interface MetadataFields {
@@ -24,6 +26,19 @@ export interface MetadataPairs {
   bytes: Buffer
   /** Offset of each pair in `bytes`. */
   starts: number[]
+}
+
+/** Handling of the records of one stream that the pod's annotations request. */
+export interface StreamHandling {
+  exclude: boolean
+  parser: Parser | undefined
+}
+
+/** Metadata for the records of one container, and how their lines are handled. */
+export interface ContainerMetadata {
+  pairs: MetadataPairs
+  /** Handling requested by the pod's annotations, per stream; undefined without a request. */
+  streams: Record<Stream, StreamHandling> | undefined
 }
 
 export const KUBERNETES_KEY = encodeStr('kubernetes')

@@ -1,12 +1,12 @@
 import { encodeStr } from '../../../../core/msgpack/encode.ts'
 import { InputBlock } from '../../../../lib/wasm/instance.ts'
 import {
-  type MergeForm,
   type MetadataMerger,
   sharedMetadataMerger,
+  type Treatment,
 } from '../../../../lib/wasm/metadata-merger.ts'
 import type { MergeOptions } from './merge-log.ts'
-import type { MetadataPairs } from './metadata.ts'
+import type { ContainerMetadata, StreamHandling } from './metadata.ts'
 
 const LOG = encodeStr('log')
 
@@ -15,7 +15,7 @@ const LOG = encodeStr('log')
  */
 export class WasmEnricher {
   /** Options for the module; undefined: it does not support the filter's options. */
-  readonly #mergeForm: Omit<MergeForm, 'pairs' | 'starts'> | undefined
+  readonly #options: MergeOptions | undefined
   #loadedMerger: MetadataMerger | undefined
   #block: InputBlock | undefined
   /**
@@ -25,9 +25,8 @@ export class WasmEnricher {
   size = 0
   next = 0
 
-  constructor({ logKey, merge, keepLog, trim, mergeKey, parser }: MergeOptions) {
-    const isSupported = mergeKey === undefined && parser === undefined && logKey.equals(LOG)
-    this.#mergeForm = isSupported ? { merge, keepLog, trim } : undefined
+  constructor(options: MergeOptions) {
+    this.#options = options.logKey.equals(LOG) ? options : undefined
   }
 
   /** True when the module has been compiled. */
@@ -39,10 +38,22 @@ export class WasmEnricher {
     return this.#merger.output
   }
 
-  /** Prepares for a chunk whose records get these pairs; returns false when the module cannot process it. */
-  begin({ bytes, starts }: MetadataPairs): boolean {
+  /** Prepares for a chunk of this container; returns false when the module cannot process it. */
+  begin({ pairs, streams }: ContainerMetadata): boolean {
+    const options = this.#options
+    if (options === undefined) return false
     this.#block?.clear()
-    return this.#mergeForm !== undefined && this.#merger.use({ pairs: bytes, starts, ...this.#mergeForm })
+    const { keepLog, trim, mergeKey } = options
+    return this.#merger.use({
+      pairs: pairs.bytes,
+      starts: pairs.starts,
+      keepLog,
+      trim,
+      mergeKey,
+      other: treatmentOf(options, undefined),
+      stdout: treatmentOf(options, streams?.stdout),
+      stderr: treatmentOf(options, streams?.stderr),
+    })
   }
 
   /**
@@ -54,7 +65,7 @@ export class WasmEnricher {
     const block = this.#blockOf(merger)
     const isRewritten = block.run(buf, at, end, () => {
       this.size = merger.run(at - block.from, block.to - block.from)
-      return merger.records > 0
+      return merger.consumed > at - block.from
     })
     this.records = merger.records
     this.next = block.from + merger.consumed
@@ -70,4 +81,12 @@ export class WasmEnricher {
     this.#loadedMerger ??= sharedMetadataMerger()
     return this.#loadedMerger
   }
+}
+
+/** Returns what happens with the records of a stream: what annotations of the pod request, else what the options say. */
+function treatmentOf(options: MergeOptions, requested: StreamHandling | undefined): Treatment {
+  if (requested?.exclude) return 'drop'
+  const parser = requested?.parser ?? options.parser
+  if (!options.merge && requested?.parser === undefined) return 'keep'
+  return parser === undefined || parser.isPlainJson ? 'merge' : 'leave'
 }

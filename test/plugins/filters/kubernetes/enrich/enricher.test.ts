@@ -6,11 +6,13 @@ import { entryMap, mapPairs } from '../../../../../src/core/msgpack/record.ts'
 import { parseOptions } from '../../../../../src/core/options/parse.ts'
 import { systemClock } from '../../../../../src/engine/clock.ts'
 import {
-  type ContainerMetadata,
   Enricher,
   type EnricherOptions,
 } from '../../../../../src/plugins/filters/kubernetes/enrich/enricher.ts'
-import { metadataPairs } from '../../../../../src/plugins/filters/kubernetes/enrich/metadata.ts'
+import {
+  type ContainerMetadata,
+  metadataPairs,
+} from '../../../../../src/plugins/filters/kubernetes/enrich/metadata.ts'
 import { spec as jsonSpec } from '../../../../../src/plugins/parsers/json.ts'
 import { cpuMs } from '../../../../support/cpu.ts'
 import { chunkOf, LooseBuffers, recordsOf } from '../../../../support/engine/chunk-of.ts'
