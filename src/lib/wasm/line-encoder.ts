@@ -1,3 +1,4 @@
+import type { CriPairs } from './cri-pairs.ts'
 import { instantiate, lazyShared, type WasmExports } from './instance.ts'
 import { WASM } from './lines.wasm.ts'
 
@@ -21,8 +22,8 @@ export interface EntryForm {
   keepTime: boolean
   /** Leaves partial lines, split by the container runtime, to the caller. */
   completeOnly?: boolean
-  /** CRI: the pairs before the message, for each stream, and the position of the tag letter in them. */
-  cri?: { stdout: Buffer; stderr: Buffer; tagAt: number }
+  /** What the fields of CRI lines have in common. */
+  cri?: CriPairs
 }
 
 /** Exports of the module; assembly/lines/memory.ts describes the memory regions. */
@@ -34,12 +35,25 @@ interface Exports extends WasmExports {
   IN_BYTES: WebAssembly.Global
   OUT: WebAssembly.Global
   OUT_BYTES: WebAssembly.Global
+  TIME_KEY: WebAssembly.Global
   OUT_PAIRS: WebAssembly.Global
   ERR_PAIRS: WebAssembly.Global
   PAIRS_BYTES: WebAssembly.Global
   consumed: WebAssembly.Global
   records: WebAssembly.Global
-  setupCri(pairs: number, tagAt: number): void
+  setupCri(
+    timeKey: number,
+    timeBlanks: number,
+    pairs: number,
+    textKey: number,
+    tagAt: number,
+    textAt: number,
+    count: number,
+    flags: number,
+    shapes: number,
+    sec: number,
+    nsec: number,
+  ): void
   setup(
     prefix: number,
     suffix: number,
@@ -77,6 +91,7 @@ export class LineEncoder {
   records = 0
   readonly #prefix: Buffer
   readonly #suffix: Buffer
+  readonly #timeKey: Buffer
   readonly #outPairs: Buffer
   readonly #errPairs: Buffer
   readonly #exports: Exports
@@ -91,6 +106,7 @@ export class LineEncoder {
     this.output = region(x.OUT, x.OUT_BYTES)
     this.#prefix = region(x.PREFIX, x.FIXED_BYTES)
     this.#suffix = region(x.SUFFIX, x.FIXED_BYTES)
+    this.#timeKey = region(x.TIME_KEY, x.PAIRS_BYTES)
     this.#outPairs = region(x.OUT_PAIRS, x.PAIRS_BYTES)
     this.#errPairs = region(x.ERR_PAIRS, x.PAIRS_BYTES)
   }
@@ -99,19 +115,33 @@ export class LineEncoder {
   use(entry: EntryForm, maxLineBytes: number, skipEmpty: boolean): boolean {
     const { prefix, suffix, offsetAt, extraPairs, keepTime, completeOnly, cri } = entry
     if (Math.max(prefix.length, suffix.length) > this.#prefix.length) return false
+    let longest = Math.min(maxLineBytes, MAX_LINE_BYTES)
     if (cri !== undefined) {
-      if (cri.stdout.length > this.#outPairs.length) return false
-      cri.stdout.copy(this.#outPairs)
-      cri.stderr.copy(this.#errPairs)
-      this.#exports.setupCri(cri.stdout.length, cri.tagAt)
+      if (!this.#useCri(cri)) return false
+      longest = Math.min(longest, cri.form.lines.maxLength)
     }
     prefix.copy(this.#prefix)
     suffix.copy(this.#suffix)
     const [keep, complete] = [keepTime ? 1 : 0, completeOnly === true ? 1 : 0]
     this.#exports.setup(prefix.length, suffix.length, offsetAt, extraPairs, keep, complete)
     this.#form = FORMS[entry.form]
-    this.#maxLineBytes = Math.min(maxLineBytes, MAX_LINE_BYTES)
+    this.#maxLineBytes = longest
     this.#keepEmpty = skipEmpty ? 0 : 1
+    return true
+  }
+
+  #useCri(cri: CriPairs): boolean {
+    const { timeKey, stdout, stderr, form, textKeyBytes, tagAt, count, flags, sec, nsec } = cri
+    if (timeKey.length + stdout.length > this.#outPairs.length) return false
+    timeKey.copy(this.#timeKey)
+    stdout.copy(this.#outPairs)
+    stderr.copy(this.#errPairs)
+    const blanks = form.time?.hasBlank === true ? 1 : 0
+    const { length } = stdout
+    const { from } = form.text
+    const { shapes } = form.lines
+    const x = this.#exports
+    x.setupCri(timeKey.length, blanks, length, textKeyBytes, tagAt, from, count, flags, shapes, sec, nsec)
     return true
   }
 

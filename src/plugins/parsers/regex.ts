@@ -2,9 +2,10 @@ import { encodeStr } from '../../core/msgpack/encode.ts'
 import { closeMap } from '../../core/msgpack/map-head.ts'
 import type { InvalidValue } from '../../core/options/checks.ts'
 import { defineOptions } from '../../core/options/option.ts'
-import type { EntryWriter, Parser } from '../../core/parser.ts'
+import type { CriForm, EntryWriter, Parser } from '../../core/parser.ts'
 import { defineParser, type RegexLimit, type RegexUse } from '../../core/plugin.ts'
 import { copyString } from '../../lib/json/json-to-msgpack.ts'
+import { criFormOf } from '../../lib/parsing/cri-expression.ts'
 import { withDecoders } from '../../lib/parsing/field-decoder.ts'
 import {
   DECODE_DESCRIPTION,
@@ -15,10 +16,15 @@ import {
 } from '../../lib/parsing/options.ts'
 import { MAX_TYPED_BYTES, parseTypes, type ValueType, writeTyped } from '../../lib/parsing/typed-value.ts'
 import { type LineMatcher, matcherOf } from '../../lib/regex/line-matcher.ts'
-import { MATCH, type MatchResult, TOO_MANY_STEPS } from '../../lib/regex/match-result.ts'
+import {
+  DEFAULT_STEPS_PER_BYTE,
+  MATCH,
+  type MatchResult,
+  TOO_MANY_STEPS,
+} from '../../lib/regex/match-result.ts'
 import { type TranslatedRegex, translateOnigmo } from '../../lib/regex/onigmo.ts'
 import { putWords, targetView, wordsOf } from '../../lib/text/data-views.ts'
-import type { TimeReader } from '../../lib/time/strptime.ts'
+import { rfc3339Of, type TimeReader } from '../../lib/time/strptime.ts'
 
 const NAMED = /\(\?(?:<[^=!]|')/
 
@@ -117,6 +123,7 @@ interface RegexParserSettings {
 
 /** A named field: its key as MessagePack, and how the text of its group is written. */
 interface Field {
+  name: string
   /** Slot of its group in the spans; that of the first group when several have this name. */
   slot: number
   /** Slots of the other groups with this name, the last one first; undefined when there are none. */
@@ -138,8 +145,11 @@ class RegexParser implements Parser {
   /** Bytes of keys, heads and typed values, independent of the line. */
   readonly #fixedBytes: number
   readonly #overlap: number
+  readonly #regex: TranslatedRegex
+  #form: { cri: CriForm | undefined } | undefined
 
   constructor(regex: TranslatedRegex, settings: RegexParserSettings) {
+    this.#regex = regex
     this.#matcher = matcherOf(regex, settings.stepsPerByte)
     this.#expression = regex.source
     this.#overlap = regex.overlap
@@ -147,6 +157,14 @@ class RegexParser implements Parser {
     this.keys = regex.names.filter((name) => name !== undefined)
     this.#fields = fieldsOf(regex.names, settings)
     this.#fixedBytes = this.#fields.reduce((n, field) => n + field.keySize + Math.max(5, MAX_TYPED_BYTES), 40)
+  }
+
+  /** Lines of container runtimes, if the expression is one for them; found out when it is first asked for. */
+  get lineFormat(): CriForm | undefined {
+    const { time, stepsPerByte = DEFAULT_STEPS_PER_BYTE } = this.#settings
+    const use = { ...this.#settings, stepsPerByte, readsRfc3339: rfc3339Of(time) !== undefined }
+    this.#form ??= { cri: criFormOf(this.#regex, { ...use, fields: this.#fields }) }
+    return this.#form.cri
   }
 
   bound(length: number): number {
@@ -230,6 +248,7 @@ function fieldsOf(names: readonly (string | undefined)[], settings: RegexParserS
     const isTime = settings.time !== undefined && name === settings.timeKey
     const type = settings.types.find((rule) => rule.key === name)?.type ?? 'string'
     return {
+      name,
       slot: group * 2,
       otherSlots: otherSlots(names, name, group),
       key: wordsOf(key),

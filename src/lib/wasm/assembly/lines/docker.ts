@@ -1,8 +1,7 @@
-import { putTime } from './cri'
 import { putEntryHead } from './entry'
 import { copy, headSize, putHead } from '../common/bytes'
 import { hex4, putUnit, unescaped } from '../common/escapes'
-import { readTime, timeEnd } from './time'
+import { nsec, readTime, sec, timeEnd } from './time'
 
 /** `{"log":"` */
 const HEAD: u64 = 0x223a22676f6c227b
@@ -44,7 +43,7 @@ export function writeDocker(p: usize, end: usize, o: usize, extraPairs: u32, kee
   const text = time - MIDDLE
   const pair = isAt(text, OUT_MIDDLE) ? OUT_PAIR : isAt(text, ERR_MIDDLE) ? ERR_PAIR : 0
   if (pair == 0 || !readTime(time, end - TAIL) || timeEnd != end - TAIL) return 0
-  const body = putEntryHead(o, (keepTime ? 3 : 2) + extraPairs)
+  const body = putEntryHead(o, (keepTime ? 3 : 2) + extraPairs, sec, nsec)
   store<u32>(body, 0x676f6ca3)
   let at = putText(p + 8, text, body + 4)
   if (at == 0 || (completeOnly && load<u8>(at - 1) != 10)) return 0
@@ -118,4 +117,14 @@ function putText(p: usize, end: usize, at: usize): usize {
   const size = headSize(length)
   if (size != guess) memory.copy(at + size, from, length)
   return putHead(at, length) + length
+}
+
+/** Writes the pair `time` with its text of less than 256 bytes; returns the address after it. */
+@inline
+function putTime(at: usize, from: usize, end: usize): usize {
+  store<u8>(at, 0xa4)
+  store<u32>(at + 1, 0x656d6974)
+  const text = putHead(at + 5, end - from)
+  copy(text, from, end - from)
+  return text + (end - from)
 }

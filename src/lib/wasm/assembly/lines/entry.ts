@@ -1,9 +1,8 @@
 import { put32 } from '../common/bytes'
-import { nsec, sec } from './time'
 
 /** Writes `92 d7 00 sec nsec` and the head of a map of less than 16 pairs, 12 bytes; returns the address after them. */
 @inline
-export function putEntryHead(o: usize, pairs: u32): usize {
+export function putEntryHead(o: usize, pairs: u32, sec: u32, nsec: u32): usize {
   store<u8>(o, 0x92)
   store<u16>(o + 1, 0x00d7)
   put32(o + 3, sec)

@@ -15,6 +15,7 @@ export {
   PAIRS_BYTES,
   PREFIX,
   SUFFIX,
+  TIME_KEY,
 } from './memory'
 
 /** Forms of a line; any other number is Docker JSON. */
@@ -82,7 +83,7 @@ export function lines(
     else {
       const body =
         form == CRI
-          ? writeCri(p, e, o, extraPairs, keepTime, completeOnly)
+          ? writeCri(p, e, o, extraPairs, completeOnly)
           : writeDocker(p, e, o, extraPairs, keepTime, completeOnly)
       if (body == 0) break
       o = suffixSize == 0 ? body : writeSuffix(body, base + ((p - IN) as f64))

@@ -9,6 +9,7 @@ import {
 } from '../../../../core/msgpack/encode.ts'
 import { type LaterKeys, UniqueKeys } from '../../../../core/msgpack/unique-keys.ts'
 import type { EntryWriter, Parser } from '../../../../core/parser.ts'
+import { CriPairs } from '../../../../lib/wasm/cri-pairs.ts'
 import type { EntryForm } from '../../../../lib/wasm/line-encoder.ts'
 import { AddedFields, type AddedKeys, keysOf, TRUNCATED_KEY } from './added-fields.ts'
 
@@ -128,8 +129,7 @@ export class EntryEncoder implements EntryWriter {
       suffix: this.#suffix,
       offsetAt: this.#suffixOffsetAt,
       extraPairs,
-      keepTime: form.keepTime,
-      ...(form.name === 'cri' ? { cri: criPairs(form.tagKey, form.textKey) } : {}),
+      ...(form.name === 'cri' ? { keepTime: false, cri: new CriPairs(form) } : { keepTime: form.keepTime }),
     }
   }
 
@@ -157,6 +157,7 @@ export class EntryEncoder implements EntryWriter {
   setTime(sec: number, nsec: number): void {
     this.#readSec = sec
     this.#readNsec = nsec
+    this.entry?.cri?.setTime(sec, nsec)
     writeEventTime(this.prefix, 3, sec, nsec)
     writeEventTime(this.#cutPrefix, 3, sec, nsec)
     for (let i = 0; i < this.#words.length; i++) this.#words[i] = this.#prefixView.getUint32(i * 4)
@@ -251,17 +252,6 @@ export const NO_NAMES: FileNames = { path: '', id: '' }
 /** Returns the number of pairs that the format adds to those of a parser. */
 export function extraPairsOf(format: Omit<EntryFormat, 'parser'>): number {
   return new AddedFields(format, '', '').count
-}
-
-function criPairs(tagKey: string, textKey: string): NonNullable<EntryForm['cri']> {
-  const pairs = (stream: string) =>
-    Buffer.concat([pair('stream', encodeStr(stream)), pair(tagKey, encodeStr('F')), encodeStr(textKey)])
-  const stdout = pairs('stdout')
-  return { stdout, stderr: pairs('stderr'), tagAt: stdout.length - encodeStr(textKey).length - 1 }
-}
-
-function pair(key: string, value: Buffer): Buffer {
-  return Buffer.concat([encodeStr(key), value])
 }
 
 function writeOffset(buf: Buffer, at: number, offset: number): void {
