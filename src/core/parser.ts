@@ -53,8 +53,18 @@ export interface CriLines {
   readonly maxLength: number
 }
 
-/** A line format with a fast path. Docker: `keepTime` is true when the pair `time` is kept. */
-type LineFormat = CriForm | { readonly name: 'docker'; readonly keepTime: boolean }
+/**
+ * Lines of Docker's json-file driver, `{"log":...,"stream":...,"time":...}`. `keepTime` is true when the pair `time` is kept,
+ * `readsTime` when it is the time of the record.
+ */
+interface DockerForm {
+  readonly name: 'docker'
+  readonly keepTime: boolean
+  readonly readsTime: boolean
+}
+
+/** A line format with a fast path. */
+type LineFormat = CriForm | DockerForm
 
 export interface Parser {
   /** Returns the maximum number of bytes that `parse` writes for a line of this length. */

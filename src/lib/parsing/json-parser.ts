@@ -44,9 +44,12 @@ export class JsonParser implements Parser {
     this.#json = new JsonTranscoder(this.#time === undefined ? undefined : this.#timeKey)
     const rfc3339 = rfc3339Of(this.#time)
     if (rfc3339 !== undefined && timeKey === 'time') {
-      this.lineFormat = { name: 'docker', keepTime: timeKeep }
+      this.lineFormat = { name: 'docker', keepTime: timeKeep, readsTime: true }
       this.#docker = new DockerParser(this.#json, rfc3339, timeKeep)
     }
+    // With its time in none of Docker's fields, or in no field at all, a line has the time of reading.
+    else if (this.#time === undefined || !DOCKER_KEYS.some((key) => key.equals(this.#timeKey)))
+      this.lineFormat = { name: 'docker', keepTime: true, readsTime: false }
     this.#usesDocker = this.#docker !== undefined
   }
 

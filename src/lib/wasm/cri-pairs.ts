@@ -3,7 +3,6 @@ import type { CriForm } from '../../core/parser.ts'
 
 const TAG_AT = 8
 /** Bits of `flags`, as in assembly/lines/cri.ts. */
-const READS_TIME = 1
 const SKIPS_EMPTY = 2
 const NO_PARTIAL = 4
 const NO_EMPTY = 8
@@ -23,9 +22,6 @@ export class CriPairs {
   /** Number of pairs, that of an empty text included. */
   readonly count: number
   readonly flags: number
-  /** Time of reading. */
-  sec = 0
-  nsec = 0
   readonly form: CriForm
 
   constructor(form: CriForm) {
@@ -42,18 +38,11 @@ export class CriPairs {
     this.tagAt = before < 0 ? -1 : upToTag.length - ((middle[before]?.to as number) - TAG_AT)
     this.count = (time === undefined ? 0 : 1) + middle.length + 1
     this.flags =
-      (form.readsTime ? READS_TIME : 0) |
       (text.skipEmpty ? SKIPS_EMPTY : 0) |
       (lines.partial ? 0 : NO_PARTIAL) |
       (lines.empty ? 0 : NO_EMPTY) |
       (lines.noStream ? NO_STREAM : 0) |
       (lines.trimmed ? TRIMMED : 0)
-  }
-
-  /** Sets the time of reading, which is that of the lines that follow when their own is not read. */
-  setTime(sec: number, nsec: number): void {
-    this.sec = sec
-    this.nsec = nsec
   }
 }
 

@@ -22,6 +22,8 @@ export interface EntryForm {
   keepTime: boolean
   /** Leaves partial lines, split by the container runtime, to the caller. */
   completeOnly?: boolean
+  /** Time of reading, which is that of the lines; undefined when their own time is read. */
+  readTime?: { sec: number; nsec: number } | undefined
   /** What the fields of CRI lines have in common. */
   cri?: CriPairs
 }
@@ -51,9 +53,9 @@ interface Exports extends WasmExports {
     count: number,
     flags: number,
     shapes: number,
-    sec: number,
-    nsec: number,
   ): void
+  setupDocker(isStrict: number): void
+  setupTime(reads: number, sec: number, nsec: number): void
   setup(
     prefix: number,
     suffix: number,
@@ -113,13 +115,16 @@ export class LineEncoder {
 
   /** Sets the form of the runs that follow. Returns false, and changes nothing, when its fixed parts are too large. */
   use(entry: EntryForm, maxLineBytes: number, skipEmpty: boolean): boolean {
-    const { prefix, suffix, offsetAt, extraPairs, keepTime, completeOnly, cri } = entry
+    const { prefix, suffix, offsetAt, extraPairs, keepTime, completeOnly, readTime, cri } = entry
     if (Math.max(prefix.length, suffix.length) > this.#prefix.length) return false
     let longest = Math.min(maxLineBytes, MAX_LINE_BYTES)
     if (cri !== undefined) {
       if (!this.#useCri(cri)) return false
       longest = Math.min(longest, cri.form.lines.maxLength)
     }
+    // Without their time, lines of Docker are read as any JSON, which is strict.
+    this.#exports.setupDocker(readTime === undefined ? 0 : 1)
+    this.#exports.setupTime(readTime === undefined ? 1 : 0, readTime?.sec ?? 0, readTime?.nsec ?? 0)
     prefix.copy(this.#prefix)
     suffix.copy(this.#suffix)
     const [keep, complete] = [keepTime ? 1 : 0, completeOnly === true ? 1 : 0]
@@ -131,7 +136,7 @@ export class LineEncoder {
   }
 
   #useCri(cri: CriPairs): boolean {
-    const { timeKey, stdout, stderr, form, textKeyBytes, tagAt, count, flags, sec, nsec } = cri
+    const { timeKey, stdout, stderr, form, textKeyBytes, tagAt, count, flags } = cri
     if (timeKey.length + stdout.length > this.#outPairs.length) return false
     timeKey.copy(this.#timeKey)
     stdout.copy(this.#outPairs)
@@ -141,7 +146,7 @@ export class LineEncoder {
     const { from } = form.text
     const { shapes } = form.lines
     const x = this.#exports
-    x.setupCri(timeKey.length, blanks, length, textKeyBytes, tagAt, from, count, flags, shapes, sec, nsec)
+    x.setupCri(timeKey.length, blanks, length, textKeyBytes, tagAt, from, count, flags, shapes)
     return true
   }
 

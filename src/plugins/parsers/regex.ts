@@ -75,6 +75,9 @@ atomic groups, lookahead and lookbehind, \`\\h\`, \`\\A\`, \`\\z\`, \`\\Z\`, \`\
 The following are errors: conditionals, calls of groups (\`\\g\`), \`\\K\`, \`\\G\`, \`\\X\`, \`\\p{...}\`, absence operators, and
 negated classes with characters outside ASCII.
 
+An expression that reads the lines of container runtimes, such as \`^(?<time>[^ ]+) (?<stream>stdout|stderr) ...\` in any spelling, costs
+as little as \`Format cri\`, if Time_Format is a form of RFC 3339 (\`%Y-%m-%dT%H:%M:%S.%L%z\`) or not given, and there is no Decode_Field.
+
 The engine backtracks. If two repetitions can match the same text, as in \`(a+)+\` or \`.*.*.*x\`, it notes what was tried, and the time
 stays proportional to the length of the line. What remains (lookaround, back references, repetitions of what can be
 empty) is limited by Regex_Step_Limit: a line on which the expression takes more steps is kept unparsed and counted in

@@ -1,7 +1,7 @@
 import { putEntryHead } from './entry'
 import { copy, putHead } from '../common/bytes'
 import { ERR_PAIRS, OUT_PAIRS, TIME_KEY } from './memory'
-import { nsec, readTime, sec, timeEnd, timeShape } from './time'
+import { readTime, timeEnd, timeShape } from './time'
 
 /** ` stdout ` and ` stderr ` as 8-byte words. */
 const STDOUT: u64 = 0x2074756f64747320
@@ -9,8 +9,7 @@ const STDERR: u64 = 0x2072726564747320
 const FULL: u8 = 0x46
 const PARTIAL: u8 = 0x50
 
-/** Bits of `flags`: the time of the line is that of the record; an empty text is no field. */
-const READS_TIME: u32 = 1
+/** Bit of `flags`: an empty text is no field. */
 const SKIPS_EMPTY: u32 = 2
 /** Bits of `flags` for lines that are left to the caller: tag P, no text, `std` in the text, a blank before it. */
 const NO_PARTIAL: u32 = 4
@@ -34,9 +33,6 @@ let flags: u32 = 0
 let shapes: u32 = 0
 /** True when lines of these forms may have to be left to the caller. */
 let isLimited: bool = false
-/** Time of reading. */
-let readSec: u32 = 0
-let readNsec: u32 = 0
 
 export function setupCri(
   timeKey: usize,
@@ -48,8 +44,6 @@ export function setupCri(
   count: u32,
   bits: u32,
   timeShapes: u32,
-  second: f64,
-  nanos: f64,
 ): void {
   timeKeySize = timeKey
   timeBlanks = blanks
@@ -61,8 +55,6 @@ export function setupCri(
   flags = bits
   shapes = timeShapes
   isLimited = (bits & (NO_EMPTY | NO_STREAM | TRIMMED)) != 0 || timeShapes != ALL_SHAPES
-  readSec = second as u32
-  readNsec = nanos as u32
 }
 
 /**
@@ -81,9 +73,7 @@ export function writeCri(p: usize, end: usize, o: usize, extraPairs: u32, comple
   if (isLimited && !isCovered(q + 10, end)) return 0
   const text = q + textAt
   const isLeftOut = text == end && (flags & SKIPS_EMPTY) != 0
-  const count = pairCount + extraPairs - (isLeftOut ? 1 : 0)
-  const reads = (flags & READS_TIME) != 0
-  let at = putEntryHead(o, count, reads ? sec : readSec, reads ? nsec : readNsec)
+  let at = putEntryHead(o, pairCount + extraPairs - (isLeftOut ? 1 : 0))
   if (timeKeySize != 0) {
     copy(at, TIME_KEY, timeKeySize)
     const size = q - p + timeBlanks

@@ -1,7 +1,7 @@
 import { putEntryHead } from './entry'
 import { copy, headSize, putHead } from '../common/bytes'
 import { hex4, putUnit, unescaped } from '../common/escapes'
-import { nsec, readTime, sec, timeEnd } from './time'
+import { readTime, timeEnd } from './time'
 
 /** `{"log":"` */
 const HEAD: u64 = 0x223a22676f6c227b
@@ -12,6 +12,14 @@ const TAIL: usize = 2
 const MAX_TIME_BYTES: usize = 40
 /** Size of a time with nine digits of a second and `Z`, as Docker writes it. */
 const DOCKER_TIME_BYTES: usize = 30
+
+/** Bytes below this in a text are left to the caller. */
+let firstText: i8 = 0
+
+/** Sets whether a text with control characters, which JSON forbids, is left to the caller. */
+export function setupDocker(isStrict: bool): void {
+  firstText = isStrict ? 0x20 : 0
+}
 
 /** `stream` and its value as MessagePack: 14 bytes each. */
 const OUT_PAIR = memory.data<u8>([
@@ -43,7 +51,7 @@ export function writeDocker(p: usize, end: usize, o: usize, extraPairs: u32, kee
   const text = time - MIDDLE
   const pair = isAt(text, OUT_MIDDLE) ? OUT_PAIR : isAt(text, ERR_MIDDLE) ? ERR_PAIR : 0
   if (pair == 0 || !readTime(time, end - TAIL) || timeEnd != end - TAIL) return 0
-  const body = putEntryHead(o, (keepTime ? 3 : 2) + extraPairs, sec, nsec)
+  const body = putEntryHead(o, (keepTime ? 3 : 2) + extraPairs)
   store<u32>(body, 0x676f6ca3)
   let at = putText(p + 8, text, body + 4)
   if (at == 0 || (completeOnly && load<u8>(at - 1) != 10)) return 0
@@ -83,12 +91,14 @@ function putText(p: usize, end: usize, at: usize): usize {
   let o = from
   const slash = i8x16.splat(0x5c)
   const quote = i8x16.splat(0x22)
+  const low = i8x16.splat(firstText)
   for (;;) {
     let found: i32 = 0
     for (;;) {
       const bytes = v128.load(p)
       v128.store(o, bytes)
-      found = i8x16.bitmask(v128.or(i8x16.eq(bytes, slash), i8x16.eq(bytes, quote)))
+      const special = v128.or(i8x16.eq(bytes, slash), i8x16.eq(bytes, quote))
+      found = i8x16.bitmask(v128.or(special, i8x16.lt_u(bytes, low)))
       if (found != 0 || p + 16 >= end) break
       p += 16
       o += 16
@@ -97,7 +107,7 @@ function putText(p: usize, end: usize, at: usize): usize {
     p += run
     o += run
     if (p >= end) break
-    if (load<u8>(p) == 0x22 || p + 2 > end) return 0
+    if (load<u8>(p) != 0x5c || p + 2 > end) return 0
     const letter = load<u8>(p + 1)
     if (letter == 0x75) {
       const unit = p + 6 <= end ? hex4(p + 2) : 0xffffffff

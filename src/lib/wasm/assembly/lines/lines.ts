@@ -1,9 +1,10 @@
 import { setupCri, writeCri } from './cri'
-import { writeDocker } from './docker'
+import { setupDocker, writeDocker } from './docker'
+import { setupTime } from './entry'
 import { copy, newlineIn, putHead } from '../common/bytes'
 import { IN, OUT, PREFIX, SUFFIX } from './memory'
 
-export { setupCri }
+export { setupCri, setupDocker, setupTime }
 export {
   ERR_PAIRS,
   FIXED_BYTES,

@@ -129,6 +129,7 @@ export class EntryEncoder implements EntryWriter {
       suffix: this.#suffix,
       offsetAt: this.#suffixOffsetAt,
       extraPairs,
+      readTime: form.readsTime ? undefined : { sec: 0, nsec: 0 },
       ...(form.name === 'cri' ? { keepTime: false, cri: new CriPairs(form) } : { keepTime: form.keepTime }),
     }
   }
@@ -157,7 +158,11 @@ export class EntryEncoder implements EntryWriter {
   setTime(sec: number, nsec: number): void {
     this.#readSec = sec
     this.#readNsec = nsec
-    this.entry?.cri?.setTime(sec, nsec)
+    const readTime = this.entry?.readTime
+    if (readTime !== undefined) {
+      readTime.sec = sec
+      readTime.nsec = nsec
+    }
     writeEventTime(this.prefix, 3, sec, nsec)
     writeEventTime(this.#cutPrefix, 3, sec, nsec)
     for (let i = 0; i < this.#words.length; i++) this.#words[i] = this.#prefixView.getUint32(i * 4)
