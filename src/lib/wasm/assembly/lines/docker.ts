@@ -13,12 +13,11 @@ const MAX_TIME_BYTES: usize = 40
 /** Size of a time with nine digits of a second and `Z`, as Docker writes it. */
 const DOCKER_TIME_BYTES: usize = 30
 
-/** Bytes below this in a text are left to the caller. */
-let firstText: i8 = 0
+/** True when a text with control characters, which JSON forbids, is left to the caller. */
+let isStrict: bool = false
 
-/** Sets whether a text with control characters, which JSON forbids, is left to the caller. */
-export function setupDocker(isStrict: bool): void {
-  firstText = isStrict ? 0x20 : 0
+export function setupDocker(strict: bool): void {
+  isStrict = strict
 }
 
 /** `stream` and its value as MessagePack: 14 bytes each. */
@@ -51,6 +50,7 @@ export function writeDocker(p: usize, end: usize, o: usize, extraPairs: u32, kee
   const text = time - MIDDLE
   const pair = isAt(text, OUT_MIDDLE) ? OUT_PAIR : isAt(text, ERR_MIDDLE) ? ERR_PAIR : 0
   if (pair == 0 || !readTime(time, end - TAIL) || timeEnd != end - TAIL) return 0
+  if (isStrict && hasControl(p + 8, text)) return 0
   const body = putEntryHead(o, (keepTime ? 3 : 2) + extraPairs)
   store<u32>(body, 0x676f6ca3)
   let at = putText(p + 8, text, body + 4)
@@ -58,6 +58,15 @@ export function writeDocker(p: usize, end: usize, o: usize, extraPairs: u32, kee
   copy(at, pair, PAIR)
   at += PAIR
   return keepTime ? putTime(at, time, end - TAIL) : at
+}
+
+function hasControl(p: usize, end: usize): bool {
+  const low = i8x16.splat(0x20)
+  for (; p < end; p += 16) {
+    const found = i8x16.bitmask(i8x16.lt_u(v128.load(p), low))
+    if (found != 0) return p + (ctz(found) as usize) < end
+  }
+  return false
 }
 
 /** Returns the address of the time, after its quote, or 0. */
@@ -91,14 +100,12 @@ function putText(p: usize, end: usize, at: usize): usize {
   let o = from
   const slash = i8x16.splat(0x5c)
   const quote = i8x16.splat(0x22)
-  const low = i8x16.splat(firstText)
   for (;;) {
     let found: i32 = 0
     for (;;) {
       const bytes = v128.load(p)
       v128.store(o, bytes)
-      const special = v128.or(i8x16.eq(bytes, slash), i8x16.eq(bytes, quote))
-      found = i8x16.bitmask(v128.or(special, i8x16.lt_u(bytes, low)))
+      found = i8x16.bitmask(v128.or(i8x16.eq(bytes, slash), i8x16.eq(bytes, quote)))
       if (found != 0 || p + 16 >= end) break
       p += 16
       o += 16
@@ -107,7 +114,7 @@ function putText(p: usize, end: usize, at: usize): usize {
     p += run
     o += run
     if (p >= end) break
-    if (load<u8>(p) != 0x5c || p + 2 > end) return 0
+    if (load<u8>(p) == 0x22 || p + 2 > end) return 0
     const letter = load<u8>(p + 1)
     if (letter == 0x75) {
       const unit = p + 6 <= end ? hex4(p + 2) : 0xffffffff
