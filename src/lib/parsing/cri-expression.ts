@@ -3,7 +3,7 @@ import { AbstractMatcher, type AbstractText } from '../regex/abstract-match.ts'
 import { Backtracker } from '../regex/backtracker.ts'
 import { MATCH } from '../regex/match-result.ts'
 import type { TranslatedRegex } from '../regex/onigmo.ts'
-import type { ValueType } from './typed-value.ts'
+import type { ValueType } from '../values/typed-value.ts'
 
 /** How the parser writes the field of a group. */
 interface GroupField {

@@ -2,7 +2,7 @@ import { UniqueKeys } from '../../core/msgpack/unique-keys.ts'
 import type { EntryWriter } from '../../core/parser.ts'
 import { copyString } from '../json/json-to-msgpack.ts'
 import type { TimeReader } from '../time/strptime.ts'
-import { parseTypes, type ValueType, writeTyped } from './typed-value.ts'
+import { parseTypes, type ValueType, writeTyped } from '../values/typed-value.ts'
 
 /**
  * Writes the fields of formats whose lines contain the keys (logfmt, ltsv): keys and values are ranges of its

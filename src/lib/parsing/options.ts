@@ -4,7 +4,7 @@ import type { ParserContext } from '../../core/plugin.ts'
 import { compileTimes, type TimeReader } from '../time/strptime.ts'
 import { compileFormat } from '../time/strptime-format.ts'
 import { type LocalZone, namedZone, offsetZone, systemZone, UTC } from '../time/zone.ts'
-import { checkTypes } from './typed-value.ts'
+import { checkTypes } from '../values/typed-value.ts'
 
 /**
  * Options for the field that holds the time of a record and for its format; all parsers but cri have them.

@@ -1,11 +1,12 @@
-import { VALUE_TYPES, writeTyped } from '../parsing/typed-value.ts'
 import type { TimeReader } from '../time/strptime.ts'
+import { VALUE_TYPES, writeTyped } from '../values/typed-value.ts'
 import { WASM } from './fields.wasm.ts'
 import { instantiate, type WasmExports } from './instance.ts'
 import { sharedMemory } from './shared-memory.ts'
 
 /** Exports of the module; assembly/fields/memory.ts describes the memory regions. */
 export interface FieldsExports extends WasmExports {
+  END: WebAssembly.Global
   IN: WebAssembly.Global
   IN_BYTES: WebAssembly.Global
   ENTRIES_BYTES: WebAssembly.Global

@@ -9,7 +9,7 @@ export interface WasmExports {
  */
 export function instantiate<X extends WasmExports>(
   wasm: string,
-  imports?: Bun.WebAssembly.Imports,
+  imports?: ConstructorParameters<typeof WebAssembly.Instance>[1],
 ): { exports: X; region: (at: WebAssembly.Global, size: WebAssembly.Global) => Buffer } {
   const module = new WebAssembly.Module(Buffer.from(wasm, 'base64'))
   const exports = new WebAssembly.Instance(module, imports).exports as unknown as X

@@ -6,7 +6,7 @@ const TREATMENTS = { keep: 0, merge: 1, drop: 2, leave: 3 } as const
 export type Treatment = keyof typeof TREATMENTS
 
 /** The pairs that the records of one container get, and the treatment of their line. */
-export interface MergeForm {
+interface MergeForm {
   /** The pairs as MessagePack, and the offset at which each begins. */
   pairs: Buffer
   starts: readonly number[]

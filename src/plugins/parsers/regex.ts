@@ -6,6 +6,7 @@ import type { CriForm, EntryWriter, Parser, ParserKernel } from '../../core/pars
 import { defineParser, type RegexLimit, type RegexUse } from '../../core/plugin.ts'
 import { copyString } from '../../lib/json/json-to-msgpack.ts'
 import { criFormOf } from '../../lib/parsing/cri-expression.ts'
+import { ExpressionKernel, type ExpressionSettings } from '../../lib/parsing/expression-kernel.ts'
 import { withDecoders } from '../../lib/parsing/field-decoder.ts'
 import {
   DECODE_DESCRIPTION,
@@ -14,7 +15,6 @@ import {
   TYPES_OPTION,
   timeReader,
 } from '../../lib/parsing/options.ts'
-import { MAX_TYPED_BYTES, parseTypes, type ValueType, writeTyped } from '../../lib/parsing/typed-value.ts'
 import { type ModuleMatcher, matcherOf } from '../../lib/regex/line-matcher.ts'
 import {
   DEFAULT_STEPS_PER_BYTE,
@@ -25,7 +25,7 @@ import {
 import { type TranslatedRegex, translateOnigmo } from '../../lib/regex/onigmo.ts'
 import { putWords, targetView, wordsOf } from '../../lib/text/data-views.ts'
 import { rfc3339Of, type TimeReader } from '../../lib/time/strptime.ts'
-import { ExpressionKernel, type ExpressionSettings } from '../../lib/wasm/expression-kernel.ts'
+import { MAX_TYPED_BYTES, parseTypes, type ValueType, writeTyped } from '../../lib/values/typed-value.ts'
 
 const NAMED = /\(\?(?:<[^=!]|')/
 

@@ -2,7 +2,7 @@ import { copy, putHead } from '../common/bytes'
 import { digitsIn, eightDigits } from '../common/digits'
 import { putNegative, putUnsigned } from '../common/integers'
 
-/** Types of a value, with the numbers of VALUE_TYPES in lib/parsing/typed-value.ts. */
+/** Types of a value, with the numbers of VALUE_TYPES in lib/values/typed-value.ts. */
 const INTEGER: u32 = 1
 const FLOAT: u32 = 2
 const BOOL: u32 = 3

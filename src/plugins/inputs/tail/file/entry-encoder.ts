@@ -73,6 +73,8 @@ export class EntryEncoder implements EntryWriter {
   /** Description of the entries for the wasm encoder; undefined when it does not support the parser. */
   readonly entry: EntryForm | undefined
   readonly #frame: LineFrame
+  /** True once lines turned out not to have the form. */
+  #leftForm = false
   /** What writes blocks of lines instead of the parser. */
   #kernel: ParserKernel | undefined
   readonly #added: AddedFields
@@ -145,7 +147,7 @@ export class EntryEncoder implements EntryWriter {
    * when `backlog` bytes are not worth its preparation.
    */
   kernel(backlog: number): LineKernel | undefined {
-    if (this.entry !== undefined) return sharedLineEncoder()
+    if (this.entry !== undefined && !this.#leftForm) return sharedLineEncoder()
     // A parser pair that is removed because of an added one is not known to the kernel.
     if (this.#settler === undefined) this.#kernel = this.parser?.kernel?.(backlog)
     return this.#kernel
@@ -153,12 +155,19 @@ export class EntryEncoder implements EntryWriter {
 
   /** Returns the kernel whose memory `block` is, ready for lines of this file. */
   kernelOf(block: Buffer, maxLineBytes: number, skipEmpty: boolean): LineKernel | undefined {
-    if (this.entry !== undefined) {
-      const encoder = lineEncoderOf(block)
-      return encoder?.use(this.entry, maxLineBytes, skipEmpty) ? encoder : undefined
-    }
+    const encoder = this.entry === undefined ? undefined : lineEncoderOf(block)
+    if (this.entry !== undefined && encoder !== undefined)
+      return encoder.use(this.entry, maxLineBytes, skipEmpty) ? encoder : undefined
     const kernel = this.#kernel
     return kernel?.input === block && kernel.use(this.#frame, maxLineBytes, skipEmpty) ? kernel : undefined
+  }
+
+  /**
+   * Leaves the form of the lines, because many lines have another one: from the next block on the parser's own kernel writes them,
+   * if it has one. An expression may read the lines of a container runtime and others, too.
+   */
+  leaveForm(): void {
+    this.#leftForm = this.parser?.kernel !== undefined
   }
 
   /** Returns the largest size of the entry of a line of `length` bytes. */

@@ -41,6 +41,8 @@ interface Made {
 }
 
 function kernelOf(encoder: EntryEncoder): LineKernel {
+  // Some expressions also read the lines of a container runtime, for which there is another kernel.
+  encoder.leaveForm()
   const block = encoder.kernel(BACKLOG)?.input ?? Buffer.alloc(0)
   const kernel = encoder.kernelOf(block, MAX_LINE_BYTES, false)
   if (kernel === undefined) throw new Error('there is no kernel for this expression')
@@ -91,7 +93,9 @@ function expectSame(
 /** Returns false also for an expression that is refused. */
 function hasKernel(options: Options): boolean {
   try {
-    return encoderOf(options).kernel(BACKLOG) !== undefined
+    const encoder = encoderOf(options)
+    encoder.leaveForm()
+    return encoder.kernel(BACKLOG) !== undefined
   } catch {
     return false
   }
@@ -365,6 +369,7 @@ describe('ExpressionKernel', () => {
 
   test('is not there for a small backlog until the expression has a module', () => {
     const encoder = encoderOf(WORDS)
+    encoder.leaveForm()
     expect(encoder.kernel(1000)).toBeUndefined()
     const line = Buffer.from('word rest')
     const out = Buffer.alloc(1000)

@@ -1,12 +1,12 @@
 import type { LineFailure, LineFrame, ParserKernel } from '../../core/parser.ts'
-import { VALUE_TYPES, type ValueType } from '../parsing/typed-value.ts'
 import { SPANS, STEPS_LEFT } from '../regex/wasm/layout.ts'
 import type { Search, WasmMatcher } from '../regex/wasm/wasm-matcher.ts'
 import type { TimeReader } from '../time/strptime.ts'
-import { type FieldsModule, sharedFields } from './fields-module.ts'
+import { VALUE_TYPES, type ValueType } from '../values/typed-value.ts'
+import { type FieldsModule, sharedFields } from '../wasm/fields-module.ts'
 
 /** A field of an expression. */
-export interface ExpressionField {
+interface ExpressionField {
   /** Slots of the groups of this name, the first one last. */
   slots: readonly number[]
   /** The key as MessagePack. */
