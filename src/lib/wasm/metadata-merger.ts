@@ -1,3 +1,4 @@
+import type { FallbackReason } from './fast-path.ts'
 import { type FieldsExports, fieldsModule } from './fields-module.ts'
 import { lazyShared } from './instance.ts'
 
@@ -6,7 +7,7 @@ const TREATMENTS = { keep: 0, merge: 1, drop: 2, leave: 3 } as const
 export type Treatment = keyof typeof TREATMENTS
 
 /** The pairs that the records of one container get, and the treatment of their line. */
-export interface MergeForm {
+interface MergeForm {
   /** The pairs as MessagePack, and the offset at which each begins. */
   pairs: Buffer
   starts: readonly number[]
@@ -23,7 +24,7 @@ export interface MergeForm {
 }
 
 /** Reasons why the module stops before a record, by the number that it reports. */
-const STOPS = ['cut_off', 'form', 'keys', 'size', 'parser'] as const
+const STOPS: readonly FallbackReason[] = ['form', 'form', 'keys', 'size', 'parser']
 
 /**
  * Adds metadata pairs and the fields of JSON lines to entries with 16-byte instructions; compiled from assembly/fields/. It
@@ -42,7 +43,7 @@ export class MetadataMerger {
   /** Number of entries that the last run wrote. */
   records = 0
   /** Reason why it stopped before the next entry. */
-  stopped: (typeof STOPS)[number] = 'cut_off'
+  stopped: FallbackReason = 'form'
   readonly #meta: Buffer
   readonly #exports: FieldsExports
 
