@@ -31,6 +31,55 @@ type LineFormat =
   | { readonly name: 'cri'; readonly keepTime: boolean; readonly tagKey: string; readonly textKey: string }
   | { readonly name: 'docker'; readonly keepTime: boolean }
 
+/** What the entries of a file have in common besides the fields of a parser. */
+export interface LineFrame {
+  /** Bytes before a line that is not parsed: entry head with the time of reading, map head, pairs, key. */
+  prefix: Buffer
+  /** Position in the prefix of the line's file offset, 8 bytes; -1 for none. */
+  prefixOffsetAt: number
+  /** Bytes after the pairs of a parser: further pairs, and the position of the offset in them. */
+  suffix: Buffer
+  suffixOffsetAt: number
+  /** Number of pairs in the suffix. */
+  extraPairs: number
+}
+
+/** A line of the input of a kernel that was not parsed, or whose time was not read. */
+export interface LineFailure {
+  start: number
+  end: number
+  isUntimed: boolean
+}
+
+/**
+ * Writes many lines at once: a caller fills `input`, calls `run` and copies `output` before anybody else uses
+ * them. It stops before a line that it does not know, which the caller writes. Its output equals, byte for
+ * byte, that of the parser.
+ */
+export interface LineKernel {
+  /** Memory into which a block of lines is read. */
+  readonly input: Buffer
+  readonly output: Buffer
+  /** Offset in `input` up to which the last run consumed lines, and the number of entries that it wrote. */
+  readonly consumed: number
+  readonly records: number
+  /** Number of lines among them that failed. */
+  readonly failures: number
+  /** True when the last run ended because it took much work, so that a caller can look at the time. */
+  readonly isTired: boolean
+  failure(i: number): LineFailure
+  /**
+   * Writes the complete lines of input[start, end) as entries to `output`, at most `room` bytes, and returns
+   * the number of bytes. `base`: file offset of input[0].
+   */
+  run(start: number, end: number, room: number, base: number): number
+}
+
+export interface ParserKernel extends LineKernel {
+  /** Sets what the runs that follow write. Returns false, and changes nothing, when it is too large. */
+  use(frame: LineFrame, maxLineBytes: number, skipEmpty: boolean): boolean
+}
+
 export interface Parser {
   /** Returns the maximum number of bytes that `parse` writes for a line of this length. */
   bound(length: number): number
@@ -57,4 +106,9 @@ export interface Parser {
    * same bytes.
    */
   readonly lineFormat?: LineFormat | undefined
+  /**
+   * Returns what may replace `parse` for blocks of lines; undefined when there is none, or when `backlog`, the
+   * number of bytes to read, is not worth its preparation.
+   */
+  kernel?(backlog: number): ParserKernel | undefined
 }

@@ -5,7 +5,7 @@ import { copyString } from '../json/json-to-msgpack.ts'
 import { writeBigInteger } from '../json/number.ts'
 
 /** Types that `Types` can give to a field. */
-const VALUE_TYPES = ['string', 'integer', 'float', 'bool', 'hex'] as const
+export const VALUE_TYPES = ['string', 'integer', 'float', 'bool', 'hex'] as const
 export type ValueType = (typeof VALUE_TYPES)[number]
 
 /** Maximum size of a value that is not text. */

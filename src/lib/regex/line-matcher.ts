@@ -4,6 +4,7 @@ import { DEFAULT_STEPS_PER_BYTE, type MatchResult, stepLimit, TOO_MANY_STEPS } f
 import { NotedBacktracker } from './noted-backtracker.ts'
 import type { TranslatedRegex } from './onigmo.ts'
 import { TieredMatcher } from './wasm/tiered-matcher.ts'
+import type { WasmMatcher } from './wasm/wasm-matcher.ts'
 
 /** Matches an expression against lines. */
 export interface LineMatcher {
@@ -19,8 +20,14 @@ export interface LineMatcher {
   match(src: Buffer, start: number, end: number): MatchResult
 }
 
+/** A matcher with a module of its own, which others may call. */
+export interface ModuleMatcher extends LineMatcher {
+  /** Returns its module, once there is one. `now`: compiles it, unless the expression cannot be. */
+  module(now: boolean): WasmMatcher | undefined
+}
+
 /** Returns a matcher; `stepsPerByte` is Regex_Step_Limit. */
-export function matcherOf(regex: TranslatedRegex, stepsPerByte = DEFAULT_STEPS_PER_BYTE): LineMatcher {
+export function matcherOf(regex: TranslatedRegex, stepsPerByte = DEFAULT_STEPS_PER_BYTE): ModuleMatcher {
   const { program } = regex
   return new TieredMatcher(new BoundedMatcher(program, stepsPerByte), program, stepsPerByte)
 }

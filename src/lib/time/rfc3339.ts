@@ -1,5 +1,6 @@
 import { sourceView } from '../text/data-views.ts'
 import { daysFromCivil, daysInMonth, isEventTime } from './civil.ts'
+import type { TimeParts } from './strptime-reader.ts'
 import { type LocalZone, UTC } from './zone.ts'
 
 const POW10 = [1e9, 1e8, 1e7, 1e6, 1e5, 1e4, 1e3, 1e2, 10, 1]
@@ -23,11 +24,23 @@ export class Rfc3339 {
   #secondWord = Number.NaN
   #minute = 0
   #nsec = 0
+  /** Number of digits of the fraction read last. */
+  #digits = 0
 
   /** `zone` applies to a time without one; with `needsZone` such a time is refused. */
   constructor(zone: LocalZone = UTC, needsZone = false) {
     this.#zone = zone
     this.#needsZone = needsZone
+  }
+
+  get parts(): TimeParts {
+    const digits = this.#digits
+    return {
+      secondAt: 17,
+      fractionAt: digits > 0 ? 20 : -1,
+      fractionEnd: digits > 0 ? 20 + digits : -1,
+      isLasting: true,
+    }
   }
 
   parse(src: Buffer, start: number, end: number, out: { sec: number; nsec: number }): boolean {
@@ -40,7 +53,7 @@ export class Rfc3339 {
     const second = twoDigits(src, start + 17)
     if (src[start + 16] !== 0x3a || second < 0 || second > 60) return false
     const mark = start + 19 < end ? src[start + 19] : 0
-    this.#nsec = 0
+    this.#nsec = this.#digits = 0
     const p = mark === 0x2e || mark === 0x2c ? this.#fraction(src, start + 20, end) : start + 19
     if (p < 0) return false
     const local = this.#minute + second
@@ -62,6 +75,7 @@ export class Rfc3339 {
       p++
     }
     if (p === start) return -1
+    this.#digits = p - start
     this.#nsec = p - start < 9 ? value * (POW10[p - start] as number) : value
     return p
   }

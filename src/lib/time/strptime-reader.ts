@@ -14,12 +14,28 @@ export interface TimeSettings {
   nowMs?: () => number
 }
 
+/** Where the text of a time has the parts that differ between the times of a minute: offsets from its start. */
+export interface TimeParts {
+  /** The two digits of the second. */
+  secondAt: number
+  /** The digits of the fraction; -1 without one. */
+  fractionAt: number
+  fractionEnd: number
+  /** False when the meaning of the text depends on the present time. */
+  isLasting: boolean
+}
+
 export interface TimeReader {
   /**
    * Reads the time at `start`, ignoring what follows it; returns false, with `out` unchanged, when it does
    * not match.
    */
   parse(src: Buffer, start: number, end: number, out: { sec: number; nsec: number }): boolean
+  /**
+   * Returns the parts of the time read last. A text with other digits there, and the same bytes elsewhere, means the same
+   * time but for these parts. Undefined when that is not so, or not known.
+   */
+  readonly parts?: TimeParts | undefined
 }
 
 const UNSET = -1
@@ -72,6 +88,13 @@ export class StrptimeReader implements TimeReader {
   #cacheAtEnd = false
   #cacheSec = 0
   #cacheZone = Number.NaN
+  /** True when the format has one second of two digits, at most one fraction after it, and no epoch. */
+  readonly #hasParts: boolean
+  /** Offsets in the source: where the text begins, and of the parts of the time read last. */
+  #start = 0
+  #secondAt = UNSET
+  #fractionAt = UNSET
+  #fractionEnd = UNSET
   #today = Number.NaN
   #thisYear = 0
 
@@ -89,10 +112,29 @@ export class StrptimeReader implements TimeReader {
     this.#continued = hasEpoch && !isOptional(steps, next) ? steps[next - 1] : undefined
     this.#hasFullDate =
       steps.slice(0, this.#cachedSteps).some(isYear) && !steps.slice(this.#cachedSteps).some(isPart)
+    const seconds = steps.filter(isSecond)
+    const fractions = steps.filter(({ op }) => op === 'fraction')
+    this.#hasParts =
+      !hasEpoch &&
+      seconds.length === 1 &&
+      (fractions.length === 0 || (fractions.length === 1 && steps.findIndex(isSecond) < fraction))
+  }
+
+  get parts(): TimeParts | undefined {
+    if (!this.#hasParts || this.#secondAt === UNSET) return undefined
+    const isWithFraction = this.#fractionAt !== UNSET
+    return {
+      secondAt: this.#secondAt,
+      fractionAt: isWithFraction ? this.#fractionAt - this.#start : -1,
+      fractionEnd: isWithFraction ? this.#fractionEnd - this.#start : -1,
+      isLasting: this.#hasFullDate,
+    }
   }
 
   parse(src: Buffer, start: number, end: number, out: { sec: number; nsec: number }): boolean {
     this.#nsec = 0
+    this.#start = start
+    this.#fractionAt = UNSET
     const cached = this.#isCached(src, start, end)
     let common = start + this.#cacheLength
     if (cached) this.#zoneOffset = this.#cacheZone
@@ -119,6 +161,7 @@ export class StrptimeReader implements TimeReader {
 
   #reset(): void {
     this.#fields.fill(UNSET)
+    this.#secondAt = UNSET
     this.#afternoon = this.#epoch = UNSET
     this.#zoneOffset = Number.NaN
   }
@@ -204,6 +247,8 @@ export class StrptimeReader implements TimeReader {
     if (p === from || value < step.min || value > step.max) return -1
     // POSIX: 69 to 99 mean the 20th century.
     if (step.field === FIELD.year && step.digits === 2) value += value < 69 ? 2000 : 1900
+    // Of one digit, the text of another second may be longer.
+    if (step.field === FIELD.second && p - from === 2) this.#secondAt = from - this.#start
     this.#fields[step.field] = value
     return p
   }
@@ -220,6 +265,8 @@ export class StrptimeReader implements TimeReader {
     // `%s%L` also reads milliseconds, all of whose digits the epoch takes.
     if (p === at) return this.#epoch === UNSET ? -1 : at
     const nsec = p - at < 9 ? value * (POW10[p - at] as number) : value
+    this.#fractionAt = at
+    this.#fractionEnd = p
     if (this.#epoch === UNSET) this.#nsec = nsec
     // The fraction of an epoch in milliseconds is a fraction of a millisecond.
     else this.#nsec += Math.floor(nsec / 10 ** this.#epochReader.decimals)
@@ -315,6 +362,10 @@ export class StrptimeReader implements TimeReader {
     const day = fieldOr(fields, FIELD.day, 1)
     return day > daysInMonth(year, month) ? Number.NaN : daysFromCivil(year, month, day) * 86_400
   }
+}
+
+function isSecond(step: FormatStep): boolean {
+  return step.op === 'number' && step.field === FIELD.second
 }
 
 function isYear(step: FormatStep): boolean {

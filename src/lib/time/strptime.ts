@@ -1,6 +1,6 @@
 import { Rfc3339 } from './rfc3339.ts'
 import { compileFormat } from './strptime-format.ts'
-import { StrptimeReader, type TimeReader, type TimeSettings } from './strptime-reader.ts'
+import { StrptimeReader, type TimeParts, type TimeReader, type TimeSettings } from './strptime-reader.ts'
 import { UTC } from './zone.ts'
 
 export type { TimeReader, TimeSettings }
@@ -29,6 +29,7 @@ export function compileTime(format: string, settings: TimeSettings = {}): TimeRe
 
 class FirstMatch implements TimeReader {
   readonly #readers: readonly TimeReader[]
+  #isFirst = false
 
   constructor(readers: readonly TimeReader[]) {
     this.#readers = readers
@@ -36,8 +37,16 @@ class FirstMatch implements TimeReader {
 
   parse(src: Buffer, start: number, end: number, out: { sec: number; nsec: number }): boolean {
     for (let i = 0; i < this.#readers.length; i++)
-      if ((this.#readers[i] as TimeReader).parse(src, start, end, out)) return true
+      if ((this.#readers[i] as TimeReader).parse(src, start, end, out)) {
+        this.#isFirst = i === 0
+        return true
+      }
     return false
+  }
+
+  /** An earlier format might read a text that differs from the last one in its digits. */
+  get parts(): TimeParts | undefined {
+    return this.#isFirst ? this.#readers[0]?.parts : undefined
   }
 }
 
@@ -45,6 +54,7 @@ class FirstMatch implements TimeReader {
 export class FastPathReader implements TimeReader {
   readonly rfc3339: Rfc3339
   readonly #fallback: TimeReader
+  #isFast = false
 
   constructor(rfc3339: Rfc3339, fallback: TimeReader) {
     this.rfc3339 = rfc3339
@@ -52,6 +62,12 @@ export class FastPathReader implements TimeReader {
   }
 
   parse(src: Buffer, start: number, end: number, out: { sec: number; nsec: number }): boolean {
-    return this.rfc3339.parse(src, start, end, out) || this.#fallback.parse(src, start, end, out)
+    this.#isFast = this.rfc3339.parse(src, start, end, out)
+    return this.#isFast || this.#fallback.parse(src, start, end, out)
+  }
+
+  /** What the first reader refuses because of its form, it refuses with other digits too. */
+  get parts(): TimeParts | undefined {
+    return this.#isFast ? this.rfc3339.parts : this.#fallback.parts
   }
 }

@@ -1,35 +1,156 @@
+import { VALUE_TYPES, writeTyped } from '../parsing/typed-value.ts'
+import type { TimeReader } from '../time/strptime.ts'
 import { WASM } from './fields.wasm.ts'
-import { instantiate, lazyShared, type WasmExports } from './instance.ts'
+import { instantiate, type WasmExports } from './instance.ts'
 import { sharedMemory } from './shared-memory.ts'
 
-/** Exports of the module `fields`; assembly/fields/memory.ts describes the memory regions. */
+/** Exports of the module; assembly/fields/memory.ts describes the memory regions. */
 export interface FieldsExports extends WasmExports {
-  META: WebAssembly.Global
-  META_BYTES: WebAssembly.Global
   IN: WebAssembly.Global
+  IN_BYTES: WebAssembly.Global
   ENTRIES_BYTES: WebAssembly.Global
   OUT: WebAssembly.Global
   OUT_BYTES: WebAssembly.Global
+  META: WebAssembly.Global
+  META_BYTES: WebAssembly.Global
+  PREFIX: WebAssembly.Global
+  SUFFIX: WebAssembly.Global
+  FIXED_BYTES: WebAssembly.Global
+  ROWS: WebAssembly.Global
+  ROWS_BYTES: WebAssembly.Global
+  MEMO: WebAssembly.Global
+  MEMO_BYTES: WebAssembly.Global
+  FAILS: WebAssembly.Global
+  FAILS_BYTES: WebAssembly.Global
+  table: WebAssembly.Table
+  linesEnd: WebAssembly.Global
+  linesWritten: WebAssembly.Global
+  failed: WebAssembly.Global
+  tired: WebAssembly.Global
   consumed: WebAssembly.Global
   records: WebAssembly.Global
+  setFrame(prefix: number, prefixOffset: number, suffix: number, suffixOffset: number, pairs: number): void
+  setLimits(line: number, parsed: number, perByte: number, others: number): void
+  setMatcher(index: number, stepsPerByte: number, stepsLeft: number): void
+  setRows(count: number, skipEmpty: number, keepTime: number): void
+  setTime(sec: number, nsec: number): void
+  setMemo(head: number, tail: number, secondAt: number, hasFraction: number, minute: number): void
+  lines(start: number, end: number, room: number, keepEmpty: number, base: number): number
   stopped: WebAssembly.Global
   setup(size: number, pairs: number, mergeKey: number, keep: number, trim: number, byStream: number): void
   metaKey(at: number): void
   merge(start: number, end: number, room: number): number
 }
 
-/** What the module calls for the few values that it does not read itself: a call costs as much as 50 bytes of a line. */
-function imports(): Record<string, (from: number, to: number) => number> {
-  let memory: Buffer | undefined
-  return {
-    numberOf(from, to) {
-      memory ??= Buffer.from(sharedMemory().buffer)
-      return Number(memory.toString('latin1', from, to))
-    },
+/** Sizes of what the module compares with the last time: the bytes after the fraction, and the digits of that. */
+const MAX_TAIL_BYTES = 16
+const MAX_DIGITS = 9
+
+/**
+ * The module `fields`, of which there is one instance: its state is that of the call of `use` before, so `use` and
+ * what follows it happen without an await.
+ */
+export class FieldsModule {
+  readonly exports: FieldsExports
+  readonly region: (at: WebAssembly.Global, size: WebAssembly.Global) => Buffer
+  /** The memory: the index of a byte is its address. */
+  readonly bytes: Buffer
+  readonly #memo: Buffer
+  readonly #memoBytes: number
+  /** Who used the module last. */
+  #user: object | undefined
+  #time: TimeReader | undefined
+  readonly #read = { sec: 0, nsec: 0 }
+
+  constructor() {
+    const memory = sharedMemory()
+    const { exports, region } = instantiate<FieldsExports>(WASM, {
+      env: {
+        memory,
+        numberOf: (from: number, end: number) => Number(this.bytes.toString('latin1', from, end)),
+        readTime: (at: number, end: number) => this.#readTime(at, end),
+        putTyped: (type: number, from: number, end: number, at: number) =>
+          writeTyped(VALUE_TYPES[type] ?? 'string', this.bytes, from, end, this.bytes, at),
+      },
+    })
+    this.exports = exports
+    this.region = region
+    this.bytes = Buffer.from(memory.buffer)
+    this.#memoBytes = exports.MEMO_BYTES.value
+    this.#memo = this.bytes.subarray(exports.MEMO.value, exports.MEMO.value + 3 * this.#memoBytes)
+  }
+
+  /** Makes `user` the one whose times are read by `time`; returns false when it was before. */
+  begin(user: object, time: TimeReader | undefined): boolean {
+    const isSame = this.#user === user
+    this.#user = user
+    this.#time = time
+    if (!isSame || time?.parts?.isLasting === false) this.exports.setMemo(0, 0, 0, 0, 0)
+    return !isSame
+  }
+
+  #readTime(start: number, end: number): number {
+    const time = this.#time
+    if (time?.parse(this.bytes, start, end, this.#read) !== true) return 0
+    this.exports.setTime(this.#read.sec, this.#read.nsec)
+    this.#keep(time, start, end)
+    return 1
+  }
+
+  /** Lets the module read times that differ from this one in their second and its fraction only. */
+  #keep(time: TimeReader, start: number, end: number): void {
+    const { parts } = time
+    const { bytes } = this
+    const size = end - start
+    if (parts === undefined) {
+      this.exports.setMemo(0, 0, 0, 0, 0)
+      return
+    }
+    const { secondAt, fractionAt, fractionEnd } = parts
+    const hasFraction = fractionAt >= 0
+    const head = hasFraction ? fractionAt : size
+    const tail = hasFraction ? size - fractionEnd : 0
+    const second = digitAt(bytes, start + secondAt) * 10 + digitAt(bytes, start + secondAt + 1)
+    const isKept =
+      head <= this.#memoBytes &&
+      secondAt + 2 <= head &&
+      tail <= MAX_TAIL_BYTES &&
+      fractionEnd - fractionAt <= MAX_DIGITS &&
+      second < 60 &&
+      !(tail > 0 && isDigit(bytes[start + fractionEnd] as number)) &&
+      this.#read.sec >= second
+    if (!isKept) {
+      this.exports.setMemo(0, 0, 0, 0, 0)
+      return
+    }
+    const [text, mask, last, lastMask] = [0, 1, 2, 2].map((n) => n * this.#memoBytes) as [
+      number,
+      number,
+      number,
+      number,
+    ]
+    const memo = this.#memo.fill(0)
+    bytes.copy(memo, text, start, start + head)
+    memo.fill(0xff, mask, mask + head)
+    memo.fill(0, mask + secondAt, mask + secondAt + 2)
+    bytes.copy(memo, last, end - tail, end)
+    memo.fill(0xff, lastMask + MAX_TAIL_BYTES, lastMask + MAX_TAIL_BYTES + tail)
+    this.exports.setMemo(head, tail, secondAt, hasFraction ? 1 : 0, this.#read.sec - second)
   }
 }
 
-/** The module, of which there is one instance: it keeps what it knows of the last records in the shared memory. */
-export const fieldsModule = lazyShared(() =>
-  instantiate<FieldsExports>(WASM, { env: { memory: sharedMemory(), ...imports() } }),
-)
+function isDigit(byte: number): boolean {
+  return byte >= 0x30 && byte <= 0x39
+}
+
+function digitAt(bytes: Buffer, at: number): number {
+  return (bytes[at] as number) - 0x30
+}
+
+let shared: FieldsModule | undefined
+
+/** Returns the instance; the first call compiles the module. */
+export function sharedFields(): FieldsModule {
+  shared ??= new FieldsModule()
+  return shared
+}

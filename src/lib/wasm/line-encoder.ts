@@ -1,4 +1,5 @@
-import { instantiate, lazyShared, type WasmExports } from './instance.ts'
+import type { LineFailure, LineFrame, LineKernel } from '../../core/parser.ts'
+import { instantiate, type WasmExports } from './instance.ts'
 import { WASM } from './lines.wasm.ts'
 
 /** Forms of a line, with the numbers of assembly/lines/lines.ts. */
@@ -8,16 +9,9 @@ type Form = keyof typeof FORMS
 /** Longer lines are rare, and the space reserved for one would be missing for others. */
 const MAX_LINE_BYTES = 16_384
 
-/** The parts that all entries of a file have in common; made once per file and time of reading. */
-export interface EntryForm {
+/** The form of the lines of a file, and what their entries have in common. */
+export interface EntryForm extends LineFrame {
   form: Form
-  /** Bytes before a raw line: entry head with the time, map head, pairs, key. */
-  prefix: Buffer
-  /** Bytes after a parsed map. */
-  suffix: Buffer
-  extraPairs: number
-  /** Position in the prefix (raw) or the suffix of the line's file offset, 8 bytes; -1 for none. */
-  offsetAt: number
   keepTime: boolean
   /** Leaves partial lines, split by the container runtime, to the caller. */
   completeOnly?: boolean
@@ -67,7 +61,7 @@ interface Exports extends WasmExports {
  * One instance per process: a reader fills `input`, calls `run` and copies `output` before anybody else uses it. It takes
  * half a megabyte, so it is only created when there is more than a little to read.
  */
-export class LineEncoder {
+export class LineEncoder implements LineKernel {
   /** Buffer into which a block of a file is read. */
   readonly input: Buffer
   readonly output: Buffer
@@ -75,6 +69,9 @@ export class LineEncoder {
   consumed = 0
   /** Number of entries that the last run wrote. */
   records = 0
+  /** Lines of another form are left to the caller. */
+  readonly failures = 0
+  readonly isTired = false
   readonly #prefix: Buffer
   readonly #suffix: Buffer
   readonly #outPairs: Buffer
@@ -97,7 +94,8 @@ export class LineEncoder {
 
   /** Sets the form of the runs that follow. Returns false, and changes nothing, when its fixed parts are too large. */
   use(entry: EntryForm, maxLineBytes: number, skipEmpty: boolean): boolean {
-    const { prefix, suffix, offsetAt, extraPairs, keepTime, completeOnly, cri } = entry
+    const { prefix, suffix, extraPairs, keepTime, completeOnly, cri } = entry
+    const offsetAt = entry.form === 'raw' ? entry.prefixOffsetAt : entry.suffixOffsetAt
     if (Math.max(prefix.length, suffix.length) > this.#prefix.length) return false
     if (cri !== undefined) {
       if (cri.stdout.length > this.#outPairs.length) return false
@@ -127,6 +125,21 @@ export class LineEncoder {
     this.records = x.records.value
     return size
   }
+
+  failure(): LineFailure {
+    throw new RangeError('the encoder writes no lines that failed')
+  }
 }
 
-export const sharedLineEncoder = lazyShared(() => new LineEncoder())
+let shared: LineEncoder | undefined
+
+/** Returns the instance; the first call creates it. */
+export function sharedLineEncoder(): LineEncoder {
+  shared ??= new LineEncoder()
+  return shared
+}
+
+/** Returns the instance if `block` is its input. */
+export function lineEncoderOf(block: Buffer): LineEncoder | undefined {
+  return shared?.input === block ? shared : undefined
+}

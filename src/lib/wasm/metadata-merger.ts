@@ -1,5 +1,5 @@
 import type { FallbackReason } from './fast-path.ts'
-import { type FieldsExports, fieldsModule } from './fields-module.ts'
+import { type FieldsExports, type FieldsModule, sharedFields } from './fields-module.ts'
 import { lazyShared } from './instance.ts'
 
 /** Treatment of a record: keep its line, merge it if it is a JSON object, drop the record, leave it to the caller. */
@@ -45,10 +45,13 @@ export class MetadataMerger {
   /** Reason why it stopped before the next entry. */
   stopped: FallbackReason = 'form'
   readonly #meta: Buffer
+  readonly #module: FieldsModule
   readonly #exports: FieldsExports
 
   constructor() {
-    const { exports: x, region } = fieldsModule()
+    const module = sharedFields()
+    const { exports: x, region } = module
+    this.#module = module
     this.#exports = x
     this.#meta = region(x.META, x.META_BYTES)
     this.input = region(x.IN, x.ENTRIES_BYTES)
@@ -59,6 +62,7 @@ export class MetadataMerger {
   use({ pairs, starts, other, stdout, stderr, keepLog, trim, mergeKey }: MergeForm): boolean {
     const keySize = mergeKey?.length ?? 0
     if (pairs.length + keySize > this.#meta.length) return false
+    this.#module.begin(this, undefined)
     pairs.copy(this.#meta)
     mergeKey?.copy(this.#meta, pairs.length)
     const x = this.#exports

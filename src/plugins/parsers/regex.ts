@@ -2,7 +2,7 @@ import { encodeStr } from '../../core/msgpack/encode.ts'
 import { closeMap } from '../../core/msgpack/map-head.ts'
 import type { InvalidValue } from '../../core/options/checks.ts'
 import { defineOptions } from '../../core/options/option.ts'
-import type { EntryWriter, Parser } from '../../core/parser.ts'
+import type { EntryWriter, Parser, ParserKernel } from '../../core/parser.ts'
 import { defineParser, type RegexLimit, type RegexUse } from '../../core/plugin.ts'
 import { copyString } from '../../lib/json/json-to-msgpack.ts'
 import { withDecoders } from '../../lib/parsing/field-decoder.ts'
@@ -14,11 +14,17 @@ import {
   timeReader,
 } from '../../lib/parsing/options.ts'
 import { MAX_TYPED_BYTES, parseTypes, type ValueType, writeTyped } from '../../lib/parsing/typed-value.ts'
-import { type LineMatcher, matcherOf } from '../../lib/regex/line-matcher.ts'
-import { MATCH, type MatchResult, TOO_MANY_STEPS } from '../../lib/regex/match-result.ts'
+import { type ModuleMatcher, matcherOf } from '../../lib/regex/line-matcher.ts'
+import {
+  DEFAULT_STEPS_PER_BYTE,
+  MATCH,
+  type MatchResult,
+  TOO_MANY_STEPS,
+} from '../../lib/regex/match-result.ts'
 import { type TranslatedRegex, translateOnigmo } from '../../lib/regex/onigmo.ts'
 import { putWords, targetView, wordsOf } from '../../lib/text/data-views.ts'
 import type { TimeReader } from '../../lib/time/strptime.ts'
+import { ExpressionKernel, type ExpressionSettings } from '../../lib/wasm/expression-kernel.ts'
 
 const NAMED = /\(\?(?:<[^=!]|')/
 
@@ -101,6 +107,9 @@ ${DECODE_DESCRIPTION}`,
   },
 })
 
+/** Bytes to read for which the module of an expression is compiled at once: some thousand lines. */
+const EAGER_BYTES = 1 << 20
+
 const UNPARSED: RegexUse = { reason: 'parser', effect: 'the line is kept unparsed' }
 
 interface RegexParserSettings {
@@ -122,6 +131,7 @@ interface Field {
   /** Slots of the other groups with this name, the last one first; undefined when there are none. */
   otherSlots: readonly number[] | undefined
   key: Float64Array
+  keyBytes: Buffer
   keySize: number
   type: ValueType
   isTime: boolean
@@ -131,13 +141,15 @@ interface Field {
 class RegexParser implements Parser {
   timeFailures = 0
   readonly keys: readonly string[]
-  readonly #matcher: LineMatcher
+  readonly #matcher: ModuleMatcher
   readonly #expression: string
   readonly #settings: RegexParserSettings
   readonly #fields: Field[]
   /** Bytes of keys, heads and typed values, independent of the line. */
   readonly #fixedBytes: number
   readonly #overlap: number
+  /** Null: the expression or its fields are not covered. */
+  #kernel: ParserKernel | null | undefined
 
   constructor(regex: TranslatedRegex, settings: RegexParserSettings) {
     this.#matcher = matcherOf(regex, settings.stepsPerByte)
@@ -187,6 +199,33 @@ class RegexParser implements Parser {
     return true
   }
 
+  kernel(backlog: number): ParserKernel | undefined {
+    if (this.#kernel === undefined) {
+      const module = this.#fields.length === 0 ? undefined : this.#matcher.module(backlog > EAGER_BYTES)
+      if (module !== undefined) this.#kernel = ExpressionKernel.of(module, this.#kernelSettings()) ?? null
+    }
+    return this.#kernel ?? undefined
+  }
+
+  #kernelSettings(): ExpressionSettings {
+    const { time, timeKeep, skipEmpty, maxLength, stepsPerByte } = this.#settings
+    return {
+      fields: this.#fields.map(({ slot, otherSlots = [], keyBytes, type, isTime }) => ({
+        slots: [...otherSlots, slot],
+        key: keyBytes,
+        type,
+        isTime,
+      })),
+      time,
+      keepTime: timeKeep,
+      skipEmpty,
+      maxLength,
+      stepsPerByte: stepsPerByte ?? DEFAULT_STEPS_PER_BYTE,
+      perByte: this.#overlap,
+      others: this.#fixedBytes,
+    }
+  }
+
   #refused(result: MatchResult): false {
     const { limit, name } = this.#settings
     if (result === TOO_MANY_STEPS) limit?.reached(this.#expression, `parser ${name}`, UNPARSED)
@@ -233,6 +272,7 @@ function fieldsOf(names: readonly (string | undefined)[], settings: RegexParserS
       slot: group * 2,
       otherSlots: otherSlots(names, name, group),
       key: wordsOf(key),
+      keyBytes: key,
       keySize: key.length,
       type: isTime ? 'string' : type,
       isTime,

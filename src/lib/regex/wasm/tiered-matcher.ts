@@ -44,6 +44,11 @@ export class TieredMatcher {
     return (fast ? this.#slow : this.#compile())?.match(src, start, end) ?? result
   }
 
+  /** Returns the module, once there is one; `now`: compiles it if the program is covered. */
+  module(now: boolean): WasmMatcher | undefined {
+    return (now ? this.#compile() : this.#fast) ?? undefined
+  }
+
   #compile(): WasmMatcher | null {
     this.#fast ??= compileWasm(this.#program, { stepsPerByte: this.#stepsPerByte, spans: this.spans }) ?? null
     return this.#fast

@@ -15,7 +15,11 @@ const BASE_PLAIN_STEPS = 256
 /** Largest number that the module counts down from. */
 const MAX_STEPS = 2 ** 31 - 2
 
-type Search = (start: number, end: number, steps: number, rest: number) => MatchResult
+/**
+ * A search of the text at the addresses [start, end) of the shared memory, with a newline at its end: `steps` without notes and `rest` with
+ * them. It stores the spans of a match and the number of steps that are left.
+ */
+export type Search = (start: number, end: number, steps: number, rest: number) => MatchResult
 
 /** Memory that all matchers use. */
 class Arena {
@@ -45,9 +49,10 @@ interface WasmMatcherOptions {
 export class WasmMatcher {
   /** Start and end of each group, or -1; group 0 is the entire match. */
   readonly spans: Int32Array
-  readonly #search: Search
+  readonly search: Search
   readonly #arena: Arena
-  readonly #slots: Int32Array
+  /** The spans that it stores. */
+  readonly slots: Int32Array
   readonly #stepsPerByte: number
   readonly #plainSteps: number | undefined
   #limit = 0
@@ -59,9 +64,9 @@ export class WasmMatcher {
     spans: Int32Array,
     options: WasmMatcherOptions,
   ) {
-    this.#search = search
+    this.search = search
     this.#arena = memory
-    this.#slots = Int32Array.of(0, 1, ...slots)
+    this.slots = Int32Array.of(0, 1, ...slots)
     this.spans = spans
     this.#stepsPerByte = options.stepsPerByte
     this.#plainSteps = options.plainSteps
@@ -80,10 +85,10 @@ export class WasmMatcher {
     const limit = Math.min(stepLimit(this.#stepsPerByte, length), MAX_STEPS)
     this.#limit = limit
     const plain = this.#plainSteps ?? Math.min(4 * length + BASE_PLAIN_STEPS, limit)
-    const result = this.#search(LINE, LINE + length, plain, limit - plain)
+    const result = this.search(LINE, LINE + length, plain, limit - plain)
     if (result !== MATCH) return result
     const spans = this.spans
-    const slots = this.#slots
+    const slots = this.slots
     const shift = start - LINE
     for (let i = 0; i < slots.length; i++) {
       const slot = slots[i] as number

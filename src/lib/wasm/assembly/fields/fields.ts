@@ -2,12 +2,23 @@
 export {
   END,
   ENTRIES_BYTES,
+  FAILS,
+  FAILS_BYTES,
   FIXED_BYTES,
   IN,
   IN_BYTES,
+  MEMO,
+  MEMO_BYTES,
   META,
   META_BYTES,
   OUT,
   OUT_BYTES,
+  PREFIX,
+  ROWS,
+  ROWS_BYTES,
+  SUFFIX,
 } from './memory'
 export { consumed, merge, metaKey, records, setup, stopped } from './merge'
+export { failed, lines, linesEnd, linesWritten, setFrame, setLimits, setMatcher, tired } from './lines'
+export { setMemo, setTime } from './time'
+export { setRows } from './rows'

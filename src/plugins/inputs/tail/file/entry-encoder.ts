@@ -8,8 +8,8 @@ import {
   writeStrHead,
 } from '../../../../core/msgpack/encode.ts'
 import { type LaterKeys, UniqueKeys } from '../../../../core/msgpack/unique-keys.ts'
-import type { EntryWriter, Parser } from '../../../../core/parser.ts'
-import type { EntryForm } from '../../../../lib/wasm/line-encoder.ts'
+import type { EntryWriter, LineFrame, LineKernel, Parser, ParserKernel } from '../../../../core/parser.ts'
+import { type EntryForm, lineEncoderOf, sharedLineEncoder } from '../../../../lib/wasm/line-encoder.ts'
 import { AddedFields, type AddedKeys, keysOf, TRUNCATED_KEY } from './added-fields.ts'
 
 /** Keys of an entry, and the parser of its line. */
@@ -71,6 +71,9 @@ export class EntryEncoder implements EntryWriter {
   readonly parser: Parser | undefined
   /** Description of the entries for the wasm encoder; undefined when it does not support the parser. */
   readonly entry: EntryForm | undefined
+  readonly #frame: LineFrame
+  /** What writes blocks of lines instead of the parser. */
+  #kernel: ParserKernel | undefined
   readonly #added: AddedFields
   /** Pairs after those of the parser, and the position of the offset in them. */
   readonly #suffix: Buffer
@@ -113,24 +116,48 @@ export class EntryEncoder implements EntryWriter {
     const cut = prefixOf(key, added.encode([key, TRUNCATED_KEY]), this.#cutMark.length === 0 ? 1 : 2)
     this.#cutPrefix = cut.bytes
     this.#cutOffsetAt = cut.offsetAt
+    this.#frame = {
+      prefix: this.prefix,
+      prefixOffsetAt: this.offsetAt,
+      suffix: this.#suffix,
+      suffixOffsetAt: this.#suffixOffsetAt,
+      extraPairs: this.extraPairs,
+    }
     this.entry = this.#entryForm()
   }
 
   #entryForm(): EntryForm | undefined {
-    const { prefix, offsetAt, extraPairs } = this
-    if (this.parser === undefined)
-      return { form: 'raw', prefix, suffix: EMPTY, offsetAt, extraPairs, keepTime: false }
+    if (this.parser === undefined) return { ...this.#frame, form: 'raw', suffix: EMPTY, keepTime: false }
     const { lineFormat: form } = this.parser
     if (form === undefined || this.#added.hasOneOf(keysOf(form))) return undefined
     return {
+      ...this.#frame,
       form: form.name,
       prefix: EMPTY,
-      suffix: this.#suffix,
-      offsetAt: this.#suffixOffsetAt,
-      extraPairs,
       keepTime: form.keepTime,
       ...(form.name === 'cri' ? { cri: criPairs(form.tagKey, form.textKey) } : {}),
     }
+  }
+
+  /**
+   * Returns what writes blocks of these lines, into whose memory a block is to be read; undefined when there is none, or
+   * when `backlog` bytes are not worth its preparation.
+   */
+  kernel(backlog: number): LineKernel | undefined {
+    if (this.entry !== undefined) return sharedLineEncoder()
+    // A parser pair that is removed because of an added one is not known to the kernel.
+    if (this.#settler === undefined) this.#kernel = this.parser?.kernel?.(backlog)
+    return this.#kernel
+  }
+
+  /** Returns the kernel whose memory `block` is, ready for lines of this file. */
+  kernelOf(block: Buffer, maxLineBytes: number, skipEmpty: boolean): LineKernel | undefined {
+    if (this.entry !== undefined) {
+      const encoder = lineEncoderOf(block)
+      return encoder?.use(this.entry, maxLineBytes, skipEmpty) ? encoder : undefined
+    }
+    const kernel = this.#kernel
+    return kernel?.input === block && kernel.use(this.#frame, maxLineBytes, skipEmpty) ? kernel : undefined
   }
 
   /** Returns the largest size of the entry of a line of `length` bytes. */

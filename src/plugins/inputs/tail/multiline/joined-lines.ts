@@ -1,4 +1,5 @@
 import { TAIL_ROOM } from '../../../../core/chunk.ts'
+import type { LineKernel } from '../../../../core/parser.ts'
 import type { Appender } from '../../../../core/plugin.ts'
 import { utf8Floor } from '../../../../core/utf8.ts'
 import type { ReadCursor } from '../file/read-cursor.ts'
@@ -20,6 +21,11 @@ export class JoinedLines extends BlockEncoder {
   override setTime(file: TailFile, sec: number, nsec: number): void {
     super.setTime(file, sec, nsec)
     this.#joiner.recordsOf(file).setTime(sec, nsec)
+  }
+
+  /** Parsers other than those of container formats write line by line. */
+  override kernel(file: TailFile, backlog: number): LineKernel | undefined {
+    return file.encoder.entry === undefined ? undefined : super.kernel(file, backlog)
   }
 
   encode(file: TailFile, out: Appender, block: Block): Encoded {
@@ -80,26 +86,26 @@ export class JoinedLines extends BlockEncoder {
     base: number,
   ): number {
     const encoder = this.#joiner.fastPathEncoder(records)
-    const lineEncoder = encoder === undefined ? undefined : this.lineEncoderFor(encoder, block)
-    if (lineEncoder === undefined) {
+    const kernel = encoder === undefined ? undefined : this.kernelFor(encoder, block)
+    if (kernel === undefined) {
       this.fastPath.miss()
       return start
     }
     let pos = start
     for (;;) {
       const room = Math.max(0, out.buf.length - TAIL_ROOM - out.end)
-      const size = lineEncoder.run(pos, block.end, room, base)
-      const bytes = lineEncoder.consumed - pos
+      const size = kernel.run(pos, block.end, room, base)
+      const bytes = kernel.consumed - pos
       if (bytes === 0) {
         this.fastPath.miss()
         return pos
       }
-      lineEncoder.output.copy(out.buf, out.end, 0, size)
+      kernel.output.copy(out.buf, out.end, 0, size)
       out.end += size
       file.cursor.advance(bytes)
-      this.countWritten(file, out, lineEncoder.records, bytes, size)
-      this.fastPath.hit(lineEncoder.records)
-      pos = lineEncoder.consumed
+      this.countWritten(file, out, kernel.records, bytes, size)
+      this.fastPath.hit(kernel.records)
+      pos = kernel.consumed
     }
   }
 

@@ -1,8 +1,8 @@
+import type { LineKernel } from '../../../../core/parser.ts'
 import type { Appender } from '../../../../core/plugin.ts'
 import { FastPath } from '../../../../lib/wasm/fast-path.ts'
-import { type LineEncoder, sharedLineEncoder } from '../../../../lib/wasm/line-encoder.ts'
 import type { TailCounters } from '../counters.ts'
-import { type EntryEncoder, UNTIMED } from '../file/entry-encoder.ts'
+import type { EntryEncoder } from '../file/entry-encoder.ts'
 import type { TailFile } from '../file/tail-file.ts'
 import { markOf } from './file-encoding.ts'
 import type { FailedLine, ParseFailures } from './parse-failures.ts'
@@ -88,13 +88,14 @@ export abstract class BlockEncoder {
     return rest > this.options.maxLineBytes || (block.last && rest > 0) ? end : -1
   }
 
-  /** Returns the wasm encoder if the block was read into its memory and it can write these entries. */
-  protected lineEncoderFor(encoder: EntryEncoder, block: Block): LineEncoder | undefined {
-    if (encoder.entry === undefined || !isWasmBlock(block.buf)) return undefined
-    const lineEncoder = sharedLineEncoder()
-    return lineEncoder.use(encoder.entry, this.options.maxLineBytes, this.options.skipEmpty)
-      ? lineEncoder
-      : undefined
+  /** Returns what writes lines of the file in blocks, if `backlog` bytes are worth it; a block is read into its memory. */
+  kernel(file: TailFile, backlog: number): LineKernel | undefined {
+    return file.encoder.kernel(backlog)
+  }
+
+  /** Returns the kernel if the block was read into its memory and it can write these entries. */
+  protected kernelFor(encoder: EntryEncoder, block: Block): LineKernel | undefined {
+    return encoder.kernelOf(block.buf, this.options.maxLineBytes, this.options.skipEmpty)
   }
 
   /** Commits lines written to `out`: `bytes` of input became `written` bytes. */
@@ -117,11 +118,19 @@ export abstract class BlockEncoder {
     this.options.onLongLine(file)
   }
 
-  /** Records what failed in the line that the file's encoder wrote last. */
-  protected recordFailure(file: TailFile, line: FailedLine): void {
+  /** Records a line that was not parsed, or whose time was not read. */
+  protected recordFailure(file: TailFile, line: FailedLine, isUntimed: boolean): void {
     const { failures } = this.options
-    if (file.encoder.failure === UNTIMED) failures.recordUntimed(file, line)
+    if (isUntimed) failures.recordUntimed(file, line)
     else failures.recordUnparsed(file, line)
+  }
+
+  /** Records the failures of the last run of a kernel; `base`: file offset of the start of its input. */
+  protected recordFailures(file: TailFile, kernel: LineKernel, base: number): void {
+    for (let i = 0; i < kernel.failures; i++) {
+      const { start, end, isUntimed } = kernel.failure(i)
+      this.recordFailure(file, { src: kernel.input, start, end, offset: base + start }, isUntimed)
+    }
   }
 
   protected recordZeros(file: TailFile, bytes: number): void {
@@ -160,18 +169,4 @@ export abstract class BlockEncoder {
     this.recordZeros(file, pos - start)
     return pos
   }
-}
-
-let wasmInput: Buffer | undefined
-
-/**
- * Returns the memory of the wasm encoder into which a block is read; creates the encoder at the first call.
- */
-export function wasmBlock(): Buffer {
-  wasmInput ??= sharedLineEncoder().input
-  return wasmInput
-}
-
-function isWasmBlock(buf: Buffer): boolean {
-  return buf === wasmInput
 }

@@ -2,13 +2,14 @@ import { TAIL_ROOM } from '../../../../core/chunk.ts'
 import type { Appender } from '../../../../core/plugin.ts'
 import { utf8Floor } from '../../../../core/utf8.ts'
 import { viewOf } from '../../../../lib/text/data-views.ts'
+import { UNTIMED } from '../file/entry-encoder.ts'
 import type { TailFile } from '../file/tail-file.ts'
 import { type Block, BlockEncoder, type Encoded } from './block-encoder.ts'
 import { CHECK_BYTES, LINE_COST } from './turn-time.ts'
 
 /** Encodes blocks in which each line is a record of its own. */
 export class PlainLines extends BlockEncoder {
-  /** The hot loop: runs of known lines go to the wasm encoder, all others through this loop line by line. */
+  /** The hot loop: runs of known lines go to the kernel, all others through this loop line by line. */
   encode(file: TailFile, out: Appender, block: Block): Encoded {
     const { buf: src, start, end: blockEnd } = block
     const { cursor, encoder } = file
@@ -25,17 +26,20 @@ export class PlainLines extends BlockEncoder {
     let limit = out.buf.length - TAIL_ROOM
     let buf = out.buf
     let view = viewOf(buf)
-    const lineEncoder = this.lineEncoderFor(encoder, block)
-    fastPath.begin(lineEncoder !== undefined)
+    const kernel = this.kernelFor(encoder, block)
+    fastPath.begin(kernel !== undefined)
     for (;;) {
-      if (lineEncoder !== undefined && fastPath.isOpen) {
-        const size = lineEncoder.run(pos, blockEnd, Math.max(0, limit - at), base)
-        if (lineEncoder.consumed > pos) {
-          lineEncoder.output.copy(buf, at, 0, size)
+      if (kernel !== undefined && fastPath.isOpen) {
+        const size = kernel.run(pos, blockEnd, Math.max(0, limit - at), base)
+        if (kernel.consumed > pos) {
+          kernel.output.copy(buf, at, 0, size)
           at += size
-          records += lineEncoder.records
-          pos = lineEncoder.consumed
-          fastPath.hit(lineEncoder.records)
+          records += kernel.records
+          pos = kernel.consumed
+          fastPath.hit(kernel.records)
+          if (kernel.failures > 0) this.recordFailures(file, kernel, base)
+          isLate = kernel.isTired && block.time.isOver
+          if (isLate) break
           continue
         }
         fastPath.miss()
@@ -81,7 +85,8 @@ export class PlainLines extends BlockEncoder {
       } else {
         at = encoder.write(buf, view, at, src, pos, end, base + pos)
         records++
-        if (encoder.failure !== 0) this.recordFailure(file, { src, start: pos, end, offset: base + pos })
+        if (encoder.failure !== 0)
+          this.recordFailure(file, { src, start: pos, end, offset: base + pos }, encoder.failure === UNTIMED)
       }
       pos = newline < blockEnd ? newline + 1 : blockEnd
     }

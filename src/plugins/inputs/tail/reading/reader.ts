@@ -5,7 +5,7 @@ import type { FsFailure } from '../../../../lib/fs/file-system.ts'
 import { splitMs } from '../../../../lib/time/split-ms.ts'
 import { compressedFailure } from '../file/compression.ts'
 import type { TailFile } from '../file/tail-file.ts'
-import { type BlockEncoder, wasmBlock } from './block-encoder.ts'
+import type { BlockEncoder } from './block-encoder.ts'
 import { TurnTime } from './turn-time.ts'
 
 interface FileReaderOptions {
@@ -46,9 +46,11 @@ const NONE: Buffer = Buffer.alloc(0)
  */
 export class FileReader {
   readonly #options: FileReaderOptions
-  /** Memory of the wasm encoder, once there was enough to read. */
-  #wasmBlock: Buffer | undefined
-  /** Buffer of the current turn: the wasm encoder's, one of the budget, or a larger one for a long line. */
+  /** True once there was enough to read to create a kernel: from then on few lines are worth it, too. */
+  #usesKernels = false
+  /** Memory of the kernel of the current turn. */
+  #kernelBlock: Buffer | undefined
+  /** Buffer of the current turn: the kernel's, one of the budget, or a larger one for a long line. */
   #block: Buffer = NONE
   readonly #time = new TurnTime()
 
@@ -63,8 +65,8 @@ export class FileReader {
   readTurn(file: TailFile, out: Appender, limitBytes: number, last: boolean): TurnResult | FsFailure {
     this.#stampTime(file)
     this.#time.start()
-    const sharedBlock = file.encoder.entry === undefined ? undefined : this.#wasmBlockFor(file.cursor.unread)
-    this.#block = sharedBlock ?? this.#options.buffers.takeLongLived(this.#options.blockBytes)
+    this.#kernelBlock = this.#kernelBlockFor(file)
+    this.#block = this.#kernelBlock ?? this.#options.buffers.takeLongLived(this.#options.blockBytes)
     try {
       return this.#read(file, out, limitBytes, last)
     } finally {
@@ -138,10 +140,11 @@ export class FileReader {
     return Math.max(least, Math.min(this.#block.length, Math.floor(room), Math.floor(limitBytes)))
   }
 
-  /** Returns the memory of the wasm encoder, once there was enough to read to create it. */
-  #wasmBlockFor(unread: number): Buffer | undefined {
-    if (unread > MIN_READ_BYTES) this.#wasmBlock ??= wasmBlock()
-    return this.#wasmBlock
+  /** Returns the memory of the kernel for the lines of a file, if there is one. */
+  #kernelBlockFor(file: TailFile): Buffer | undefined {
+    const { unread } = file.cursor
+    this.#usesKernels ||= unread > MIN_READ_BYTES
+    return this.#usesKernels ? this.#options.blockEncoder.kernel(file, unread)?.input : undefined
   }
 
   /**
@@ -156,7 +159,7 @@ export class FileReader {
   }
 
   #release(): void {
-    if (this.#block !== this.#wasmBlock) this.#options.buffers.give(this.#block)
+    if (this.#block !== this.#kernelBlock) this.#options.buffers.give(this.#block)
     this.#block = NONE
   }
 

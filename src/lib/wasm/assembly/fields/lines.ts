@@ -1,0 +1,197 @@
+import { copy, newlineIn, put16, put32, putHead } from '../common/bytes'
+import { FAILS, FAILS_BYTES, IN, OUT, PREFIX, SUFFIX } from './memory'
+import { isTimed, isUntimed, pairs, putRows } from './rows'
+import { nsec, sec } from './time'
+
+/** Results of a form that are not the address after its pairs: the line is left to the caller; it has another form. */
+const LEFT: usize = 0
+const UNPARSED: usize = 1
+
+/** Kinds of a failure. */
+const NOT_PARSED: u32 = 1
+const NOT_TIMED: u32 = 2
+const MAX_FAILS: u32 = (FAILS_BYTES / 8) as u32
+
+/** Bytes after an entry that 16-byte stores may overwrite. */
+const SLACK: usize = 64
+/** Size of `92 d7 00 sec nsec`. */
+const ENTRY_HEAD: usize = 11
+/** Steps of a search: those of any text, those without notes, and those of one call of `lines`. */
+const BASE_STEPS: i64 = 10_000
+const BASE_PLAIN_STEPS: i32 = 256
+const MAX_STEPS: i64 = 0x7ffffffe
+const RUN_STEPS: i64 = 1_000_000
+
+/**
+ * Results of `lines`: the offset in the input, from IN, up to which it got, the number of entries written, and that of failures: in
+ * FAILS, offset and four times the end plus the kind (u32 each).
+ */
+export let linesEnd: usize = 0
+export let linesWritten: i32 = 0
+export let failed: u32 = 0
+/** True when it ended because of the steps that it took. */
+export let tired: bool = false
+
+/** Sizes in bytes; offsets of the eight bytes of the file offset in prefix and suffix, or -1 for none; pairs in the suffix. */
+let prefixSize: usize = 0
+let suffixSize: usize = 0
+let prefixOffsetAt: i32 = -1
+let suffixOffsetAt: i32 = -1
+let extraPairs: u32 = 0
+
+/** Time of reading. */
+let readSec: u32 = 0
+let readNsec: u32 = 0
+
+/** Longer lines are left to the caller; those above the second limit are not parsed. */
+let maxLine: usize = 0
+let maxParsed: usize = 0
+/** Bound of an entry: bytes for each byte of the line, and others. */
+let perByte: usize = 1
+let others: usize = 0
+
+/** The expression: its number in the table, steps per byte, and where it stores the steps that it did not take. */
+let matcher: u32 = 0
+let stepsPerByte: i64 = 0
+let stepsLeft: usize = 0
+let steps: i64 = 0
+
+export function setFrame(prefix: usize, prefixOffset: i32, suffix: usize, suffixOffset: i32, more: u32): void {
+  prefixSize = prefix
+  prefixOffsetAt = prefixOffset
+  suffixSize = suffix
+  suffixOffsetAt = suffixOffset
+  extraPairs = more
+  readSec = bswap<u32>(load<u32>(PREFIX + 3))
+  readNsec = bswap<u32>(load<u32>(PREFIX + 7))
+}
+
+export function setLimits(line: usize, parsed: usize, each: usize, rest: usize): void {
+  maxLine = line
+  maxParsed = parsed
+  perByte = each
+  others = rest
+}
+
+export function setMatcher(index: u32, perByteSteps: f64, left: usize): void {
+  matcher = index
+  stepsPerByte = min<i64>(perByteSteps as i64, MAX_STEPS)
+  stepsLeft = left
+}
+
+/**
+ * Writes the complete lines in IN[start, end) as entries at OUT while they fit `room` bytes, and returns the bytes written. Stops
+ * before a line that is left to the caller: one without newline, a longer one, or one that takes too many steps. Without `keepEmpty`
+ * it skips empty lines. `base`: file offset of IN[0].
+ */
+export function lines(start: usize, end: usize, room: usize, keepEmpty: bool, base: f64): usize {
+  let p = IN + start
+  const stop = IN + end
+  let o = OUT
+  const limit = OUT + room
+  let n = 0
+  failed = 0
+  steps = 0
+  while (p < stop && failed < MAX_FAILS && steps < RUN_STEPS) {
+    const newline = newlineIn(p, stop)
+    if (newline == stop) break
+    const e = newline > p && load<u8>(newline - 1) == 13 ? newline - 1 : newline
+    const length = e - p
+    if (length == 0 && !keepEmpty) {
+      p = newline + 1
+      continue
+    }
+    if (length > maxLine || o + length * perByte + others + SLACK > limit) break
+    const to = writeLine(p, e, o, base + ((p - IN) as f64))
+    if (to == 0) break
+    o = to
+    n++
+    p = newline + 1
+  }
+  linesEnd = p - IN
+  linesWritten = n
+  tired = steps >= RUN_STEPS
+  return o - OUT
+}
+
+/** Writes the entry of a line; returns the address after it, or LEFT. */
+function writeLine(p: usize, e: usize, o: usize, offset: f64): usize {
+  isLeft = false
+  const body = o + ENTRY_HEAD + 1
+  const at = e - p > maxParsed ? UNPARSED : match(p, e) ? matched(body) : UNPARSED
+  if (isLeft) return LEFT
+  if (at == UNPARSED) {
+    fail(p, e, NOT_PARSED)
+    return writeRaw(p, e - p, o, offset)
+  }
+  if (isUntimed) fail(p, e, NOT_TIMED)
+  putEntryHead(o)
+  const to = putMapHead(o + ENTRY_HEAD, at, pairs + extraPairs)
+  return suffixSize == 0 ? to : writeSuffix(to, offset)
+}
+
+let isLeft: bool = false
+
+/** Searches the line; false when nothing matches or it took too many steps, in which case it is left. */
+@inline
+function match(p: usize, e: usize): bool {
+  const length = (e - p) as i64
+  const limit = min<i64>(BASE_STEPS + stepsPerByte * length, MAX_STEPS) as i32
+  const plain = min<i32>((4 * length) as i32 + BASE_PLAIN_STEPS, limit)
+  // A matcher needs a newline at the end of its text.
+  const last = load<u8>(e)
+  store<u8>(e, 10)
+  const result = call_indirect<i32>(matcher, p, e, plain, limit - plain)
+  store<u8>(e, last)
+  steps += (limit - load<i32>(stepsLeft)) as i64
+  isLeft = result == 2
+  return result == 1
+}
+
+@inline
+function matched(body: usize): usize {
+  const at = putRows(body)
+  return pairs == 0 ? UNPARSED : at
+}
+
+/** Writes `92 d7 00` and the time of the line or that of reading. */
+@inline
+function putEntryHead(o: usize): void {
+  store<u32>(o, 0x00d792)
+  put32(o + 3, isTimed ? sec : readSec)
+  put32(o + 7, isTimed ? nsec : readNsec)
+}
+
+/** Writes the head of a map whose content is at `at` + 1 up to `end`, and moves that if the head is longer; returns its end. */
+@inline
+function putMapHead(at: usize, end: usize, count: u32): usize {
+  if (count < 16) {
+    store<u8>(at, (0x80 | count) as u8)
+    return end
+  }
+  memory.copy(at + 3, at + 1, end - at - 1)
+  store<u8>(at, 0xde)
+  put16(at + 1, count)
+  return end + 2
+}
+
+function fail(p: usize, e: usize, kind: u32): void {
+  const at = FAILS + ((failed << 3) as usize)
+  store<u32>(at, (p - IN) as u32)
+  store<u32>(at + 4, (((e - IN) as u32) << 2) | kind)
+  failed++
+}
+
+function writeRaw(p: usize, length: usize, o: usize, offset: f64): usize {
+  copy(o, PREFIX, prefixSize)
+  if (prefixOffsetAt >= 0) store<u64>(o + (prefixOffsetAt as usize), bswap<u64>(offset as u64))
+  const text = putHead(o + prefixSize, length)
+  copy(text, p, length)
+  return text + length
+}
+
+function writeSuffix(o: usize, offset: f64): usize {
+  copy(o, SUFFIX, suffixSize)
+  if (suffixOffsetAt >= 0) store<u64>(o + (suffixOffsetAt as usize), bswap<u64>(offset as u64))
+  return o + suffixSize
+}

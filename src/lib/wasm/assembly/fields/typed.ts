@@ -1,0 +1,111 @@
+import { copy, putHead } from '../common/bytes'
+import { digitsIn, eightDigits } from '../common/digits'
+import { putNegative, putUnsigned } from '../common/integers'
+
+/** Types of a value, with the numbers of VALUE_TYPES in lib/parsing/typed-value.ts. */
+const INTEGER: u32 = 1
+const FLOAT: u32 = 2
+const BOOL: u32 = 3
+
+/** Integers of 18 digits fit 64 bits. */
+const MAX_INTEGER_DIGITS: usize = 18
+/** Numbers of 15 digits are below 2^53, so a division of two exact numbers is rounded once. */
+const MAX_FLOAT_DIGITS: usize = 15
+
+const TRUE: u32 = 0x65757274
+const ALSE: u32 = 0x65736c61
+
+const POW10 = memory.data<f64>([1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15])
+
+/** Writes [p, end) as a value of this type, or as text; returns the address after it. For what is rare. */
+@external("env", "putTyped")
+declare function putRare(type: u32, p: usize, end: usize, at: usize): usize
+
+let value: u64 = 0
+
+/** Writes [p, end) as a string; returns the address after it. */
+@inline
+export function putString(p: usize, end: usize, at: usize): usize {
+  const length = end - p
+  if (length < 32) {
+    // Two stores are cheaper than a loop whose end cannot be predicted.
+    store<u8>(at, (0xa0 | length) as u8)
+    v128.store(at + 1, v128.load(p))
+    v128.store(at + 17, v128.load(p, 16))
+    return at + 1 + length
+  }
+  return putLong(p, length, at)
+}
+
+function putLong(p: usize, length: usize, at: usize): usize {
+  const text = putHead(at, length)
+  copy(text, p, length)
+  return text + length
+}
+
+/** Writes [p, end) as a value of this type, or as a string if it is none; returns the address after it. */
+export function putTyped(type: u32, p: usize, end: usize, at: usize): usize {
+  if (type == INTEGER) return putInteger(p, end, at)
+  if (type == FLOAT) return putFloat(p, end, at)
+  return type == BOOL ? putBool(p, end, at) : putRare(type, p, end, at)
+}
+
+/** Reads the digits at `p`, whose value must fit 64 bits, and adds them to `value`; returns the address after them. */
+@inline
+function readDigits(p: usize, end: usize): usize {
+  let q = p
+  while (q < end) {
+    const digit = (load<u8>(q) as u32) - 48
+    if (digit > 9) break
+    value = value * 10 + (digit as u64)
+    q++
+  }
+  return q
+}
+
+function putInteger(p: usize, end: usize, at: usize): usize {
+  const sign: u32 = p < end ? load<u8>(p) : 0
+  const from = sign == 0x2d || sign == 0x2b ? p + 1 : p
+  value = 0
+  if (end - from <= 8) {
+    const count = end - from
+    const word = load<u64>(from)
+    if (count == 0 || digitsIn(word) < count) return putString(p, end, at)
+    value = eightDigits(word << ((64 - (count << 3)) as u64)) as u64
+  } else {
+    if (end - from > MAX_INTEGER_DIGITS) return putRare(INTEGER, p, end, at)
+    if (readDigits(from, end) != end) return putString(p, end, at)
+  }
+  return sign == 0x2d && value > 0 ? putNegative(at, -(value as i64)) : putUnsigned(at, value)
+}
+
+/** Writes a decimal without exponent and of few digits itself: `[+-] digits [. digits]`, or `. digits`. */
+function putFloat(p: usize, end: usize, at: usize): usize {
+  const sign: u32 = p < end ? load<u8>(p) : 0
+  const from = sign == 0x2d || sign == 0x2b ? p + 1 : p
+  if (from == end || end - from > MAX_FLOAT_DIGITS + 1) return putRare(FLOAT, p, end, at)
+  value = 0
+  let q = readDigits(from, end)
+  let count = q - from
+  let decimals: usize = 0
+  if (q < end && load<u8>(q) == 0x2e) {
+    const point = q + 1
+    q = readDigits(point, end)
+    decimals = q - point
+    count += decimals
+  }
+  if (q != end || count == 0 || count > MAX_FLOAT_DIGITS) return putRare(FLOAT, p, end, at)
+  const float = (value as f64) / load<f64>(POW10 + (decimals << 3))
+  store<u8>(at, 0xcb)
+  store<u64>(at + 1, bswap<u64>(reinterpret<u64>(sign == 0x2d ? -float : float)))
+  return at + 9
+}
+
+/** Writes true or false, in any case. */
+function putBool(p: usize, end: usize, at: usize): usize {
+  const isTrue = end - p == 4 && (load<u32>(p) | 0x20202020) == TRUE
+  const isFalse = end - p == 5 && (load<u8>(p) | 0x20) == 0x66 && (load<u32>(p + 1) | 0x20202020) == ALSE
+  if (!isTrue && !isFalse) return putString(p, end, at)
+  store<u8>(at, isTrue ? 0xc3 : 0xc2)
+  return at + 1
+}
