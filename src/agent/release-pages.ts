@@ -1,12 +1,7 @@
-import { readFileSync, readlinkSync } from 'node:fs'
 import type { Clock, TimerHandle } from '../core/services.ts'
+import { disableFaultAround } from './fault-around.ts'
 import { loadLibc } from './libc.ts'
-
-/** A range of the address space. */
-export interface Mapping {
-  start: number
-  bytes: number
-}
+import { type Mapping, ownMappings } from './mappings.ts'
 
 /** Releases the resident pages of a mapping; returns true on success. */
 type ReleasePages = (mapping: Mapping) => boolean
@@ -19,13 +14,15 @@ const MAX_INTERVAL_MS = 300_000
  * Periodically releases the pages of our own executable that were touched while the program was loaded and compiled:
  * about 45 MB, of which 15 to 30 are used again. Their entries leave the page table, the pages stay in the page cache, and
  * a page that is used again costs a minor fault. The interval grows, so that a run of any length pays for only a few of
- * them. Resolves with a function that ends it.
+ * them. From the first round on a fault maps one page, if possible: 2 to 8 MB are used again then. Resolves with a function
+ * that ends the rounds.
  *
  * Where it is not possible (node, a system without /proc or without madvise) it does nothing.
  */
 export async function releaseCleanPages(clock: Clock, load = loadMadvise): Promise<() => void> {
   const release = await load()
   const mappings = release === undefined ? [] : ownMappings()
+  await disableFaultAround(mappings)
   let timer: TimerHandle | undefined
   let waitMs = MIN_INTERVAL_MS
   const round = () => {
@@ -37,34 +34,6 @@ export async function releaseCleanPages(clock: Clock, load = loadMadvise): Promi
   }
   round()
   return () => clock.cancel(timer)
-}
-
-function ownMappings(): Mapping[] {
-  try {
-    return cleanMappings(readFileSync('/proc/self/smaps', 'latin1'), readlinkSync('/proc/self/exe', 'latin1'))
-  } catch {
-    return []
-  }
-}
-
-const NEXT_MAPPING = /^(?=[0-9a-f]+-[0-9a-f]+ )/m
-/** Head of a private, read-only mapping: `00200000-01a39000 r--p 00000000 fe:00 1035 /usr/bin/shipper`. */
-const MAPPING = /^([0-9a-f]+)-([0-9a-f]+) r-[x-]p \S+ \S+ \d+ +(\/.*)$/m
-const UNCHANGED = /^Anonymous: +0 kB$/m
-const NOT_SWAPPED = /^Swap: +0 kB$/m
-
-/**
- * Returns the mappings of `file` in /proc/PID/smaps of which every page can be read from the file again. `Private_Dirty`
- * does not tell: it also counts pages of a file that was just written and is not on disk yet. Pages that belong to the
- * process itself (relocated, then protected) are `Anonymous`, or swapped.
- */
-export function cleanMappings(smaps: string, file: string): Mapping[] {
-  return smaps.split(NEXT_MAPPING).flatMap((part) => {
-    const [, start = '', end = '', path] = MAPPING.exec(part) ?? []
-    if (path !== file || !UNCHANGED.test(part) || !NOT_SWAPPED.test(part)) return []
-    const from = Number.parseInt(start, 16)
-    return [{ start: from, bytes: Number.parseInt(end, 16) - from }]
-  })
 }
 
 /** Value on Linux, on every architecture. */

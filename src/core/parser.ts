@@ -24,12 +24,47 @@ export interface EntryWriter {
 }
 
 /**
- * A line format with a fast path. `keepTime` is true when the pair `time` is kept; `tagKey` and `textKey` are
- * the keys of CRI's tag letter and of the message.
+ * Lines of container runtimes, `TIME STREAM TAG TEXT`, and the fields that they become, in the order of the line: the
+ * time, stretches of ` STREAM TAG ` by their offsets after the time, and the text, which is the rest of the line.
  */
-type LineFormat =
-  | { readonly name: 'cri'; readonly keepTime: boolean; readonly tagKey: string; readonly textKey: string }
-  | { readonly name: 'docker'; readonly keepTime: boolean }
+export interface CriForm {
+  readonly name: 'cri'
+  /** Undefined when the time is not a field. `hasBlank` is true when the blank after it belongs to the field. */
+  readonly time: { readonly key: string; readonly hasBlank: boolean } | undefined
+  /** True when the time of the line is that of the record; false for the time of reading. */
+  readonly readsTime: boolean
+  readonly middle: readonly { readonly key: string; readonly from: number; readonly to: number }[]
+  /** `skipEmpty` is true when an empty text is no field. */
+  readonly text: { readonly key: string; readonly from: number; readonly skipEmpty: boolean }
+  readonly lines: CriLines
+}
+
+/** Which of these lines the parser reads like that. */
+export interface CriLines {
+  /** Bit n - 1 for n digits of a second and `Z`, bit n + 8 for n digits and an offset. */
+  readonly shapes: number
+  /** Lines with the tag P, and lines with an empty text. */
+  readonly partial: boolean
+  readonly empty: boolean
+  /** Not those whose text contains `std`, and not those whose text begins with a blank. */
+  readonly noStream: boolean
+  readonly trimmed: boolean
+  /** Not longer ones. */
+  readonly maxLength: number
+}
+
+/**
+ * Lines of Docker's json-file driver, `{"log":...,"stream":...,"time":...}`. `keepTime` is true when the pair `time` is kept,
+ * `readsTime` when it is the time of the record.
+ */
+interface DockerForm {
+  readonly name: 'docker'
+  readonly keepTime: boolean
+  readonly readsTime: boolean
+}
+
+/** A line format with a fast path. */
+type LineFormat = CriForm | DockerForm
 
 /** What the entries of a file have in common besides the fields of a parser. */
 export interface LineFrame {

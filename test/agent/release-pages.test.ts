@@ -1,6 +1,7 @@
 import { expect, test } from 'bun:test'
 import { readFileSync } from 'node:fs'
-import { cleanMappings, type Mapping, releaseCleanPages } from '../../src/agent/release-pages.ts'
+import { cleanMappings, type Mapping } from '../../src/agent/mappings.ts'
+import { releaseCleanPages } from '../../src/agent/release-pages.ts'
 import { systemClock } from '../../src/engine/clock.ts'
 import { ManualClock } from '../support/engine/manual-clock.ts'
 import { until } from '../support/until.ts'

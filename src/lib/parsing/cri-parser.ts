@@ -1,5 +1,5 @@
 import { encodeStr, writeMapHead, writeStrHead } from '../../core/msgpack/encode.ts'
-import type { EntryWriter, Parser } from '../../core/parser.ts'
+import type { CriForm, CriLines, EntryWriter, Parser } from '../../core/parser.ts'
 import { copyString } from '../json/json-to-msgpack.ts'
 import { copyText, putWords, sourceView, targetView, wordsOf } from '../text/data-views.ts'
 import { Rfc3339 } from '../time/rfc3339.ts'
@@ -34,6 +34,30 @@ interface CriKeys {
   text: string
 }
 
+/** All lines with the stream stdout or stderr and the tag F or P. */
+const ALL_LINES: CriLines = {
+  shapes: 2 ** 18 - 1,
+  partial: true,
+  empty: true,
+  noStream: false,
+  trimmed: false,
+  maxLength: Number.POSITIVE_INFINITY,
+}
+
+function criForm(keep: boolean, { tag, text }: CriKeys): CriForm {
+  return {
+    name: 'cri',
+    time: keep ? { key: 'time', hasBlank: false } : undefined,
+    readsTime: true,
+    middle: [
+      { key: 'stream', from: 1, to: 7 },
+      { key: tag, from: 8, to: 9 },
+    ],
+    text: { key: text, from: 10, skipEmpty: false },
+    lines: ALL_LINES,
+  }
+}
+
 /**
  * Parses line = time SP stream SP tag SP message; stream and tag are words without blanks, the message may be
  * empty.
@@ -56,7 +80,7 @@ export class CriParser implements Parser {
     this.#stdout = [middle('stdout', 'F', keys), middle('stdout', 'P', keys)]
     this.#stderr = [middle('stderr', 'F', keys), middle('stderr', 'P', keys)]
     this.keys = ['time', 'stream', keys.tag, keys.text]
-    this.lineFormat = { name: 'cri', keepTime: keep, tagKey: keys.tag, textKey: keys.text }
+    this.lineFormat = criForm(keep, keys)
   }
 
   bound(length: number): number {

@@ -4,7 +4,7 @@ import { LaterKeys } from '../../core/msgpack/unique-keys.ts'
 import type { EntryWriter, Parser } from '../../core/parser.ts'
 import type { ParserContext } from '../../core/plugin.ts'
 import { JsonTranscoder, jsonBound, skipBlanks } from '../json/json-to-msgpack.ts'
-import { FastPathReader, type TimeReader } from '../time/strptime.ts'
+import { rfc3339Of, type TimeReader } from '../time/strptime.ts'
 import { DockerParser } from './docker-parser.ts'
 import { withDecoders } from './field-decoder.ts'
 import { type TimeOptions, timeReader } from './options.ts'
@@ -42,10 +42,14 @@ export class JsonParser implements Parser {
     this.#keep = timeKeep
     this.#timeKey = encodeStr(timeKey)
     this.#json = new JsonTranscoder(this.#time === undefined ? undefined : this.#timeKey)
-    if (this.#time instanceof FastPathReader && timeKey === 'time') {
-      this.lineFormat = { name: 'docker', keepTime: timeKeep }
-      this.#docker = new DockerParser(this.#json, this.#time.rfc3339, timeKeep)
+    const rfc3339 = rfc3339Of(this.#time)
+    if (rfc3339 !== undefined && timeKey === 'time') {
+      this.lineFormat = { name: 'docker', keepTime: timeKeep, readsTime: true }
+      this.#docker = new DockerParser(this.#json, rfc3339, timeKeep)
     }
+    // With its time in none of Docker's fields, or in no field at all, a line has the time of reading.
+    else if (this.#time === undefined || !DOCKER_KEYS.some((key) => key.equals(this.#timeKey)))
+      this.lineFormat = { name: 'docker', keepTime: true, readsTime: false }
     this.#usesDocker = this.#docker !== undefined
   }
 

@@ -27,12 +27,22 @@ export function compileTime(format: string, settings: TimeSettings = {}): TimeRe
     : reader
 }
 
+/** Returns the reader that reads times in RFC 3339 first, if it has one; others are only asked when that fails. */
+export function rfc3339Of(reader: TimeReader | undefined): Rfc3339 | undefined {
+  if (reader instanceof FirstMatch) return rfc3339Of(reader.first)
+  return reader instanceof FastPathReader ? reader.rfc3339 : undefined
+}
+
 class FirstMatch implements TimeReader {
   readonly #readers: readonly TimeReader[]
   #isFirst = false
 
   constructor(readers: readonly TimeReader[]) {
     this.#readers = readers
+  }
+
+  get first(): TimeReader | undefined {
+    return this.#readers[0]
   }
 
   parse(src: Buffer, start: number, end: number, out: { sec: number; nsec: number }): boolean {

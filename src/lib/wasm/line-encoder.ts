@@ -1,4 +1,5 @@
 import type { LineFailure, LineFrame, LineKernel } from '../../core/parser.ts'
+import type { CriPairs } from './cri-pairs.ts'
 import { instantiate, type WasmExports } from './instance.ts'
 import { WASM } from './lines.wasm.ts'
 
@@ -15,8 +16,10 @@ export interface EntryForm extends LineFrame {
   keepTime: boolean
   /** Leaves partial lines, split by the container runtime, to the caller. */
   completeOnly?: boolean
-  /** CRI: the pairs before the message, for each stream, and the position of the tag letter in them. */
-  cri?: { stdout: Buffer; stderr: Buffer; tagAt: number }
+  /** Time of reading, which is that of the lines; undefined when their own time is read. */
+  readTime?: { sec: number; nsec: number } | undefined
+  /** What the fields of CRI lines have in common. */
+  cri?: CriPairs
 }
 
 /** Exports of the module; assembly/lines/memory.ts describes the memory regions. */
@@ -28,12 +31,25 @@ interface Exports extends WasmExports {
   IN_BYTES: WebAssembly.Global
   OUT: WebAssembly.Global
   OUT_BYTES: WebAssembly.Global
+  TIME_KEY: WebAssembly.Global
   OUT_PAIRS: WebAssembly.Global
   ERR_PAIRS: WebAssembly.Global
   PAIRS_BYTES: WebAssembly.Global
   consumed: WebAssembly.Global
   records: WebAssembly.Global
-  setupCri(pairs: number, tagAt: number): void
+  setupCri(
+    timeKey: number,
+    timeBlanks: number,
+    pairs: number,
+    textKey: number,
+    tagAt: number,
+    textAt: number,
+    count: number,
+    flags: number,
+    shapes: number,
+  ): void
+  setupDocker(isStrict: number): void
+  setupTime(reads: number, sec: number, nsec: number): void
   setup(
     prefix: number,
     suffix: number,
@@ -74,6 +90,7 @@ export class LineEncoder implements LineKernel {
   readonly isTired = false
   readonly #prefix: Buffer
   readonly #suffix: Buffer
+  readonly #timeKey: Buffer
   readonly #outPairs: Buffer
   readonly #errPairs: Buffer
   readonly #exports: Exports
@@ -88,28 +105,46 @@ export class LineEncoder implements LineKernel {
     this.output = region(x.OUT, x.OUT_BYTES)
     this.#prefix = region(x.PREFIX, x.FIXED_BYTES)
     this.#suffix = region(x.SUFFIX, x.FIXED_BYTES)
+    this.#timeKey = region(x.TIME_KEY, x.PAIRS_BYTES)
     this.#outPairs = region(x.OUT_PAIRS, x.PAIRS_BYTES)
     this.#errPairs = region(x.ERR_PAIRS, x.PAIRS_BYTES)
   }
 
   /** Sets the form of the runs that follow. Returns false, and changes nothing, when its fixed parts are too large. */
   use(entry: EntryForm, maxLineBytes: number, skipEmpty: boolean): boolean {
-    const { prefix, suffix, extraPairs, keepTime, completeOnly, cri } = entry
+    const { prefix, suffix, extraPairs, keepTime, completeOnly, readTime, cri } = entry
     const offsetAt = entry.form === 'raw' ? entry.prefixOffsetAt : entry.suffixOffsetAt
     if (Math.max(prefix.length, suffix.length) > this.#prefix.length) return false
+    let longest = Math.min(maxLineBytes, MAX_LINE_BYTES)
     if (cri !== undefined) {
-      if (cri.stdout.length > this.#outPairs.length) return false
-      cri.stdout.copy(this.#outPairs)
-      cri.stderr.copy(this.#errPairs)
-      this.#exports.setupCri(cri.stdout.length, cri.tagAt)
+      if (!this.#useCri(cri)) return false
+      longest = Math.min(longest, cri.form.lines.maxLength)
     }
+    // Without their time, lines of Docker are read as any JSON, which is strict.
+    this.#exports.setupDocker(readTime === undefined ? 0 : 1)
+    this.#exports.setupTime(readTime === undefined ? 1 : 0, readTime?.sec ?? 0, readTime?.nsec ?? 0)
     prefix.copy(this.#prefix)
     suffix.copy(this.#suffix)
     const [keep, complete] = [keepTime ? 1 : 0, completeOnly === true ? 1 : 0]
     this.#exports.setup(prefix.length, suffix.length, offsetAt, extraPairs, keep, complete)
     this.#form = FORMS[entry.form]
-    this.#maxLineBytes = Math.min(maxLineBytes, MAX_LINE_BYTES)
+    this.#maxLineBytes = longest
     this.#keepEmpty = skipEmpty ? 0 : 1
+    return true
+  }
+
+  #useCri(cri: CriPairs): boolean {
+    const { timeKey, stdout, stderr, form, textKeyBytes, tagAt, count, flags } = cri
+    if (timeKey.length + stdout.length > this.#outPairs.length) return false
+    timeKey.copy(this.#timeKey)
+    stdout.copy(this.#outPairs)
+    stderr.copy(this.#errPairs)
+    const blanks = form.time?.hasBlank === true ? 1 : 0
+    const { length } = stdout
+    const { from } = form.text
+    const { shapes } = form.lines
+    const x = this.#exports
+    x.setupCri(timeKey.length, blanks, length, textKeyBytes, tagAt, from, count, flags, shapes)
     return true
   }
 

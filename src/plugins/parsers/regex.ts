@@ -2,9 +2,10 @@ import { encodeStr } from '../../core/msgpack/encode.ts'
 import { closeMap } from '../../core/msgpack/map-head.ts'
 import type { InvalidValue } from '../../core/options/checks.ts'
 import { defineOptions } from '../../core/options/option.ts'
-import type { EntryWriter, Parser, ParserKernel } from '../../core/parser.ts'
+import type { CriForm, EntryWriter, Parser, ParserKernel } from '../../core/parser.ts'
 import { defineParser, type RegexLimit, type RegexUse } from '../../core/plugin.ts'
 import { copyString } from '../../lib/json/json-to-msgpack.ts'
+import { criFormOf } from '../../lib/parsing/cri-expression.ts'
 import { withDecoders } from '../../lib/parsing/field-decoder.ts'
 import {
   DECODE_DESCRIPTION,
@@ -23,7 +24,7 @@ import {
 } from '../../lib/regex/match-result.ts'
 import { type TranslatedRegex, translateOnigmo } from '../../lib/regex/onigmo.ts'
 import { putWords, targetView, wordsOf } from '../../lib/text/data-views.ts'
-import type { TimeReader } from '../../lib/time/strptime.ts'
+import { rfc3339Of, type TimeReader } from '../../lib/time/strptime.ts'
 import { ExpressionKernel, type ExpressionSettings } from '../../lib/wasm/expression-kernel.ts'
 
 const NAMED = /\(\?(?:<[^=!]|')/
@@ -74,6 +75,9 @@ and classes such as \`[[:alpha:]]\` are ASCII. Supported are groups, alternative
 atomic groups, lookahead and lookbehind, \`\\h\`, \`\\A\`, \`\\z\`, \`\\Z\`, \`\\R\`, \`\\k<name>\`, the flags \`(?imx)\` and \`&&\` in classes.
 The following are errors: conditionals, calls of groups (\`\\g\`), \`\\K\`, \`\\G\`, \`\\X\`, \`\\p{...}\`, absence operators, and
 negated classes with characters outside ASCII.
+
+An expression that reads the lines of container runtimes, such as \`^(?<time>[^ ]+) (?<stream>stdout|stderr) ...\` in any spelling, costs
+as little as \`Format cri\`, if Time_Format is a form of RFC 3339 (\`%Y-%m-%dT%H:%M:%S.%L%z\`) or not given, and there is no Decode_Field.
 
 The engine backtracks. If two repetitions can match the same text, as in \`(a+)+\` or \`.*.*.*x\`, it notes what was tried, and the time
 stays proportional to the length of the line. What remains (lookaround, back references, repetitions of what can be
@@ -126,6 +130,7 @@ interface RegexParserSettings {
 
 /** A named field: its key as MessagePack, and how the text of its group is written. */
 interface Field {
+  name: string
   /** Slot of its group in the spans; that of the first group when several have this name. */
   slot: number
   /** Slots of the other groups with this name, the last one first; undefined when there are none. */
@@ -150,8 +155,11 @@ class RegexParser implements Parser {
   readonly #overlap: number
   /** Null: the expression or its fields are not covered. */
   #kernel: ParserKernel | null | undefined
+  readonly #regex: TranslatedRegex
+  #form: { cri: CriForm | undefined } | undefined
 
   constructor(regex: TranslatedRegex, settings: RegexParserSettings) {
+    this.#regex = regex
     this.#matcher = matcherOf(regex, settings.stepsPerByte)
     this.#expression = regex.source
     this.#overlap = regex.overlap
@@ -159,6 +167,14 @@ class RegexParser implements Parser {
     this.keys = regex.names.filter((name) => name !== undefined)
     this.#fields = fieldsOf(regex.names, settings)
     this.#fixedBytes = this.#fields.reduce((n, field) => n + field.keySize + Math.max(5, MAX_TYPED_BYTES), 40)
+  }
+
+  /** Lines of container runtimes, if the expression is one for them; found out when it is first asked for. */
+  get lineFormat(): CriForm | undefined {
+    const { time, stepsPerByte = DEFAULT_STEPS_PER_BYTE } = this.#settings
+    const use = { ...this.#settings, stepsPerByte, readsRfc3339: rfc3339Of(time) !== undefined }
+    this.#form ??= { cri: criFormOf(this.#regex, { ...use, fields: this.#fields }) }
+    return this.#form.cri
   }
 
   bound(length: number): number {
@@ -269,6 +285,7 @@ function fieldsOf(names: readonly (string | undefined)[], settings: RegexParserS
     const isTime = settings.time !== undefined && name === settings.timeKey
     const type = settings.types.find((rule) => rule.key === name)?.type ?? 'string'
     return {
+      name,
       slot: group * 2,
       otherSlots: otherSlots(names, name, group),
       key: wordsOf(key),

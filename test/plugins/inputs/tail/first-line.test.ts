@@ -33,17 +33,26 @@ const MULTILINE = { multiline: 'on', parser_firstline: 'first' }
 const TIME = '2026-11-21T06:00:00.123456789Z'
 const docker = (log: string, stream = 'stdout') => `${JSON.stringify({ log, stream, time: TIME })}\n`
 
-function run(text: string, tail: Record<string, string>, more: Partial<TailRunOptions> = {}): TailRun {
+function run(
+  text: string,
+  tail: Record<string, string>,
+  more: Partial<TailRunOptions> = {},
+  added: ParserPlan[] = [],
+): TailRun {
   const path = join(tmp(), 'a.log')
   writeFileSync(path, text)
-  const parsers: ParserPlan[] = [FIRST, NUMBERED, DOCKER, STAMP]
+  const parsers: ParserPlan[] = [FIRST, NUMBERED, DOCKER, STAMP, ...added]
   const made = new TailRun({ ...more, parsers, tail: { path, read_from_head: 'on', ...tail } }).start()
   atEnd(() => made.abort())
   return made
 }
 
-async function drained(text: string, tail: Record<string, string>): Promise<TailRun> {
-  const made = run(text, { ...tail, exit_on_eof: 'on' })
+async function drained(
+  text: string,
+  tail: Record<string, string>,
+  parsers: ParserPlan[] = [],
+): Promise<TailRun> {
+  const made = run(text, { ...tail, exit_on_eof: 'on' }, {}, parsers)
   await until(() => made.finished)
   await made.stop()
   return made
@@ -114,6 +123,14 @@ describe('Docker_Mode', () => {
   test('parses lines as Docker JSON without Parser', async () => {
     const made = await drained(docker('a') + docker('b\n'), { docker_mode: 'on' })
     expect(records(made)).toEqual([{ log: 'ab\n', stream: 'stdout', time: TIME }])
+  })
+
+  test('takes no line of an expression for CRI for complete, as it has no newline', async () => {
+    const expression = '^(?<time>[^ ]+) (?<stream>stdout|stderr) (?<tag>[FP]) (?<log>.*)$'
+    const parser = parserPlan('cri', regex, { regex: expression })
+    const line = `${TIME} stdout F ${'x'.repeat(2000)}\n`
+    const made = await drained(line.repeat(200), { docker_mode: 'on', parser: 'cri' }, [parser])
+    expect(made.received.length).toBe(1)
   })
 
   test('starts a record where Docker_Mode_Parser matches', async () => {

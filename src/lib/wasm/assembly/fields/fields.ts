@@ -18,7 +18,7 @@ export {
   ROWS_BYTES,
   SUFFIX,
 } from './memory'
-export { consumed, merge, metaKey, records, setup, stopped } from './merge'
 export { failed, lines, linesEnd, linesWritten, setFrame, setLimits, setMatcher, tired } from './lines'
-export { setMemo, setTime } from './time'
+export { consumed, merge, metaKey, records, setup, stopped } from './merge'
 export { setRows } from './rows'
+export { setMemo, setTime } from './time'

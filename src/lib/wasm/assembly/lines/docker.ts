@@ -1,4 +1,3 @@
-import { putTime } from './cri'
 import { putEntryHead } from './entry'
 import { copy, headSize, putHead } from '../common/bytes'
 import { hex4, putUnit, unescaped } from '../common/escapes'
@@ -13,6 +12,13 @@ const TAIL: usize = 2
 const MAX_TIME_BYTES: usize = 40
 /** Size of a time with nine digits of a second and `Z`, as Docker writes it. */
 const DOCKER_TIME_BYTES: usize = 30
+
+/** True when a text with control characters, which JSON forbids, is left to the caller. */
+let isStrict: bool = false
+
+export function setupDocker(strict: bool): void {
+  isStrict = strict
+}
 
 /** `stream` and its value as MessagePack: 14 bytes each. */
 const OUT_PAIR = memory.data<u8>([
@@ -44,6 +50,7 @@ export function writeDocker(p: usize, end: usize, o: usize, extraPairs: u32, kee
   const text = time - MIDDLE
   const pair = isAt(text, OUT_MIDDLE) ? OUT_PAIR : isAt(text, ERR_MIDDLE) ? ERR_PAIR : 0
   if (pair == 0 || !readTime(time, end - TAIL) || timeEnd != end - TAIL) return 0
+  if (isStrict && hasControl(p + 8, text)) return 0
   const body = putEntryHead(o, (keepTime ? 3 : 2) + extraPairs)
   store<u32>(body, 0x676f6ca3)
   let at = putText(p + 8, text, body + 4)
@@ -51,6 +58,15 @@ export function writeDocker(p: usize, end: usize, o: usize, extraPairs: u32, kee
   copy(at, pair, PAIR)
   at += PAIR
   return keepTime ? putTime(at, time, end - TAIL) : at
+}
+
+function hasControl(p: usize, end: usize): bool {
+  const low = i8x16.splat(0x20)
+  for (; p < end; p += 16) {
+    const found = i8x16.bitmask(i8x16.lt_u(v128.load(p), low))
+    if (found != 0) return p + (ctz(found) as usize) < end
+  }
+  return false
 }
 
 /** Returns the address of the time, after its quote, or 0. */
@@ -118,4 +134,14 @@ function putText(p: usize, end: usize, at: usize): usize {
   const size = headSize(length)
   if (size != guess) memory.copy(at + size, from, length)
   return putHead(at, length) + length
+}
+
+/** Writes the pair `time` with its text of less than 256 bytes; returns the address after it. */
+@inline
+function putTime(at: usize, from: usize, end: usize): usize {
+  store<u8>(at, 0xa4)
+  store<u32>(at + 1, 0x656d6974)
+  const text = putHead(at + 5, end - from)
+  copy(text, from, end - from)
+  return text + (end - from)
 }

@@ -1,9 +1,10 @@
 import { setupCri, writeCri } from './cri'
-import { writeDocker } from './docker'
+import { setupDocker, writeDocker } from './docker'
+import { setupTime } from './entry'
 import { copy, newlineIn, putHead } from '../common/bytes'
 import { IN, OUT, PREFIX, SUFFIX } from './memory'
 
-export { setupCri }
+export { setupCri, setupDocker, setupTime }
 export {
   ERR_PAIRS,
   FIXED_BYTES,
@@ -15,6 +16,7 @@ export {
   PAIRS_BYTES,
   PREFIX,
   SUFFIX,
+  TIME_KEY,
 } from './memory'
 
 /** Forms of a line; any other number is Docker JSON. */
@@ -82,7 +84,7 @@ export function lines(
     else {
       const body =
         form == CRI
-          ? writeCri(p, e, o, extraPairs, keepTime, completeOnly)
+          ? writeCri(p, e, o, extraPairs, completeOnly)
           : writeDocker(p, e, o, extraPairs, keepTime, completeOnly)
       if (body == 0) break
       o = suffixSize == 0 ? body : writeSuffix(body, base + ((p - IN) as f64))

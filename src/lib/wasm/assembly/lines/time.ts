@@ -8,6 +8,8 @@ export let sec: u32 = 0
 export let nsec: u32 = 0
 /** Address after the time. */
 export let timeEnd: usize = 0
+/** Number of the shape of the time: n - 1 for n digits of a second and `Z`, n + 8 for n digits and an offset. */
+export let timeShape: u32 = 0
 
 let head: u64 = 0
 let tail: u64 = 0
@@ -39,6 +41,7 @@ export function readTime(p: usize, end: usize): bool {
     q++
   }
   if (digits == 0 || digits > 9) return false
+  timeShape = (digits - 1) as u32
   for (; digits < 9; digits++) value *= 10
   let at = minute + (s as i64)
   const zone = q < end ? load<u8>(q) : 0
@@ -51,6 +54,7 @@ export function readTime(p: usize, end: usize): bool {
     const distance = (hours * 3600 + minutes * 60) as i64
     at = zone == 0x2b ? at - distance : at + distance
     q += 6
+    timeShape += 9
   }
   if (at < 0 || at > 0xffffffff) return false
   sec = at as u32

@@ -66,5 +66,7 @@ export class AddedFields {
 
 /** Returns the keys that a fast path writes without comparing them with those of the entry. */
 export function keysOf(form: NonNullable<Parser['lineFormat']>): string[] {
-  return form.name === 'docker' ? ['log', 'stream', 'time'] : ['time', 'stream', form.tagKey, form.textKey]
+  if (form.name === 'docker') return ['log', 'stream', 'time']
+  const time = form.time === undefined ? [] : [form.time.key]
+  return [...time, ...form.middle.map(({ key }) => key), form.text.key]
 }

@@ -9,6 +9,7 @@ import {
 } from '../../../../core/msgpack/encode.ts'
 import { type LaterKeys, UniqueKeys } from '../../../../core/msgpack/unique-keys.ts'
 import type { EntryWriter, LineFrame, LineKernel, Parser, ParserKernel } from '../../../../core/parser.ts'
+import { CriPairs } from '../../../../lib/wasm/cri-pairs.ts'
 import { type EntryForm, lineEncoderOf, sharedLineEncoder } from '../../../../lib/wasm/line-encoder.ts'
 import { AddedFields, type AddedKeys, keysOf, TRUNCATED_KEY } from './added-fields.ts'
 
@@ -134,8 +135,8 @@ export class EntryEncoder implements EntryWriter {
       ...this.#frame,
       form: form.name,
       prefix: EMPTY,
-      keepTime: form.keepTime,
-      ...(form.name === 'cri' ? { cri: criPairs(form.tagKey, form.textKey) } : {}),
+      readTime: form.readsTime ? undefined : { sec: 0, nsec: 0 },
+      ...(form.name === 'cri' ? { keepTime: false, cri: new CriPairs(form) } : { keepTime: form.keepTime }),
     }
   }
 
@@ -184,6 +185,11 @@ export class EntryEncoder implements EntryWriter {
   setTime(sec: number, nsec: number): void {
     this.#readSec = sec
     this.#readNsec = nsec
+    const readTime = this.entry?.readTime
+    if (readTime !== undefined) {
+      readTime.sec = sec
+      readTime.nsec = nsec
+    }
     writeEventTime(this.prefix, 3, sec, nsec)
     writeEventTime(this.#cutPrefix, 3, sec, nsec)
     for (let i = 0; i < this.#words.length; i++) this.#words[i] = this.#prefixView.getUint32(i * 4)
@@ -278,17 +284,6 @@ export const NO_NAMES: FileNames = { path: '', id: '' }
 /** Returns the number of pairs that the format adds to those of a parser. */
 export function extraPairsOf(format: Omit<EntryFormat, 'parser'>): number {
   return new AddedFields(format, '', '').count
-}
-
-function criPairs(tagKey: string, textKey: string): NonNullable<EntryForm['cri']> {
-  const pairs = (stream: string) =>
-    Buffer.concat([pair('stream', encodeStr(stream)), pair(tagKey, encodeStr('F')), encodeStr(textKey)])
-  const stdout = pairs('stdout')
-  return { stdout, stderr: pairs('stderr'), tagAt: stdout.length - encodeStr(textKey).length - 1 }
-}
-
-function pair(key: string, value: Buffer): Buffer {
-  return Buffer.concat([encodeStr(key), value])
 }
 
 function writeOffset(buf: Buffer, at: number, offset: number): void {

@@ -103,11 +103,13 @@ export class Joiner {
 
   /**
    * Returns the encoder to use on the fast path: only while no record is open and nothing but partial lines
-   * is joined.
+   * is joined, and only if they are partial by the same sign for the rule and the encoder.
    */
   fastPathEncoder(records: OpenRecords): EntryEncoder | undefined {
     if (records.byStream.size > 0 || !this.#classifier.isEmpty) return undefined
-    return records.encoders[this.#decoder.lastContainer]
+    const encoder = records.encoders[this.#decoder.lastContainer]
+    const rule = this.#options.rules[this.#decoder.lastContainer]
+    return encoder?.entry?.form === rule?.name.toLowerCase() ? encoder : undefined
   }
 
   /**

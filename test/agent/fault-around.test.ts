@@ -1,0 +1,44 @@
+import { expect, test } from 'bun:test'
+import { readdirSync, readFileSync } from 'node:fs'
+import { disableFaultAround } from '../../src/agent/fault-around.ts'
+import { ownMappings } from '../../src/agent/mappings.ts'
+import { shipperCommand, start } from '../support/process.ts'
+import { HANG_MS, until } from '../support/until.ts'
+
+const MAPPING = /^[0-9a-f]+-[0-9a-f]+ r-xp .*\/(?:bun|shipper-linux-\w+)$/m
+const NEXT_MAPPING = /^(?=[0-9a-f]+-[0-9a-f]+ )/m
+/** Flag of a mapping that is registered for write protection by userfaultfd. */
+const REGISTERED = /^VmFlags:.* uw\b/m
+const RESIDENT = /^Rss:\s+(\d+) kB$/m
+
+/** Returns the entry of the code of an executable in /proc/PID/smaps. */
+function code(pid: number | 'self'): string {
+  const smaps = readFileSync(`/proc/${pid}/smaps`, 'latin1')
+  return smaps.split(NEXT_MAPPING).find((entry) => MAPPING.test(entry)) ?? ''
+}
+
+/** True where the kernel allows it, as it does to a process of the same user. */
+async function isPossible(): Promise<boolean> {
+  return disableFaultAround(ownMappings())
+}
+
+test('what cannot be registered is refused, and leaves no descriptor', async () => {
+  const descriptors = () => readdirSync('/proc/self/fd').length
+  const before = descriptors()
+  for (let i = 0; i < 10; i++) expect(await disableFaultAround([{ start: 4096, bytes: 4096 }])).toBe(false)
+  expect(await disableFaultAround([])).toBe(false)
+  expect(descriptors()).toBe(before)
+})
+
+test('the agent registers its code, and has a small part of it resident', async () => {
+  if (!(await isPossible())) return
+  const agent = start(['-i', 'dummy', '-o', 'null'], { command: shipperCommand() })
+  const pid = agent.child.pid as number
+  await until(() => REGISTERED.test(code(pid)), { limitMs: HANG_MS, what: () => code(pid) })
+  await until(() => Number(RESIDENT.exec(code(pid))?.[1]) < 10_000, {
+    limitMs: HANG_MS,
+    what: () => code(pid),
+  })
+  agent.child.kill()
+  expect((await agent.exited).code).toBe(0)
+})
