@@ -1,3 +1,28 @@
+import type { Counters } from '../../core/services.ts'
+
+/** Why records did not take a fast path, and what that means. */
+const FALLBACK_REASONS = {
+  small: 'read a few at a time: the WebAssembly module is loaded only for more',
+  options: 'options that the fast path does not have',
+  form: 'a form of record or line that the fast path does not know',
+  keys: 'more keys than the fast path has space for',
+  size: 'longer than the fast path has space for',
+  parser: 'a parser that the fast path does not have',
+  mixed: 'among too many others that the fast path left out',
+} as const
+export type FallbackReason = keyof typeof FALLBACK_REASONS
+
+/** Counters of a plugin with a fast path: each record is counted by one of them. `what`: what is done with the records. */
+export function pathCounters(what: string, ...reasons: FallbackReason[]) {
+  return {
+    fast_path_records: `records ${what} by WebAssembly`,
+    fallback_records: {
+      help: `records ${what} by the slower way, which has the same result`,
+      reasons: Object.fromEntries(reasons.map((reason) => [reason, FALLBACK_REASONS[reason]])),
+    },
+  }
+}
+
 /** Lines that the encoder did not know, in excess of those it wrote, after which it is not tried again in a block. */
 const MAX_EXCESS_MISSES = 16
 
@@ -17,18 +42,31 @@ const MAX_EXCESS_MISSES = 16
  *     if (fastPath.isOpen) {
  *       run the encoder
  *       if (it wrote lines) { fastPath.hit(lines); continue }
- *       fastPath.miss()
+ *       fastPath.miss(reason)
  *     }
  *     write one line by the fallback
+ *     fastPath.fallback()
  *   }
+ *   fastPath.report(counters)              // only for a plugin that has the counters of pathCounters
  * ```
  */
 export class FastPath {
   #credit = 0
+  /** Reason for a record that is written by the fallback now. */
+  #reason: FallbackReason = 'form'
+  /** True when the encoder was offered a record of the block that it did not know. */
+  #missed = false
+  /** Records since the last report. */
+  #written = 0
+  readonly #fallbacks = new Map<FallbackReason, number>()
 
-  /** Begins a block. `canEncode`: there is an encoder for it; without one the fast path stays closed. */
-  begin(canEncode: boolean): void {
+  /**
+   * Begins a block. `canEncode`: there is an encoder for it; without one the fast path stays closed, for `reason`.
+   */
+  begin(canEncode: boolean, reason: FallbackReason = 'options'): void {
     this.#credit = canEncode ? MAX_EXCESS_MISSES : 0
+    this.#reason = reason
+    this.#missed = false
   }
 
   /** True while the encoder is to be tried. */
@@ -38,11 +76,29 @@ export class FastPath {
 
   /** Records that the encoder wrote this many lines. */
   hit(lines: number): void {
+    this.#written += lines
     this.#credit = Math.min(MAX_EXCESS_MISSES, this.#credit + lines)
   }
 
   /** Records that the encoder did not know the line it was offered, or had no space for it. */
-  miss(): void {
+  miss(reason: FallbackReason = 'form'): void {
     this.#credit--
+    this.#missed = true
+    this.#reason = reason
+  }
+
+  /** Records that the fallback wrote this many lines: the one that was missed, or some of a block that has no encoder. */
+  fallback(lines = 1): void {
+    const fallbacks = this.#fallbacks
+    fallbacks.set(this.#reason, (fallbacks.get(this.#reason) ?? 0) + lines)
+    if (this.#credit === 0 && this.#missed) this.#reason = 'mixed'
+  }
+
+  /** Adds the records since the last report to the counters of the plugin: once for each block or chunk. */
+  report(counters: Counters): void {
+    if (this.#written > 0) counters.add('fast_path_records', this.#written)
+    this.#written = 0
+    for (const [reason, lines] of this.#fallbacks) counters.add('fallback_records', lines, reason)
+    this.#fallbacks.clear()
   }
 }

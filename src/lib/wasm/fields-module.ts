@@ -30,7 +30,6 @@ export interface FieldsExports extends WasmExports {
   tired: WebAssembly.Global
   consumed: WebAssembly.Global
   records: WebAssembly.Global
-  stopped: WebAssembly.Global
   setFrame(prefix: number, prefixOffset: number, suffix: number, suffixOffset: number, pairs: number): void
   setLimits(line: number, parsed: number, perByte: number, others: number): void
   setMatcher(index: number, stepsPerByte: number, stepsLeft: number): void
@@ -38,6 +37,7 @@ export interface FieldsExports extends WasmExports {
   setTime(sec: number, nsec: number): void
   setMemo(head: number, tail: number, secondAt: number, hasFraction: number, minute: number): void
   lines(start: number, end: number, room: number, keepEmpty: number, base: number): number
+  stopped: WebAssembly.Global
   setup(size: number, pairs: number, mergeKey: number, keep: number, trim: number, byStream: number): void
   metaKey(at: number): void
   merge(start: number, end: number, room: number): number
@@ -68,7 +68,7 @@ export class FieldsModule {
     const { exports, region } = instantiate<FieldsExports>(WASM, {
       env: {
         memory,
-        numberOf: (from: number, to: number) => Number(this.bytes.toString('latin1', from, to)),
+        numberOf: (from: number, end: number) => Number(this.bytes.toString('latin1', from, end)),
         readTime: (at: number, end: number) => this.#readTime(at, end),
         putTyped: (type: number, from: number, end: number, at: number) =>
           writeTyped(VALUE_TYPES[type] ?? 'string', this.bytes, from, end, this.bytes, at),

@@ -1,4 +1,5 @@
-import { type FieldsExports, sharedFields } from './fields-module.ts'
+import type { FallbackReason } from './fast-path.ts'
+import { type FieldsExports, type FieldsModule, sharedFields } from './fields-module.ts'
 import { lazyShared } from './instance.ts'
 
 /** Treatment of a record: keep its line, merge it if it is a JSON object, drop the record, leave it to the caller. */
@@ -23,7 +24,7 @@ interface MergeForm {
 }
 
 /** Reasons why the module stops before a record, by the number that it reports. */
-const STOPS = ['cut_off', 'form', 'keys', 'size', 'parser'] as const
+const STOPS: readonly FallbackReason[] = ['form', 'form', 'keys', 'size', 'parser']
 
 /**
  * Adds metadata pairs and the fields of JSON lines to entries with 16-byte instructions; compiled from assembly/fields/. It
@@ -42,12 +43,15 @@ export class MetadataMerger {
   /** Number of entries that the last run wrote. */
   records = 0
   /** Reason why it stopped before the next entry. */
-  stopped: (typeof STOPS)[number] = 'cut_off'
+  stopped: FallbackReason = 'form'
   readonly #meta: Buffer
+  readonly #module: FieldsModule
   readonly #exports: FieldsExports
 
   constructor() {
-    const { exports: x, region } = sharedFields()
+    const module = sharedFields()
+    const { exports: x, region } = module
+    this.#module = module
     this.#exports = x
     this.#meta = region(x.META, x.META_BYTES)
     this.input = region(x.IN, x.ENTRIES_BYTES)
@@ -58,6 +62,7 @@ export class MetadataMerger {
   use({ pairs, starts, other, stdout, stderr, keepLog, trim, mergeKey }: MergeForm): boolean {
     const keySize = mergeKey?.length ?? 0
     if (pairs.length + keySize > this.#meta.length) return false
+    this.#module.begin(this, undefined)
     pairs.copy(this.#meta)
     mergeKey?.copy(this.#meta, pairs.length)
     const x = this.#exports

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'bun:test'
-import { FastPath } from '../../../src/lib/wasm/fast-path.ts'
+import { CounterMap } from '../../../src/engine/counters.ts'
+import { FastPath, pathCounters } from '../../../src/lib/wasm/fast-path.ts'
 
 const BLOCK_LINES = 1200
 
@@ -69,5 +70,27 @@ describe('FastPath', () => {
     offer(path, 'u')
     expect(path.isOpen).toBe(false)
     expect(offer(path, 'kku').written).toBe((BLOCK_LINES * 2) / 3)
+  })
+
+  test('counts each record once, with the reason of its fallback', () => {
+    const counters = new CounterMap(pathCounters('written', 'small', 'form', 'keys', 'mixed'))
+    const path = new FastPath()
+    path.begin(true)
+    path.hit(100)
+    path.miss('keys')
+    path.fallback()
+    for (let i = 0; i < 40; i++) {
+      if (path.isOpen) path.miss()
+      path.fallback()
+    }
+    path.begin(false, 'small')
+    path.fallback(7)
+    expect(counters.get('fast_path_records')).toBe(0)
+    path.report(counters)
+    path.report(counters)
+    expect(counters.snapshot().counters).toEqual({ fast_path_records: 100, fallback_records: 48 })
+    expect(counters.snapshot().counterReasons).toEqual({
+      fallback_records: { small: 7, form: 15, keys: 1, mixed: 25 },
+    })
   })
 })

@@ -1,5 +1,6 @@
 import { defineFilter } from '../../../core/plugin.ts'
 import { regexCounter } from '../../../lib/regex/counters.ts'
+import { pathCounters } from '../../../lib/wasm/fast-path.ts'
 import { Kubernetes } from './kubernetes.ts'
 import { KUBERNETES_OPTIONS } from './options.ts'
 
@@ -51,6 +52,7 @@ no Parsers_File is needed. A parser that does not exist is logged once per pod, 
 `,
   counters: {
     ...regexCounter('parser', 'tag'),
+    ...pathCounters('enriched', 'small', 'options', 'form', 'keys', 'size', 'parser', 'mixed'),
     records_incomplete: 'records with only the fields from the log path',
     records_excluded: 'records dropped by an annotation of their pod',
     pods_unknown: 'containers whose pod was still unknown after Kube_Meta_Wait',

@@ -86,6 +86,7 @@ export class Kubernetes implements Filter {
       keepLog: options.keepLog,
       parser: options.mergeParser === undefined ? undefined : ctx.parser(options.mergeParser),
       buffers: ctx.buffers,
+      counters: ctx.counters,
     })
     if (options.dummyMeta)
       this.#dummyMetadata = {

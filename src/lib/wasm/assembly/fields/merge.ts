@@ -25,7 +25,7 @@ const MERGE: u32 = 1
 const DROP: u32 = 2
 const LEAVE: u32 = 3
 
-/** Reasons why `merge` stopped before an entry: numbers of METADATA_STOPS in metadata-merger.ts. */
+/** Reasons why `merge` stopped before an entry: numbers of STOPS in metadata-merger.ts. */
 const FORM: i32 = 1
 const KEYS: i32 = 2
 const SIZE: i32 = 3

@@ -1,5 +1,5 @@
-import { put16, put32 } from '../common/bytes'
 import { digitsIn, eightDigits } from '../common/digits'
+import { putNegative, putUnsigned } from '../common/integers'
 import { floatOf } from './decimal'
 
 /** Returns the number that the text at [from, end) stands for, as `Number` does. For what `floatOf` leaves open. */
@@ -35,8 +35,8 @@ export function putNumber(p: usize, end: usize, at: usize): usize {
   if (c == 0x2e || (c | 0x20) == 0x65) return putDecimal(from, q, end, at, negative)
   numberEnd = q
   if (negative) {
-    if (digits < MAX_DIGITS || (digits == MAX_DIGITS && value <= 0x8000000000000000)) return putNegative(at)
-  } else if (digits <= MAX_DIGITS || (digits == 20 && load<u8>(from) == 0x31 && value >= MIN_OF_20)) return putPositive(at)
+    if (digits < MAX_DIGITS || (digits == MAX_DIGITS && value <= 0x8000000000000000)) return putMinus(at)
+  } else if (digits <= MAX_DIGITS || (digits == 20 && load<u8>(from) == 0x31 && value >= MIN_OF_20)) return putUnsigned(at, value)
   return putFloat(from, at, longFloat(from, q, 0), negative)
 }
 
@@ -130,55 +130,8 @@ function readDigits(p: usize, end: usize): usize {
   return q
 }
 
-function putPositive(at: usize): usize {
-  if (value < 0x80) {
-    store<u8>(at, value as u8)
-    return at + 1
-  }
-  if (value < 0x100) {
-    store<u8>(at, 0xcc)
-    store<u8>(at + 1, value as u8)
-    return at + 2
-  }
-  if (value < 0x10000) {
-    store<u8>(at, 0xcd)
-    put16(at + 1, value as u32)
-    return at + 3
-  }
-  if (value < 0x100000000) {
-    store<u8>(at, 0xce)
-    put32(at + 1, value as u32)
-    return at + 5
-  }
-  store<u8>(at, 0xcf)
-  store<u64>(at + 1, bswap<u64>(value))
-  return at + 9
-}
-
 /** Writes a negative integer; -0, which no integer is, as float64. */
-function putNegative(at: usize): usize {
-  if (value == 0) return putFloat(0, at, 0, true)
-  const signed = -(value as i64)
-  if (signed >= -32) {
-    store<u8>(at, signed as u8)
-    return at + 1
-  }
-  if (signed >= -0x80) {
-    store<u8>(at, 0xd0)
-    store<u8>(at + 1, signed as u8)
-    return at + 2
-  }
-  if (signed >= -0x8000) {
-    store<u8>(at, 0xd1)
-    put16(at + 1, signed as u32)
-    return at + 3
-  }
-  if (signed >= -0x80000000) {
-    store<u8>(at, 0xd2)
-    put32(at + 1, signed as u32)
-    return at + 5
-  }
-  store<u8>(at, 0xd3)
-  store<u64>(at + 1, bswap<u64>(signed as u64))
-  return at + 9
+@inline
+function putMinus(at: usize): usize {
+  return value == 0 ? putFloat(0, at, 0, true) : putNegative(at, -(value as i64))
 }

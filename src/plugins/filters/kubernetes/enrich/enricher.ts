@@ -4,8 +4,9 @@ import { ENTRY_HEAD, skip, writeMapHead } from '../../../../core/msgpack/encode.
 import { closeMap, mapHeadSize } from '../../../../core/msgpack/map-head.ts'
 import { entryMap, mapBody, mapPairs } from '../../../../core/msgpack/record.ts'
 import { UniqueKeys } from '../../../../core/msgpack/unique-keys.ts'
+import type { Counters } from '../../../../core/services.ts'
 import { mayHaveKey } from '../../../../lib/records/may-have-key.ts'
-import { FastPath } from '../../../../lib/wasm/fast-path.ts'
+import { type FallbackReason, FastPath } from '../../../../lib/wasm/fast-path.ts'
 import { LogMerger, type MergeOptions } from './merge-log.ts'
 import { type ContainerMetadata, KUBERNETES_KEY, type MetadataPairs, NAMESPACE_KEY } from './metadata.ts'
 import { RecordFields } from './record-fields.ts'
@@ -13,6 +14,8 @@ import { WasmEnricher } from './wasm-enricher.ts'
 
 export interface EnricherOptions extends MergeOptions {
   buffers: BufferSource
+  /** Counters of `pathCounters`; undefined only in tests. */
+  counters?: Counters | undefined
 }
 
 /**
@@ -37,6 +40,7 @@ const MIN_WASM_CHUNK_BYTES = 8192
  */
 export class Enricher {
   readonly #buffers: BufferSource
+  readonly #counters: Counters | undefined
   readonly #mergesLog: boolean
   readonly #keepsLog: boolean
   readonly #keys = new UniqueKeys()
@@ -52,6 +56,7 @@ export class Enricher {
 
   constructor(options: EnricherOptions) {
     this.#buffers = options.buffers
+    this.#counters = options.counters
     this.#mergesLog = options.merge
     this.#keepsLog = options.keepLog
     this.#merger = new LogMerger(options, this.#keys)
@@ -75,7 +80,8 @@ export class Enricher {
     this.#next = start
     let canAppend: boolean | undefined
     const fastPath = this.#fastPath
-    fastPath.begin(this.#canUseWasm(chunk, meta))
+    const closed = this.#whyNoWasm(chunk, meta)
+    fastPath.begin(closed === undefined, closed)
     while (this.#next < end) {
       if (fastPath.isOpen) {
         if (this.#wasm.run(buf, this.#next, end)) {
@@ -84,19 +90,25 @@ export class Enricher {
           fastPath.hit(this.#wasm.records)
           continue
         }
-        fastPath.miss()
+        fastPath.miss(this.#wasm.stopped)
       }
       canAppend ??= this.#canAppend(chunk)
       const written = this.#writeEntry(buf, this.#next, end, meta, canAppend, to)
-      if (written > to) count++
+      if (written > to) {
+        count++
+        fastPath.fallback()
+      }
       to = written
     }
+    if (this.#counters !== undefined) fastPath.report(this.#counters)
     chunk.replace(this.#out, head, to, count)
   }
 
-  #canUseWasm(chunk: Chunk, meta: ContainerMetadata | MetadataLookup): boolean {
-    if (typeof meta === 'function') return false
-    return (chunk.size >= MIN_WASM_CHUNK_BYTES || this.#wasm.isLoaded) && this.#wasm.begin(meta)
+  /** Prepares the wasm module for the chunk, or returns the reason why its records take the fallback. */
+  #whyNoWasm(chunk: Chunk, meta: ContainerMetadata | MetadataLookup): FallbackReason | undefined {
+    if (typeof meta === 'function') return 'options'
+    if (chunk.size < MIN_WASM_CHUNK_BYTES && !this.#wasm.isLoaded) return 'small'
+    return this.#wasm.begin(meta) ? undefined : 'options'
   }
 
   /**

@@ -1,4 +1,5 @@
 import { encodeStr } from '../../../../core/msgpack/encode.ts'
+import type { FallbackReason } from '../../../../lib/wasm/fast-path.ts'
 import { InputBlock } from '../../../../lib/wasm/instance.ts'
 import {
   type MetadataMerger,
@@ -32,6 +33,11 @@ export class WasmEnricher {
   /** True when the module has been compiled. */
   get isLoaded(): boolean {
     return this.#loadedMerger !== undefined
+  }
+
+  /** Reason why the last run stopped. */
+  get stopped(): FallbackReason {
+    return this.#merger.stopped
   }
 
   get output(): Buffer {

@@ -2,6 +2,8 @@ import { describe, expect, test } from 'bun:test'
 import { encode } from '@msgpack/msgpack'
 import type { Chunk } from '../../../../../src/core/chunk.ts'
 import { encodeStr } from '../../../../../src/core/msgpack/encode.ts'
+import { CounterMap } from '../../../../../src/engine/counters.ts'
+import { pathCounters } from '../../../../../src/lib/wasm/fast-path.ts'
 import { MetadataMerger } from '../../../../../src/lib/wasm/metadata-merger.ts'
 import { Enricher } from '../../../../../src/plugins/filters/kubernetes/enrich/enricher.ts'
 import {
@@ -60,11 +62,12 @@ const OPTIONS = {
 type Choice = (typeof OPTIONS)[keyof typeof OPTIONS]
 
 /** Chunks of less than 8 KB are not passed to the wasm module, so each record in its own chunk takes the fallback. */
-function enricherOf(choice: Choice, buffers: LooseBuffers): Enricher {
+function enricherOf(choice: Choice, buffers: LooseBuffers, counters?: CounterMap): Enricher {
   return new Enricher({
     logKey: encodeStr('log'),
     parser: undefined,
     buffers,
+    counters,
     ...choice,
   })
 }
@@ -195,6 +198,29 @@ describe('the wasm module', () => {
       undefined,
     )
     expect(new MetadataMerger().use({ pairs: bytes, starts, ...MERGING, ...choice })).toBe(false)
+  })
+})
+
+test('each record is counted, with the reason why it took the fallback', () => {
+  const buffers = new LooseBuffers()
+  const counters = new CounterMap(pathCounters('enriched', 'keys', 'size', 'parser', 'form'))
+  const enricher = enricherOf(OPTIONS['with Merge_Log'], buffers, counters)
+  const keys = `{${Array.from({ length: 600 }, (_, i) => `"k${i}":${i}`).join(',')}}`
+  const records = [
+    { log: 'x'.repeat(60_000) },
+    ...FILL,
+    { log: keys },
+    { stream: 'stdout', log: '{"a":1}' },
+    { stream: 'stderr', log: '{"a":1}' },
+    { log: '{}', list: new Date(0) },
+  ]
+  enricher.apply(
+    chunkOf(records, 'k', buffers),
+    METAS['a pod that requests a parser that reads a time'] as ContainerMetadata,
+  )
+  expect(counters.snapshot()).toMatchObject({
+    counters: { fast_path_records: FILL.length + 2, fallback_records: 3 },
+    counterReasons: { fallback_records: { keys: 1, size: 1, parser: 1, form: 0 } },
   })
 })
 
