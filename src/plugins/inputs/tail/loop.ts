@@ -280,7 +280,8 @@ export class TailLoop {
     const isLast = this.#options.exitOnEof
     const out = this.#ctx.appender(file.tag)
     const before = file.cursor.offset
-    const turn = this.#reader.readTurn(file, out, limit, isLast)
+    const followers = file.tag === this.#ctx.tag ? this.#scheduler.size : 0
+    const turn = this.#reader.readTurn(file, out, limit, isLast, followers)
     if (turn instanceof FsFailure) {
       this.#readErrors.record(file.path, turn, 'read')
       if (turn.code === COMPRESSED) {

@@ -84,3 +84,14 @@ test('work that is left is dropped when it is stopped', async () => {
   await new Promise((resolve) => setTimeout(resolve, 2 * SLICE_MS))
   expect(steps).toBe(1)
 })
+
+test('chunks are filled with the lines of many small files before they are sealed', async () => {
+  const dir = tmp()
+  const files = 40
+  for (let i = 0; i < files; i++) writeFileSync(join(dir, `${i}.log`), `${'x'.repeat(199)}\n`.repeat(100))
+  // Nothing but its size ends a chunk.
+  const run = follow({ path: `${dir}/*.log` }, { service: { flush: 3_600_000 } })
+  await until(() => run.chunks.length >= 3)
+  // Chunk_Size is 256 KB, a file has 20 KB.
+  for (const { count } of run.chunks) expect(count).toBeGreaterThan(1000)
+})

@@ -53,6 +53,8 @@ export class FileReader {
   /** Buffer of the current turn: the kernel's, one of the budget, or a larger one for a long line. */
   #block: Buffer = NONE
   readonly #time = new TurnTime()
+  /** Number of files that are read next and have the tag of the current one. */
+  #followers = 0
 
   constructor(options: FileReaderOptions) {
     this.#options = options
@@ -60,11 +62,19 @@ export class FileReader {
 
   /**
    * Reads up to `limitBytes` of the file from its offset, for about SLICE_MS. `last`: nothing will be appended, so that a last
-   * line without a newline is complete. Returns a failure (EIO, ESTALE) when the file cannot be read now.
+   * line without a newline is complete. `followers`: number of files whose lines go into the same chunk next. Returns a failure
+   * (EIO, ESTALE) when the file cannot be read now.
    */
-  readTurn(file: TailFile, out: Appender, limitBytes: number, last: boolean): TurnResult | FsFailure {
+  readTurn(
+    file: TailFile,
+    out: Appender,
+    limitBytes: number,
+    last: boolean,
+    followers = 0,
+  ): TurnResult | FsFailure {
     this.#stampTime(file)
     this.#time.start()
+    this.#followers = followers
     this.#kernelBlock = this.#kernelBlockFor(file)
     this.#block = this.#kernelBlock ?? this.#options.buffers.takeLongLived(this.#options.blockBytes)
     try {
@@ -133,8 +143,10 @@ export class FileReader {
     const { ratio } = file.encoder
     let room = (out.buf.length - SPARE_BYTES - out.end) / ratio
     if (room < least) {
-      out.seal()
-      if (!out.reserve(least, unread * ratio)) return 0
+      // Grows the chunk of small files, and seals one that is full.
+      const wanted = Math.ceil(least * ratio) + SPARE_BYTES
+      const expected = unread * ratio * (1 + this.#followers)
+      if (!out.reserve(wanted, Math.max(wanted, expected))) return 0
       room = (out.buf.length - SPARE_BYTES - out.end) / ratio
     }
     return Math.max(least, Math.min(this.#block.length, Math.floor(room), Math.floor(limitBytes)))

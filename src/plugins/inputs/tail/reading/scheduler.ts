@@ -130,6 +130,11 @@ export class Scheduler {
     for (const file of waiting) this.add(file)
   }
 
+  /** Number of files in the queue. */
+  get size(): number {
+    return this.#ready.size
+  }
+
   take(): TailFile | undefined {
     const next = this.#next
     this.#next = undefined
