@@ -145,5 +145,5 @@ export interface Parser {
    * Returns what may replace `parse` for blocks of lines; undefined when there is none, or when `backlog`, the
    * number of bytes to read, is not worth its preparation.
    */
-  kernel?(backlog: number): ParserKernel | undefined
+  readonly kernel?: ((backlog: number) => ParserKernel | undefined) | undefined
 }

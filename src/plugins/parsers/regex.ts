@@ -153,6 +153,7 @@ class RegexParser implements Parser {
   /** Bytes of keys, heads and typed values, independent of the line. */
   readonly #fixedBytes: number
   readonly #overlap: number
+  readonly kernel: Parser['kernel']
   /** Null: the expression or its fields are not covered. */
   #kernel: ParserKernel | null | undefined
   readonly #regex: TranslatedRegex
@@ -166,6 +167,8 @@ class RegexParser implements Parser {
     this.#settings = settings
     this.keys = regex.names.filter((name) => name !== undefined)
     this.#fields = fieldsOf(regex.names, settings)
+    const isCovered = regex.program.isPlain && this.#fields.length > 0
+    this.kernel = isCovered ? (backlog) => this.#kernelFor(backlog) : undefined
     this.#fixedBytes = this.#fields.reduce((n, field) => n + field.keySize + Math.max(5, MAX_TYPED_BYTES), 40)
   }
 
@@ -215,9 +218,9 @@ class RegexParser implements Parser {
     return true
   }
 
-  kernel(backlog: number): ParserKernel | undefined {
+  #kernelFor(backlog: number): ParserKernel | undefined {
     if (this.#kernel === undefined) {
-      const module = this.#fields.length === 0 ? undefined : this.#matcher.module(backlog > EAGER_BYTES)
+      const module = this.#matcher.module(backlog > EAGER_BYTES)
       if (module !== undefined) this.#kernel = ExpressionKernel.of(module, this.#kernelSettings()) ?? null
     }
     return this.#kernel ?? undefined

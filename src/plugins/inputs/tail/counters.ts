@@ -1,6 +1,7 @@
 import type { InputContext } from '../../../core/plugin.ts'
 import type { Counters } from '../../../core/services.ts'
 import { regexCounter } from '../../../lib/regex/counters.ts'
+import { pathCounters } from '../../../lib/wasm/fast-path.ts'
 
 /**
  * Counters of the input. docs/tail.md lists every way in which a byte can stay unread, with its counter and
@@ -35,6 +36,7 @@ export const TAIL_COUNTERS = {
   ...regexCounter('parser', 'multiline', 'tag'),
   parse_failed: 'lines that could not be parsed, kept unchanged under Key',
   time_failed: 'records whose time could not be read; they have the time of reading',
+  ...pathCounters('written', 'small', 'options', 'form', 'parser', 'mixed'),
   null_bytes_skipped: 'NUL bytes skipped at the start of lines',
   lost_bytes: {
     help: 'bytes of followed files that were not sent and never will be',

@@ -10,6 +10,7 @@ import {
 import { type LaterKeys, UniqueKeys } from '../../../../core/msgpack/unique-keys.ts'
 import type { EntryWriter, LineFrame, LineKernel, Parser, ParserKernel } from '../../../../core/parser.ts'
 import { CriPairs } from '../../../../lib/wasm/cri-pairs.ts'
+import type { FallbackReason } from '../../../../lib/wasm/fast-path.ts'
 import { type EntryForm, lineEncoderOf, sharedLineEncoder } from '../../../../lib/wasm/line-encoder.ts'
 import { AddedFields, type AddedKeys, keysOf, TRUNCATED_KEY } from './added-fields.ts'
 
@@ -160,6 +161,13 @@ export class EntryEncoder implements EntryWriter {
       return encoder.use(this.entry, maxLineBytes, skipEmpty) ? encoder : undefined
     const kernel = this.#kernel
     return kernel?.input === block && kernel.use(this.#frame, maxLineBytes, skipEmpty) ? kernel : undefined
+  }
+
+  /** Why lines are written without a kernel where there is none. */
+  get withoutKernel(): FallbackReason {
+    if (this.entry !== undefined) return 'small'
+    if (this.parser?.kernel === undefined) return 'parser'
+    return this.#settler === undefined ? 'small' : 'options'
   }
 
   /**

@@ -28,7 +28,7 @@ export class JoinedLines extends BlockEncoder {
     return file.encoder.entry === undefined ? undefined : super.kernel(file, backlog)
   }
 
-  encode(file: TailFile, out: Appender, block: Block): Encoded {
+  protected encodeLines(file: TailFile, out: Appender, block: Block): Encoded {
     const { buf: src, start, end: blockEnd } = block
     const records = this.#joiner.recordsOf(file)
     const { cursor } = file
@@ -53,6 +53,7 @@ export class JoinedLines extends BlockEncoder {
             ? this.#writeLong(file, out, src, pos, end, newline >= blockEnd, base)
             : this.#joiner.push(file, records, out, src, pos, end, base + pos)
         if (!done) return 'full'
+        this.fastPath.fallback()
       }
       pos = this.#moveTo(file, cursor, out, pos, next)
     }
@@ -88,7 +89,7 @@ export class JoinedLines extends BlockEncoder {
     const encoder = this.#joiner.fastPathEncoder(records)
     const kernel = encoder === undefined ? undefined : this.kernelFor(encoder, block)
     if (kernel === undefined) {
-      this.fastPath.miss()
+      this.fastPath.miss(encoder?.withoutKernel ?? 'form')
       return start
     }
     let pos = start

@@ -53,7 +53,13 @@ export abstract class BlockEncoder {
   }
 
   /** Encodes complete lines and moves the file's cursor over them. */
-  abstract encode(file: TailFile, out: Appender, block: Block): Encoded
+  encode(file: TailFile, out: Appender, block: Block): Encoded {
+    const result = this.encodeLines(file, out, block)
+    this.fastPath.report(this.options.counters)
+    return result
+  }
+
+  protected abstract encodeLines(file: TailFile, out: Appender, block: Block): Encoded
 
   /**
    * Writes the UTF-8 line src[start, end), which begins at `offset` of the file. `isCut`: it is the beginning

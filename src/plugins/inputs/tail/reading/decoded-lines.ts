@@ -1,4 +1,5 @@
 import type { BufferSource } from '../../../../core/buffer-source.ts'
+import type { LineKernel } from '../../../../core/parser.ts'
 import type { Appender } from '../../../../core/plugin.ts'
 import { MAX_GROWTH, type TextEncoding } from '../../../../lib/text/text-encoding.ts'
 import type { TailFile } from '../file/tail-file.ts'
@@ -42,7 +43,11 @@ export class DecodedLines extends BlockEncoder {
     return this.#inner.writeLine(...line)
   }
 
-  encode(file: TailFile, out: Appender, block: Block): Encoded {
+  override kernel(file: TailFile, backlog: number): LineKernel | undefined {
+    return this.#inner.kernel(file, backlog)
+  }
+
+  protected encodeLines(file: TailFile, out: Appender, block: Block): Encoded {
     const { buf, start, end, last } = block
     const encoding = this.#encodings.of(file, buf, start, end, last)
     if (encoding === undefined) return 'ok'

@@ -10,7 +10,7 @@ import { CHECK_BYTES, LINE_COST } from './turn-time.ts'
 /** Encodes blocks in which each line is a record of its own. */
 export class PlainLines extends BlockEncoder {
   /** The hot loop: runs of known lines go to the kernel, all others through this loop line by line. */
-  encode(file: TailFile, out: Appender, block: Block): Encoded {
+  protected encodeLines(file: TailFile, out: Appender, block: Block): Encoded {
     const { buf: src, start, end: blockEnd } = block
     const { cursor, encoder } = file
     const base = cursor.offset - start
@@ -26,8 +26,9 @@ export class PlainLines extends BlockEncoder {
     let limit = out.buf.length - TAIL_ROOM
     let buf = out.buf
     let view = viewOf(buf)
+    let others = 0
     const kernel = this.kernelFor(encoder, block)
-    fastPath.begin(kernel !== undefined)
+    fastPath.begin(kernel !== undefined, encoder.withoutKernel)
     for (;;) {
       if (kernel !== undefined && fastPath.isOpen) {
         const size = kernel.run(pos, blockEnd, Math.max(0, limit - at), base)
@@ -66,7 +67,10 @@ export class PlainLines extends BlockEncoder {
         if (pos > counted) this.countWritten(file, out, records, pos - counted, at - written)
         counted = pos
         records = 0
-        if (!out.reserve(need, blockEnd - pos)) return 'full'
+        if (!out.reserve(need, blockEnd - pos)) {
+          if (others > 0) fastPath.fallback(others)
+          return 'full'
+        }
         at = written = out.end
         limit = out.buf.length - TAIL_ROOM
         buf = out.buf
@@ -85,11 +89,14 @@ export class PlainLines extends BlockEncoder {
       } else {
         at = encoder.write(buf, view, at, src, pos, end, base + pos)
         records++
+        if (kernel === undefined) others++
+        else fastPath.fallback()
         if (encoder.failure !== 0)
           this.recordFailure(file, { src, start: pos, end, offset: base + pos }, encoder.failure === UNTIMED)
       }
       pos = newline < blockEnd ? newline + 1 : blockEnd
     }
+    if (others > 0) fastPath.fallback(others)
     if (kernel !== undefined && !fastPath.isOpen) encoder.leaveForm()
     out.end = at
     cursor.moveTo(base + pos)
