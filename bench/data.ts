@@ -220,6 +220,7 @@ export function datasetOfFiles(
 
 if (import.meta.main) {
   const records = Number(process.argv[2] ?? 2_000_000)
-  for (const shape of ['raw', 'cri', 'docker', 'nginx', 'json'] as const) console.log(dataset(shape, records).path)
+  for (const shape of ['raw', 'cri', 'docker', 'nginx', 'json'] as const)
+    console.log(dataset(shape, records).path)
   console.log(datasetOfFiles(500, 2000).path)
 }

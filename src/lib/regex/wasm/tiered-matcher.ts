@@ -8,6 +8,9 @@ import { compileWasm, type WasmMatcher } from './wasm-matcher.ts'
  */
 const TEXTS_BEFORE_COMPILING = 4000
 
+/** Texts for which a module is compiled at once: without one, a search may take a hundred times as long. */
+const LONG_TEXT_BYTES = 20_000
+
 /** What matches without a module: it needs no time to start, but more for each text. */
 interface Slow {
   readonly spans: Int32Array
@@ -16,8 +19,8 @@ interface Slow {
 
 /**
  * Matches the first texts by a matcher that is ready at once, and compiles a WebAssembly module when there
- * are more. What one of the two gives up is given to the other: so the result depends on the text only, not
- * on how many there were before.
+ * are more, or a long one. What one of the two gives up is given to the other: so the result depends on the text only,
+ * not on how many there were before. A long text always begins with the module, and ends there when its steps are spent.
  */
 export class TieredMatcher {
   readonly spans: Int32Array
@@ -37,10 +40,11 @@ export class TieredMatcher {
   }
 
   match(src: Buffer, start: number, end: number): MatchResult {
-    if (this.#fast === undefined && --this.#left < 0) this.#compile()
+    const isLong = end - start > LONG_TEXT_BYTES
+    if (this.#fast === undefined && (isLong || --this.#left < 0)) this.#compile()
     const fast = this.#fast
     const result = (fast ?? this.#slow).match(src, start, end)
-    if (result !== TOO_MANY_STEPS) return result
+    if (result !== TOO_MANY_STEPS || (isLong && fast?.isSpent === true)) return result
     return (fast ? this.#slow : this.#compile())?.match(src, start, end) ?? result
   }
 

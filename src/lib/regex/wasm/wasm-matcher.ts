@@ -1,5 +1,5 @@
 import { INSTRUCTION_SIZE, type Program } from '../compile.ts'
-import { MATCH, type MatchResult, stepLimit, TOO_MANY_STEPS } from '../match-result.ts'
+import { MATCH, type MatchResult, moduleStepLimit, TOO_MANY_STEPS } from '../match-result.ts'
 import { NEWLINE } from './byte-table.ts'
 import { encodeModule } from './encoder.ts'
 import { LINE, MAX_GROUPS, MAX_TEXT_BYTES, PAGES, SPANS, STEPS_LEFT } from './layout.ts'
@@ -44,6 +44,8 @@ interface WasmMatcherOptions {
 export class WasmMatcher {
   /** Start and end of each group, or -1; group 0 is the entire match. */
   readonly spans: Int32Array
+  /** True when the last search took all its steps; false also when it ended for want of memory. */
+  isSpent = false
   readonly #search: Search
   readonly #arena: Arena
   readonly #slots: Int32Array
@@ -76,10 +78,11 @@ export class WasmMatcher {
     const { line, spans: found } = this.#arena
     src.copy(line, 0, start, end)
     line[length] = NEWLINE
-    const limit = Math.min(stepLimit(this.#stepsPerByte, length), MAX_STEPS)
+    const limit = Math.min(moduleStepLimit(this.#stepsPerByte, length), MAX_STEPS)
     this.#limit = limit
     const plain = this.#plainSteps ?? Math.min(4 * length + BASE_PLAIN_STEPS, limit)
     const result = this.#search(LINE, LINE + length, plain, limit - plain)
+    this.isSpent = result === TOO_MANY_STEPS && (this.#arena.stepsLeft[0] as number) <= 0
     if (result !== MATCH) return result
     const spans = this.spans
     const slots = this.#slots
