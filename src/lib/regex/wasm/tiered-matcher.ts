@@ -1,5 +1,6 @@
 import type { Program } from '../compile.ts'
 import { type MatchResult, TOO_MANY_STEPS } from '../match-result.ts'
+import { MAX_TEXT_BYTES } from './layout.ts'
 import { compileWasm, type WasmMatcher } from './wasm-matcher.ts'
 
 /**
@@ -20,7 +21,8 @@ interface Slow {
 /**
  * Matches the first texts by a matcher that is ready at once, and compiles a WebAssembly module when there
  * are more, or a long one. What one of the two gives up is given to the other: so the result depends on the text only,
- * not on how many there were before. A long text always begins with the module, and ends there when its steps are spent.
+ * not on how many there were before. A long text is given to the module only, if that has space
+ * for it.
  */
 export class TieredMatcher {
   readonly spans: Int32Array
@@ -40,11 +42,12 @@ export class TieredMatcher {
   }
 
   match(src: Buffer, start: number, end: number): MatchResult {
-    const isLong = end - start > LONG_TEXT_BYTES
+    const length = end - start
+    const isLong = length > LONG_TEXT_BYTES && length <= MAX_TEXT_BYTES
     if (this.#fast === undefined && (isLong || --this.#left < 0)) this.#compile()
     const fast = this.#fast
     const result = (fast ?? this.#slow).match(src, start, end)
-    if (result !== TOO_MANY_STEPS || (isLong && fast?.isSpent === true)) return result
+    if (result !== TOO_MANY_STEPS || (isLong && fast)) return result
     return (fast ? this.#slow : this.#compile())?.match(src, start, end) ?? result
   }
 

@@ -44,8 +44,6 @@ interface WasmMatcherOptions {
 export class WasmMatcher {
   /** Start and end of each group, or -1; group 0 is the entire match. */
   readonly spans: Int32Array
-  /** True when the last search took all its steps; false also when it ended for want of memory. */
-  isSpent = false
   readonly #search: Search
   readonly #arena: Arena
   readonly #slots: Int32Array
@@ -82,7 +80,6 @@ export class WasmMatcher {
     this.#limit = limit
     const plain = this.#plainSteps ?? Math.min(4 * length + BASE_PLAIN_STEPS, limit)
     const result = this.#search(LINE, LINE + length, plain, limit - plain)
-    this.isSpent = result === TOO_MANY_STEPS && (this.#arena.stepsLeft[0] as number) <= 0
     if (result !== MATCH) return result
     const spans = this.spans
     const slots = this.#slots

@@ -72,7 +72,6 @@ describe('a search is given up', () => {
     const matcher = compile('^(.*?,){11}P', 20)
     const steps = [64_000, text.length].map((end) => {
       expect(matcher.match(text, 0, end)).toBe(TOO_MANY_STEPS)
-      expect(matcher.isSpent).toBe(true)
       return matcher.steps
     })
     expect(Math.max(...steps) - Math.min(...steps)).toBeLessThan(text.length / 16)
@@ -87,7 +86,7 @@ describe('a search is given up', () => {
   })
 
   test('when the stack is full', () => {
-    const matcher = compile('^(?<a>(?:ab|a|b)*)$', 100)
+    const matcher = compile('^(?<a>(?:(?:a|a)(?:b|b)|a|b)*)$', 1000)
     const src = Buffer.from('ab'.repeat(500_000))
     expect(matcher.match(src, 0, src.length)).toBe(TOO_MANY_STEPS)
     expect(matcher.match(src, 0, 60_000)).toBe(MATCH)

@@ -56,7 +56,7 @@ describe('a tiered matcher', () => {
     expect(slow.calls).toBe(0)
   })
 
-  test('gives up a long text that spent the steps of the module, and no short one', () => {
+  test('gives up a long text that the module gave up, and no short one', () => {
     const slow = new Slow()
     const matcher = new TieredMatcher(slow, translateOnigmo('^(?<a>(x+)+)$').program, 1)
     const long = Buffer.from(`${'x'.repeat(30_000)}!`)
