@@ -1,13 +1,16 @@
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { Backtracker } from '../src/lib/regex/backtracker.ts'
+import { matcherOf } from '../src/lib/regex/line-matcher.ts'
+import { TOO_MANY_STEPS } from '../src/lib/regex/match-result.ts'
 import { translateOnigmo } from '../src/lib/regex/onigmo.ts'
 import { compileWasm } from '../src/lib/regex/wasm/wasm-matcher.ts'
 
 /**
  * Measures ns per line of the matchers alone, without newline search and fields: `bun bench/regex.bench.ts
  * [name ...]`. For each expression: the backtracker and the module, each in its first 2,000 lines and in its
- * best round; CPU time to compile the module; and memory at the end.
+ * best round; CPU time to compile the module; and memory at the end. Then, in ms of CPU, lines of 1 MB on which
+ * expressions backtrack until they are done or at the budget: the first line, with the module, and the best of ten.
  */
 const LINES = 2000
 const ROUNDS = 300
@@ -77,6 +80,36 @@ function measure(matcher: Matcher, src: Buffer): { first: number; best: number; 
   return { first, best, matched }
 }
 
+const LARGE_BYTES = 1_000_000
+/** Expressions that backtrack, and the unit of a line that they do not match. */
+const LARGE: [expression: string, unit: string][] = [
+  ['^(?<a>(a+)+)$', 'a'],
+  ['^(?<a>(x|xx)+)$', 'x'],
+  ['^(?<a>(?:\\w+\\s?)+)$', 'word '],
+  ['(?<a>.*.*.*x)', 'a'],
+  ['^(?<a>(.*?,){11}P)', '1,'],
+  ['(?<a>\\d+\\d+\\d+z)', '1'],
+  ['(?<a>[a-z]+@[a-z]+)', 'a'],
+  ['(?<a>[ab]{1,200}c)', 'ab'],
+  ['^(?<a>(?:a?){30}a{30}b)', 'a'],
+  ['(?<a>(a*)*b)', 'a'],
+  ['(?<a>(?=(?:a+)+b).)', 'a'],
+  ['^(?<a>.+)\\k<a>+x', 'ab'],
+  ['(?<a>(?>a+)b)', 'a'],
+]
+
+function measureLarge(expression: string, unit: string): string {
+  const matcher = matcherOf(translateOnigmo(expression))
+  const src = Buffer.from(`${unit.repeat(LARGE_BYTES / unit.length)}!`)
+  const times = Array.from({ length: 10 }, () => {
+    const startedMs = cpuMs()
+    const result = matcher.match(src, 0, src.length)
+    return { ms: cpuMs() - startedMs, end: result === TOO_MANY_STEPS ? 'at the budget' : 'decided' }
+  })
+  const [first, ...others] = times
+  return `1 MB, ${expression}: first ${first?.ms.toFixed(0)} ms, best ${Math.min(...others.map(({ ms }) => ms)).toFixed(0)} ms, ${first?.end}`
+}
+
 const wanted = process.argv.slice(2)
 for (const [name, expression, line] of CASES) {
   if (wanted.length > 0 && !wanted.includes(name)) continue
@@ -97,4 +130,6 @@ for (const [name, expression, line] of CASES) {
     `${name}: ${(src.length / LINES).toFixed(0)} B/line, backtracker ${text(before)}, module ${text(after)}, compiled in ${compileMs.toFixed(1)} ms of CPU, ${before?.matched} and ${after?.matched} matched`,
   )
 }
+for (const [expression, unit] of LARGE)
+  if (wanted.length === 0 || wanted.includes('large')) console.log(measureLarge(expression, unit))
 console.log(`resident: ${(process.memoryUsage().rss / 2 ** 20).toFixed(0)} MB`)

@@ -196,7 +196,7 @@ export const SERVICE_OPTIONS = defineOptions({
     type: 'int',
     default: '100',
     min: 1,
-    help: 'Maximum number of steps that a regular expression may take per byte of the text that it is matched against, besides 10,000 for any text. A step is one instruction of the expression or one byte. This holds for every expression: of parsers, multiline rules, Regex and Exclude of grep, Match_Regex, Tag_Regex and Regex_Parser; an input, filter, output, [PARSER] or [MULTILINE_PARSER] may have a limit of its own. Beyond it nothing is lost: a line is kept unparsed, a record is kept, a rule does not match, a tag matches, a file gets `_` for each `<name>` in its tag; the counter `regex_step_limit` has what it was as its reason. Not in fluent-bit.',
+    help: 'Maximum number of steps that a regular expression may take per byte of the text that it is matched against, besides 10,000 for any text. Of a longer text 16,000 bytes count, 64,000 when a WebAssembly module matches it, so that by default a search ends within 50 ms. A step is one instruction of the expression or a few bytes that one passes. This holds for every expression: of parsers, multiline rules, Regex and Exclude of grep, Match_Regex, Tag_Regex and Regex_Parser; an input, filter, output, [PARSER] or [MULTILINE_PARSER] may have a limit of its own. Beyond it nothing is lost: a line is kept unparsed, a record is kept, a rule does not match, a tag matches, a file gets `_` for each `<name>` in its tag; the counter `regex_step_limit` has what it was as its reason. Not in fluent-bit.',
   },
   multiline_buffer_limit: {
     type: 'size',

@@ -35,30 +35,27 @@ export function matcherOf(regex: TranslatedRegex, stepsPerByte = DEFAULT_STEPS_P
 /** Steps after which notes are worth their cost: per byte, and for any text. */
 const PLAIN_STEPS = 8
 const PLAIN_BASE = 1000
+/** Part of all steps that may be spent without notes. */
+const PLAIN_SHARE = 1 / 4
 
 /** Backtracks; what takes too many steps is matched once more with notes, if these can be made. */
 class BoundedMatcher extends Backtracker implements LineMatcher {
   readonly #stepsPerByte: number
-  readonly #plainSteps: number
-  readonly #plainBase: number
   #noted: NotedBacktracker | undefined
 
   constructor(program: Program, stepsPerByte: number) {
     super(program)
     this.#stepsPerByte = stepsPerByte
-    const isNotable = program.isMemoryless
-    this.#plainSteps = isNotable ? Math.min(PLAIN_STEPS, stepsPerByte) : stepsPerByte
-    this.#plainBase = isNotable ? PLAIN_BASE : stepLimit(0, 0)
   }
 
   match(src: Buffer, start: number, end: number): MatchResult {
-    const result = this.search(src, start, end, this.#plainBase + this.#plainSteps * (end - start))
-    return result === TOO_MANY_STEPS && this.program.isMemoryless ? this.#again(src, start, end) : result
-  }
-
-  #again(src: Buffer, start: number, end: number): MatchResult {
-    const limit = stepLimit(this.#stepsPerByte, end - start)
+    const length = end - start
+    const limit = stepLimit(this.#stepsPerByte, length)
+    if (!this.program.isMemoryless) return this.search(src, start, end, limit)
+    const plain = Math.min(PLAIN_BASE + PLAIN_STEPS * length, limit * PLAIN_SHARE)
+    const result = this.search(src, start, end, plain)
+    if (result !== TOO_MANY_STEPS) return result
     this.#noted ??= new NotedBacktracker(this.program, this.spans)
-    return (this.#noted.fits(end - start) ? this.#noted : this).search(src, start, end, limit)
+    return (this.#noted.fits(length) ? this.#noted : this).search(src, start, end, limit - plain)
   }
 }

@@ -81,6 +81,25 @@ test('the limit depends on the text and the option only', () => {
   expect(result('(?<a>(?=.*y)x)', 'x'.repeat(300), 10_000)).toBe(NO_MATCH)
 })
 
+test('a text of a megabyte takes no more steps than one of 16,000 bytes without a module', () => {
+  for (const expression of [
+    '^(?<a>(x*)*)$',
+    '(?<a>(?=(x+)+y)x)',
+    '(?<a>x+)x*\\k<a>y',
+    '(?<a>(?>x+)y)',
+    '(?<a>(?:x+)++y)',
+  ]) {
+    const { program } = translateOnigmo(expression)
+    const matcher = new Backtracker(program)
+    const src = Buffer.alloc(1_000_000, 'x').fill('!', 999_999)
+    const limit = stepLimit(DEFAULT_STEPS_PER_BYTE, src.length)
+    expect([expression, matcher.search(src, 0, src.length, limit)]).toEqual([expression, TOO_MANY_STEPS])
+    // Those since the last choice are added when it fails.
+    expect(matcher.steps).toBeLessThan(limit + src.length / 2)
+    expect(limit).toBeLessThan(1_700_000)
+  }
+})
+
 describe('an expression that is too large is refused at once', () => {
   const refused: [what: string, expression: string, message: string][] = [
     ['1 MB', 'a'.repeat(1_000_000), 'more than 65536'],

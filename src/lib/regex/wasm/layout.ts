@@ -19,7 +19,7 @@ export const MAX_TEXT_BYTES = 1 << 20
  */
 export const STACK = LINE + MAX_TEXT_BYTES + 4096
 export const FRAME_BYTES = 12
-const STACK_BYTES = 4 << 20
+const STACK_BYTES = 12 << 20
 export const STACK_END = STACK + STACK_BYTES - FRAME_BYTES
 /** Notes of what failed: a bit for each place of the expression and offset of the line. */
 export const NOTES = STACK + STACK_BYTES

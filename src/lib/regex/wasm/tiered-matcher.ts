@@ -1,5 +1,6 @@
 import type { Program } from '../compile.ts'
 import { type MatchResult, TOO_MANY_STEPS } from '../match-result.ts'
+import { MAX_TEXT_BYTES } from './layout.ts'
 import { compileWasm, type WasmMatcher } from './wasm-matcher.ts'
 
 /**
@@ -7,6 +8,9 @@ import { compileWasm, type WasmMatcher } from './wasm-matcher.ts'
  * one.
  */
 const TEXTS_BEFORE_COMPILING = 4000
+
+/** Texts for which a module is compiled at once: without one, a search may take a hundred times as long. */
+const LONG_TEXT_BYTES = 20_000
 
 /** What matches without a module: it needs no time to start, but more for each text. */
 interface Slow {
@@ -16,8 +20,9 @@ interface Slow {
 
 /**
  * Matches the first texts by a matcher that is ready at once, and compiles a WebAssembly module when there
- * are more. What one of the two gives up is given to the other: so the result depends on the text only, not
- * on how many there were before.
+ * are more, or a long one. What one of the two gives up is given to the other: so the result depends on the text only,
+ * not on how many there were before. A long text is given to the module only, if that has space
+ * for it.
  */
 export class TieredMatcher {
   readonly spans: Int32Array
@@ -37,10 +42,12 @@ export class TieredMatcher {
   }
 
   match(src: Buffer, start: number, end: number): MatchResult {
-    if (this.#fast === undefined && --this.#left < 0) this.#compile()
+    const length = end - start
+    const isLong = length > LONG_TEXT_BYTES && length <= MAX_TEXT_BYTES
+    if (this.#fast === undefined && (isLong || --this.#left < 0)) this.#compile()
     const fast = this.#fast
     const result = (fast ?? this.#slow).match(src, start, end)
-    if (result !== TOO_MANY_STEPS) return result
+    if (result !== TOO_MANY_STEPS || (isLong && fast)) return result
     return (fast ? this.#slow : this.#compile())?.match(src, start, end) ?? result
   }
 

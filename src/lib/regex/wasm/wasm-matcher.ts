@@ -1,6 +1,6 @@
 import { SHARED_PAGES, sharedMemory } from '../../wasm/shared-memory.ts'
 import { INSTRUCTION_SIZE, type Program } from '../compile.ts'
-import { MATCH, type MatchResult, stepLimit, TOO_MANY_STEPS } from '../match-result.ts'
+import { MATCH, type MatchResult, moduleStepLimit, TOO_MANY_STEPS } from '../match-result.ts'
 import { NEWLINE } from './byte-table.ts'
 import { encodeModule } from './encoder.ts'
 import { LINE, MAX_GROUPS, MAX_TEXT_BYTES, SPANS, STEPS_LEFT } from './layout.ts'
@@ -82,7 +82,7 @@ export class WasmMatcher {
     const { line, spans: found } = this.#arena
     src.copy(line, 0, start, end)
     line[length] = NEWLINE
-    const limit = Math.min(stepLimit(this.#stepsPerByte, length), MAX_STEPS)
+    const limit = Math.min(moduleStepLimit(this.#stepsPerByte, length), MAX_STEPS)
     this.#limit = limit
     const plain = this.#plainSteps ?? Math.min(4 * length + BASE_PLAIN_STEPS, limit)
     const result = this.search(LINE, LINE + length, plain, limit - plain)

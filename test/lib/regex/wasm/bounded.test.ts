@@ -65,7 +65,17 @@ describe('a search is given up', () => {
 
   test('at the limit of steps, and not before', () => {
     expect(compile('^(.*?,){11}P', 20).match(text, 0, text.length)).toBe(TOO_MANY_STEPS)
-    expect(compile('^(.*?,){11}P', 36).match(text, 0, text.length)).toBe(NO_MATCH)
+    expect(compile('^(.*?,){11}P', 60).match(text, 0, text.length)).toBe(NO_MATCH)
+  })
+
+  test('at the same number of steps for each text of more than 64,000 bytes', () => {
+    const matcher = compile('^(.*?,){11}P', 20)
+    const steps = [64_000, text.length].map((end) => {
+      expect(matcher.match(text, 0, end)).toBe(TOO_MANY_STEPS)
+      return matcher.steps
+    })
+    expect(Math.max(...steps) - Math.min(...steps)).toBeLessThan(text.length / 16)
+    expect(Math.max(...steps)).toBeLessThan(1_400_000)
   })
 
   test('when the notes do not fit', () => {
@@ -76,7 +86,7 @@ describe('a search is given up', () => {
   })
 
   test('when the stack is full', () => {
-    const matcher = compile('^(?<a>(?:ab|a|b)*)$', 100)
+    const matcher = compile('^(?<a>(?:(?:a|a)(?:b|b)|a|b)*)$', 1000)
     const src = Buffer.from('ab'.repeat(500_000))
     expect(matcher.match(src, 0, src.length)).toBe(TOO_MANY_STEPS)
     expect(matcher.match(src, 0, 60_000)).toBe(MATCH)

@@ -49,6 +49,23 @@ describe('a tiered matcher', () => {
     expect(slow.calls).toBe(1)
   })
 
+  test('asks a module at once for a long text', () => {
+    const slow = new Slow()
+    const long = Buffer.alloc(30_000, 'x')
+    expect(tiered(slow).match(long, 0, long.length)).toBe(MATCH)
+    expect(slow.calls).toBe(0)
+  })
+
+  test('gives up a long text that the module gave up, and no short one', () => {
+    const slow = new Slow()
+    const matcher = new TieredMatcher(slow, translateOnigmo('^(?<a>(x+)+)$').program, 1)
+    const long = Buffer.from(`${'x'.repeat(30_000)}!`)
+    expect(matcher.match(long, 0, long.length)).toBe(TOO_MANY_STEPS)
+    expect(slow.calls).toBe(0)
+    expect(matcher.match(long, 12_000, long.length)).toBe(NO_MATCH)
+    expect(slow.calls).toBe(1)
+  })
+
   test('asks the slow matcher for a text that the module gave up', () => {
     const slow = new Slow()
     const matcher = tiered(slow, '^(?<a>x+)$', 0)
