@@ -1,8 +1,10 @@
 import { describe, expect, test } from 'bun:test'
 import { appendFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { parseOptions } from '../../../../src/core/options/parse.ts'
 import { defineParser } from '../../../../src/core/plugin.ts'
 import { CriParser } from '../../../../src/lib/parsing/cri-parser.ts'
+import { spec as regex } from '../../../../src/plugins/parsers/regex.ts'
 import { follow } from '../../../support/tail/run.ts'
 import { tmp } from '../../../support/tmp.ts'
 import { until } from '../../../support/until.ts'
@@ -156,4 +158,43 @@ test('the wasm encoder writes all well-formed lines, also the last ones of a chu
   await run.waitForLines(12_020)
   // The fallback parses the line for which a buffer is allocated, and those for which it may be too small.
   expect(parsed).toBeLessThan(5)
+})
+
+describe('lines that an expression parses', () => {
+  const REGEX = '^(?<time>[^ ]+) (?<stream>[^ ]+) (?<logtag>[^ ]+) (?<message>.*)$'
+  const parsers = [{ name: 'words', spec: regex, options: parseOptions(regex.options, { regex: REGEX }) }]
+
+  test('are written by WebAssembly, whether or not they are those of a container runtime', async () => {
+    const container = (i: number) => `2026-11-21T06:00:00.${100_000 + i}Z stdout F message ${i}\n`
+    const other = (i: number) => `${i} one two message ${i}\n`
+    for (const line of [container, other]) {
+      const path = join(tmp(), 'a.log')
+      // Enough for several blocks: the first one shows what the lines look like.
+      writeFileSync(path, Array.from({ length: 40_000 }, (_, i) => line(i)).join(''))
+      const run = follow({ path, parser: 'words' }, { parsers: parsers as never })
+      await run.waitForLines(40_000)
+      const { counters } = run.assembly.inputs[0] as (typeof run.assembly.inputs)[number]
+      expect(counters.get('fast_path_records')).toBeGreaterThan(30_000)
+      expect(run.received.map(({ record }) => record.message)).toEqual(
+        Array.from({ length: 40_000 }, (_, i) => `message ${i}`),
+      )
+    }
+  })
+
+  test('and those that do not match are counted, and the first is logged with its place', async () => {
+    const path = join(tmp(), 'a.log')
+    const lines = Array.from({ length: 60_000 }, (_, i) =>
+      i % 3 === 1 ? `bad${i}` : `${i} one two ${'m'.repeat(30)}`,
+    )
+    writeFileSync(path, `${lines.join('\n')}\n`)
+    const run = follow({ path, parser: 'words', key: 'raw' }, { parsers: parsers as never })
+    await run.waitForLines(60_000)
+    const { counters } = run.assembly.inputs[0] as (typeof run.assembly.inputs)[number]
+    expect(counters.get('parse_failed')).toBe(20_000)
+    expect(run.received.filter(({ record }) => String(record.raw).startsWith('bad'))).toHaveLength(20_000)
+    const warned = run.logs.filter(({ message }) => message.includes('cannot parse'))
+    expect(warned.map(({ fields }) => [fields?.line, fields?.offset])).toEqual([
+      ['bad1', `${lines[0]}\n`.length],
+    ])
+  })
 })
