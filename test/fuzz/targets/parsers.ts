@@ -2,7 +2,6 @@ import { skip } from '../../../src/core/msgpack/encode.ts'
 import { mapBody, mapPairs, spanOf } from '../../../src/core/msgpack/record.ts'
 import type { EntryWriter, Parser } from '../../../src/core/parser.ts'
 import { CriParser } from '../../../src/lib/parsing/cri-parser.ts'
-import { LineEncoder } from '../../../src/lib/wasm/line-encoder.ts'
 import { EntryEncoder } from '../../../src/plugins/inputs/tail/file/entry-encoder.ts'
 import { spec as criSpec } from '../../../src/plugins/parsers/cri.ts'
 import { spec as dockerSpec } from '../../../src/plugins/parsers/docker.ts'
@@ -150,16 +149,20 @@ export const lines: Target = {
   },
 }
 
+/** Enough to read for a kernel to be made at once. */
+const BACKLOG = 1 << 30
+/** Parsers whose lines a WebAssembly module writes. */
 const FORMS: Record<string, Parser | undefined> = {
   raw: undefined,
-  cri: parserOf('cri'),
-  'cri under other keys': parserOf('cri under other keys'),
-  docker: parserOf('docker'),
+  ...Object.fromEntries(
+    Object.keys(PARSERS)
+      .map((name) => [name, parserOf(name)] as const)
+      .filter(([, { lineFormat, kernel }]) => lineFormat !== undefined || kernel !== undefined),
+  ),
 }
-const KEYS = { pathKey: 'path', idKey: 'id', offsetKey: 'at' }
+const KEYS = { pathKey: 'file', idKey: 'id', offsetKey: 'at' }
 const FILE = { path: '/var/log/a.log', id: '1-2-3' }
 const BASE = 2 ** 33 + 5
-const encoder = new LineEncoder()
 
 /** Lines that a WebAssembly module writes have the bytes that the TypeScript path writes. */
 export const wasmLines: Target = {
@@ -172,10 +175,9 @@ export const wasmLines: Target = {
     for (const [form, parser] of Object.entries(FORMS)) {
       const writer = new EntryEncoder({ key: 'log', ...KEYS, parser }, FILE)
       writer.setTime(1_790_000_000, 5)
-      must(
-        writer.entry !== undefined && encoder.use(writer.entry, 10_000, false),
-        `${form}: not known to the module`,
-      )
+      const block = writer.kernel(BACKLOG)?.input ?? Buffer.alloc(0)
+      const encoder = writer.kernelOf(block, 10_000, false)
+      if (encoder === undefined) throw new Error(`${form}: not known to the module`)
       input.copy(encoder.input)
       let [written, rounds] = [0, 0]
       for (let at = 0; at < input.length; rounds++) {
