@@ -16,7 +16,11 @@ export interface DrainResult {
   records: number
   floor: Usage[]
   runs: Usage[]
+  /** Runs of the same with a quarter of the data, which tell the cost of the start from that of the bytes. */
+  quarter: { bytes: number; floor: Usage[]; runs: Usage[] }
   peer: Usage[]
+  /** Runs of an older binary. */
+  before: Usage[]
   /** Records that did not arrive as expected, in words; empty if all did. */
   problems: string[]
 }
@@ -24,6 +28,7 @@ export interface DrainResult {
 export interface DrainOptions {
   agent: Agent
   peer: Agent | undefined
+  before?: Agent | undefined
   runs: number
   lines: number
 }
@@ -34,9 +39,14 @@ export interface DrainOptions {
  */
 export async function drain(workload: Workload, options: DrainOptions): Promise<DrainResult> {
   const data = workload.data(options.lines)
+  const part = workload.data(options.lines / 4)
   const { bytes, records } = data
   const { name, title } = workload
-  const result: DrainResult = { name, title, bytes, records, floor: [], runs: [], peer: [], problems: [] }
+  const quarter = { bytes: part.bytes, floor: [], runs: [] }
+  const result: DrainResult = {
+    ...{ name, title, bytes, records, quarter },
+    ...{ floor: [], runs: [], peer: [], before: [], problems: [] },
+  }
   const sinks = await Promise.all([
     SinkProcess.start('check'),
     SinkProcess.start('count'),
@@ -44,8 +54,11 @@ export async function drain(workload: Workload, options: DrainOptions): Promise<
   ])
   const [check, count, discard] = sinks
   const api = workload.pods === undefined ? undefined : await apiOfPods(workload.pods)
-  const filter = api === undefined ? [] : kubernetesFilter(api, data)
-  const once = (agent: Agent, port: number) => drainOnce(agent, workload, data, { port, filter })
+  const once = (agent: Agent, port: number, from = data) => {
+    const filter = api === undefined ? [] : kubernetesFilter(api, from)
+    return drainOnce(agent, workload, from, { port, filter })
+  }
+  const floor = ({ files }: Dataset) => measure([...floorCommand().command, String(discard.port), ...files])
   try {
     if (workload.output === 'forward') {
       await once(options.agent, check.port)
@@ -57,11 +70,13 @@ export async function drain(workload: Workload, options: DrainOptions): Promise<
         )
     }
     for (let i = 0; i < options.runs; i++) {
-      result.floor.push(await measure([...floorCommand().command, String(discard.port), ...data.files]))
+      result.floor.push(await floor(data))
       result.runs.push(await once(options.agent, count.port))
       if (workload.output === 'forward') verify(result, await count.take(), false)
-      if (options.peer === undefined) continue
-      result.peer.push(await once(options.peer, count.port))
+      result.quarter.floor.push(await floor(part))
+      result.quarter.runs.push(await once(options.agent, count.port, part))
+      if (options.before !== undefined) result.before.push(await once(options.before, count.port))
+      if (options.peer !== undefined) result.peer.push(await once(options.peer, count.port))
       await count.take()
     }
   } finally {
@@ -153,6 +168,22 @@ export interface Figures {
   mbPerCpuS: number
   wallMbS: number
   peakRssMb: number
+}
+
+/** CPU time of a run in ms: of its start, with all that is done once, and of each further GB. */
+export interface Costs {
+  startMs: number
+  msPerGb: number
+}
+
+/** Returns the line through the medians of the runs with all of the data and with a quarter of it. */
+export function costs(bytes: number, runs: Usage[], quarter: { bytes: number; runs: Usage[] }): Costs {
+  const [all, part] = [runs, quarter.runs].map((each) => median(each.map((run) => run.cpuMs))) as [
+    number,
+    number,
+  ]
+  const msPerGb = ((all - part) / (bytes - quarter.bytes)) * 1e9
+  return { startMs: all - (msPerGb * bytes) / 1e9, msPerGb }
 }
 
 /** Returns the medians of runs that each read `bytes`. */

@@ -10,7 +10,9 @@ machine, run \`npm ci\` and \`npm run bench\` (about five minutes and 2 GB of di
 
 ${report(results)}
 
-¹ fluent-bit 5.1.1 in an earlier run on a similar machine, with its best settings (Flush 0.2, File_Cache_Advise off),
+¹ The binary before the last change of these figures, with all of the data, in the same run.
+
+² fluent-bit 5.1.1 in an earlier run on a similar machine, with its best settings (Flush 0.2, File_Cache_Advise off),
 relative to the floor of that run. \`npm run bench -- --peer\` measures it in the same run as shipper.
 
 ${plots(results)
@@ -24,9 +26,11 @@ ${plots(results)
 - **MB/CPU-s**: megabytes (10^6 bytes) of input per second of user and system time of that process and all its threads, as
   accounted by the operating system at its end. It shows how much a log shipper takes from the real work of the machine,
   and does not depend on the speed of the peer.
-- **floor**: a program that reads the same files in 1 MB blocks and writes the same bytes to a socket, unparsed
-  (bench/floor.ts). Its runs alternate with those of shipper. \`floor / 2\` means that shipper uses twice the CPU time of
+- **floor**: a program in C that reads the same files in 1 MB blocks and writes the same bytes to a socket, unparsed
+  (bench/floor.c; where there is no compiler, bench/floor.ts, which takes about twice the CPU time). Its runs alternate with those of shipper. \`floor / 2\` means that shipper uses twice the CPU time of
   only moving the bytes. Absolute figures differ from machine to machine; these ratios differ much less.
+- **start, each further GB**: each workload is also run with a quarter of its data. The line through both gives what a run
+  costs once (loading the program, compiling the code that is hot, the first chunk) and what each further GB costs.
 - **wall MB/s**: input divided by the time from start to end of the process. The sink uses the other core.
 - **peak RSS**: VmHWM, read every 10 ms. It includes the file pages of the runtime (15 to 45 MB, shared between processes).
 - **Arrival**: in a separate run before the measured ones, the sink parses every entry and checks off the number of each

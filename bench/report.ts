@@ -1,7 +1,7 @@
-import { type DrainResult, figures } from './drain.ts'
+import { costs, type DrainResult, figures } from './drain.ts'
 import type { KafkaResult } from './kafka.ts'
 import type { DelayResult, IdleResult, RefusedResult } from './live.ts'
-import { median } from './measure.ts'
+import { median, type Usage } from './measure.ts'
 import type { RelayResult } from './relay.ts'
 import { WORKLOADS } from './workloads.ts'
 
@@ -11,6 +11,8 @@ export interface Results {
   machine: Machine
   versions: { shipper: string; bun: string; peer: string | undefined }
   settings: { runs: number; lines: number }
+  /** Language of the floor. */
+  floor: 'C' | 'bun'
   drains: DrainResult[]
   kafka: KafkaResult | undefined
   relay: RelayResult | undefined
@@ -47,6 +49,7 @@ export function report(results: Results): string {
   return [
     machineText(results),
     drainTable(results),
+    costTable(results),
     peerTable(results),
     kafkaTable(results.kafka),
     relayTable(results.relay),
@@ -57,11 +60,12 @@ export function report(results: Results): string {
     .join('\n\n')
 }
 
-function machineText({ date, machine, versions, settings }: Results): string {
+function machineText({ date, machine, versions, settings, floor }: Results): string {
   const peer = versions.peer === undefined ? '' : `, ${versions.peer}`
   const busy = machine.load > MAX_QUIET_LOAD
   return [
     `${date}: ${machine.cpu}, ${machine.cores} cores, ${machine.memoryGb} GB, Linux ${machine.kernel}, load ${machine.load} at the start and ${machine.loadAtEnd} at the end.`,
+    `The floor is a program in ${floor === 'C' ? 'C' : 'TypeScript, which takes about twice the CPU time of one in C'}.`,
     `shipper ${versions.shipper}, bun ${versions.bun}${peer}. ${settings.lines.toLocaleString('en')} lines, median of ${settings.runs} runs.`,
     ...(busy
       ? ['The machine was busy with other work: absolute figures are too low, ratios are more reliable.']
@@ -85,7 +89,7 @@ function drainTable({ drains }: Results): string {
     'wall MB/s',
     'peak RSS',
     'reached',
-    'fluent-bit¹',
+    'fluent-bit²',
   ]
   return table(head, drains.map(drainRow))
 }
@@ -95,7 +99,7 @@ function drainRow(result: DrainResult): string[] {
   const goal = workload?.goal ?? { peakRssMb: Number.POSITIVE_INFINITY }
   const own = figures(result.bytes, result.runs)
   const floor = figures(result.bytes, result.floor)
-  const ratio = floor.mbPerCpuS / own.mbPerCpuS
+  const ratio = ratioOf(result.bytes, result.runs, result.floor)
   const goals: [text: string, name: string, missed: boolean][] = []
   if (goal.floors !== undefined) goals.push([`floor / ${goal.floors}`, 'CPU', ratio > goal.floors])
   if (goal.wallMbS !== undefined) goals.push([`wall ${goal.wallMbS}`, 'wall', own.wallMbS < goal.wallMbS])
@@ -113,6 +117,24 @@ function drainRow(result: DrainResult): string[] {
     missed.length === 0 ? 'yes' : `no: ${missed.join(', ')}`,
     workload?.fluentBit === undefined ? '' : `floor / ${workload.fluentBit}`,
   ]
+}
+
+/** The cost of a start, and that of each further GB, which is what counts in the long run. */
+function costTable({ drains }: Results): string {
+  if (drains.length === 0) return ''
+  const rows = drains.map(({ title, bytes, runs, floor, quarter, before }) => {
+    const own = costs(bytes, runs, quarter)
+    const least = costs(bytes, floor, { bytes: quarter.bytes, runs: quarter.floor })
+    const ratio = `floor / ${(own.msPerGb / least.msPerGb).toFixed(1)}`
+    const old = before.length === 0 ? '' : `floor / ${ratioOf(bytes, before, floor).toFixed(1)}`
+    return [title, own.startMs.toFixed(0), own.msPerGb.toFixed(0), least.msPerGb.toFixed(0), ratio, old]
+  })
+  const head = ['CPU time', 'start, ms', 'each further GB, ms', 'of the floor', 'floor / n', 'before¹']
+  return table(head, rows)
+}
+
+function ratioOf(bytes: number, runs: Usage[], floor: Usage[]): number {
+  return figures(bytes, floor).mbPerCpuS / figures(bytes, runs).mbPerCpuS
 }
 
 function peerTable({ drains, versions }: Results): string {

@@ -4,6 +4,7 @@ import { cpus, loadavg, release, totalmem } from 'node:os'
 import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { drain } from './drain.ts'
+import { floorCommand } from './floor-program.ts'
 import { kafka } from './kafka.ts'
 import { append, idle, refused, start } from './live.ts'
 import { page } from './page.ts'
@@ -23,8 +24,9 @@ const USAGE = `npm run bench -- [options]
   --runs 3             measured runs per workload
   --lines 2000000      lines of the single-file workloads
   --binary PATH        default: dist/shipper-linux-${ARCH}, built if it does not exist; a .ts file runs with bun
-  --parsers FILE       [PARSER] sections; default: conf/parsers.conf
+  --parsers FILE       [PARSER] sections; default: bench/parsers.conf
   --idle-seconds 60    --refused-seconds 20    --relay-seconds 10 (for each rate)
+  --before PATH        also measure an older binary
   --peer               also measure fluent-bit from PATH; --peer-parsers FILE: its [PARSER] sections
   --write              write docs/BENCHMARKS.md with its plots, and docs/benchmarks.json
 `
@@ -39,6 +41,7 @@ const { values } = parseArgs({
     'idle-seconds': { type: 'string', default: '60' },
     'relay-seconds': { type: 'string', default: '10' },
     'refused-seconds': { type: 'string', default: '20' },
+    before: { type: 'string' },
     peer: { type: 'boolean', default: false },
     'peer-parsers': { type: 'string', default: PARSERS },
     write: { type: 'boolean', default: false },
@@ -104,7 +107,7 @@ async function step<T>(name: string, body: () => Promise<T>): Promise<T | undefi
   }
 }
 
-async function run(agent: Agent, peer: Agent | undefined): Promise<Results> {
+async function run(agent: Agent, before: Agent | undefined, peer: Agent | undefined): Promise<Results> {
   const runs = Number(values.runs)
   const lines = Number(values.lines)
   const results: Results = {
@@ -116,6 +119,7 @@ async function run(agent: Agent, peer: Agent | undefined): Promise<Results> {
       peer: peer === undefined ? undefined : firstLineOf(peer.command[0] ?? '', ['--version']),
     },
     settings: { runs, lines },
+    floor: floorCommand().language,
     drains: [],
     kafka: undefined,
     relay: undefined,
@@ -125,7 +129,7 @@ async function run(agent: Agent, peer: Agent | undefined): Promise<Results> {
     refused: undefined,
   }
   for (const workload of WORKLOADS) {
-    const result = await step(workload.name, () => drain(workload, { agent, peer, runs, lines }))
+    const result = await step(workload.name, () => drain(workload, { agent, before, peer, runs, lines }))
     if (result !== undefined) results.drains.push(result)
   }
   results.kafka = await step('kafka', () => kafka({ agent, peer }, runs, lines))
@@ -159,7 +163,9 @@ if (values.help || unknown !== undefined) {
   process.exitCode = values.help ? 0 : 2
 } else {
   const peer = values.peer ? fluentBit(['fluent-bit'], values['peer-parsers']) : undefined
-  const results = await run(shipper(command(), resolve(values.parsers)), peer)
+  const parsers = resolve(values.parsers)
+  const before = values.before === undefined ? undefined : shipper([resolve(values.before)], parsers)
+  const results = await run(shipper(command(), parsers), before, peer)
   process.stdout.write(`${report(results)}\n`)
   if ([...results.drains, results.kafka].some((result) => (result?.problems.length ?? 0) > 0))
     process.exitCode = 1

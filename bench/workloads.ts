@@ -110,9 +110,16 @@ export const WORKLOADS: Workload[] = [
     ...PLAIN,
     name: 'files',
     title: '500 files of 2,000 lines → forward',
-    data: () => datasetOfFiles(500, 2000),
+    data: (lines) => datasetOfFiles(500, lines / 1000),
     goal: { floors: 3, peakRssMb: PEAK_RSS_MB },
     fluentBit: 11,
+  },
+  {
+    ...PLAIN,
+    name: 'files-10k',
+    title: '10,000 files of 100 lines → forward',
+    data: (lines) => datasetOfFiles(10_000, lines / 20_000),
+    goal: { peakRssMb: 80 },
   },
   {
     ...PLAIN,
