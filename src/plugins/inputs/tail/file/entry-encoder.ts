@@ -123,6 +123,7 @@ export class EntryEncoder implements EntryWriter {
       suffix: this.#suffix,
       suffixOffsetAt: this.#suffixOffsetAt,
       extraPairs: this.extraPairs,
+      extraKeys: this.extraKeys,
     }
     this.entry = this.#entryForm()
   }
@@ -145,18 +146,28 @@ export class EntryEncoder implements EntryWriter {
    * when `backlog` bytes are not worth its preparation.
    */
   kernel(backlog: number): LineKernel | undefined {
-    if (this.entry !== undefined) return sharedLineEncoder()
+    const { lineEncoder } = this
+    if (lineEncoder !== undefined && this.parser?.seesLineFormat !== false) return lineEncoder
     // A parser pair that is removed because of an added one is not known to the kernel.
     if (this.#settler === undefined) this.#kernel = this.parser?.kernel?.(backlog)
     return this.#kernel
   }
 
+  /** Encoder of container formats, if the lines have one of those. */
+  get lineEncoder(): LineKernel | undefined {
+    return this.entry === undefined ? undefined : sharedLineEncoder()
+  }
+
+  /** Records that most lines of a block were not known to what wrote them. */
+  missedBlock(): void {
+    this.parser?.missedLineFormat?.()
+  }
+
   /** Returns the kernel whose memory `block` is, ready for lines of this file. */
   kernelOf(block: Buffer, maxLineBytes: number, skipEmpty: boolean): LineKernel | undefined {
-    if (this.entry !== undefined) {
-      const encoder = lineEncoderOf(block)
-      return encoder?.use(this.entry, maxLineBytes, skipEmpty) ? encoder : undefined
-    }
+    const encoder = this.entry === undefined ? undefined : lineEncoderOf(block)
+    if (this.entry !== undefined && encoder !== undefined)
+      return encoder.use(this.entry, maxLineBytes, skipEmpty) ? encoder : undefined
     const kernel = this.#kernel
     return kernel?.input === block && kernel.use(this.#frame, maxLineBytes, skipEmpty) ? kernel : undefined
   }
