@@ -75,8 +75,9 @@ export interface LineFrame {
   /** Bytes after the pairs of a parser: further pairs, and the position of the offset in them. */
   suffix: Buffer
   suffixOffsetAt: number
-  /** Number of pairs in the suffix. */
+  /** Number of pairs in the suffix, and their keys. */
   extraPairs: number
+  extraKeys?: LaterKeys | undefined
 }
 
 /** A line of the input of a kernel that was not parsed, or whose time was not read. */
@@ -141,6 +142,13 @@ export interface Parser {
    * same bytes.
    */
   readonly lineFormat?: LineFormat | undefined
+  /**
+   * True while most lines seem to have `lineFormat`, for a parser that has a kernel for others too; undefined when
+   * that is what its lines have.
+   */
+  readonly seesLineFormat?: boolean | undefined
+  /** Records that hardly any line of a block had `lineFormat`. */
+  missedLineFormat?(): void
   /**
    * Returns what may replace `parse` for blocks of lines; undefined when there is none, or when `backlog`, the
    * number of bytes to read, is not worth its preparation.

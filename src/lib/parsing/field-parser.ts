@@ -1,7 +1,9 @@
 import { closeMap } from '../../core/msgpack/map-head.ts'
 import type { OptionsOf } from '../../core/options/option.ts'
-import type { EntryWriter, Parser } from '../../core/parser.ts'
+import type { EntryWriter, Parser, ParserKernel } from '../../core/parser.ts'
 import type { ParserContext } from '../../core/plugin.ts'
+import { parseTypes } from '../values/typed-value.ts'
+import { FormKernel, type FormSettings } from '../wasm/form-kernel.ts'
 import { FieldWriter } from './field-writer.ts'
 import { type TIME_OPTIONS, type TYPES_OPTION, timeReader } from './options.ts'
 
@@ -11,9 +13,14 @@ import { type TIME_OPTIONS, type TYPES_OPTION, timeReader } from './options.ts'
  */
 export abstract class FieldParser implements Parser {
   protected readonly fields: FieldWriter
+  readonly #settings: Omit<FormSettings, 'form' | 'bareKeys'>
+  /** Null: the module does not cover the options. */
+  #kernel: FormKernel | null | undefined
 
   constructor(options: OptionsOf<typeof TIME_OPTIONS & typeof TYPES_OPTION>, ctx: ParserContext) {
     const time = { reader: timeReader(options, ctx), key: options.timeKey, keep: options.timeKeep }
+    const types = parseTypes(options.types)
+    this.#settings = { time: time.reader, timeKey: time.key, keepTime: time.keep, types }
     this.fields = new FieldWriter(time, options.types)
   }
 
@@ -42,6 +49,15 @@ export abstract class FieldParser implements Parser {
     out.at = closeMap(out.buf, out.at, out.at + 1, fields.at, fields.pairs + out.extraPairs)
     return true
   }
+
+  kernel(): ParserKernel | undefined {
+    if (this.#kernel === undefined)
+      this.#kernel = FormKernel.of({ ...this.#settings, ...this.form() }) ?? null
+    return this.#kernel ?? undefined
+  }
+
+  /** Returns the form of the lines for the WebAssembly module. */
+  protected abstract form(): Pick<FormSettings, 'form' | 'bareKeys'>
 
   /** Passes every field of the line to `fields`; returns false when the line does not have this form. */
   protected abstract walk(src: Buffer, start: number, end: number, out: EntryWriter): boolean

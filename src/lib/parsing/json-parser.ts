@@ -1,10 +1,11 @@
 import { encodeStr } from '../../core/msgpack/encode.ts'
 import { closeMap } from '../../core/msgpack/map-head.ts'
 import { LaterKeys } from '../../core/msgpack/unique-keys.ts'
-import type { EntryWriter, Parser } from '../../core/parser.ts'
+import type { EntryWriter, Parser, ParserKernel } from '../../core/parser.ts'
 import type { ParserContext } from '../../core/plugin.ts'
 import { JsonTranscoder, jsonBound, skipBlanks } from '../json/json-to-msgpack.ts'
 import { rfc3339Of, type TimeReader } from '../time/strptime.ts'
+import { FormKernel } from '../wasm/form-kernel.ts'
 import { DockerParser } from './docker-parser.ts'
 import { withDecoders } from './field-decoder.ts'
 import { type TimeOptions, timeReader } from './options.ts'
@@ -36,7 +37,14 @@ export class JsonParser implements Parser {
   /** True when an extra key equals that of the time: the time is read, but its field is removed. */
   #dropsTime = false
 
+  readonly #options: TimeOptions
+  /** Null: the module does not cover the options. */
+  #kernel: FormKernel | null | undefined
+  /** True when lines of Docker came with many others. */
+  #missedDocker = false
+
   constructor(options: TimeOptions, ctx: ParserContext) {
+    this.#options = options
     const { timeKey, timeKeep } = options
     this.#time = timeReader(options, ctx)
     this.#keep = timeKeep
@@ -51,6 +59,23 @@ export class JsonParser implements Parser {
     else if (this.#time === undefined || !DOCKER_KEYS.some((key) => key.equals(this.#timeKey)))
       this.lineFormat = { name: 'docker', keepTime: true, readsTime: false }
     this.#usesDocker = this.#docker !== undefined
+  }
+
+  get seesLineFormat(): boolean {
+    return this.#kernel === null || (this.#kernel?.seesDocker === true && !this.#missedDocker)
+  }
+
+  missedLineFormat(): void {
+    this.#missedDocker = true
+  }
+
+  kernel(): ParserKernel | undefined {
+    if (this.#kernel === undefined) {
+      const { timeKey } = this.#options
+      const form = { form: 'json', types: [], bareKeys: false } as const
+      this.#kernel = FormKernel.of({ ...form, time: this.#time, timeKey, keepTime: this.#keep }) ?? null
+    }
+    return this.#kernel ?? undefined
   }
 
   get isPlainJson(): boolean {

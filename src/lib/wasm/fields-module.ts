@@ -33,6 +33,9 @@ export interface FieldsExports extends WasmExports {
   setFrame(prefix: number, prefixOffset: number, suffix: number, suffixOffset: number, pairs: number): void
   setLimits(line: number, parsed: number, perByte: number, others: number): void
   setMatcher(index: number, stepsPerByte: number, stepsLeft: number): void
+  setForm(form: number): void
+  setFormOptions(keepTime: number, bareKeys: number): void
+  setRules(count: number): void
   setRows(count: number, skipEmpty: number, keepTime: number): void
   setTime(sec: number, nsec: number): void
   setMemo(head: number, tail: number, secondAt: number, hasFraction: number, minute: number): void

@@ -62,6 +62,10 @@ class LogfmtParser extends FieldParser {
     this.#bareKeys = !options.logfmtNoBareKeys
   }
 
+  protected form() {
+    return { form: 'logfmt', bareKeys: this.#bareKeys } as const
+  }
+
   protected walk(src: Buffer, start: number, end: number, out: EntryWriter): boolean {
     let p = start
     while (p < end) {

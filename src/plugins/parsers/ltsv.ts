@@ -38,6 +38,10 @@ const TAB = 9
  * Empty fields (two tabs in a row, one at the end) are skipped.
  */
 class LtsvParser extends FieldParser {
+  protected form() {
+    return { form: 'ltsv', bareKeys: false } as const
+  }
+
   protected walk(src: Buffer, start: number, end: number, out: EntryWriter): boolean {
     let p = start
     while (p < end) {

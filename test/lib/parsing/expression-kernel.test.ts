@@ -42,7 +42,7 @@ interface Made {
 
 function kernelOf(encoder: EntryEncoder): LineKernel {
   // Some expressions also read the lines of a container runtime, for which there is another kernel.
-  encoder.leaveForm()
+  encoder.missedBlock()
   const block = encoder.kernel(BACKLOG)?.input ?? Buffer.alloc(0)
   const kernel = encoder.kernelOf(block, MAX_LINE_BYTES, false)
   if (kernel === undefined) throw new Error('there is no kernel for this expression')
@@ -94,7 +94,7 @@ function expectSame(
 function hasKernel(options: Options): boolean {
   try {
     const encoder = encoderOf(options)
-    encoder.leaveForm()
+    encoder.missedBlock()
     return encoder.kernel(BACKLOG) !== undefined
   } catch {
     return false
@@ -369,7 +369,7 @@ describe('ExpressionKernel', () => {
 
   test('is not there for a small backlog until the expression has a module', () => {
     const encoder = encoderOf(WORDS)
-    encoder.leaveForm()
+    encoder.missedBlock()
     expect(encoder.kernel(1000)).toBeUndefined()
     const line = Buffer.from('word rest')
     const out = Buffer.alloc(1000)

@@ -18,7 +18,9 @@ export {
   ROWS_BYTES,
   SUFFIX,
 } from './memory'
-export { failed, lines, linesEnd, linesWritten, setFrame, setLimits, setMatcher, tired } from './lines'
+export { setFormOptions } from './forms'
+export { keepKeys, setRules } from './keys'
+export { failed, lines, linesEnd, linesWritten, setForm, setFrame, setLimits, setMatcher, tired } from './lines'
 export { consumed, merge, metaKey, records, setup, stopped } from './merge'
 export { setRows } from './rows'
 export { setMemo, setTime } from './time'

@@ -5,6 +5,7 @@ import {
   addResolved,
   enterMap,
   isMeta,
+  kindOf,
   leaveMap,
   leaveOut,
   lengthOf,
@@ -20,6 +21,14 @@ import { keyHasEscapes, putKey, putShort, putText, textEnd } from './text'
 /** Address after the value that was read, and its number of pairs or items. */
 export let jsonEnd: usize = 0
 export let itemCount: u32 = 0
+
+/** Slot of the last key that a rule is about, and address of its value in the text; the caller clears `watched`. */
+export let watched: usize = 0
+export let watchedAt: usize = 0
+
+export function clearWatched(): void {
+  watched = 0
+}
 
 /** Maximum depth of the maps and arrays within the outermost map, as in json-to-msgpack.ts. */
 const MAX_DEPTH: i32 = 255
@@ -63,7 +72,12 @@ export function putPairs(p: usize, end: usize, at: usize, depth: i32, trim: bool
       p = skipBlanks(textEnd, end)
     }
     if (p >= end || load<u8>(p) != 0x3a) return 0
-    at = putValue(skipBlanks(p + 1, end), end, at, depth, trim)
+    p = skipBlanks(p + 1, end)
+    if (kindOf(slot) != 0) {
+      watched = slot
+      watchedAt = p
+    }
+    at = putValue(p, end, at, depth, trim)
     if (at == 0) return 0
     if (twinOf(slot) == 0) n++
     else at = settle(slot, pair, at)

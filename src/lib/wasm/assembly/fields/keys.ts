@@ -1,4 +1,4 @@
-import { MAX_KEYS, NAMES, NAMES_BYTES, SLOTS } from './memory'
+import { MAX_KEYS, NAMES, NAMES_BYTES, ROWS, SLOTS } from './memory'
 import { skip } from './skip'
 
 /**
@@ -8,7 +8,7 @@ import { skip } from './skip'
  * ```
  *   0 text and a quote, if they have at most 32 bytes   32 mask of those   36 length   40 map   44 address of the text
  *   48 address of its pair, 0 when that was left out    52 twin: slot of the key before it that is equal, or 0
- *   56 hash of its text   60 number of one of 64 bits, from the hash
+ *   56 hash of its text   60 number of one of 64 bits, from the hash, and 256 times the kind that a rule gives to the key
  * ```
  * Records of one program are alike, so slots outlive their record: up to `known` they describe keys that came in this
  * order and in these maps before. A key that is found at its previous position therefore needs neither a search for its end
@@ -38,6 +38,15 @@ let seen: u64 = 0
 let metaSeen: u64 = 0
 /** Address after the last name in NAMES. */
 let names: usize = NAMES
+
+/** Rules, in ROWS: 0 address of a key's text, 4 its length (u32), 8 kind (u32). Keys of the record itself have the kind of theirs. */
+const RULE: usize = 12
+let rulesEnd: usize = ROWS
+
+export function setRules(count: usize): void {
+  rulesEnd = ROWS + count * RULE
+  forgetAll()
+}
 
 /** True when a record has more keys than there are slots for: not for this module. */
 export let isFull: bool = false
@@ -105,7 +114,7 @@ function isAt(slot: usize, text: usize, mask: u32): bool {
 
 @inline
 function advance(slot: usize, pair: usize): usize {
-  seen |= (1 as u64) << (load<u32>(slot + BIT) as u64)
+  seen |= (1 as u64) << ((load<u32>(slot + BIT) & 63) as u64)
   store<u32>(slot + PAIR, pair as u32)
   next = slot + 64
   return slot
@@ -127,6 +136,18 @@ export function lengthOf(slot: usize): usize {
   return load<u32>(slot + LENGTH) as usize
 }
 
+/** Returns the kind that a rule gives to the key, 0 without one. */
+@inline
+export function kindOf(slot: usize): u32 {
+  return load<u32>(slot + BIT) >> 8
+}
+
+/** Returns the address of the pair of the slot, 0 when that was left out. */
+@inline
+export function pairOf(slot: usize): usize {
+  return load<u32>(slot + PAIR) as usize
+}
+
 /** Returns the slot of the key before it that is equal and in the same map, or 0. */
 @inline
 export function twinOf(slot: usize): usize {
@@ -144,9 +165,16 @@ export function isMeta(slot: usize): bool {
  * many keys.
  */
 export function addKey(text: usize, length: usize, pair: usize): usize {
+  const slot = knownKey(text, length, pair)
+  return slot != 0 ? slot : addNew(next, text, length, pair)
+}
+
+/** Records a key like `addKey` if it is the one of the previous record; otherwise returns 0. */
+@inline
+export function knownKey(text: usize, length: usize, pair: usize): usize {
   const slot = next
-  if (slot < known && lengthOf(slot) == length && isAt(slot, text, load<u32>(slot + MASK) >> 1)) return advance(slot, pair)
-  return addNew(slot, text, length, pair)
+  if (slot >= known || lengthOf(slot) != length || !isAt(slot, text, load<u32>(slot + MASK) >> 1)) return 0
+  return advance(slot, pair)
 }
 
 /** Records a key whose escapes were resolved: its text moves with the output, so that a long one is copied. */
@@ -187,7 +215,7 @@ function addNew(slot: usize, text: usize, length: usize, pair: usize): usize {
   store<u32>(slot + LENGTH, length as u32)
   store<i32>(slot + MAP, map)
   store<u32>(slot + AT, (isShort ? slot : text) as u32)
-  store<u32>(slot + BIT, bit)
+  store<u32>(slot + BIT, map == 0 && rulesEnd > ROWS ? bit | (ruleOf(text, length) << 8) : bit)
   store<u32>(slot + HASH, hash)
   advance(slot, pair)
   // A longer text keeps its address for this record only; the slots after it are not valid for the next one either.
@@ -202,15 +230,26 @@ function hashOf(text: usize, length: usize): u32 {
   return (load<u32>(text) & ((1 << ((length as u32) << 3)) - 1)) * 0x9e3779b1 + size
 }
 
+function ruleOf(text: usize, length: usize): u32 {
+  for (let rule = ROWS; rule < rulesEnd; rule += RULE) {
+    if ((load<u32>(rule + 4) as usize) == length && isEqual(text, load<u32>(rule) as usize, length)) return load<u32>(rule + 8)
+  }
+  return 0
+}
+
+@inline
+function isEqual(a: usize, b: usize, length: usize): bool {
+  let same: usize = 0
+  while (same < length && load<u8>(a + same) == load<u8>(b + same)) same++
+  return same == length
+}
+
 /** Returns the slot before `slot` that has this key in the current map and whose pair was not left out, or 0. */
 function slotOf(slot: usize, text: usize, length: usize, hash: u32): usize {
   for (let one = SLOTS; one < slot; one += 64) {
     if (load<i32>(one + MAP) != map || load<u32>(one + HASH) != hash || lengthOf(one) != length) continue
     if (load<u32>(one + PAIR) == 0) continue
-    const other = load<u32>(one + AT) as usize
-    let same: usize = 0
-    while (same < length && load<u8>(text + same) == load<u8>(other + same)) same++
-    if (same == length) return one
+    if (isEqual(text, load<u32>(one + AT) as usize, length)) return one
   }
   return 0
 }

@@ -1,11 +1,9 @@
 import { copy, newlineIn, put16, put32, putHead } from '../common/bytes'
+import { fieldsOf, LEFT, UNPARSED } from './forms'
 import { FAILS, FAILS_BYTES, IN, OUT, PREFIX, SUFFIX } from './memory'
 import { isTimed, isUntimed, pairs, putRows } from './rows'
 import { nsec, sec } from './time'
 
-/** Results of a form that are not the address after its pairs: the line is left to the caller; it has another form. */
-const LEFT: usize = 0
-const UNPARSED: usize = 1
 
 /** Kinds of a failure. */
 const NOT_PARSED: u32 = 1
@@ -73,7 +71,16 @@ export function setLimits(line: usize, parsed: usize, each: usize, rest: usize):
   others = rest
 }
 
+/** The form of the lines: an expression, or a number of forms.ts. */
+const EXPRESSION: u32 = 0
+let form: u32 = EXPRESSION
+
+export function setForm(number: u32): void {
+  form = number
+}
+
 export function setMatcher(index: u32, perByteSteps: f64, left: usize): void {
+  form = EXPRESSION
   matcher = index
   stepsPerByte = min<i64>(perByteSteps as i64, MAX_STEPS)
   stepsLeft = left
@@ -118,8 +125,12 @@ export function lines(start: usize, end: usize, room: usize, keepEmpty: bool, ba
 function writeLine(p: usize, e: usize, o: usize, offset: f64): usize {
   isLeft = false
   const body = o + ENTRY_HEAD + 1
-  const at = e - p > maxParsed ? UNPARSED : match(p, e) ? matched(body) : UNPARSED
-  if (isLeft) return LEFT
+  let at: usize = UNPARSED
+  if (e - p <= maxParsed) {
+    if (form != EXPRESSION) at = fieldsOf(form, p, e, body)
+    else if (match(p, e)) at = matched(body)
+  }
+  if (isLeft || at == LEFT) return LEFT
   if (at == UNPARSED) {
     fail(p, e, NOT_PARSED)
     return writeRaw(p, e - p, o, offset)

@@ -15,6 +15,9 @@
  */
 export const META: usize = 8192
 export const META_BYTES: usize = 32768
+/** Upper half of META: a value whose escapes are resolved. */
+export const SCRATCH_BYTES: usize = 16384
+export const SCRATCH: usize = META + META_BYTES - SCRATCH_BYTES
 export const PREFIX: usize = META + META_BYTES + 64
 export const FIXED_BYTES: usize = 8192
 export const SUFFIX: usize = PREFIX + FIXED_BYTES + 64

@@ -13,7 +13,7 @@ import {
   stream,
 } from './entry'
 import { itemCount, jsonEnd, putMap, putPairs, settle, skipBlanks } from './json'
-import { addKey, forgetAll, isFull, keepKeys, twinOf } from './keys'
+import { addKey, isFull, keepKeys, setRules, twinOf } from './keys'
 import { IN, META, OUT } from './memory'
 
 /** Growth factor: four bytes of JSON, `0.1,`, become at most nine; heads and 16-byte stores need SLACK in addition. */
@@ -56,7 +56,7 @@ export function setup(size: usize, pairs: u32, mergeKey: usize, keep: bool, trim
   keepLog = keep
   trim = trimmed
   treatments = byStream
-  forgetAll()
+  setRules(0)
 }
 
 /** Records the key at META + `at`, which has a head of one byte; called once for each pair in META. */

@@ -30,6 +30,14 @@ export function setRows(count: usize, skip: bool, keep: bool): void {
   keepTime = keep
 }
 
+/** Sets the results of a form that is not an expression. */
+@inline
+export function setResults(n: u32, timed: bool, untimed: bool): void {
+  pairs = n
+  isTimed = timed
+  isUntimed = untimed
+}
+
 /** Writes the fields of the last match as pairs; returns the address after them. */
 export function putRows(o: usize): usize {
   let n: u32 = 0

@@ -114,7 +114,7 @@ function putEscaped(p: usize, stop: usize, end: usize, at: usize, trim: bool): u
         const low = lowSurrogate(unit, p, end)
         if (low == 0) o = putUnit(o, REPLACEMENT)
         else {
-          o = putPair(o, 0x10000 + ((unit - 0xd800) << 10) + (low - 0xdc00))
+          o = putWide(o, 0x10000 + ((unit - 0xd800) << 10) + (low - 0xdc00))
           p += 6
         }
       }
@@ -135,14 +135,14 @@ function putEscaped(p: usize, stop: usize, end: usize, at: usize, trim: bool): u
 }
 
 /** Returns the second half of a surrogate pair, if `unit` is a first half and an escape of the second is at `p`; else 0. */
-function lowSurrogate(unit: u32, p: usize, end: usize): u32 {
+export function lowSurrogate(unit: u32, p: usize, end: usize): u32 {
   if (unit > 0xdbff || p + 6 > end || load<u16>(p) != ESCAPE) return 0
   const low = hex4(p + 2)
   return low > 0xffff || (low & 0xfc00) != 0xdc00 ? 0 : low
 }
 
 /** Writes a code point above U+FFFF as UTF-8. */
-function putPair(o: usize, code: u32): usize {
+export function putWide(o: usize, code: u32): usize {
   store<u8>(o, (0xf0 | (code >> 18)) as u8)
   store<u8>(o + 1, (0x80 | ((code >> 12) & 0x3f)) as u8)
   store<u8>(o + 2, (0x80 | ((code >> 6) & 0x3f)) as u8)

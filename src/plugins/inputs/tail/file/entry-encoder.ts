@@ -126,6 +126,7 @@ export class EntryEncoder implements EntryWriter {
       suffix: this.#suffix,
       suffixOffsetAt: this.#suffixOffsetAt,
       extraPairs: this.extraPairs,
+      extraKeys: this.extraKeys,
     }
     this.entry = this.#entryForm()
   }
@@ -148,10 +149,27 @@ export class EntryEncoder implements EntryWriter {
    * when `backlog` bytes are not worth its preparation.
    */
   kernel(backlog: number): LineKernel | undefined {
-    if (this.entry !== undefined && !this.#leftForm) return sharedLineEncoder()
+    const { lineEncoder } = this
+    if (lineEncoder !== undefined && !this.#leftForm && this.parser?.seesLineFormat !== false)
+      return lineEncoder
     // A parser pair that is removed because of an added one is not known to the kernel.
     if (this.#settler === undefined) this.#kernel = this.parser?.kernel?.(backlog)
     return this.#kernel
+  }
+
+  /** Encoder of container formats, if the lines have one of those. */
+  get lineEncoder(): LineKernel | undefined {
+    return this.entry === undefined ? undefined : sharedLineEncoder()
+  }
+
+  /**
+   * Records that most lines of a block were not known to what wrote them. From the next block on the parser's own kernel writes them,
+   * if it has one: an expression may read the lines of a container runtime and others, too.
+   */
+  missedBlock(): void {
+    const { parser } = this
+    if (parser?.missedLineFormat !== undefined) parser.missedLineFormat()
+    else this.#leftForm = parser?.kernel !== undefined
   }
 
   /** Returns the kernel whose memory `block` is, ready for lines of this file. */
@@ -168,14 +186,6 @@ export class EntryEncoder implements EntryWriter {
     if (this.entry !== undefined) return 'small'
     if (this.parser?.kernel === undefined) return 'parser'
     return this.#settler === undefined ? 'small' : 'options'
-  }
-
-  /**
-   * Leaves the form of the lines, because many lines have another one: from the next block on the parser's own kernel writes them,
-   * if it has one. An expression may read the lines of a container runtime and others, too.
-   */
-  leaveForm(): void {
-    this.#leftForm = this.parser?.kernel !== undefined
   }
 
   /** Returns the largest size of the entry of a line of `length` bytes. */

@@ -24,8 +24,8 @@ export class JoinedLines extends BlockEncoder {
   }
 
   /** Parsers other than those of container formats write line by line. */
-  override kernel(file: TailFile, backlog: number): LineKernel | undefined {
-    return file.encoder.entry === undefined ? undefined : super.kernel(file, backlog)
+  override kernel(file: TailFile): LineKernel | undefined {
+    return file.encoder.lineEncoder
   }
 
   protected encodeLines(file: TailFile, out: Appender, block: Block): Encoded {

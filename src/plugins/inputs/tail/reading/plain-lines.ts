@@ -97,7 +97,7 @@ export class PlainLines extends BlockEncoder {
       pos = newline < blockEnd ? newline + 1 : blockEnd
     }
     if (others > 0) fastPath.fallback(others)
-    if (kernel !== undefined && !fastPath.isOpen) encoder.leaveForm()
+    if (kernel !== undefined && !fastPath.isOpen) encoder.missedBlock()
     out.end = at
     cursor.moveTo(base + pos)
     if (pos > counted) this.countWritten(file, out, records, pos - counted, at - written)

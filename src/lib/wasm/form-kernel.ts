@@ -1,0 +1,159 @@
+import { encodeStr } from '../../core/msgpack/encode.ts'
+import type { LineFailure, LineFrame, ParserKernel } from '../../core/parser.ts'
+import type { TimeReader } from '../time/strptime.ts'
+import { VALUE_TYPES, type ValueType } from '../values/typed-value.ts'
+import { type FieldsModule, sharedFields } from './fields-module.ts'
+
+/** Forms of lines that have the keys of their fields in them, by their number in the module. */
+const FORMS = { json: 1, logfmt: 2, ltsv: 3 } as const
+
+export interface FormSettings {
+  form: keyof typeof FORMS
+  time: TimeReader | undefined
+  timeKey: string
+  keepTime: boolean
+  types: readonly { key: string; type: ValueType }[]
+  /** Logfmt: a key without `=` has the value true. */
+  bareKeys: boolean
+}
+
+/** First bytes of a line of Docker. */
+const DOCKER = Buffer.from('{"log":"')
+
+const RULE_BYTES = 12
+const TIME_KIND = 0x80
+/** Longer lines are rare, and the space reserved for one would be missing for others. */
+const MAX_LINE_BYTES = 16_384
+/** Sizes of an entry before its map, and of the head of a long string. */
+const HEAD_BYTES = 32
+/** Growth of a line: four bytes of JSON, `0.1,`, become at most nine; `a=5` becomes eleven as a float. */
+const BYTES_PER_BYTE = 4
+/** Longest key that the module compares with those that are added later. */
+const MAX_KEY_BYTES = 31
+const MAX_EXTRA_KEYS = 16
+
+/**
+ * Writes the lines of a block that are JSON objects, logfmt or LTSV. Its output equals, byte for byte, that of the parser.
+ * It writes lines that are not parsed, too, and lists them; it stops before lines that are too long for it, have more keys
+ * than it has space for, or several times.
+ */
+export class FormKernel implements ParserKernel {
+  readonly input: Buffer
+  readonly output: Buffer
+  consumed = 0
+  records = 0
+  failures = 0
+  readonly isTired = false
+  /** True when a block began with a line of Docker's json-file driver. */
+  seesDocker = false
+  readonly #module: FieldsModule
+  readonly #settings: FormSettings
+  /** The content of the region ROWS: rules, and the texts of their keys. */
+  readonly #rules: Buffer
+  readonly #ruleCount: number
+  readonly #fails: Uint32Array
+  /** Keys that the records of the last use got. */
+  #extraKeys: LineFrame['extraKeys']
+  #keepEmpty = 1
+
+  /** Returns undefined when the rules do not fit the module. */
+  static of(settings: FormSettings): FormKernel | undefined {
+    const module = sharedFields()
+    const { rules, count } = encodeRules(settings, module.exports.ROWS.value)
+    return rules.length <= module.exports.ROWS_BYTES.value
+      ? new FormKernel(module, settings, rules, count)
+      : undefined
+  }
+
+  private constructor(module: FieldsModule, settings: FormSettings, rules: Buffer, count: number) {
+    const x = module.exports
+    this.#module = module
+    this.#settings = settings
+    this.#rules = rules
+    this.#ruleCount = count
+    this.input = module.region(x.IN, x.IN_BYTES)
+    this.output = module.region(x.OUT, x.OUT_BYTES)
+    this.#fails = new Uint32Array(x.memory.buffer, x.FAILS.value, x.FAILS_BYTES.value / 4)
+  }
+
+  use(frame: LineFrame, maxLineBytes: number, skipEmpty: boolean): boolean {
+    const { exports: x, bytes } = this.#module
+    const { prefix, suffix, extraKeys } = frame
+    if (Math.max(prefix.length, suffix.length) > x.FIXED_BYTES.value || !this.#comparesWith(extraKeys))
+      return false
+    const isNew = this.#module.begin(this, this.#settings.time)
+    if (isNew || extraKeys !== this.#extraKeys) this.#prepare(extraKeys)
+    prefix.copy(bytes, x.PREFIX.value)
+    suffix.copy(bytes, x.SUFFIX.value)
+    const { prefixOffsetAt, suffixOffsetAt, extraPairs } = frame
+    x.setFrame(prefix.length, prefixOffsetAt, suffix.length, suffixOffsetAt, extraPairs)
+    const most = HEAD_BYTES + Math.max(prefix.length, suffix.length)
+    x.setLimits(Math.min(maxLineBytes, MAX_LINE_BYTES), MAX_LINE_BYTES, BYTES_PER_BYTE, most)
+    this.#keepEmpty = skipEmpty ? 0 : 1
+    return true
+  }
+
+  run(start: number, end: number, room: number, base: number): number {
+    const x = this.#module.exports
+    const size = x.lines(start, end, Math.min(room, this.output.length), this.#keepEmpty, base)
+    this.consumed = x.linesEnd.value
+    this.records = x.linesWritten.value
+    this.seesDocker ||= this.input.compare(DOCKER, 0, DOCKER.length, start, start + DOCKER.length) === 0
+    this.failures = x.failed.value
+    return size
+  }
+
+  failure(i: number): LineFailure {
+    const end = this.#fails[2 * i + 1] as number
+    return { start: this.#fails[2 * i] as number, end: end >>> 2, isUntimed: (end & 3) === 2 }
+  }
+
+  /** True when the module can leave out fields with these keys: short ones, none of them that of the time. */
+  #comparesWith(extraKeys: LineFrame['extraKeys']): boolean {
+    if (extraKeys === undefined) return true
+    const { time, timeKey } = this.#settings
+    if (time !== undefined && extraKeys.has(encodeStr(timeKey))) return false
+    return (
+      extraKeys.keys.length <= MAX_EXTRA_KEYS &&
+      extraKeys.keys.every((key) => key.length <= MAX_KEY_BYTES + 1)
+    )
+  }
+
+  #prepare(extraKeys: LineFrame['extraKeys']): void {
+    const { exports: x, bytes } = this.#module
+    const { form, keepTime, bareKeys } = this.#settings
+    this.#extraKeys = extraKeys
+    this.#rules.copy(bytes, x.ROWS.value)
+    x.setRules(this.#ruleCount)
+    let at = 0
+    for (const key of extraKeys?.keys ?? []) {
+      key.copy(bytes, x.META.value + at)
+      x.metaKey(at)
+      at += key.length
+    }
+    x.setForm(FORMS[form])
+    x.setFormOptions(keepTime ? 1 : 0, bareKeys ? 1 : 0)
+  }
+}
+
+/** Returns the rules and the texts of their keys, as they are at the address `at`. Of rules for one key the first counts. */
+function encodeRules(settings: FormSettings, at: number): { rules: Buffer; count: number } {
+  const { time, timeKey, types } = settings
+  const kinds = new Map<string, number>()
+  for (const { key, type } of types) if (!kinds.has(key)) kinds.set(key, VALUE_TYPES.indexOf(type))
+  if (time !== undefined) kinds.set(timeKey, TIME_KIND | (kinds.get(timeKey) ?? 0))
+  const rules = Buffer.alloc(kinds.size * RULE_BYTES)
+  const texts: Buffer[] = []
+  let end = at + rules.length
+  let rule = 0
+  for (const [key, kind] of kinds) {
+    const text = Buffer.from(key)
+    rules.writeUInt32LE(end, rule)
+    rules.writeUInt32LE(text.length, rule + 4)
+    rules.writeUInt32LE(kind, rule + 8)
+    texts.push(text)
+    end += text.length
+    rule += RULE_BYTES
+  }
+  return { rules: Buffer.concat([rules, ...texts]), count: kinds.size }
+}

@@ -1,0 +1,171 @@
+import { describe, expect, test } from 'bun:test'
+import type { Parser } from '../../../src/core/parser.ts'
+import {
+  EntryEncoder,
+  type EntryFormat,
+  UNTIMED,
+} from '../../../src/plugins/inputs/tail/file/entry-encoder.ts'
+import { spec as jsonSpec } from '../../../src/plugins/parsers/json.ts'
+import { spec as logfmtSpec } from '../../../src/plugins/parsers/logfmt.ts'
+import { spec as ltsvSpec } from '../../../src/plugins/parsers/ltsv.ts'
+import { shortOrLong } from '../../support/long.ts'
+import { Random } from '../../support/tail/log-lines.ts'
+import { parserOf } from '../../support/tail/parse-line.ts'
+
+type Options = Record<string, string | string[]>
+type Keys = Omit<EntryFormat, 'key' | 'parser'>
+
+const BASE = 2 ** 33 + 5
+const NOW = '2026-11-29T12:00:00Z'
+const MAX_LINE_BYTES = 10_000
+const NO_KEYS: Keys = { pathKey: undefined, idKey: undefined, offsetKey: undefined }
+
+const PARSERS: Record<string, (options: Options) => Parser> = {
+  json: (options) => parserOf(jsonSpec, options as never, NOW),
+  logfmt: (options) => parserOf(logfmtSpec, options as never, NOW),
+  ltsv: (options) => parserOf(ltsvSpec, options as never, NOW),
+}
+
+function encoderOf(format: string, options: Options, keys: Keys): EntryEncoder {
+  const parser = PARSERS[format]?.(options) as Parser
+  const encoder = new EntryEncoder({ key: 'log', ...keys, parser }, { path: '/a.log', id: '1' })
+  encoder.setTime(1_700_000_000, 5)
+  return encoder
+}
+
+/** Compares the kernel with the parser over a block; returns the number of lines that the kernel left out. */
+function expectSame(format: string, options: Options, lines: readonly Buffer[], keys = NO_KEYS): number {
+  const block = Buffer.concat(lines.flatMap((line, i) => [line, Buffer.from(i % 5 === 0 ? '\r\n' : '\n')]))
+  const [fast, slow] = [encoderOf(format, options, keys), encoderOf(format, options, keys)]
+  const kernel = fast.kernelOf(fast.kernel(1 << 30)?.input ?? block, MAX_LINE_BYTES, false)
+  if (kernel === undefined) throw new Error('there is no kernel')
+  block.copy(kernel.input)
+  let left = 0
+  for (let at = 0; at < block.length; ) {
+    const size = kernel.run(at, block.length, 1e9, BASE)
+    const failures = Array.from({ length: kernel.failures }, (_, i) => {
+      const { start, end, isUntimed } = kernel.failure(i)
+      return `${start}-${end} ${isUntimed ? 'time' : 'line'}`
+    })
+    const made = Buffer.from(kernel.output.subarray(0, size))
+    const expected = byParser(slow, block, at, kernel.consumed)
+    const what = () =>
+      `${format} ${JSON.stringify(options)}: ${block.toString('latin1', at, kernel.consumed)}`
+    if (!made.equals(expected.entries))
+      expect(`${made.toString('latin1')}`, what()).toBe(expected.entries.toString('latin1'))
+    expect(failures).toEqual(expected.failures)
+    at = kernel.consumed
+    if (at === block.length) break
+    if (kernel.records === 0 || at < block.length) {
+      left++
+      at = block.indexOf(10, at) + 1
+    }
+  }
+  return left
+}
+
+function byParser(encoder: EntryEncoder, block: Buffer, from: number, until: number) {
+  const entries: Buffer[] = []
+  const failures: string[] = []
+  for (let at = from; at < until; ) {
+    const newline = block.indexOf(10, at)
+    const end = newline > at && block[newline - 1] === 13 ? newline - 1 : newline
+    const out = Buffer.alloc(encoder.bound(end - at) + 64)
+    const view = new DataView(out.buffer, out.byteOffset, out.byteLength)
+    entries.push(out.subarray(0, encoder.write(out, view, 0, block, at, end, BASE + at)))
+    if (encoder.failure !== 0) failures.push(`${at}-${end} ${encoder.failure === UNTIMED ? 'time' : 'line'}`)
+    at = newline + 1
+  }
+  return { entries: Buffer.concat(entries), failures }
+}
+
+/** Returns the text with some bytes removed, repeated or replaced; without newlines. */
+function mutated(r: Random, text: string): Buffer {
+  const bytes = [...Buffer.from(text)]
+  for (let n = r.below(4); n > 0; n--) {
+    const at = r.below(bytes.length + 1)
+    const part = bytes.slice(at, at + r.below(20))
+    bytes.splice(
+      at,
+      r.of([0, 1, 1, part.length]),
+      ...r.of([[], part, [r.below(256)], [0x20], [0x22], [0x5c]]),
+    )
+  }
+  return Buffer.from(bytes.filter((byte) => byte !== 10))
+}
+
+const LINES: Record<string, string[]> = {
+  json: [
+    '{"ts":"2026-11-21T06:00:07.123456Z","level":"info","msg":"a \\"b\\" \\u00e9\\ud83d\\ude00","n":1.5e-7,"path":"/x","nested":{"ts":1}}',
+    '{"level":"warn","ts":1795240800.123,"msg":"x","msg":"y","path":"own","a b":null}',
+    ' {"t\\u0073":"2026-11-21T06:00:08Z","n":[1,{"a":2}],"offset":3,"long":"0123456789012345678901234567890123456789"} ',
+    '{"n":1,"ts":"2026-11-21T06:00:59.9Z","ts":"2026-11-21T06:01:00Z","level":"x"}',
+    '{"ts":"no time","k1":1,"k2":2,"k3":3,"k4":4,"k5":5,"k6":6,"k7":7,"k8":8,"k9":9,"k10":10,"k11":11,"k12":12,"k13":1,"k14":1,"k15":1}',
+    `{"${'k'.repeat(40)}":1,"ts":"2026-11-21 06:00:00","b":{"${'k'.repeat(40)}":2}}`,
+    '{"log":"a line\\n","stream":"stdout","time":"2026-11-21T06:00:07.123456789Z"}',
+    '{}',
+    'not json',
+    '{"a":1}x',
+  ],
+  logfmt: [
+    'ts=2026-11-21T06:00:07.123456Z level=info msg="a \\"b\\" \\u00e9\\ud83d\\ude00 \\n" took=1.5 n=17 path=/x ok',
+    'level=warn ts="2026-11-21T06:00:08Z" n=-5 took=abc flag=TRUE offset=5 a=b=c',
+    'n=18446744073709551615 n=2 hex=0xff ts= level= = "x" bare ts',
+    'ts=2026-11-21T06:00:09Z',
+    'msg="never closed',
+    'long_key_0123456789_0123456789_0123456789=1 flag=false  level=x\tn=007',
+    '=',
+  ],
+  ltsv: [
+    'ts:2026-11-21T06:00:07.123456Z\tlevel:info\tmsg:a b\ttook:1.5\tn:17\tpath:/x',
+    'level:warn\tts:2026-11-21T06:00:08Z\tn:-5\ttook:\tflag:TRUE\t\toffset:5\tlevel:again\t',
+    'ts:2026-11-21T06:00:09Z',
+    'n:1\tno label\ta:b',
+    'long_key_0123456789_0123456789_0123456789:1\tts:bad\thex:ff\ta.b-c:é',
+    '',
+  ],
+}
+const TIMES: Options[] = [
+  {},
+  { time_key: 'ts', time_format: '%Y-%m-%dT%H:%M:%S.%L%z' },
+  { time_key: 'ts', time_format: '%Y-%m-%dT%H:%M:%S.%LZ', time_keep: 'on' },
+  { time_key: 'ts', time_format: ['%s.%L', '%Y-%m-%d %H:%M:%S'] },
+]
+const TYPES = {
+  types:
+    'n:integer took:float flag:bool hex:hex ts:integer long_key_0123456789_0123456789_0123456789:integer',
+}
+const KEYS: Keys[] = [NO_KEYS, { pathKey: 'path', idKey: undefined, offsetKey: 'offset' }]
+
+describe.each(['json', 'logfmt', 'ltsv'])('the kernel of %s', (format) => {
+  const options = TIMES.flatMap((time) =>
+    format === 'json'
+      ? [time]
+      : [
+          time,
+          { ...time, ...TYPES },
+          ...(format === 'logfmt' ? [{ ...time, logfmt_no_bare_keys: 'on' }] : []),
+        ],
+  )
+
+  test('writes the same bytes as the parser, and reports the same failures', () => {
+    const r = new Random(11)
+    const lines = LINES[format] as string[]
+    for (let round = shortOrLong(6, 600); round > 0; round--) {
+      for (const each of options)
+        for (const keys of KEYS) {
+          const block = Array.from({ length: 60 }, (_, i) =>
+            r.below(3) === 0 ? Buffer.from(lines[i % lines.length] as string) : mutated(r, r.of(lines)),
+          )
+          expectSame(format, each, block, keys)
+        }
+    }
+  }, 600_000)
+
+  test('leaves none of these lines to the parser', () => {
+    const lines = (LINES[format] as string[])
+      .filter((line) => !line.includes('bare ts'))
+      .map((line) => Buffer.from(line))
+    for (const each of options) expect(expectSame(format, each, [...lines, ...lines])).toBe(0)
+  })
+})
