@@ -10,6 +10,7 @@ import { systemClock } from '../engine/clock.ts'
 import type { RunningInput } from '../engine/stages.ts'
 import { settlesWithin } from '../lib/async/sleep.ts'
 import { createLog, type Log, type LogLevel } from '../observe/log/log.ts'
+import { endReluctance } from './compile-policy.ts'
 import { EventLoopWatch } from './event-loop.ts'
 import { limitGarbage } from './garbage-limit.ts'
 import { LastHandler, stackOf } from './last-handler.ts'
@@ -168,8 +169,12 @@ class Agent {
     const sentence = new StatusSentence(systemClock)
     const status = (): string => sentence.of(statusSource(this.#assembly))
     const manager = await ServiceManager.open(process.env, log, status)
+    const lookAtUse = endReluctance()
     this.#eventLoop.start({
-      beat: () => manager?.pulse(),
+      beat: () => {
+        lookAtUse()
+        manager?.pulse()
+      },
       maxMs: manager?.pulseMs,
       records: () => this.#assembly.inputs.reduce((sum, { stage }) => sum + stage.records, 0),
     })
