@@ -13,6 +13,7 @@ import { createLog, type Log, type LogLevel } from '../observe/log/log.ts'
 import { endReluctance } from './compile-policy.ts'
 import { EventLoopWatch } from './event-loop.ts'
 import { limitGarbage } from './garbage-limit.ts'
+import { IdleMemory } from './idle-memory.ts'
 import { LastHandler, stackOf } from './last-handler.ts'
 import { releaseCleanPages } from './release-pages.ts'
 import { ServiceManager } from './service-manager.ts'
@@ -90,6 +91,7 @@ class Agent {
   readonly #assembly: Assembly
   readonly #eventLoop: EventLoopWatch
   readonly #lastHandler: LastHandler
+  readonly #idleMemory = new IdleMemory(systemClock)
   /** Aborted to stop the inputs. */
   readonly #inputs = new AbortController()
   /** Aborted to end flushes that have no acknowledgement yet. */
@@ -153,6 +155,7 @@ class Agent {
       closed = await this.#close()
       await http?.close()
       this.#eventLoop.stop()
+      this.#idleMemory.stop()
       removeHandlers()
       removeLastHandler()
       // The last line, after everything that may still be said.
@@ -170,14 +173,14 @@ class Agent {
     const status = (): string => sentence.of(statusSource(this.#assembly))
     const manager = await ServiceManager.open(process.env, log, status)
     const lookAtUse = endReluctance()
-    this.#eventLoop.start({
-      beat: () => {
-        lookAtUse()
-        manager?.pulse()
-      },
-      maxMs: manager?.pulseMs,
-      records: () => this.#assembly.inputs.reduce((sum, { stage }) => sum + stage.records, 0),
-    })
+    const records = (): number => this.#assembly.inputs.reduce((sum, { stage }) => sum + stage.records, 0)
+    this.#idleMemory.start(records)
+    const beat = (): void => {
+      lookAtUse()
+      manager?.pulse()
+      this.#idleMemory.check(records)
+    }
+    this.#eventLoop.start({ beat, maxMs: manager?.pulseMs, records })
     return manager
   }
 
