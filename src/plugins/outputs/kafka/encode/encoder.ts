@@ -17,8 +17,10 @@ import { OpenBatch, type SealedBatch } from './open-batch.ts'
 import { createValue, type Value } from './value.ts'
 import { WasmRecords } from './wasm-records.ts'
 
-/** Initial buffer size of a batch when the records of a chunk may go to many partitions. */
+/** Initial buffer size of a batch when the records of a chunk may go to many partitions; less from FEW_BATCHES on. */
 const INITIAL_BATCH_BYTES = 16_384
+/** Batches of one chunk that are expected to be large. */
+const FEW_BATCHES = 16
 /** Estimated size of JSON text relative to MessagePack. */
 const TEXT_GROWTH = 1.1
 /** Estimated overhead of a record in a batch. */
@@ -208,12 +210,20 @@ export class Encoder {
       // With the reserved bytes it still fits a pooled buffer; one byte more, and each buffer would be a new
       // allocation.
       maxBytes: Math.max(this.#options.batchMaxBytes - reserved, BATCH_HEADER_BYTES),
-      initialBytes: oneTarget ? size : Math.min(size, INITIAL_BATCH_BYTES),
+      initialBytes: oneTarget ? size : Math.min(size, initialBatchBytes(open.size)),
       isPartial: !oneTarget,
     })
     open.set(target, batch)
     return batch
   }
+}
+
+/**
+ * Returns the initial buffer size of the next batch of a chunk that has `open` of them: records may name as many topics as there
+ * are records, and together these buffers must not be many times as large as the chunk.
+ */
+function initialBatchBytes(open: number): number {
+  return Math.floor((INITIAL_BATCH_BYTES * FEW_BATCHES) / Math.max(FEW_BATCHES, open))
 }
 
 /**

@@ -154,3 +154,21 @@ describe('the fast path', () => {
       expect(encoderOf({ format })(chunkOf(all, 200))).toEqual(encoderOf({ format })(chunkOf(all, 1)))
   })
 })
+
+test('records that each name a topic of their own take buffers of a few times their size', () => {
+  const options = parseOptions(spec.options, { topics: 'logs', topic_key: 't', dynamic_topic: 'on' }) as never
+  const buffers = new LooseBuffers()
+  const encoder = new Encoder(options, outputContext({ buffers }))
+  const names = Array.from({ length: 2000 }, (_, i) => `topic-${i}`)
+  const topics = new Map<string, Topic>()
+  for (const name of names) {
+    const partitions = [{ topic: name, index: 0, leader: 1 } as PartitionQueue]
+    topics.set(name, { name, partitions, refreshedMs: 0, usedMs: 0, refreshing: undefined })
+  }
+  const given = names.map((t) => ({ sec: 1, nsec: 0, map: encode({ t, log: 'x'.repeat(200) }) }))
+  const chunk = chunkOf(given, given.length)
+  expect(encoder.topicsOf(chunk)).toEqual(names)
+  expect(encoder.encode(chunk, topics, new Map())).toHaveLength(2000)
+  const bytes = [...buffers.out].reduce((sum, buf) => sum + buf.length, 0)
+  expect(bytes).toBeLessThan(6 * chunk.size)
+})
