@@ -118,7 +118,7 @@ export class Encoder {
     const oneTarget = this.#topics.isFixed && (this.#key.isFixed || !this.#partitionsByKey)
     const sticky = new Map<Topic, PartitionQueue>()
     const fastPath = oneTarget ? this.#fastPath(chunk) : undefined
-    let batch: OpenBatch | undefined
+    let batch = fastPath === undefined ? undefined : this.#beginBatch(chunk, topics, sticky, open)
     for (let at = chunk.start; at < end; at = entry.end) {
       if (fastPath !== undefined && batch !== undefined) {
         at = fastPath.add(batch, chunk, at)
@@ -140,6 +140,22 @@ export class Encoder {
       }
       batch.add(entry.time.ms, this.#key, value, this.#headers, at - chunk.start)
     }
+  }
+
+  /** Begins the batch of a chunk with one target; undefined when its first entry or its topic need a closer look. */
+  #beginBatch(
+    chunk: Chunk,
+    topics: ReadonlyMap<string, Topic>,
+    sticky: Map<Topic, PartitionQueue>,
+    open: Map<PartitionQueue, OpenBatch>,
+  ): OpenBatch | undefined {
+    const { buf, start } = chunk
+    const topic = topics.get(this.#topics.topicFor(buf, this.#entry))
+    const ms = eventTimeMs(buf, start)
+    if (topic === undefined || ms === undefined) return undefined
+    const batch = this.#openBatch(chunk, this.#partitionFor(topic, sticky), true, open)
+    batch.begin(ms)
+    return batch
   }
 
   /**
@@ -216,6 +232,12 @@ export class Encoder {
     open.set(target, batch)
     return batch
   }
+}
+
+/** Returns the time of an entry `92 d7 00 sec nsec`; undefined when it begins in another way. */
+function eventTimeMs(buf: Buffer, at: number): number | undefined {
+  if (buf[at] !== 0x92 || buf[at + 1] !== 0xd7 || buf[at + 2] !== 0) return undefined
+  return buf.readUInt32BE(at + 3) * 1000 + Math.floor(buf.readUInt32BE(at + 7) / 1e6)
 }
 
 /**
