@@ -9,6 +9,7 @@ import { spec as jsonSpec } from '../../../src/plugins/parsers/json.ts'
 import { spec as logfmtSpec } from '../../../src/plugins/parsers/logfmt.ts'
 import { spec as ltsvSpec } from '../../../src/plugins/parsers/ltsv.ts'
 import { shortOrLong } from '../../support/long.ts'
+import { JSON_LOGS, LOGFMT_LOGS } from '../../support/tail/json-logs.ts'
 import { Random } from '../../support/tail/log-lines.ts'
 import { parserOf } from '../../support/tail/parse-line.ts'
 
@@ -167,5 +168,21 @@ describe.each(['json', 'logfmt', 'ltsv'])('the kernel of %s', (format) => {
       .filter((line) => !line.includes('bare ts'))
       .map((line) => Buffer.from(line))
     for (const each of options) expect(expectSame(format, each, [...lines, ...lines])).toBe(0)
+  })
+})
+
+describe('lines as libraries and servers print them', () => {
+  const time = { time_key: 'time', time_format: ['%Y-%m-%dT%H:%M:%S.%L%z', '%s.%L'] }
+  const all = [
+    ...Object.entries(JSON_LOGS).map(([name, line]) => ['json', name, line] as const),
+    ...Object.entries(LOGFMT_LOGS).map(([name, line]) => ['logfmt', name, line] as const),
+  ]
+
+  test.each(all)('%s parses all lines of %s in WebAssembly, as the parser does', (format, _, line) => {
+    const r = new Random(5)
+    for (let block = shortOrLong(4, 400); block > 0; block--) {
+      const lines = Array.from({ length: 60 }, () => Buffer.from(line(r)))
+      for (const options of [{}, time]) expect(expectSame(format, options, lines)).toBe(0)
+    }
   })
 })
