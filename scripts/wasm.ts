@@ -24,7 +24,7 @@ const FLAGS = ['-O3', '--converge', '--runtime', 'stub', '--enable', 'simd', '--
  * module uses the shared memory, and calls the functions of a table.
  */
 const MODULES: Record<string, { pages: number; base: number; flags?: string[] }> = {
-  crc32c: { pages: 1, base: 0 },
+  crc32c: { pages: 2, base: 0 },
   fields: { pages: SHARED_PAGES, base: 1024, flags: ['--importMemory', '--exportTable'] },
   lines: { pages: 7, base: 20_480 },
   records: { pages: 4, base: 5120 },

@@ -10,8 +10,10 @@ import { systemClock } from '../engine/clock.ts'
 import type { RunningInput } from '../engine/stages.ts'
 import { settlesWithin } from '../lib/async/sleep.ts'
 import { createLog, type Log, type LogLevel } from '../observe/log/log.ts'
+import { endReluctance } from './compile-policy.ts'
 import { EventLoopWatch } from './event-loop.ts'
 import { limitGarbage } from './garbage-limit.ts'
+import { IdleMemory } from './idle-memory.ts'
 import { LastHandler, stackOf } from './last-handler.ts'
 import { releaseCleanPages } from './release-pages.ts'
 import { ServiceManager } from './service-manager.ts'
@@ -89,6 +91,7 @@ class Agent {
   readonly #assembly: Assembly
   readonly #eventLoop: EventLoopWatch
   readonly #lastHandler: LastHandler
+  readonly #idleMemory = new IdleMemory(systemClock)
   /** Aborted to stop the inputs. */
   readonly #inputs = new AbortController()
   /** Aborted to end flushes that have no acknowledgement yet. */
@@ -152,6 +155,7 @@ class Agent {
       closed = await this.#close()
       await http?.close()
       this.#eventLoop.stop()
+      this.#idleMemory.stop()
       removeHandlers()
       removeLastHandler()
       // The last line, after everything that may still be said.
@@ -168,11 +172,15 @@ class Agent {
     const sentence = new StatusSentence(systemClock)
     const status = (): string => sentence.of(statusSource(this.#assembly))
     const manager = await ServiceManager.open(process.env, log, status)
-    this.#eventLoop.start({
-      beat: () => manager?.pulse(),
-      maxMs: manager?.pulseMs,
-      records: () => this.#assembly.inputs.reduce((sum, { stage }) => sum + stage.records, 0),
-    })
+    const lookAtUse = endReluctance()
+    const records = (): number => this.#assembly.inputs.reduce((sum, { stage }) => sum + stage.records, 0)
+    this.#idleMemory.start(records)
+    const beat = (): void => {
+      lookAtUse()
+      manager?.pulse()
+      this.#idleMemory.check(records)
+    }
+    this.#eventLoop.start({ beat, maxMs: manager?.pulseMs, records })
     return manager
   }
 

@@ -7,7 +7,7 @@ import { type Mapping, ownMappings } from './mappings.ts'
 type ReleasePages = (mapping: Mapping) => boolean
 
 const MIN_INTERVAL_MS = 80
-const INTERVAL_FACTOR = 3
+const INTERVAL_FACTOR = 2
 const MAX_INTERVAL_MS = 300_000
 
 /**

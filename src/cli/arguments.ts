@@ -83,7 +83,11 @@ export const FLAGS: readonly (readonly [flags: string, help: string, handler: Fl
   ['--namespace <NAME>', 'namespace, for `manifest` (default: shipper)', set('namespace')],
   ['--url <URL>', 'address of the agent, for `status` (default: http://127.0.0.1:2020)', set('url')],
   ['--limit <N>', 'maximum number of rows, for `dead-letters show`', set('limit')],
-  ['-D, --dry-run', 'check the configuration and exit', set('dryRun', true)],
+  [
+    '-D, --dry-run',
+    'check the configuration and exit; with -v also say how each regular expression is matched',
+    set('dryRun', true),
+  ],
   ['-V, --version', 'print the version and exit', set('version', true)],
   ['-h, --help', 'print this help; after -i, -F or -o: the options of that plugin', help],
 ]

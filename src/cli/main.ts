@@ -199,7 +199,13 @@ async function run(request: Request): Promise<number> {
     process.stderr.write(problemsText(allProblems))
     return 1
   }
-  if (request.dryRun) return print('configuration test is successful\n')
+  if (request.dryRun) {
+    if (request.logLevel === 'debug' || request.logLevel === 'trace') {
+      const { describeExpressions } = await import('../agent/expressions.ts')
+      await print(describeExpressions(plan))
+    }
+    return print('configuration test is successful\n')
+  }
   const { runAgent } = await import('../agent/agent.ts')
   const plugins = {
     inputs: registry.names('input'),

@@ -39,6 +39,7 @@ export const MULTILINE_OPTIONS = defineOptions({
   },
   rule: {
     type: 'string',
+    expression: 'rule',
     repeat: true,
     help: '`"from[, from]" "/regex/" "to"`: in the state `from`, a line that matches the expression is joined and changes the state to `to`. Words without blanks need no quotes; within quotes, `\\"` is a quote. The expression may end with `/i` (ignore case), `/m` (`.` matches a line feed) or `/x` (ignore blanks and comments). A rule from `start_state` starts a record, whatever other states it names. A record ends with a line whose rule has no `to`, or leads to `start_state`, to a state that shares a rule with it, or to a state without rules.',
   },

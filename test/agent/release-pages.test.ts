@@ -57,7 +57,7 @@ test('pages are released at once and then at growing intervals up to the maximum
     clock.advance(10)
     if (rounds > before) at.push(ms)
   }
-  expect(at.slice(0, 4)).toEqual([80, 320, 1040, 3200])
+  expect(at.slice(0, 4)).toEqual([80, 240, 560, 1200])
   const last = at.slice(-3)
   expect(last.map((ms, i) => ms - (last[i - 1] ?? ms))).toEqual([0, 300_000, 300_000])
   stop()

@@ -102,6 +102,15 @@ test('a dry run of a valid configuration succeeds with status 0 and starts nothi
   })
 })
 
+test('a dry run with -v says how each expression is matched', async () => {
+  const { code, stdout } = await check(GOOD.replace('Match *', 'Match_Regex ^a(?=p)'), '-v')
+  expect(code).toBe(0)
+  expect(stdout).toContain(
+    '[OUTPUT] null.0, match_regex: ^a(?=p)\n  matched: backtracking in TypeScript, because of',
+  )
+  expect(stdout).toEndWith('configuration test is successful\n')
+})
+
 describe('flags of fluent-bit', () => {
   test('that have no effect are accepted with a warning', async () => {
     const args = ['-b', '/x', '-e', 'x.so', '-s', '1', '--supervisor', '-Y', '-W', '-Z']

@@ -100,6 +100,7 @@ export const FILTER_OPTIONS = defineOptions({
   },
   match_regex: {
     type: 'string',
+    expression: 'regex',
     help: 'Regular expression, in Onigmo syntax, for the tags that the filter processes; takes precedence over Match.',
   },
   alias: { type: 'string', help: 'Instance name in logs and metrics.' },
@@ -119,6 +120,7 @@ export const OUTPUT_OPTIONS = defineOptions({
   },
   match_regex: {
     type: 'string',
+    expression: 'regex',
     help: 'Regular expression, in Onigmo syntax, for the tags that the output gets; takes precedence over Match.',
   },
   alias: { type: 'string', help: 'Instance name in logs and metrics.' },

@@ -44,6 +44,11 @@ export interface Option {
    * with `repeat`. Pure: depends on the parsed value only. Checks across several options belong into `create`.
    */
   check?(value: unknown): InvalidValue | undefined
+  /**
+   * Set when the value, or the last of its words, is a regular expression, for `-D -v`. `search`: one without special
+   * characters is searched for as it is; `rule`: it is in a rule of a [MULTILINE_PARSER].
+   */
+  readonly expression?: 'regex' | 'search' | 'rule'
   /** Reason why the option has no effect. It is accepted so that existing configurations run. */
   readonly ignored?: string
 }

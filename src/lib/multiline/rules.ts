@@ -47,6 +47,11 @@ function parseRule(text: string, owner: RuleOwner | undefined): TransitionRule {
   return { from: names, regex: new TextMatcher(translateOnigmo(expression), owner), to: to.trim() }
 }
 
+/** Returns the expression of a rule; undefined when the text is not a rule. */
+export function expressionOfRule(text: string): string | undefined {
+  return tokensOf(text)[1]
+}
+
 function tokensOf(text: string): string[] {
   const tokens: string[] = []
   for (let rest = text; tokens.length < 3; ) {

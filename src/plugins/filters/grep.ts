@@ -13,6 +13,7 @@ import {
 } from '../../core/plugin.ts'
 import { regexCounter } from '../../lib/regex/counters.ts'
 import { type LineMatcher, matcherOf } from '../../lib/regex/line-matcher.ts'
+import { isLiteral } from '../../lib/regex/literal.ts'
 import { MATCH, TOO_MANY_STEPS } from '../../lib/regex/match-result.ts'
 import { translateOnigmo } from '../../lib/regex/onigmo.ts'
 
@@ -20,6 +21,7 @@ const OPTIONS = defineOptions({
   regex: {
     type: 'slist',
     words: 2,
+    expression: 'search',
     repeat: true,
     check: checkRule,
     help: 'Keep records whose value of KEY matches the expression: `Regex KEY EXPRESSION`.',
@@ -27,6 +29,7 @@ const OPTIONS = defineOptions({
   exclude: {
     type: 'slist',
     words: 2,
+    expression: 'search',
     repeat: true,
     check: checkRule,
     help: 'Drop records whose value of KEY matches the expression: `Exclude KEY EXPRESSION`.',
@@ -38,12 +41,6 @@ const OPTIONS = defineOptions({
     help: 'legacy: keep records that every Regex matches and no Exclude matches. AND, OR: all rules must match, or one; all rules must then be Regex or all Exclude.',
   },
 })
-
-/**
- * Matches expressions without special characters, which are searched for literally. Slashes around an expression
- * delimit it, so one that begins with a slash is left to the translator.
- */
-const LITERAL = /^[\w \-:=@#%&~`"'<>,;!][\w \-/:=@#%&~`"'<>,;!]*$/
 
 const KEPT: RegexUse = { reason: 'grep', effect: 'the record is kept unless another rule drops it' }
 
@@ -65,7 +62,7 @@ class GrepRule {
     if (accessor === undefined) throw badRule(`"${key}" is not a key or a record accessor`)
     this.exclude = exclude
     this.#accessor = accessor
-    this.#literal = LITERAL.test(expression) ? Buffer.from(expression) : undefined
+    this.#literal = isLiteral(expression) ? Buffer.from(expression) : undefined
     this.#expression = expression
     this.#limit = limit
     this.#matcher = matcherOf(translateOnigmo(expression), limit?.stepsPerByte)

@@ -18,7 +18,7 @@ test('equals the bit-by-bit algorithm at any offset', () => {
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 100 }), fc.nat(20), (bytes, start) => {
       const at = Math.min(start, bytes.length)
-      expect(crc32c(bytes, at, bytes.length)).toBe(bitByBit(bytes.subarray(at)))
+      expect(crc32c(Buffer.from(bytes), at, bytes.length)).toBe(bitByBit(bytes.subarray(at)))
     }),
   )
 })

@@ -7,10 +7,10 @@ import { compileWasm, type WasmMatcher } from './wasm-matcher.ts'
  * Number of texts after which a module is compiled: it costs about as much as a few thousand searches without
  * one.
  */
-const TEXTS_BEFORE_COMPILING = 4000
+export const TEXTS_BEFORE_COMPILING = 4000
 
 /** Texts for which a module is compiled at once: without one, a search may take a hundred times as long. */
-const LONG_TEXT_BYTES = 20_000
+export const LONG_TEXT_BYTES = 20_000
 
 /** What matches without a module: it needs no time to start, but more for each text. */
 interface Slow {

@@ -104,13 +104,30 @@ export class WasmMatcher {
   }
 }
 
+/** Returns true for a program of which a module can be made: one that is plain and not very large. */
+export function isCompilable(program: Program): boolean {
+  return (
+    program.isPlain &&
+    program.code.length <= MAX_INSTRUCTIONS * INSTRUCTION_SIZE &&
+    program.groups < MAX_GROUPS
+  )
+}
+
+/**
+ * Returns the number of places at which a search notes what it has tried, each of which costs a few steps per byte at most; 0
+ * for an expression that tries nothing twice, as it begins at one place and never has a choice.
+ */
+export function notedPlacesOf(program: Program): number {
+  const places = new Places(program)
+  const isOnePass = (program.startsAtText || program.startsAtLine) && places.open.size === 0
+  return isOnePass ? 0 : compileSearch(places).notedPlaces
+}
+
 /**
  * Compiles a program to a matcher, on the spot. Returns undefined for one that is not plain, or very large.
  */
 export function compileWasm(program: Program, options: WasmMatcherOptions): WasmMatcher | undefined {
-  if (!program.isPlain) return undefined
-  if (program.code.length > MAX_INSTRUCTIONS * INSTRUCTION_SIZE || program.groups >= MAX_GROUPS)
-    return undefined
+  if (!isCompilable(program)) return undefined
   const places = new Places(program)
   const { functions } = compileSearch(places)
   arena ??= new Arena()

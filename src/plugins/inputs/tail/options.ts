@@ -28,6 +28,7 @@ export const TAIL_OPTIONS = defineOptions({
   key: { type: 'string', default: 'log', help: 'Key of the line in an unparsed record.' },
   tag_regex: {
     type: 'string',
+    expression: 'regex',
     check: checkExpression,
     help: 'Regular expression in Onigmo syntax with named groups, matched against the path. `<name>` in Tag is replaced by the group, or by `_` if it does not match.',
   },

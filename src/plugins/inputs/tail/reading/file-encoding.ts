@@ -1,4 +1,3 @@
-import { constants, gunzipSync } from 'node:zlib'
 import { utf8SequenceLength } from '../../../../core/utf8.ts'
 import { FsFailure, read } from '../../../../lib/fs/file-system.ts'
 import { type GenericEncoding, genericEncoding, TextEncoding } from '../../../../lib/text/text-encoding.ts'
@@ -136,6 +135,8 @@ function headOf({ handle }: TailFile): Buffer {
   const bytes = raw.subarray(0, size)
   if (!handle.isCompressed) return bytes
   try {
+    // Half a megabyte that no agent needs without compressed files.
+    const { constants, gunzipSync } = process.getBuiltinModule('node:zlib')
     return gunzipSync(bytes, { finishFlush: constants.Z_SYNC_FLUSH }).subarray(0, HEAD_BYTES)
   } catch {
     // The source inflates the same bytes and reports the damage.

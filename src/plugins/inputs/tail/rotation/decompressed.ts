@@ -1,4 +1,3 @@
-import { constants, gunzipSync } from 'node:zlib'
 import { close, FsFailure, openFile, read } from '../../../../lib/fs/file-system.ts'
 import { isGzipName } from '../file/compression.ts'
 import { FINGERPRINT_BYTES, peek } from '../file/fingerprint.ts'
@@ -36,6 +35,7 @@ export function inflated(fd: number, size: number, most: number): Buffer | undef
   const n = read(fd, raw, 0, raw.length, 0)
   if (n instanceof FsFailure) return undefined
   try {
+    const { constants, gunzipSync } = process.getBuiltinModule('node:zlib')
     const head = gunzipSync(raw.subarray(0, n), {
       finishFlush: constants.Z_SYNC_FLUSH,
       // Deflate expands up to a thousand times: 16 KB may become 16 MB of zeros.
