@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'bun:test'
 import type { Parser } from '../../../src/core/parser.ts'
+import { MetadataMerger } from '../../../src/lib/wasm/metadata-merger.ts'
 import {
   EntryEncoder,
   type EntryFormat,
@@ -8,6 +9,7 @@ import {
 import { spec as jsonSpec } from '../../../src/plugins/parsers/json.ts'
 import { spec as logfmtSpec } from '../../../src/plugins/parsers/logfmt.ts'
 import { spec as ltsvSpec } from '../../../src/plugins/parsers/ltsv.ts'
+import { chunkOf } from '../../support/engine/chunk-of.ts'
 import { shortOrLong } from '../../support/long.ts'
 import { JSON_LOGS, LOGFMT_LOGS } from '../../support/tail/json-logs.ts'
 import { Random } from '../../support/tail/log-lines.ts'
@@ -169,6 +171,19 @@ describe.each(['json', 'logfmt', 'ltsv'])('the kernel of %s', (format) => {
       .map((line) => Buffer.from(line))
     for (const each of options) expect(expectSame(format, each, [...lines, ...lines])).toBe(0)
   })
+})
+
+test('a record that a filter has changed before does not move the fields of a line', () => {
+  const own = { a: 1, b: 2, stream: 'stdout', log: '{"a":3}' }
+  const merger = new MetadataMerger()
+  const merge = { other: 'merge', stdout: 'merge', stderr: 'merge' } as const
+  const form = { ...merge, starts: [], keepLog: false, trim: false, mergeKey: undefined }
+  expect(merger.use({ ...form, pairs: Buffer.alloc(0) })).toBe(true)
+  const chunk = chunkOf([own, { ...own, log: '{}' }])
+  chunk.entries().copy(merger.input)
+  merger.run(0, chunk.size)
+  expect(merger.records).toBe(2)
+  expect(expectSame('json', {}, [Buffer.from('{"x":"a","b":1,"x":2}')])).toBe(0)
 })
 
 describe('lines as libraries and servers print them', () => {
