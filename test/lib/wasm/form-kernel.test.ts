@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'bun:test'
 import type { Parser } from '../../../src/core/parser.ts'
+import { MetadataMerger } from '../../../src/lib/wasm/metadata-merger.ts'
 import {
   EntryEncoder,
   type EntryFormat,
@@ -8,7 +9,9 @@ import {
 import { spec as jsonSpec } from '../../../src/plugins/parsers/json.ts'
 import { spec as logfmtSpec } from '../../../src/plugins/parsers/logfmt.ts'
 import { spec as ltsvSpec } from '../../../src/plugins/parsers/ltsv.ts'
+import { chunkOf } from '../../support/engine/chunk-of.ts'
 import { shortOrLong } from '../../support/long.ts'
+import { JSON_LOGS, LOGFMT_LOGS } from '../../support/tail/json-logs.ts'
 import { Random } from '../../support/tail/log-lines.ts'
 import { parserOf } from '../../support/tail/parse-line.ts'
 
@@ -167,5 +170,34 @@ describe.each(['json', 'logfmt', 'ltsv'])('the kernel of %s', (format) => {
       .filter((line) => !line.includes('bare ts'))
       .map((line) => Buffer.from(line))
     for (const each of options) expect(expectSame(format, each, [...lines, ...lines])).toBe(0)
+  })
+})
+
+test('a record that a filter has changed before does not move the fields of a line', () => {
+  const own = { a: 1, b: 2, stream: 'stdout', log: '{"a":3}' }
+  const merger = new MetadataMerger()
+  const merge = { other: 'merge', stdout: 'merge', stderr: 'merge' } as const
+  const form = { ...merge, starts: [], keepLog: false, trim: false, mergeKey: undefined }
+  expect(merger.use({ ...form, pairs: Buffer.alloc(0) })).toBe(true)
+  const chunk = chunkOf([own, { ...own, log: '{}' }])
+  chunk.entries().copy(merger.input)
+  merger.run(0, chunk.size)
+  expect(merger.records).toBe(2)
+  expect(expectSame('json', {}, [Buffer.from('{"x":"a","b":1,"x":2}')])).toBe(0)
+})
+
+describe('lines as libraries and servers print them', () => {
+  const time = { time_key: 'time', time_format: ['%Y-%m-%dT%H:%M:%S.%L%z', '%s.%L'] }
+  const all = [
+    ...Object.entries(JSON_LOGS).map(([name, line]) => ['json', name, line] as const),
+    ...Object.entries(LOGFMT_LOGS).map(([name, line]) => ['logfmt', name, line] as const),
+  ]
+
+  test.each(all)('%s parses all lines of %s in WebAssembly, as the parser does', (format, _, line) => {
+    const r = new Random(5)
+    for (let block = shortOrLong(4, 400); block > 0; block--) {
+      const lines = Array.from({ length: 60 }, () => Buffer.from(line(r)))
+      for (const options of [{}, time]) expect(expectSame(format, options, lines)).toBe(0)
+    }
   })
 })

@@ -162,6 +162,12 @@ export function ownAt(toBefore: usize, toAfter: usize, at: usize): usize {
   return hasTwins ? removeOwn(at) : at
 }
 
+/** Begins a record without own pairs: that of a line. */
+@inline
+export function noOwn(): void {
+  isPlaced = true
+}
+
 /** Gives the slots of the own keys the addresses in the output: needed only for a record that repeats one of them. */
 export function placeOwn(): void {
   if (isPlaced) return

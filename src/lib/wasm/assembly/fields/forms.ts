@@ -1,3 +1,4 @@
+import { noOwn } from './entry'
 import { itemCount, jsonEnd, clearWatched, putPairs, skipBlanks, watched, watchedAt } from './json'
 import { forgetRecord, isFull, pairOf, removePair } from './keys'
 import { putLogfmt } from './logfmt'
@@ -26,6 +27,12 @@ export function setFormOptions(keep: bool, bare: bool): void {
 /** Writes the fields of the line [p, e) as pairs at `o`, and sets the results of rows.ts. */
 export function fieldsOf(form: u32, p: usize, e: usize, o: usize): usize {
   forgetRecord()
+  noOwn()
+  return putFields(form, p, e, o)
+}
+
+/** Writes the fields like `fieldsOf`, after the keys of the record that are known already. */
+export function putFields(form: u32, p: usize, e: usize, o: usize): usize {
   if (form == JSON) return jsonFields(p, e, o)
   return form == LOGFMT ? putLogfmt(p, e, o, keepTime, bareKeys) : putLtsv(p, e, o, keepTime)
 }

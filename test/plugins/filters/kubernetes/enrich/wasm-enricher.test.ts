@@ -12,8 +12,11 @@ import {
 } from '../../../../../src/plugins/filters/kubernetes/enrich/metadata.ts'
 import { spec } from '../../../../../src/plugins/parsers/json.ts'
 import { chunkOf, LooseBuffers } from '../../../../support/engine/chunk-of.ts'
+import { shortOrLong } from '../../../../support/long.ts'
 import { fc } from '../../../../support/property.ts'
 import { record } from '../../../../support/tail/container-records.ts'
+import { JSON_LOGS } from '../../../../support/tail/json-logs.ts'
+import { Random } from '../../../../support/tail/log-lines.ts'
 import { parserOf } from '../../../../support/tail/parse-line.ts'
 
 const plainJson = () => parserOf(spec)
@@ -223,6 +226,29 @@ test('each record is counted, with the reason why it took the fallback', () => {
     counterReasons: { fallback_records: { keys: 1, size: 1, parser: 1, form: 0 } },
   })
 })
+
+test.each(Object.entries(JSON_LOGS))(
+  'at least 99 %% of the lines of %s take the fast path, with the bytes of the fallback',
+  (_, line) => {
+    const r = new Random(3)
+    const meta = METAS['a pod and a namespace'] as ContainerMetadata
+    const choices = [OPTIONS['with Merge_Log, without Keep_Log'], OPTIONS['with Merge_Log_Key']]
+    for (const choice of choices) {
+      const records = Array.from({ length: shortOrLong(200, 20_000) }, () => ({
+        time: '2026-11-21T06:00:00Z',
+        stream: r.of(['stdout', 'stderr']),
+        _p: 'F',
+        log: line(r),
+      }))
+      const buffers = new LooseBuffers()
+      const counters = new CounterMap(pathCounters('enriched'))
+      const chunk = chunkOf(records, 'k', buffers)
+      enricherOf(choice, buffers, counters).apply(chunk, meta)
+      expect(chunk.entries().equals(oneByOne(choice, meta, records))).toBe(true)
+      expect(counters.get('fast_path_records')).toBeGreaterThanOrEqual(records.length * 0.99)
+    }
+  },
+)
 
 test('a chunk of several blocks, with entries split between blocks, is complete', () => {
   const choice = OPTIONS['with Merge_Log, without Keep_Log']
