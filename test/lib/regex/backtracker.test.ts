@@ -163,6 +163,14 @@ const text = fc
   .array(fc.constantFrom('a', 'b', ' ', '"', '\n', 'é', 'ab', '" "', '\\'), { maxLength: 12 })
   .map((parts) => Buffer.from(parts.join('')))
 
+function translated(expression: string): TranslatedRegex | undefined {
+  try {
+    return translateOnigmo(expression)
+  } catch {
+    return undefined
+  }
+}
+
 test('equals RegExp for any text, with and without notes', () => {
   let noted = 0
   let tried = 0
@@ -173,7 +181,10 @@ test('equals RegExp for any text, with and without notes', () => {
       fc.boolean(),
       (inner, texts, atLine) => {
         const expression = `${atLine ? '^' : ''}${inner}(?<last>a?)`
-        if (translateOnigmo(expression).program.isMemoryless) noted++
+        const regex = translated(expression)
+        // A repetition of an anchor, which is refused.
+        fc.pre(regex !== undefined)
+        if (regex?.program.isMemoryless) noted++
         tried++
         for (const each of texts) expectSame(expression, each)
       },
