@@ -119,9 +119,11 @@ function linesOf(section: Section, name: string, option: Option, expression: str
 }
 
 /** Says what writes the entries of lines that a parser reads. */
-function writerOf({ lineFormat }: Parser): string {
+function writerOf(parser: Parser): string {
+  const { lineFormat } = parser
   if (lineFormat !== undefined)
     return `written as entries by the built-in fast path (${lineFormat.name.toUpperCase()}); other lines are matched`
-  // A kernel that writes fields in WebAssembly has its place here.
-  return 'written in TypeScript'
+  return parser.kernel?.(Number.POSITIVE_INFINITY) === undefined
+    ? 'written in TypeScript'
+    : 'written as entries by a WebAssembly kernel, once there is a module or when there is much to read'
 }

@@ -22,6 +22,10 @@ const PARSERS = `[PARSER]
     Decode_Field_As json log
     Regex_Step_Limit 20
 [PARSER]
+    Name   words
+    Format regex
+    Regex  ^(?<a>[^ ]*) (?<b>.*)$
+[PARSER]
     Name   app
     Format json
 [MULTILINE_PARSER]
@@ -72,6 +76,7 @@ test('each expression of a configuration is listed once, with its place', async 
   expect(lines.filter((line) => line !== '' && !line.startsWith(' '))).toEqual([
     `parsers.conf:1: [PARSER] cri, regex: ${CRI}`,
     `parsers.conf:7: [PARSER] decoded, regex: ${CRI}`,
+    'parsers.conf:15: [PARSER] words, regex: ^(?<a>[^ ]*) (?<b>.*)$',
     '[MULTILINE_PARSER] begin, rule: /^begin/',
     '[MULTILINE_PARSER] begin, rule: /^(?!begin)/',
     'main.conf:3: [INPUT] tail.0, tag_regex: (?<n>[a-z])',
@@ -94,6 +99,7 @@ test('it is said what writes the fields, how the expression is matched, and by t
   expect(matched).toStartWith('matched: a WebAssembly module (')
   expect(bound).toEndWith('at most 100 steps per byte and 6,410,000 in all')
   expect(after('[PARSER] decoded')[0]).toBe('fields: written in TypeScript')
+  expect(after('[PARSER] words')[0]).toStartWith('fields: written as entries by a WebAssembly kernel')
   expect(after('[PARSER] decoded')[2]).toEndWith('at most 20 steps per byte and 1,290,000 in all')
   expect(after('grep.0, regex')[1]).toEndWith('at most 30 steps per byte and 1,930,000 in all')
   expect(after('grep.0, exclude')).toEqual([

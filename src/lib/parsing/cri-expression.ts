@@ -31,6 +31,9 @@ const SHAPES = 2 * MAX_DIGITS
 /** Shapes tried first, nine digits: an expression for container logs matches one of them. */
 const USUAL = [MAX_DIGITS - 1, SHAPES - 1]
 const SAMPLES = ['Z', '+01:00'].map((zone) => Buffer.from(`2026-11-21T06:00:00.123456789${zone} stdout F x`))
+const OTHER_SAMPLE = Buffer.from('2026-11-21T06:00:00.123456789Z module F x')
+/** Names that tell an expression for container logs, whatever else it reads. */
+const GROUP_NAMES: ReadonlySet<string> = new Set(['stream', 'logtag'])
 const SAMPLE_STEPS = 10_000
 /** What a text may not contain when the expression would read its stream again: `std`. */
 const NO_STREAM = 'std'
@@ -67,6 +70,8 @@ export function criFormOf(regex: TranslatedRegex, use: ExpressionUse): CriForm |
   if (named.length === 0 || new Set(named).size < named.length || use.stepsPerByte < MIN_STEPS_PER_BYTE)
     return undefined
   if (!SAMPLES.some((line) => matches(regex, line))) return undefined
+  // One that reads any words is most likely for other lines, for which this path would be a detour.
+  if (!named.some((name) => GROUP_NAMES.has(name)) && matches(regex, OTHER_SAMPLE)) return undefined
   for (const absent of ['', NO_STREAM])
     for (const isTrimmed of [false, true]) {
       const found = coverage(regex, { absent, isTrimmed })

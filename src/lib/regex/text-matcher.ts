@@ -7,6 +7,8 @@ import type { TranslatedRegex } from './onigmo.ts'
 let bytes = Buffer.alloc(4096)
 let lastText = ''
 let lastSize = 0
+/** Number of the text, by which a matcher knows that it has the result already. */
+let textNumber = 0
 
 const NO_MATCH: RegexUse = { reason: 'multiline', effect: 'the rule does not match the line' }
 
@@ -24,6 +26,8 @@ export class TextMatcher {
 
   readonly #expression: string
   readonly #owner: RuleOwner | undefined
+  #tested = -1
+  #matches = false
 
   constructor(regex: TranslatedRegex, owner?: RuleOwner) {
     this.#matcher = matcherOf(regex, owner?.stepsPerByte ?? owner?.limit?.stepsPerByte)
@@ -36,9 +40,14 @@ export class TextMatcher {
       if (text.length > bytes.length) bytes = Buffer.alloc(text.length * 2)
       lastSize = bytes.write(text, 'latin1')
       lastText = text
+      textNumber++
     }
+    // A line for which there was no memory is classified once more: a long one costs up to 50 ms.
+    if (this.#tested === textNumber) return this.#matches
     const result = this.#matcher.match(bytes, 0, lastSize)
     if (result === TOO_MANY_STEPS) this.#owner?.limit?.reached(this.#expression, this.#owner.name, NO_MATCH)
-    return result === MATCH
+    this.#tested = textNumber
+    this.#matches = result === MATCH
+    return this.#matches
   }
 }

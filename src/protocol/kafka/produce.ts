@@ -63,6 +63,31 @@ export function frameProduce(batches: readonly ProduceBatch[], header: ProduceHe
   })
 }
 
+/** Size from which a part of a request is sent from where it is, and up to which smaller ones are joined. */
+const LARGE_PART_BYTES = 16_384
+
+/** Joins small parts that follow one another, so that a request to many partitions takes few writes. */
+export function joinSmallParts(parts: readonly Buffer[]): Buffer[] {
+  const joined: Buffer[] = []
+  let small: Buffer[] = []
+  let bytes = 0
+  const close = () => {
+    if (small.length > 0) joined.push(small.length === 1 ? (small[0] as Buffer) : Buffer.concat(small, bytes))
+    small = []
+    bytes = 0
+  }
+  for (const part of parts) {
+    if (bytes + part.length > LARGE_PART_BYTES) close()
+    if (part.length >= LARGE_PART_BYTES) joined.push(part)
+    else {
+      small.push(part)
+      bytes += part.length
+    }
+  }
+  close()
+  return joined
+}
+
 function writeHeader(buf: Buffer, from: number, size: number, header: ProduceHeader, topics: number): number {
   let at = buf.writeInt32BE(size, from)
   at = buf.writeInt16BE(PRODUCE.key, at)

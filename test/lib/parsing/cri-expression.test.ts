@@ -32,14 +32,14 @@ const SPELLINGS = [
   '(?<time>[^ ]+) (?<stream>stdout|stderr) (?<logtag>[^ ]+) (?<message>.*)',
   '\\A(?<time>[^ ]+)\\ (?<stream>(?i:STDOUT|STDERR))\\ (?<logtag>[[:alpha:]])\\ (?<log>(?:.|\\n)*)\\z',
   '(?x) ^ (?<time> [^\\ ]+ ) \\  (?<stream> stdout | stderr ) \\  (?<logtag> [FP] ) \\  (?<log> .*? ) $',
-  '^[^ ]+ (?<log>.*)$',
-  '^[^ ]+ [^ ]+ . (?<log>.*)$',
   '^(?<time>[^ ]+ )(?<a>std...) (?<log>.*)$',
 ]
 
 /** Expressions that read some lines differently, so that the fast path must not know them. */
 const OTHERS = [
   '^(?<log>.*)$',
+  '^[^ ]+ (?<log>.*)$',
+  '^(?<time>[^ ]+) (?<level>[^ ]+) (?<logger>[^ ]+) (?<log>.*)$',
   '^(?<time>.+) (?<stream>stdout|stderr) (?<logtag>.*) (?<log>.*)$',
   '^(?<time>[^ ]+) (?<stream>stdout) (?<logtag>[^ ]*) (?<log>.*)$',
   '^(?<time>[^ ]+) (?<stream>stdout|stderr) (?<logtag>[^ ]*) (?<log>[^"]*)',

@@ -1,6 +1,7 @@
 import { expect, test } from 'bun:test'
 import {
   frameProduce,
+  joinSmallParts,
   type ProduceBatch,
   readProduce,
   reservedBytes,
@@ -65,4 +66,13 @@ test('a response has an error code for each partition, and a truncated one throw
     throttleMs: 12,
   })
   expect(() => readProduce(body.subarray(0, body.length - 1))).toThrow(RangeError)
+})
+
+test('small parts of a request are joined, and large ones stay where they are', () => {
+  const parts = Array.from({ length: 1000 }, (_, i) => Buffer.alloc(i % 500 === 250 ? 40_000 : 100, i))
+  const joined = joinSmallParts(parts)
+  expect(joined.length).toBeLessThan(12)
+  expect(Buffer.concat(joined).equals(Buffer.concat(parts))).toBe(true)
+  expect(joined).toContain(parts[250] as Buffer)
+  expect(joinSmallParts([])).toEqual([])
 })

@@ -40,3 +40,8 @@ export function kernelPathOf(fd: number, key: string): string | undefined {
   const found = stat(name)
   return !(found instanceof FsFailure) && identityKey(found.dev, found.ino) === key ? name : undefined
 }
+
+/** True when the kernel knows the open file by this path, which then has no link in it. */
+export function isNameOf(fd: number, path: string): boolean {
+  return readLink(`/proc/self/fd/${fd}`) === path
+}

@@ -39,7 +39,7 @@ import { rowForFile, StoredRow } from '../file/stored-row.ts'
 import { expandTag } from '../file/tag.ts'
 import { TailFile } from '../file/tail-file.ts'
 import { gzipEvents } from './gzip-events.ts'
-import { firstTarget, kernelPathOf, linkTarget } from './link-target.ts'
+import { firstTarget, isNameOf, kernelPathOf, linkTarget } from './link-target.ts'
 import type { Positions } from './positions.ts'
 import type { ReadErrors } from './read-errors.ts'
 import { AT_HEAD, type Start, StartOffset, type StartOffsetOptions } from './start-offset.ts'
@@ -425,6 +425,8 @@ export class OpenFiles {
 
 /** Returns the path of the file itself, even if `path` is a link that was switched after the file was opened. */
 function targetOf(file: TailFile, path: string): string {
+  // The kernel's name of a file that was reached through no link is its path; to resolve the path takes three calls.
+  if (isNameOf(file.handle.fd, path)) return path
   const target = linkTarget(path)
   if (target === path) return path
   const found = statOf(target)

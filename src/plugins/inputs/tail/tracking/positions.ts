@@ -9,7 +9,7 @@ import { rowOfSkipped, SkippedFiles } from './skipped-files.ts'
 
 /** Acknowledged positions are written after at most this long, or this many acknowledged bytes. */
 const COMMIT_MS = 250
-const COMMIT_BYTES = 16_000_000
+const COMMIT_BYTES = 4_000_000
 /**
  * Files with acknowledged bytes after which positions are written, and most rows in one write that may wait: a row takes 50
  * microseconds, mostly to compare the file with what was read.

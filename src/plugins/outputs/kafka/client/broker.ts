@@ -110,8 +110,10 @@ export class Broker {
       for (const batch of batches) batch.target.onNoResponse(batch, error as ShipperError)
       return
     }
-    for (const batch of batches) {
-      const response = responses.find((r) => r.partition === batch.partition && r.topic === batch.topic)
+    for (const [i, batch] of batches.entries()) {
+      const isOfBatch = (r?: PartitionResponse) => r?.partition === batch.partition && r.topic === batch.topic
+      // Brokers respond in the order of the request, though nothing says so.
+      const response = isOfBatch(responses[i]) ? responses[i] : responses.find(isOfBatch)
       if (this.#settings.acks === 0) batch.target.onResponse(batch, 0)
       else if (response === undefined) batch.target.onNoResponse(batch, missingResponse(connection, batch))
       else batch.target.onResponse(batch, response.error)

@@ -3,6 +3,7 @@ import { type ErrorCode, messageOf, ShipperError } from '../../../../core/error.
 import type { Clock, Counters, TimerHandle } from '../../../../core/services.ts'
 import {
   frameProduce,
+  joinSmallParts,
   type PartitionResponse,
   type ProduceBatch,
   readProduce,
@@ -101,7 +102,8 @@ export class BrokerConnection {
     const { clientId, acks, requestTimeoutMs } = this.#settings
     // The broker times out first: its error code tells more than a missing response.
     const timeoutMs = Math.ceil(requestTimeoutMs * 0.7)
-    const parts = frameProduce(batches, { correlationId, clientId, acks, timeoutMs })
+    const framed = frameProduce(batches, { correlationId, clientId, acks, timeoutMs })
+    const parts = framed.length === 1 ? framed : joinSmallParts(framed)
     const body = await this.#send(parts, correlationId, acks !== 0)
     if (acks === 0) return []
     try {

@@ -17,8 +17,10 @@ import { OpenBatch, type SealedBatch } from './open-batch.ts'
 import { createValue, type Value } from './value.ts'
 import { WasmRecords } from './wasm-records.ts'
 
-/** Initial buffer size of a batch when the records of a chunk may go to many partitions. */
+/** Initial buffer size of a batch when the records of a chunk may go to many partitions; less from FEW_BATCHES on. */
 const INITIAL_BATCH_BYTES = 16_384
+/** Batches of one chunk that are expected to be large. */
+const FEW_BATCHES = 16
 /** Estimated size of JSON text relative to MessagePack. */
 const TEXT_GROWTH = 1.1
 /** Estimated overhead of a record in a batch. */
@@ -116,7 +118,7 @@ export class Encoder {
     const oneTarget = this.#topics.isFixed && (this.#key.isFixed || !this.#partitionsByKey)
     const sticky = new Map<Topic, PartitionQueue>()
     const fastPath = oneTarget ? this.#fastPath(chunk) : undefined
-    let batch: OpenBatch | undefined
+    let batch = fastPath === undefined ? undefined : this.#beginBatch(chunk, topics, sticky, open)
     for (let at = chunk.start; at < end; at = entry.end) {
       if (fastPath !== undefined && batch !== undefined) {
         at = fastPath.add(batch, chunk, at)
@@ -138,6 +140,22 @@ export class Encoder {
       }
       batch.add(entry.time.ms, this.#key, value, this.#headers, at - chunk.start)
     }
+  }
+
+  /** Begins the batch of a chunk with one target; undefined when its first entry or its topic need a closer look. */
+  #beginBatch(
+    chunk: Chunk,
+    topics: ReadonlyMap<string, Topic>,
+    sticky: Map<Topic, PartitionQueue>,
+    open: Map<PartitionQueue, OpenBatch>,
+  ): OpenBatch | undefined {
+    const { buf, start } = chunk
+    const topic = topics.get(this.#topics.topicFor(buf, this.#entry))
+    const ms = eventTimeMs(buf, start)
+    if (topic === undefined || ms === undefined) return undefined
+    const batch = this.#openBatch(chunk, this.#partitionFor(topic, sticky), true, open)
+    batch.begin(ms)
+    return batch
   }
 
   /**
@@ -208,12 +226,26 @@ export class Encoder {
       // With the reserved bytes it still fits a pooled buffer; one byte more, and each buffer would be a new
       // allocation.
       maxBytes: Math.max(this.#options.batchMaxBytes - reserved, BATCH_HEADER_BYTES),
-      initialBytes: oneTarget ? size : Math.min(size, INITIAL_BATCH_BYTES),
+      initialBytes: oneTarget ? size : Math.min(size, initialBatchBytes(open.size)),
       isPartial: !oneTarget,
     })
     open.set(target, batch)
     return batch
   }
+}
+
+/** Returns the time of an entry `92 d7 00 sec nsec`; undefined when it begins in another way. */
+function eventTimeMs(buf: Buffer, at: number): number | undefined {
+  if (buf[at] !== 0x92 || buf[at + 1] !== 0xd7 || buf[at + 2] !== 0) return undefined
+  return buf.readUInt32BE(at + 3) * 1000 + Math.floor(buf.readUInt32BE(at + 7) / 1e6)
+}
+
+/**
+ * Returns the initial buffer size of the next batch of a chunk that has `open` of them: records may name as many topics as there
+ * are records, and together these buffers must not be many times as large as the chunk.
+ */
+function initialBatchBytes(open: number): number {
+  return Math.floor((INITIAL_BATCH_BYTES * FEW_BATCHES) / Math.max(FEW_BATCHES, open))
 }
 
 /**

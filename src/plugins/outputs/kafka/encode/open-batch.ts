@@ -72,9 +72,15 @@ export class OpenBatch {
     )
   }
 
+  /** Opens the first batch for a record at this time, so that `addFast` can write that one too. */
+  begin(ms: number): void {
+    const writer = this.#writerFor(0)
+    writer.baseMs = writer.maxMs = ms
+  }
+
   /**
    * Adds the entries of chunk[start, end) with the WebAssembly encoder, as long as it supports them and they fit into the
-   * open batch. Returns the offset of the first entry that needs `add`; the first record of a batch always does.
+   * open batch. Returns the offset of the first entry that needs `add`: the first record of a batch that was not begun does.
    */
   addFast(encoder: RecordEncoder, fastPath: FastPath, chunk: Buffer, start: number, end: number): number {
     const writer = this.#writer
@@ -93,7 +99,14 @@ export class OpenBatch {
       writer.extend(size, encoder.records, encoder.maxMs)
       at = encoder.consumed
     }
+    if (writer.count === 0) this.#dropEmpty(writer)
     return at
+  }
+
+  /** Leaves it to `add` to open a batch that its record fits into. */
+  #dropEmpty(writer: BatchWriter): void {
+    this.#writer = undefined
+    this.#buffers.give(writer.buf)
   }
 
   seal(): void {

@@ -154,3 +154,47 @@ describe('the fast path', () => {
       expect(encoderOf({ format })(chunkOf(all, 200))).toEqual(encoderOf({ format })(chunkOf(all, 1)))
   })
 })
+
+test('records that each name a topic of their own take buffers of a few times their size', () => {
+  const options = parseOptions(spec.options, { topics: 'logs', topic_key: 't', dynamic_topic: 'on' }) as never
+  const buffers = new LooseBuffers()
+  const encoder = new Encoder(options, outputContext({ buffers }))
+  const names = Array.from({ length: 2000 }, (_, i) => `topic-${i}`)
+  const topics = new Map<string, Topic>()
+  for (const name of names) {
+    const partitions = [{ topic: name, index: 0, leader: 1 } as PartitionQueue]
+    topics.set(name, { name, partitions, refreshedMs: 0, usedMs: 0, refreshing: undefined })
+  }
+  const given = names.map((t) => ({ sec: 1, nsec: 0, map: encode({ t, log: 'x'.repeat(200) }) }))
+  const chunk = chunkOf(given, given.length)
+  expect(encoder.topicsOf(chunk)).toEqual(names)
+  expect(encoder.encode(chunk, topics, new Map())).toHaveLength(2000)
+  const bytes = [...buffers.out].reduce((sum, buf) => sum + buf.length, 0)
+  expect(bytes).toBeLessThan(6 * chunk.size)
+})
+
+test('a batch that was begun for a record too large for it is given back', () => {
+  const options = parseOptions(spec.options, {
+    topics: 'logs',
+    format: 'raw',
+    batch_max_bytes: '4000',
+  }) as never
+  const buffers = new LooseBuffers()
+  const encoder = new Encoder(options, outputContext({ buffers }))
+  const partition = { topic: 'logs', index: 0, leader: 1 } as PartitionQueue
+  const topic: Topic = {
+    name: 'logs',
+    partitions: [partition],
+    refreshedMs: 0,
+    usedMs: 0,
+    refreshing: undefined,
+  }
+  const given = ['x'.repeat(20_000), 'short', 'y'.repeat(5000), 'short'].map((log) => ({
+    sec: 1,
+    nsec: 0,
+    map: encode({ log }),
+  }))
+  const batches = encoder.encode(chunkOf(given, 100), new Map([['logs', topic]]), new Map())
+  expect(batches.map(({ count }) => count)).toEqual([1, 1, 1, 1])
+  expect(buffers.out.size).toBe(batches.length)
+})

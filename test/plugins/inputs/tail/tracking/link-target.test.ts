@@ -1,0 +1,42 @@
+import { afterEach, expect, spyOn, test } from 'bun:test'
+import { closeSync, openSync, realpathSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { systemCalls } from '../../../../../src/lib/fs/system-calls.ts'
+import { isNameOf } from '../../../../../src/plugins/inputs/tail/tracking/link-target.ts'
+import { follow } from '../../../../support/tail/run.ts'
+import { tmp } from '../../../../support/tmp.ts'
+
+const restores: (() => void)[] = []
+afterEach(() => {
+  for (const restore of restores.splice(0)) restore()
+})
+
+test('the name of an open file is its path without links, as long as it is there', () => {
+  const dir = realpathSync(tmp())
+  const [path, link] = [join(dir, 'a.log'), join(dir, 'link.log')]
+  writeFileSync(path, 'line\n')
+  symlinkSync(path, link)
+  const fd = openSync(link, 'r')
+  restores.push(() => closeSync(fd))
+  expect(isNameOf(fd, path)).toBe(true)
+  expect(isNameOf(fd, link)).toBe(false)
+  unlinkSync(path)
+  writeFileSync(path, 'another file\n')
+  expect(isNameOf(fd, path)).toBe(false)
+  expect(isNameOf(-1, path)).toBe(false)
+})
+
+test('the path of a file that is opened is resolved only if there is a link in it', async () => {
+  const dir = realpathSync(tmp())
+  const target = join(realpathSync(tmp()), 'target.log')
+  writeFileSync(join(dir, 'a.log'), 'line of a\n')
+  writeFileSync(target, 'line of b\n')
+  symlinkSync(target, join(dir, 'b.log'))
+  const spy = spyOn(systemCalls, 'realpathSync')
+  restores.push(() => spy.mockRestore())
+  const run = follow({ path: `${dir}/*.log` })
+  await run.waitForLines(2)
+  const resolved = new Set(spy.mock.calls.map(([path]) => String(path)))
+  expect(resolved.has(join(dir, 'b.log'))).toBe(true)
+  expect(resolved.has(join(dir, 'a.log'))).toBe(false)
+})
