@@ -41,7 +41,15 @@ export interface FieldsExports extends WasmExports {
   setMemo(head: number, tail: number, secondAt: number, hasFraction: number, minute: number): void
   lines(start: number, end: number, room: number, keepEmpty: number, base: number): number
   stopped: WebAssembly.Global
-  setup(size: number, pairs: number, mergeKey: number, keep: number, trim: number, byStream: number): void
+  setup(
+    size: number,
+    pairs: number,
+    mergeKey: number,
+    keep: number,
+    trim: number,
+    byStream: number,
+    form: number,
+  ): void
   metaKey(at: number): void
   merge(start: number, end: number, room: number): number
 }
@@ -86,7 +94,7 @@ export class FieldsModule {
 
   /** Makes `user` the one whose times are read by `time`; returns false when it was before. */
   begin(user: object, time: TimeReader | undefined): boolean {
-    const isSame = this.#user === user
+    const isSame = this.#user === user && this.#time === time
     this.#user = user
     this.#time = time
     if (!isSame || time?.parts?.isLasting === false) this.exports.setMemo(0, 0, 0, 0, 0)

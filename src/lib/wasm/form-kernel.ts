@@ -20,6 +20,16 @@ export interface FormSettings {
 /** First bytes of a line of Docker. */
 const DOCKER = Buffer.from('{"log":"')
 
+/** What the fields of a line are, for a merge of them into a record. */
+export interface ParsedForm {
+  form: number
+  time: TimeReader | undefined
+  rules: Buffer
+  ruleCount: number
+  keepTime: boolean
+  bareKeys: boolean
+}
+
 const RULE_BYTES = 12
 const TIME_KIND = 0x80
 /** Longer lines are rare, and the space reserved for one would be missing for others. */
@@ -74,6 +84,11 @@ export class FormKernel implements ParserKernel {
     this.input = module.region(x.IN, x.IN_BYTES)
     this.output = module.region(x.OUT, x.OUT_BYTES)
     this.#fails = new Uint32Array(x.memory.buffer, x.FAILS.value, x.FAILS_BYTES.value / 4)
+  }
+
+  get parsedForm(): ParsedForm {
+    const { form, time, keepTime, bareKeys } = this.#settings
+    return { form: FORMS[form], time, rules: this.#rules, ruleCount: this.#ruleCount, keepTime, bareKeys }
   }
 
   use(frame: LineFrame, maxLineBytes: number, skipEmpty: boolean): boolean {

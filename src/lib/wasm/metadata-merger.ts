@@ -1,9 +1,10 @@
 import type { FallbackReason } from './fast-path.ts'
 import { type FieldsExports, type FieldsModule, sharedFields } from './fields-module.ts'
+import type { ParsedForm } from './form-kernel.ts'
 import { lazyShared } from './instance.ts'
 
-/** Treatment of a record: keep its line, merge it if it is a JSON object, drop the record, leave it to the caller. */
-const TREATMENTS = { keep: 0, merge: 1, drop: 2, leave: 3 } as const
+/** Treatment of a record: keep its line, merge it if it is a JSON object or by a parser, drop the record, leave it to the caller. */
+const TREATMENTS = { keep: 0, merge: 1, parse: 2, drop: 3, leave: 4 } as const
 export type Treatment = keyof typeof TREATMENTS
 
 /** The pairs that the records of one container get, and the treatment of their line. */
@@ -21,6 +22,8 @@ interface MergeForm {
   trim: boolean
   /** MessagePack of the key that the fields are put under; undefined: they become fields of the record. */
   mergeKey: Buffer | undefined
+  /** Form of the lines with the treatment `parse`. */
+  parsed?: ParsedForm | undefined
 }
 
 /** Reasons why the module stops before a record, by the number that it reports. */
@@ -59,15 +62,20 @@ export class MetadataMerger {
   }
 
   /** Sets the form of the runs that follow. Returns false, and changes nothing, when its pairs are too large. */
-  use({ pairs, starts, other, stdout, stderr, keepLog, trim, mergeKey }: MergeForm): boolean {
+  use({ pairs, starts, other, stdout, stderr, keepLog, trim, mergeKey, parsed }: MergeForm): boolean {
     const keySize = mergeKey?.length ?? 0
-    if (pairs.length + keySize > this.#meta.length) return false
-    this.#module.begin(this, undefined)
+    if (pairs.length + keySize > this.#meta.length / (parsed === undefined ? 1 : 2)) return false
+    this.#module.begin(this, parsed?.time)
     pairs.copy(this.#meta)
     mergeKey?.copy(this.#meta, pairs.length)
     const x = this.#exports
     const byStream = TREATMENTS[other] | (TREATMENTS[stdout] << 4) | (TREATMENTS[stderr] << 8)
-    x.setup(pairs.length, starts.length, keySize, keepLog ? 1 : 0, trim ? 1 : 0, byStream)
+    x.setup(pairs.length, starts.length, keySize, keepLog ? 1 : 0, trim ? 1 : 0, byStream, parsed?.form ?? 0)
+    if (parsed !== undefined) {
+      parsed.rules.copy(this.#module.bytes, x.ROWS.value)
+      x.setRules(parsed.ruleCount)
+      x.setFormOptions(parsed.keepTime ? 1 : 0, parsed.bareKeys ? 1 : 0)
+    }
     for (const start of starts) x.metaKey(start)
     return true
   }

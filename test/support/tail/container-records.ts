@@ -2,6 +2,7 @@ import fc from 'fast-check'
 
 const name = fc.constantFrom(
   'a',
+  'ts',
   'b',
   '',
   'level',
@@ -150,6 +151,16 @@ const line = fc.oneof(
     'x'.repeat(300),
     'x'.repeat(70_000),
     '['.repeat(40),
+  ),
+  fc.constantFrom(
+    'ts=1795240800.5 stream=x n=5 b=true msg="a\\"b\\n" log=l bare',
+    'n=x kubernetes=1 a=1 a=2 "ts=1"\n',
+    'ts=1 ts=2',
+    'ts:1795240800\tstream:x\tn:5\tmsg:a b\tlog:l\r\n',
+    'n:x\tkubernetes:1\ta:1\ta:2\t',
+    '{"ts":"2026-11-21T06:00:07.123Z","stream":"x","a":1,"kubernetes":2,"log":"l\\n"}',
+    '{"ts":"2026-11-21T06:00:07.123Z","ts":"x\\n"}',
+    '{"ts":"2026-11-21T06:00:07.123Z","a":"y\\r\\n","logtag":0} \n',
   ),
   fc.integer({ min: 1, max: 300 }).map((n) => `${'{"a":'.repeat(n)}1${'}'.repeat(n)}`),
 )

@@ -1,6 +1,6 @@
 import { noOwn } from './entry'
 import { itemCount, jsonEnd, clearWatched, putPairs, skipBlanks, watched, watchedAt } from './json'
-import { forgetRecord, isFull, pairOf, removePair } from './keys'
+import { forgetRecord, isFull, pairOf, removePair, twinOf } from './keys'
 import { putLogfmt } from './logfmt'
 import { putLtsv } from './ltsv'
 import { setResults } from './rows'
@@ -16,6 +16,8 @@ const JSON: u32 = 1
 const LOGFMT: u32 = 2
 
 let keepTime: bool = false
+let merged: bool = false
+let trimmed: bool = false
 /** Logfmt: a key without `=` has the value true. */
 let bareKeys: bool = false
 
@@ -28,20 +30,25 @@ export function setFormOptions(keep: bool, bare: bool): void {
 export function fieldsOf(form: u32, p: usize, e: usize, o: usize): usize {
   forgetRecord()
   noOwn()
-  return putFields(form, p, e, o)
+  return putFields(form, p, e, o, false, false)
 }
 
-/** Writes the fields like `fieldsOf`, after the keys of the record that are known already. */
-export function putFields(form: u32, p: usize, e: usize, o: usize): usize {
+/**
+ * Writes the fields like `fieldsOf`. `isMerged`: after the keys of a record, which are known already. `trim`: without line ends at
+ * the end of strings.
+ */
+export function putFields(form: u32, p: usize, e: usize, o: usize, isMerged: bool, trim: bool): usize {
+  merged = isMerged
+  trimmed = trim
   if (form == JSON) return jsonFields(p, e, o)
-  return form == LOGFMT ? putLogfmt(p, e, o, keepTime, bareKeys) : putLtsv(p, e, o, keepTime)
+  return form == LOGFMT ? putLogfmt(p, e, o, keepTime, trimmed, bareKeys) : putLtsv(p, e, o, keepTime, trimmed)
 }
 
 function jsonFields(p: usize, e: usize, o: usize): usize {
   const from = skipBlanks(p, e)
   if (from == e || load<u8>(from) != 0x7b) return UNPARSED
   clearWatched()
-  let at = putPairs(from + 1, e, o, 0, false)
+  let at = putPairs(from + 1, e, o, 0, trimmed)
   if (at == 0) return isFull ? LEFT : UNPARSED
   if (skipBlanks(jsonEnd, e) != e) return UNPARSED
   let n = itemCount
@@ -50,6 +57,8 @@ function jsonFields(p: usize, e: usize, o: usize): usize {
     setResults(n, false, false)
     return at
   }
+  // A field of the record with this key stays when that of the line is removed.
+  if (merged && twinOf(slot) != 0) return LEFT
   const timed = isTime(pairOf(slot), at, watchedAt, e)
   if (timed && !keepTime) {
     at = removePair(slot, at)

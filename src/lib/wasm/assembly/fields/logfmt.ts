@@ -1,9 +1,9 @@
 import { hex4, putUnit } from '../common/escapes'
 import { LEFT, UNPARSED } from './forms'
 import { addKey, isFull } from './keys'
-import { SCRATCH } from './memory'
+import { SCRATCH, SCRATCH_BYTES } from './memory'
 import { lowSurrogate, putWide } from './text'
-import { beginPairs, endPairs, hasTwoTimes, putFlag, putPair } from './walked'
+import { beginPairs, endPairs, isLeft, putFlag, putPair } from './walked'
 
 const EQUALS: u8 = 0x3d
 const QUOTE: u8 = 0x22
@@ -27,8 +27,8 @@ function wordEnd(p: usize, end: usize, andEquals: bool): usize {
 }
 
 /** Writes the fields of a logfmt line (plugins/parsers/logfmt.ts). */
-export function putLogfmt(p: usize, e: usize, o: usize, keepTime: bool, bareKeys: bool): usize {
-  beginPairs(keepTime)
+export function putLogfmt(p: usize, e: usize, o: usize, keepTime: bool, trim: bool, bareKeys: bool): usize {
+  beginPairs(keepTime, trim)
   while (p < e) {
     const c = load<u8>(p)
     if (c <= 0x20 || c == EQUALS || c == QUOTE) {
@@ -46,6 +46,7 @@ export function putLogfmt(p: usize, e: usize, o: usize, keepTime: bool, bareKeys
     else if (p + 1 < e && load<u8>(p + 1) == QUOTE) {
       const from = p + 2
       const close = closing(from, e)
+      if (close - from > SCRATCH_BYTES) return LEFT
       if (!isEscaped) o = putPair(slot, key, size, from, close, o)
       else o = putPair(slot, key, size, SCRATCH, resolved(from, close), o)
       p = min<usize>(close + 1, e)
@@ -54,7 +55,7 @@ export function putLogfmt(p: usize, e: usize, o: usize, keepTime: bool, bareKeys
       p = wordEnd(from, e, false)
       o = putPair(slot, key, size, from, p, o)
     }
-    if (hasTwoTimes) return LEFT
+    if (isLeft) return LEFT
   }
   return endPairs() ? o : UNPARSED
 }

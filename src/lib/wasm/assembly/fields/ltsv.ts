@@ -1,6 +1,6 @@
 import { LEFT, UNPARSED } from './forms'
 import { addKey, isFull, knownKey } from './keys'
-import { beginPairs, endPairs, hasTwoTimes, putPair } from './walked'
+import { beginPairs, endPairs, isLeft, putPair } from './walked'
 
 const TAB: u8 = 9
 const COLON: u8 = 0x3a
@@ -17,8 +17,8 @@ function find(c: u8, p: usize, end: usize): usize {
 }
 
 /** Writes the fields of an LTSV line: label ":" value, separated by tabs (plugins/parsers/ltsv.ts). */
-export function putLtsv(p: usize, e: usize, o: usize, keepTime: bool): usize {
-  beginPairs(keepTime)
+export function putLtsv(p: usize, e: usize, o: usize, keepTime: bool, trim: bool): usize {
+  beginPairs(keepTime, trim)
   while (p < e) {
     if (load<u8>(p) == TAB) {
       p++
@@ -37,7 +37,7 @@ export function putLtsv(p: usize, e: usize, o: usize, keepTime: bool): usize {
     const value = p + 1
     p = find(TAB, value, e)
     o = putPair(slot, label, size, value, p, o)
-    if (hasTwoTimes) return LEFT
+    if (isLeft) return LEFT
   }
   return endPairs() ? o : UNPARSED
 }

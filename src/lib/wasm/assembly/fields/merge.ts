@@ -1,4 +1,4 @@
-import { copy, put16 } from '../common/bytes'
+import { copy, put16, put32 } from '../common/bytes'
 import {
   addLineKey,
   entryEnd,
@@ -12,18 +12,26 @@ import {
   readEntry,
   stream,
 } from './entry'
+import { LEFT, putFields, UNPARSED } from './forms'
 import { itemCount, jsonEnd, putMap, putPairs, settle, skipBlanks } from './json'
 import { addKey, isFull, keepKeys, setRules, twinOf } from './keys'
 import { IN, META, OUT } from './memory'
+import { isTimed, pairs } from './rows'
+import { isLineEnd } from './text'
+import { nsec, sec } from './time'
 
 /** Growth factor: four bytes of JSON, `0.1,`, become at most nine; heads and 16-byte stores need SLACK in addition. */
 const GROWTH: usize = 3
 const SLACK: usize = 96
 
-/** Treatment of a record: merge its line if that is a JSON object, drop it, or leave it to the caller. */
+/**
+ * Treatment of a record: merge its line if that is a JSON object, merge the fields of a parser, drop the record, or leave it to
+ * the caller.
+ */
 const MERGE: u32 = 1
-const DROP: u32 = 2
-const LEAVE: u32 = 3
+const PARSE: u32 = 2
+const DROP: u32 = 3
+const LEAVE: u32 = 4
 
 /** Reasons why `merge` stopped before an entry: numbers of STOPS in metadata-merger.ts. */
 const FORM: i32 = 1
@@ -43,19 +51,22 @@ let metaPairs: u32 = 0
 let mergeKeySize: usize = 0
 let keepLog: bool = false
 let trim: bool = false
+/** Form of the lines with the treatment PARSE. */
+let parsedForm: u32 = 0
 /** Treatments by stream, four bits each, from that of a record without one on. */
 let treatments: u32 = 0
 
 /** Number of pairs of the previous record: a good guess for the size of the map head, which then need not be moved. */
 let lastPairs: u32 = 1
 
-export function setup(size: usize, pairs: u32, mergeKey: usize, keep: bool, trimmed: bool, byStream: u32): void {
+export function setup(size: usize, pairs: u32, mergeKey: usize, keep: bool, trimmed: bool, byStream: u32, form: u32): void {
   metaSize = size
   metaPairs = pairs
   mergeKeySize = mergeKey
   keepLog = keep
   trim = trimmed
   treatments = byStream
+  parsedForm = form
   setRules(0)
 }
 
@@ -93,9 +104,9 @@ export function merge(start: usize, end: usize, room: usize): usize {
         stopped = SIZE
         break
       }
-      const to = putEntry(p, stop, o, treatment == MERGE)
+      const to = putEntry(p, stop, o, treatment)
       if (to == 0) {
-        stopped = KEYS
+        stopped = isFull ? KEYS : PARSER
         break
       }
       o = to
@@ -108,28 +119,33 @@ export function merge(start: usize, end: usize, room: usize): usize {
   return o - OUT
 }
 
-/** Writes the entry at `p`; 0 when it has too many keys. */
-function putEntry(p: usize, stop: usize, o: usize, merging: bool): usize {
+/** Writes the entry at `p`; 0 when it is left to the caller. */
+function putEntry(p: usize, stop: usize, o: usize, treatment: u32): usize {
   v128.store(o, v128.load(p))
   const head = o + HEAD
   const body = head + (lastPairs < 16 ? 1 : 3)
   let at: usize = 0
-  if (merging && linePair != 0) {
-    const from = skipBlanks(lineText, lineEnd)
-    if (from < lineEnd && load<u8>(from) == 0x7b) {
-      at = putMerged(from, body)
-      if (at == 0) {
-        if (isFull) return 0
-        // No object, although it begins like one: the line stays. Its keys are forgotten.
-        readEntry(p, stop)
-      }
+  if (treatment != 0 && linePair != 0) {
+    if (treatment == PARSE) {
+      at = putParsed(body, o)
+      if (at == LEFT) return 0
+      if (at == UNPARSED) at = 0
+    } else {
+      const from = skipBlanks(lineText, lineEnd)
+      if (from < lineEnd && load<u8>(from) == 0x7b) at = putMerged(from, body)
+      else treatment = 0
+    }
+    if (at == 0 && treatment != 0) {
+      if (isFull) return 0
+      // No object, although it begins like one, or another form: the line stays. Its keys are forgotten.
+      readEntry(p, stop)
     }
   }
   if (at == 0) at = putOwn(body)
   copy(at, META, metaSize)
-  const pairs = ownPairs + metaPairs + mergedPairs
-  lastPairs = pairs
-  return putMapHead(head, body, at + metaSize, pairs)
+  const count = ownPairs + metaPairs + mergedPairs
+  lastPairs = count
+  return putMapHead(head, body, at + metaSize, count)
 }
 
 /** Number of pairs that the line added, minus the pairs of the record that these replaced. */
@@ -142,22 +158,37 @@ function putOwn(at: usize): usize {
   return ownAt(at - own, at - own, at + (entryEnd - own))
 }
 
+/** Writes the own pairs of a record whose line is merged; 0 when the key of the line comes twice. */
+function putKept(body: usize): usize {
+  if (keepLog) return addLineKey() ? putOwn(body) : 0
+  const size = linePair - own
+  copy(body, own, size)
+  const at = body + size
+  copy(at, lineEnd, entryEnd - lineEnd)
+  mergedPairs = -1
+  return ownAt(body - own, at - lineEnd, at + (entryEnd - lineEnd))
+}
+
+/** Writes the own pairs and the fields of the line by its parser, which may set the time of the entry at `entry`. */
+function putParsed(body: usize, entry: usize): usize {
+  let e = lineEnd
+  while (e > lineText && isLineEnd(load<u8>(e - 1))) e--
+  let at = putKept(body)
+  if (at == 0) return UNPARSED
+  at = putFields(parsedForm, lineText, e, at, true, trim)
+  if (at <= UNPARSED) return at
+  mergedPairs += pairs
+  if (isTimed) {
+    put32(entry + 3, sec)
+    put32(entry + 7, nsec)
+  }
+  return at
+}
+
 /** Writes the own pairs and the fields of the line, whose brace is at `from`; 0 when it is not an object. */
 function putMerged(from: usize, body: usize): usize {
-  let at = body
-  mergedPairs = 0
-  if (keepLog) {
-    if (!addLineKey()) return 0
-    at = putOwn(body)
-  } else {
-    const size = linePair - own
-    copy(at, own, size)
-    at += size
-    copy(at, lineEnd, entryEnd - lineEnd)
-    const end = at + (entryEnd - lineEnd)
-    mergedPairs = -1
-    at = ownAt(body - own, at - lineEnd, end)
-  }
+  let at = putKept(body)
+  if (at == 0) return 0
   if (mergeKeySize == 0) {
     at = putPairs(from + 1, lineEnd, at, 0, trim)
     mergedPairs += itemCount

@@ -151,6 +151,6 @@ export function putWide(o: usize, code: u32): usize {
 }
 
 @inline
-function isLineEnd(byte: u8): bool {
+export function isLineEnd(byte: u8): bool {
   return byte == 10 || byte == 13
 }

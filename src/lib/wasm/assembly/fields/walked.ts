@@ -1,6 +1,8 @@
+import { placeOwn } from './entry'
 import { isMeta, kindOf, leaveOut, removePair, twinOf } from './keys'
 import { putString, putTyped } from './typed'
 import { setResults } from './rows'
+import { isLineEnd } from './text'
 import { timeOf } from './time'
 
 /** The pairs of a line of consecutive fields, each with its key (logfmt, ltsv). */
@@ -16,13 +18,18 @@ let isUntimed: bool = false
 let hasTimeKey: bool = false
 let keepTime: bool = false
 
-/** True when the line has several times: what stays of them depends on which can be read. Left to the caller. */
-export let hasTwoTimes: bool = false
+/**
+ * True when the line is left to the caller: it has several times, and what stays of them depends on which can be read, or a
+ * typed value ends with a line end that is to be removed.
+ */
+export let isLeft: bool = false
+let trimming: bool = false
 
-export function beginPairs(keep: bool): void {
+export function beginPairs(keep: bool, trim: bool): void {
   written = staying = 0
-  isTimed = isUntimed = hasTimeKey = hasTwoTimes = false
+  isTimed = isUntimed = hasTimeKey = isLeft = false
   keepTime = keep
+  trimming = trim
 }
 
 /** Sets the results of rows.ts; false when there are no fields. */
@@ -34,18 +41,21 @@ export function endPairs(): bool {
 /** Writes a pair whose key is recorded in `slot`, the value being text; returns the address after it. */
 export function putPair(slot: usize, key: usize, keySize: usize, p: usize, end: usize, o: usize): usize {
   const kind = kindOf(slot)
+  const full = end
+  if (trimming) while (end > p && isLineEnd(load<u8>(end - 1))) end--
   if (kind == 0) return settled(slot, o, putString(p, end, putString(key, key + keySize, o)))
   if ((kind & TIME) != 0) {
     if (isSecondTime()) return o
-    if (end > p && timeOf(p, end)) {
+    if (full > p && timeOf(p, full)) {
       isTimed = true
       if (!keepTime) {
         leaveOut(slot)
         return o
       }
-    } else isUntimed = end > p
+    } else isUntimed = full > p
   }
   const type = kind & ~TIME
+  if (type != 0 && end != full) isLeft = true
   const at = putString(key, key + keySize, o)
   return settled(slot, o, type == 0 ? putString(p, end, at) : putTyped(type, p, end, at))
 }
@@ -60,9 +70,9 @@ export function putFlag(slot: usize, key: usize, keySize: usize, o: usize): usiz
 
 @inline
 function isSecondTime(): bool {
-  hasTwoTimes = hasTimeKey
+  isLeft = isLeft || hasTimeKey
   hasTimeKey = true
-  return hasTwoTimes
+  return isLeft
 }
 
 /** Ends the pair [o, end): removes an earlier one with the same key, or itself if such a pair is added later. */
@@ -78,5 +88,6 @@ function settled(slot: usize, o: usize, end: usize): usize {
     leaveOut(slot)
     return o
   }
+  placeOwn()
   return removePair(twin, end)
 }

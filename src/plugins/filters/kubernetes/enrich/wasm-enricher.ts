@@ -1,5 +1,6 @@
 import { encodeStr } from '../../../../core/msgpack/encode.ts'
 import type { FallbackReason } from '../../../../lib/wasm/fast-path.ts'
+import { FormKernel } from '../../../../lib/wasm/form-kernel.ts'
 import { InputBlock } from '../../../../lib/wasm/instance.ts'
 import {
   type MetadataMerger,
@@ -50,15 +51,17 @@ export class WasmEnricher {
     if (options === undefined) return false
     this.#block?.clear()
     const { keepLog, trim, mergeKey } = options
+    const { other, stdout, stderr, parsed } = treatmentsOf(options, streams)
     return this.#merger.use({
       pairs: pairs.bytes,
       starts: pairs.starts,
       keepLog,
       trim,
       mergeKey,
-      other: treatmentOf(options, undefined),
-      stdout: treatmentOf(options, streams?.stdout),
-      stderr: treatmentOf(options, streams?.stderr),
+      other,
+      stdout,
+      stderr,
+      parsed,
     })
   }
 
@@ -89,10 +92,24 @@ export class WasmEnricher {
   }
 }
 
-/** Returns what happens with the records of a stream: what annotations of the pod request, else what the options say. */
-function treatmentOf(options: MergeOptions, requested: StreamHandling | undefined): Treatment {
-  if (requested?.exclude) return 'drop'
-  const parser = requested?.parser ?? options.parser
-  if (!options.merge && requested?.parser === undefined) return 'keep'
-  return parser === undefined || parser.isPlainJson ? 'merge' : 'leave'
+/**
+ * Returns what happens with the records of each stream: what annotations of the pod request, else what the options say. The
+ * module has the settings of one parser.
+ */
+function treatmentsOf(options: MergeOptions, streams: ContainerMetadata['streams']) {
+  let kernel: FormKernel | undefined
+  const treatmentOf = (requested: StreamHandling | undefined): Treatment => {
+    if (requested?.exclude) return 'drop'
+    if (!options.merge && requested?.parser === undefined) return 'keep'
+    const parser = requested?.parser ?? options.parser
+    if (parser === undefined || parser.isPlainJson) return 'merge'
+    const own = options.mergeKey === undefined ? parser.kernel?.(0) : undefined
+    if (!(own instanceof FormKernel) || (kernel !== undefined && own !== kernel)) return 'leave'
+    kernel = own
+    return 'parse'
+  }
+  const other = treatmentOf(undefined)
+  const stdout = treatmentOf(streams?.stdout)
+  const stderr = treatmentOf(streams?.stderr)
+  return { other, stdout, stderr, parsed: kernel?.parsedForm }
 }

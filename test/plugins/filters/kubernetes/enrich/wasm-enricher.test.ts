@@ -2,6 +2,7 @@ import { describe, expect, test } from 'bun:test'
 import { encode } from '@msgpack/msgpack'
 import type { Chunk } from '../../../../../src/core/chunk.ts'
 import { encodeStr } from '../../../../../src/core/msgpack/encode.ts'
+import type { Parser } from '../../../../../src/core/parser.ts'
 import { CounterMap } from '../../../../../src/engine/counters.ts'
 import { pathCounters } from '../../../../../src/lib/wasm/fast-path.ts'
 import { MetadataMerger } from '../../../../../src/lib/wasm/metadata-merger.ts'
@@ -11,7 +12,9 @@ import {
   metadataPairs,
 } from '../../../../../src/plugins/filters/kubernetes/enrich/metadata.ts'
 import { spec } from '../../../../../src/plugins/parsers/json.ts'
-import { chunkOf, LooseBuffers } from '../../../../support/engine/chunk-of.ts'
+import { spec as logfmtSpec } from '../../../../../src/plugins/parsers/logfmt.ts'
+import { spec as ltsvSpec } from '../../../../../src/plugins/parsers/ltsv.ts'
+import { chunkOf, LooseBuffers, recordsOf } from '../../../../support/engine/chunk-of.ts'
 import { shortOrLong } from '../../../../support/long.ts'
 import { fc } from '../../../../support/property.ts'
 import { record } from '../../../../support/tail/container-records.ts'
@@ -42,6 +45,21 @@ const METAS: Record<string, ContainerMetadata> = {
     },
   },
 }
+const parsedBy = (parser: Parser) => ({
+  pairs: metadataPairs(POD, undefined),
+  streams: { stdout: { exclude: false, parser }, stderr: { exclude: false, parser } },
+})
+Object.assign(METAS, {
+  'a pod that requests JSON with a time': parsedBy(
+    parserOf(spec, { time_key: 'ts', time_format: '%Y-%m-%dT%H:%M:%S.%L%z' }),
+  ),
+  'a pod that requests logfmt': parsedBy(
+    parserOf(logfmtSpec, { time_key: 'ts', time_format: '%s', types: 'n:integer b:bool' }),
+  ),
+  'a pod that requests ltsv': parsedBy(
+    parserOf(ltsvSpec, { time_key: 'ts', time_format: '%s', time_keep: 'on', types: 'n:float' }),
+  ),
+})
 const PLAIN = { mergeKey: undefined as Buffer | undefined }
 const OPTIONS = {
   'with Merge_Log': { merge: true, keepLog: true, trim: true, ...PLAIN },
@@ -217,14 +235,29 @@ test('each record is counted, with the reason why it took the fallback', () => {
     { stream: 'stderr', log: '{"a":1}' },
     { log: '{}', list: new Date(0) },
   ]
-  enricher.apply(
-    chunkOf(records, 'k', buffers),
-    METAS['a pod that requests a parser that reads a time'] as ContainerMetadata,
-  )
+  // A parser of a kind that the module does not have.
+  const parser: Parser = { bound: (length) => length, parse: () => false }
+  const streams = { stdout: { exclude: false, parser: undefined }, stderr: { exclude: false, parser } }
+  enricher.apply(chunkOf(records, 'k', buffers), { pairs: metadataPairs(POD, undefined), streams })
   expect(counters.snapshot()).toMatchObject({
     counters: { fast_path_records: FILL.length + 2, fallback_records: 3 },
     counterReasons: { fallback_records: { keys: 1, size: 1, parser: 1, form: 0 } },
   })
+})
+
+test.each([
+  ['JSON with a time', '{"ts":"2026-11-21T06:00:07.123Z","a":1}'],
+  ['logfmt', 'ts=1795240800.5 n=5 msg="a \\"b\\""'],
+  ['ltsv', 'ts:1795240800\tn:5'],
+])('lines for a parser that an annotation names take the fast path: %s', (format, log) => {
+  const buffers = new LooseBuffers()
+  const counters = new CounterMap(pathCounters('enriched'))
+  const records = Array.from({ length: 200 }, () => ({ stream: 'stdout', log }))
+  const chunk = chunkOf(records, 'k', buffers)
+  const meta = METAS[`a pod that requests ${format}`] as ContainerMetadata
+  enricherOf(OPTIONS['with Merge_Log'], buffers, counters).apply(chunk, meta)
+  expect(counters.get('fast_path_records')).toBe(records.length)
+  expect(recordsOf(chunk)[0]).toMatchObject(format === 'JSON with a time' ? { a: 1 } : { n: 5 })
 })
 
 test.each(Object.entries(JSON_LOGS))(
