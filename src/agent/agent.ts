@@ -10,7 +10,6 @@ import { systemClock } from '../engine/clock.ts'
 import type { RunningInput } from '../engine/stages.ts'
 import { settlesWithin } from '../lib/async/sleep.ts'
 import { createLog, type Log, type LogLevel } from '../observe/log/log.ts'
-import { endReluctance } from './compile-policy.ts'
 import { EventLoopWatch } from './event-loop.ts'
 import { limitGarbage } from './garbage-limit.ts'
 import { IdleMemory } from './idle-memory.ts'
@@ -172,11 +171,9 @@ class Agent {
     const sentence = new StatusSentence(systemClock)
     const status = (): string => sentence.of(statusSource(this.#assembly))
     const manager = await ServiceManager.open(process.env, log, status)
-    const lookAtUse = endReluctance()
     const records = (): number => this.#assembly.inputs.reduce((sum, { stage }) => sum + stage.records, 0)
     this.#idleMemory.start(records)
     const beat = (): void => {
-      lookAtUse()
       manager?.pulse()
       this.#idleMemory.check(records)
     }
