@@ -15,14 +15,18 @@ export function put32(at: usize, value: u32): void {
   store<u32>(at, bswap<u32>(value))
 }
 
-/** Returns the address of the first newline in [p, end), or `end`. */
+/** Returns the address of the first newline in [p, end), or `end`; reads up to 31 bytes after that. */
 @inline
 export function newlineIn(p: usize, end: usize): usize {
   const newline = i8x16.splat(10)
   while (p < end) {
-    const found = i8x16.bitmask(i8x16.eq(v128.load(p), newline))
-    if (found != 0) return min<usize>(p + (ctz(found) as usize), end)
-    p += 16
+    const first = i8x16.eq(v128.load(p), newline)
+    const second = i8x16.eq(v128.load(p, 16), newline)
+    if (v128.any_true(v128.or(first, second))) {
+      const found = i8x16.bitmask(first) | (i8x16.bitmask(second) << 16)
+      return min<usize>(p + (ctz(found) as usize), end)
+    }
+    p += 32
   }
   return end
 }

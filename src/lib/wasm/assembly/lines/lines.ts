@@ -1,7 +1,7 @@
 import { setupCri, writeCri } from './cri'
 import { setupDocker, writeDocker } from './docker'
 import { setupTime } from './entry'
-import { copy, newlineIn, putHead } from '../common/bytes'
+import { copy, headSize, newlineIn, putHead } from '../common/bytes'
 import { IN, OUT, PREFIX, SUFFIX } from './memory'
 
 export { setupCri, setupDocker, setupTime }
@@ -27,6 +27,8 @@ const CRI: i32 = 1
 const MAX_PARSED_OVERHEAD: usize = 320
 /** Bytes after an entry that 16-byte stores may overwrite. */
 const SLACK: usize = 32
+/** Size of the longest head of a string of a line. */
+const MAX_HEAD: usize = 5
 
 /** Results of `lines`: the offset in the input, from IN, up to which it got, and the number of entries written. */
 export let consumed: usize = 0
@@ -64,6 +66,7 @@ export function lines(
   keepEmpty: bool,
   base: f64,
 ): usize {
+  if (form == RAW) return rawLines(start, end, room, maxLine, keepEmpty, base)
   let p = IN + start
   const stop = IN + end
   let o = OUT
@@ -78,17 +81,13 @@ export function lines(
       p = newline + 1
       continue
     }
-    const most = length + (form == RAW ? prefixSize + 5 : MAX_PARSED_OVERHEAD + suffixSize)
-    if (length > maxLine || o + most + SLACK > limit) break
-    if (form == RAW) o = writeRaw(p, length, o, base + ((p - IN) as f64))
-    else {
-      const body =
-        form == CRI
-          ? writeCri(p, e, o, extraPairs, completeOnly)
-          : writeDocker(p, e, o, extraPairs, keepTime, completeOnly)
-      if (body == 0) break
-      o = suffixSize == 0 ? body : writeSuffix(body, base + ((p - IN) as f64))
-    }
+    if (length > maxLine || o + length + MAX_PARSED_OVERHEAD + suffixSize + SLACK > limit) break
+    const body =
+      form == CRI
+        ? writeCri(p, e, o, extraPairs, completeOnly)
+        : writeDocker(p, e, o, extraPairs, keepTime, completeOnly)
+    if (body == 0) break
+    o = suffixSize == 0 ? body : writeSuffix(body, base + ((p - IN) as f64))
     n++
     p = newline + 1
   }
@@ -97,13 +96,61 @@ export function lines(
   return o - OUT
 }
 
-@inline
-function writeRaw(p: usize, length: usize, o: usize, offset: f64): usize {
-  copy(o, PREFIX, prefixSize)
-  if (offsetAt >= 0) store<u64>(o + (offsetAt as usize), bswap<u64>(offset as u64))
-  const text = putHead(o + prefixSize, length)
-  copy(text, p, length)
-  return text + length
+/**
+ * Writes raw lines: each is copied, 32 bytes at a time, while its newline is searched, to where it belongs if it has as long a head as
+ * the line before it. What was copied beyond its end is overwritten by the next line.
+ */
+function rawLines(start: usize, end: usize, room: usize, maxLine: usize, keepEmpty: bool, base: f64): usize {
+  let p = IN + start
+  const stop = IN + end
+  let o = OUT
+  const limit = OUT + room
+  let n = 0
+  let guess: usize = 2
+  const newlines = i8x16.splat(10)
+  while (p < stop && o + prefixSize + MAX_HEAD + SLACK < limit) {
+    const free = limit - SLACK - o - prefixSize - MAX_HEAD
+    // A CR before the newline is not part of the line.
+    const most = min<usize>(min<usize>(stop - p, maxLine + 2), free + 2)
+    const text = o + prefixSize + guess
+    let at: usize = 0
+    let found: i32 = 0
+    copy(o, PREFIX, prefixSize)
+    for (;;) {
+      const first = v128.load(p + at)
+      const second = v128.load(p + at, 16)
+      v128.store(text + at, first)
+      v128.store(text + at, second, 16)
+      const inFirst = i8x16.eq(first, newlines)
+      const inSecond = i8x16.eq(second, newlines)
+      if (v128.any_true(v128.or(inFirst, inSecond))) {
+        found = i8x16.bitmask(inFirst) | (i8x16.bitmask(inSecond) << 16)
+        break
+      }
+      at += 32
+      if (at >= most) break
+    }
+    if (found == 0) break
+    at += ctz(found) as usize
+    if (at >= most) break
+    const length = at > 0 && load<u8>(p + at - 1) == 13 ? at - 1 : at
+    if (length > maxLine || length > free) break
+    if (length != 0 || keepEmpty) {
+      const size = headSize(length)
+      if (size != guess) {
+        copy(o + prefixSize + size, p, length)
+        guess = size
+      }
+      putHead(o + prefixSize, length)
+      if (offsetAt >= 0) store<u64>(o + (offsetAt as usize), bswap<u64>((base + ((p - IN) as f64)) as u64))
+      o += prefixSize + size + length
+      n++
+    }
+    p += at + 1
+  }
+  consumed = p - IN
+  records = n
+  return o - OUT
 }
 
 function writeSuffix(o: usize, offset: f64): usize {
