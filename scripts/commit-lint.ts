@@ -70,7 +70,7 @@ const AREAS: Record<string, RegExp[]> = {
   install: [/^scripts\/install\.sh$/, /^conf\//, /^pkg\.config\.json$/],
   cli: [/^src\/(?:cli|main)\.ts$/, /^src\/cli\//],
   // Renames and moves that cross the folders of src/, with those who import from there.
-  src: [/^(?:src|bench|scripts)\//, /^(?:tsconfig|biome)\.json$/],
+  src: [/^(?:src|bench|scripts)\//, /^(?:tsconfig|biome|pkg\.config)\.json$/],
   // The runner belongs to the tests.
   test: [/^scripts\/test(?:-report|-times)?\.mjs$/],
 }
