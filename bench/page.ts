@@ -32,7 +32,7 @@ ${plots(results)
 - **start, each further GB**: each workload is also run with a quarter of its data. The line through both gives what a run
   costs once (loading the program, compiling the code that is hot, the first chunk) and what each further GB costs.
 - **wall MB/s**: input divided by the time from start to end of the process. The sink uses the other core.
-- **peak RSS**: VmHWM, read every 10 ms. It includes the file pages of the runtime (15 to 45 MB, shared between processes).
+- **peak RSS**: VmHWM, read every 10 ms. It includes the file pages of the runtime (5 to 45 MB, shared between processes).
 - **Arrival**: in a separate run before the measured ones, the sink parses every entry and checks off the number of each
   record: none may be missing, none may arrive twice. In the measured runs it counts and acknowledges without parsing.
 - **start, append**: time from the start of the process, or from the write to the log file, until the sink has the complete

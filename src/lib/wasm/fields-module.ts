@@ -9,6 +9,7 @@ export interface FieldsExports extends WasmExports {
   END: WebAssembly.Global
   IN: WebAssembly.Global
   IN_BYTES: WebAssembly.Global
+  ENTRIES: WebAssembly.Global
   ENTRIES_BYTES: WebAssembly.Global
   OUT: WebAssembly.Global
   OUT_BYTES: WebAssembly.Global
@@ -90,6 +91,11 @@ export class FieldsModule {
     this.bytes = Buffer.from(memory.buffer)
     this.#memoBytes = exports.MEMO_BYTES.value
     this.#memo = this.bytes.subarray(exports.MEMO.value, exports.MEMO.value + 3 * this.#memoBytes)
+  }
+
+  /** True if nobody has used the module since `user` began. */
+  isUsedBy(user: object): boolean {
+    return this.#user === user
   }
 
   /** Makes `user` the one whose times are read by `time`; returns false when it was before. */

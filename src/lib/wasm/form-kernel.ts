@@ -1,8 +1,9 @@
 import { encodeStr } from '../../core/msgpack/encode.ts'
-import type { LineFailure, LineFrame, ParserKernel } from '../../core/parser.ts'
+import type { LineFrame } from '../../core/parser.ts'
 import type { TimeReader } from '../time/strptime.ts'
 import { VALUE_TYPES, type ValueType } from '../values/typed-value.ts'
-import { type FieldsModule, sharedFields } from './fields-module.ts'
+import { FieldsKernel, MAX_LINE_BYTES } from './fields-kernel.ts'
+import { sharedFields } from './fields-module.ts'
 
 /** Forms of lines that have the keys of their fields in them, by their number in the module. */
 const FORMS = { json: 1, logfmt: 2, ltsv: 3 } as const
@@ -32,12 +33,8 @@ export interface ParsedForm {
 
 const RULE_BYTES = 12
 const TIME_KIND = 0x80
-/** Longer lines are rare, and the space reserved for one would be missing for others. */
-const MAX_LINE_BYTES = 16_384
-/** Sizes of an entry before its map, and of the head of a long string. */
-const HEAD_BYTES = 32
 /** Growth of a line: four bytes of JSON, `0.1,`, become at most nine; `a=5` becomes eleven as a float. */
-const BYTES_PER_BYTE = 4
+const BOUNDS = { perByte: 4, others: 0, maxParsed: MAX_LINE_BYTES }
 /** Longest key that the module compares with those that are added later. */
 const MAX_KEY_BYTES = 31
 const MAX_EXTRA_KEYS = 16
@@ -47,43 +44,28 @@ const MAX_EXTRA_KEYS = 16
  * It writes lines that are not parsed, too, and lists them; it stops before lines that are too long for it, have more keys
  * than it has space for, or several times.
  */
-export class FormKernel implements ParserKernel {
-  readonly input: Buffer
-  readonly output: Buffer
-  consumed = 0
-  records = 0
-  failures = 0
-  readonly isTired = false
+export class FormKernel extends FieldsKernel {
   /** True when a block began with a line of Docker's json-file driver. */
   seesDocker = false
-  readonly #module: FieldsModule
   readonly #settings: FormSettings
   /** The content of the region ROWS: rules, and the texts of their keys. */
   readonly #rules: Buffer
   readonly #ruleCount: number
-  readonly #fails: Uint32Array
   /** Keys that the records of the last use got. */
   #extraKeys: LineFrame['extraKeys']
-  #keepEmpty = 1
 
   /** Returns undefined when the rules do not fit the module. */
   static of(settings: FormSettings): FormKernel | undefined {
-    const module = sharedFields()
-    const { rules, count } = encodeRules(settings, module.exports.ROWS.value)
-    return rules.length <= module.exports.ROWS_BYTES.value
-      ? new FormKernel(module, settings, rules, count)
-      : undefined
+    const { exports: x } = sharedFields()
+    const { rules, count } = encodeRules(settings, x.ROWS.value)
+    return rules.length <= x.ROWS_BYTES.value ? new FormKernel(settings, rules, count) : undefined
   }
 
-  private constructor(module: FieldsModule, settings: FormSettings, rules: Buffer, count: number) {
-    const x = module.exports
-    this.#module = module
+  private constructor(settings: FormSettings, rules: Buffer, count: number) {
+    super()
     this.#settings = settings
     this.#rules = rules
     this.#ruleCount = count
-    this.input = module.region(x.IN, x.IN_BYTES)
-    this.output = module.region(x.OUT, x.OUT_BYTES)
-    this.#fails = new Uint32Array(x.memory.buffer, x.FAILS.value, x.FAILS_BYTES.value / 4)
   }
 
   get parsedForm(): ParsedForm {
@@ -92,35 +74,17 @@ export class FormKernel implements ParserKernel {
   }
 
   use(frame: LineFrame, maxLineBytes: number, skipEmpty: boolean): boolean {
-    const { exports: x, bytes } = this.#module
-    const { prefix, suffix, extraKeys } = frame
-    if (Math.max(prefix.length, suffix.length) > x.FIXED_BYTES.value || !this.#comparesWith(extraKeys))
-      return false
-    const isNew = this.#module.begin(this, this.#settings.time)
+    const { extraKeys } = frame
+    if (!this.fits(frame) || !this.#comparesWith(extraKeys)) return false
+    const isNew = this.module.begin(this, this.#settings.time)
     if (isNew || extraKeys !== this.#extraKeys) this.#prepare(extraKeys)
-    prefix.copy(bytes, x.PREFIX.value)
-    suffix.copy(bytes, x.SUFFIX.value)
-    const { prefixOffsetAt, suffixOffsetAt, extraPairs } = frame
-    x.setFrame(prefix.length, prefixOffsetAt, suffix.length, suffixOffsetAt, extraPairs)
-    const most = HEAD_BYTES + Math.max(prefix.length, suffix.length)
-    x.setLimits(Math.min(maxLineBytes, MAX_LINE_BYTES), MAX_LINE_BYTES, BYTES_PER_BYTE, most)
-    this.#keepEmpty = skipEmpty ? 0 : 1
+    this.setFrame(frame, maxLineBytes, skipEmpty, BOUNDS)
     return true
   }
 
-  run(start: number, end: number, room: number, base: number): number {
-    const x = this.#module.exports
-    const size = x.lines(start, end, Math.min(room, this.output.length), this.#keepEmpty, base)
-    this.consumed = x.linesEnd.value
-    this.records = x.linesWritten.value
+  override run(start: number, end: number, room: number, base: number): number {
     this.seesDocker ||= this.input.compare(DOCKER, 0, DOCKER.length, start, start + DOCKER.length) === 0
-    this.failures = x.failed.value
-    return size
-  }
-
-  failure(i: number): LineFailure {
-    const end = this.#fails[2 * i + 1] as number
-    return { start: this.#fails[2 * i] as number, end: end >>> 2, isUntimed: (end & 3) === 2 }
+    return super.run(start, end, room, base)
   }
 
   /** True when the module can leave out fields with these keys: short ones, none of them that of the time. */
@@ -135,7 +99,7 @@ export class FormKernel implements ParserKernel {
   }
 
   #prepare(extraKeys: LineFrame['extraKeys']): void {
-    const { exports: x, bytes } = this.#module
+    const { exports: x, bytes } = this.module
     const { form, keepTime, bareKeys } = this.#settings
     this.#extraKeys = extraKeys
     this.#rules.copy(bytes, x.ROWS.value)

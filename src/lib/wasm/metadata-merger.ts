@@ -57,7 +57,7 @@ export class MetadataMerger {
     this.#module = module
     this.#exports = x
     this.#meta = region(x.META, x.META_BYTES)
-    this.input = region(x.IN, x.ENTRIES_BYTES)
+    this.input = region(x.ENTRIES, x.ENTRIES_BYTES)
     this.output = region(x.OUT, x.OUT_BYTES)
   }
 

@@ -1,6 +1,7 @@
 /** Exports of the module: entries of lines with fields, and entries that get the fields of their line. */
 export {
   END,
+  ENTRIES,
   ENTRIES_BYTES,
   FAILS,
   FAILS_BYTES,

@@ -8,7 +8,7 @@
  *   SUFFIX  path and offset pairs: the bytes after a parsed map, padded to 16
  *   ROWS    the fields of an expression, and their keys    MEMO    the text of the last time
  *   FAILS   lines that were not parsed
- *   IN      bytes of a file, or entries    OUT  entries
+ *   IN      bytes of a file    ENTRIES  entries of a chunk: filters have their turn while a file is read    OUT  entries
  *   SLOTS   the keys of the current record, 64 bytes each    NAMES   those of them that had escapes
  * ```
  * Loads and stores are 16 bytes wide: up to 63 bytes after pairs and input are read, as many after the output written.
@@ -30,8 +30,9 @@ export const FAILS_BYTES: usize = 4096
 export const IN: usize = FAILS + FAILS_BYTES + 64
 export const IN_BYTES: usize = 262144
 /** Space for the entries of a chunk: less than for a file, so that they stay in the cache. */
+export const ENTRIES: usize = IN + IN_BYTES + 64
 export const ENTRIES_BYTES: usize = 65536
-export const OUT: usize = IN + IN_BYTES + 64
+export const OUT: usize = ENTRIES + ENTRIES_BYTES + 64
 export const OUT_BYTES: usize = 131072
 export const SLOTS: usize = OUT + OUT_BYTES + 64
 export const MAX_KEYS: usize = 512

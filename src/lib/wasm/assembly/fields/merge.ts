@@ -15,7 +15,7 @@ import {
 import { LEFT, putFields, UNPARSED } from './forms'
 import { itemCount, jsonEnd, putMap, putPairs, settle, skipBlanks } from './json'
 import { addKey, isFull, keepKeys, setRules, twinOf } from './keys'
-import { IN, META, OUT } from './memory'
+import { ENTRIES, META, OUT } from './memory'
 import { isTimed, pairs } from './rows'
 import { isLineEnd } from './text'
 import { nsec, sec } from './time'
@@ -39,7 +39,7 @@ const KEYS: i32 = 2
 const SIZE: i32 = 3
 const PARSER: i32 = 4
 
-/** Results of `merge`: the offset in the input, from IN, up to which it got, and the number of entries written. */
+/** Results of `merge`: the offset in the input, from ENTRIES, up to which it got, and the number of entries written. */
 export let consumed: usize = 0
 export let records: i32 = 0
 /** Reason why it stopped before the end, if the next entry is not one for this module. */
@@ -77,12 +77,12 @@ export function metaKey(at: usize): void {
 }
 
 /**
- * Writes the entries in IN[start, end) with their new pairs at OUT while they fit `room` bytes, and returns the bytes
+ * Writes the entries in ENTRIES[start, end) with their new pairs at OUT while they fit `room` bytes, and returns the bytes
  * written. Stops before an entry that it does not know or that is cut off at `end`.
  */
 export function merge(start: usize, end: usize, room: usize): usize {
-  let p = IN + start
-  const stop = IN + end
+  let p = ENTRIES + start
+  const stop = ENTRIES + end
   let o = OUT
   const limit = OUT + room
   const added = metaSize + mergeKeySize + SLACK
@@ -114,7 +114,7 @@ export function merge(start: usize, end: usize, room: usize): usize {
     }
     p = entryEnd
   }
-  consumed = p - IN
+  consumed = p - ENTRIES
   records = n
   return o - OUT
 }

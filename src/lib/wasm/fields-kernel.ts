@@ -1,0 +1,83 @@
+import type { LineFailure, LineFrame, ParserKernel } from '../../core/parser.ts'
+import { type FieldsModule, sharedFields } from './fields-module.ts'
+
+/** Longer lines are rare, and the space reserved for one would be missing for others. */
+export const MAX_LINE_BYTES = 16_384
+/** Sizes of an entry before its map, and of the head of a long string. */
+const HEAD_BYTES = 32
+
+/** Size of the entry of a line, and of the longest line that is parsed. */
+interface EntryBounds {
+  /** Bytes of the map for each byte of the line, and others. */
+  perByte: number
+  others: number
+  /** Longer lines are not parsed. */
+  maxParsed: number
+}
+
+/**
+ * Base of the kernels of the module `fields`, which write the lines of a block without a call into JavaScript for each. They write
+ * lines that are not parsed, too, and list them; they stop before lines that are too long for them.
+ */
+export abstract class FieldsKernel implements ParserKernel {
+  readonly input: Buffer
+  readonly output: Buffer
+  consumed = 0
+  records = 0
+  failures = 0
+  isTired = false
+  protected readonly module: FieldsModule
+  readonly #fails: Uint32Array
+  #keepEmpty = 1
+  /** Arguments of the last call of `use`. */
+  #last: Parameters<ParserKernel['use']> | undefined
+
+  protected constructor() {
+    this.module = sharedFields()
+    const x = this.module.exports
+    this.input = this.module.region(x.IN, x.IN_BYTES)
+    this.output = this.module.region(x.OUT, x.OUT_BYTES)
+    this.#fails = new Uint32Array(x.memory.buffer, x.FAILS.value, x.FAILS_BYTES.value / 4)
+  }
+
+  abstract use(frame: LineFrame, maxLineBytes: number, skipEmpty: boolean): boolean
+
+  run(start: number, end: number, room: number, base: number): number {
+    const { exports: x } = this.module
+    // A chunk that was sealed between two runs has gone through filters, which use the module, too.
+    if (!this.module.isUsedBy(this) && this.#last !== undefined) this.use(...this.#last)
+    const size = x.lines(start, end, Math.min(room, this.output.length), this.#keepEmpty, base)
+    this.consumed = x.linesEnd.value
+    this.records = x.linesWritten.value
+    this.failures = x.failed.value
+    this.isTired = x.tired.value !== 0
+    return size
+  }
+
+  failure(i: number): LineFailure {
+    const end = this.#fails[2 * i + 1] as number
+    return { start: this.#fails[2 * i] as number, end: end >>> 2, isUntimed: (end & 3) === 2 }
+  }
+
+  protected fits({ prefix, suffix }: LineFrame): boolean {
+    return Math.max(prefix.length, suffix.length) <= this.module.exports.FIXED_BYTES.value
+  }
+
+  /** Sets what the entries have in common; the frame must fit. */
+  protected setFrame(
+    frame: LineFrame,
+    maxLineBytes: number,
+    skipEmpty: boolean,
+    { perByte, others, maxParsed }: EntryBounds,
+  ): void {
+    const { exports: x, bytes } = this.module
+    const { prefix, prefixOffsetAt, suffix, suffixOffsetAt, extraPairs } = frame
+    prefix.copy(bytes, x.PREFIX.value)
+    suffix.copy(bytes, x.SUFFIX.value)
+    x.setFrame(prefix.length, prefixOffsetAt, suffix.length, suffixOffsetAt, extraPairs)
+    const most = HEAD_BYTES + Math.max(prefix.length, others + suffix.length)
+    x.setLimits(Math.min(maxLineBytes, MAX_LINE_BYTES), maxParsed, Math.max(1, perByte), most)
+    this.#keepEmpty = skipEmpty ? 0 : 1
+    this.#last = [frame, maxLineBytes, skipEmpty]
+  }
+}
