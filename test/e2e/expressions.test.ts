@@ -91,7 +91,7 @@ test('an expression that is too large, and a header of blanks, are refused at on
 describe('Regex_Step_Limit', () => {
   /** Takes between 10,000 and three million steps on TEXT, and does not match. */
   const SLOW = '(?<n>.*?)(?=.*.*y)'
-  const TEXT = `${'x'.repeat(30)}!`
+  const TEXT = `${'x'.repeat(60)}!`
   const USES = [
     'tail.lines parser',
     'tail.lines tag',

@@ -1,4 +1,5 @@
 import { defineOutput } from '../../../core/plugin.ts'
+import { pathCounters } from '../../../lib/wasm/fast-path.ts'
 import { Kafka } from './kafka.ts'
 import { KAFKA_OPTIONS } from './options.ts'
 import { settingsOf } from './settings.ts'
@@ -28,6 +29,7 @@ export const spec = defineOutput({
     split_batches: 'batches split in two because the broker rejected them',
     identity_resets: 'new producer ids, because a broker did not accept the old one or a record was rejected',
     request_timeouts: 'connections closed because a response timed out',
+    ...pathCounters('encoded', 'small', 'options', 'form', 'mixed'),
   },
   inFlight: 8,
   create: (options, ctx) => new Kafka(options, settingsOf(options), ctx),

@@ -1,6 +1,7 @@
 import { copy, putHead } from '../common/bytes'
 import { digitsIn, eightDigits } from '../common/digits'
 import { putNegative, putUnsigned } from '../common/integers'
+import { floatOf } from './decimal'
 
 /** Types of a value, with the numbers of VALUE_TYPES in lib/values/typed-value.ts. */
 const INTEGER: u32 = 1
@@ -9,13 +10,11 @@ const BOOL: u32 = 3
 
 /** Integers of 18 digits fit 64 bits. */
 const MAX_INTEGER_DIGITS: usize = 18
-/** Numbers of 15 digits are below 2^53, so a division of two exact numbers is rounded once. */
-const MAX_FLOAT_DIGITS: usize = 15
+/** Numbers of 19 digits fit 64 bits unsigned. */
+const MAX_FLOAT_DIGITS: usize = 19
 
 const TRUE: u32 = 0x65757274
 const ALSE: u32 = 0x65736c61
-
-const POW10 = memory.data<f64>([1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15])
 
 /** Writes [p, end) as a value of this type, or as text; returns the address after it. For what is rare. */
 @external("env", "putTyped")
@@ -79,7 +78,7 @@ function putInteger(p: usize, end: usize, at: usize): usize {
   return sign == 0x2d && value > 0 ? putNegative(at, -(value as i64)) : putUnsigned(at, value)
 }
 
-/** Writes a decimal without exponent and of few digits itself: `[+-] digits [. digits]`, or `. digits`. */
+/** Writes a decimal without exponent itself: `[+-] digits [. digits]`, or `. digits`. */
 function putFloat(p: usize, end: usize, at: usize): usize {
   const sign: u32 = p < end ? load<u8>(p) : 0
   const from = sign == 0x2d || sign == 0x2b ? p + 1 : p
@@ -95,7 +94,8 @@ function putFloat(p: usize, end: usize, at: usize): usize {
     count += decimals
   }
   if (q != end || count == 0 || count > MAX_FLOAT_DIGITS) return putRare(FLOAT, p, end, at)
-  const float = (value as f64) / load<f64>(POW10 + (decimals << 3))
+  const float = floatOf(value, -(decimals as i32))
+  if (isNaN(float)) return putRare(FLOAT, p, end, at)
   store<u8>(at, 0xcb)
   store<u64>(at + 1, bswap<u64>(reinterpret<u64>(sign == 0x2d ? -float : float)))
   return at + 9

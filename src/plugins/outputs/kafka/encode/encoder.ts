@@ -2,6 +2,7 @@ import type { Chunk } from '../../../../core/chunk.ts'
 import type { ShipperError } from '../../../../core/error.ts'
 import type { OutputContext } from '../../../../core/plugin.ts'
 import { Entry } from '../../../../lib/records/entry.ts'
+import { type FallbackReason, FastPath } from '../../../../lib/wasm/fast-path.ts'
 import { sharedRecordEncoder } from '../../../../lib/wasm/record-encoder.ts'
 import { BATCH_HEADER_BYTES, writeLengthAndCodec } from '../../../../protocol/kafka/batch.ts'
 import { partitionOf } from '../../../../protocol/kafka/murmur2.ts'
@@ -40,6 +41,7 @@ export class Encoder {
   readonly #value: Value
   /** Next partition of each topic for records without a key. */
   readonly #nextPartition = new Map<string, number>()
+  readonly #path = new FastPath()
   #warnedIncomplete = false
 
   constructor(options: KafkaOptions, ctx: OutputContext) {
@@ -117,7 +119,10 @@ export class Encoder {
     const entry = this.#entry
     const oneTarget = this.#topics.isFixed && (this.#key.isFixed || !this.#partitionsByKey)
     const sticky = new Map<Topic, PartitionQueue>()
-    const fastPath = oneTarget ? this.#fastPath(chunk) : undefined
+    const path = this.#path
+    const closed = oneTarget ? this.#closedFor(chunk) : 'options'
+    path.begin(closed === undefined, closed ?? 'form')
+    const fastPath = closed === undefined ? new WasmRecords(sharedRecordEncoder(), path) : undefined
     let batch = fastPath === undefined ? undefined : this.#beginBatch(chunk, topics, sticky, open)
     for (let at = chunk.start; at < end; at = entry.end) {
       if (fastPath !== undefined && batch !== undefined) {
@@ -139,7 +144,9 @@ export class Encoder {
         batch = open.get(target) ?? this.#openBatch(chunk, target, oneTarget, open)
       }
       batch.add(entry.time.ms, this.#key, value, this.#headers, at - chunk.start)
+      path.fallback()
     }
+    path.report(this.#ctx.counters)
   }
 
   /** Begins the batch of a chunk with one target; undefined when its first entry or its topic need a closer look. */
@@ -158,21 +165,12 @@ export class Encoder {
     return batch
   }
 
-  /**
-   * Returns the WebAssembly encoder for a chunk; undefined when it cannot encode its records, or does not pay
-   * off.
-   */
-  #fastPath(chunk: Chunk): WasmRecords | undefined {
+  /** Sets the WebAssembly encoder up for a chunk; returns why it cannot encode the records, or does not pay off. */
+  #closedFor(chunk: Chunk): FallbackReason | undefined {
     const { form } = this.#value
-    if (
-      form === undefined ||
-      !this.#key.isFixed ||
-      !this.#headers.isEmpty ||
-      chunk.count < MIN_FAST_PATH_RECORDS
-    )
-      return undefined
-    const encoder = sharedRecordEncoder()
-    return encoder.use(form, this.#key.fixedKey) ? new WasmRecords(encoder) : undefined
+    if (form === undefined || !this.#key.isFixed || !this.#headers.isEmpty) return 'options'
+    if (chunk.count < MIN_FAST_PATH_RECORDS) return 'small'
+    return sharedRecordEncoder().use(form, this.#key.fixedKey) ? undefined : 'options'
   }
 
   get #partitionsByKey(): boolean {

@@ -1,16 +1,16 @@
 import type { Chunk } from '../../../../core/chunk.ts'
-import { FastPath } from '../../../../lib/wasm/fast-path.ts'
+import type { FastPath } from '../../../../lib/wasm/fast-path.ts'
 import type { RecordEncoder } from '../../../../lib/wasm/record-encoder.ts'
 import type { OpenBatch } from './open-batch.ts'
 
 /** Adds records of one chunk to batches with the WebAssembly encoder, which is already set up for the chunk. */
 export class WasmRecords {
   readonly #encoder: RecordEncoder
-  readonly #fastPath = new FastPath()
+  readonly #fastPath: FastPath
 
-  constructor(encoder: RecordEncoder) {
+  constructor(encoder: RecordEncoder, fastPath: FastPath) {
     this.#encoder = encoder
-    this.#fastPath.begin(true)
+    this.#fastPath = fastPath
   }
 
   /** Adds entries from `at` on to the batch; returns the offset of the first one that needs the fallback, or the end. */

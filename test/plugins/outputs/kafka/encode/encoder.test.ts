@@ -3,6 +3,7 @@ import { encode } from '@msgpack/msgpack'
 import { Chunk } from '../../../../../src/core/chunk.ts'
 import { writeEntryHead } from '../../../../../src/core/msgpack/encode.ts'
 import { parseOptions } from '../../../../../src/core/options/parse.ts'
+import { CounterMap } from '../../../../../src/engine/counters.ts'
 import { sharedRecordEncoder } from '../../../../../src/lib/wasm/record-encoder.ts'
 import type { Topic } from '../../../../../src/plugins/outputs/kafka/client/cluster.ts'
 import type { PartitionQueue } from '../../../../../src/plugins/outputs/kafka/delivery/partition-queue.ts'
@@ -34,9 +35,12 @@ const FORMATS: Record<string, Record<string, string>> = {
 /** A small batch size, so that many batches begin in the middle of a chunk. */
 const SMALL = { batch_max_bytes: '4000' }
 
-function encoderOf(texts: Record<string, string>): (chunk: Chunk) => { count: number; bytes: string }[] {
+function encoderOf(
+  texts: Record<string, string>,
+  counters = new CounterMap(),
+): (chunk: Chunk) => { count: number; bytes: string }[] {
   const options = parseOptions(spec.options, { topics: 'logs', ...texts }) as never
-  const encoder = new Encoder(options, outputContext({ buffers: new LooseBuffers() }))
+  const encoder = new Encoder(options, outputContext({ buffers: new LooseBuffers(), counters }))
   const partition = { topic: 'logs', index: 0, leader: 1 } as PartitionQueue
   const topic: Topic = {
     name: 'logs',
@@ -153,6 +157,23 @@ describe('the fast path', () => {
     for (const format of ['raw', 'json', 'msgpack'])
       expect(encoderOf({ format })(chunkOf(all, 200))).toEqual(encoderOf({ format })(chunkOf(all, 1)))
   })
+})
+
+test('each record is counted by the way that it takes, those of the slower one with the reason', () => {
+  const given = Array.from({ length: 200 }, (_, n) => ({
+    sec: n,
+    nsec: 0,
+    map: encode({ log: n % 50 === 7 ? 'x'.repeat(50_000) : 'x' }),
+  }))
+  const counted = (texts: Record<string, string>, count: number) => {
+    const counters = new CounterMap(spec.counters)
+    encoderOf(texts, counters)(chunkOf(given, count))
+    const reasons = ['small', 'options', 'form'].map((reason) => counters.get('fallback_records', reason))
+    return [counters.get('fast_path_records'), ...reasons]
+  }
+  expect(counted({ format: 'raw' }, 200)).toEqual([196, 0, 0, 4])
+  expect(counted({ format: 'raw' }, 31)).toEqual([0, 200, 0, 0])
+  expect(counted({ format: 'raw', message_key_field: 'log' }, 200)).toEqual([0, 0, 200, 0])
 })
 
 test('records that each name a topic of their own take buffers of a few times their size', () => {
