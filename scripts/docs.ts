@@ -23,7 +23,7 @@ const PIPE = /\|/g
 const PART = /(<!-- (\w+): [^\n]*-->\n)[\s\S]*?(<!-- \/\2 -->)/g
 const CELL_EDGE = /^\||\|$/g
 /** Columns of the first table of docs/BENCHMARKS.md that README.md shows. */
-const FIGURES = ['workload', 'MB/CPU-s', 'floor / n', 'fluent-bit¹']
+const FIGURES = ['workload', 'MB/CPU-s', 'floor / n', 'fluent-bit²']
 const TITLES: Record<PluginKind, string> = {
   input: 'Inputs',
   parser: 'Formats of parsers',
@@ -81,7 +81,7 @@ function figureTable(): string {
   const table = rows.map((row) => `|${columns.map((at) => row[at]).join('|')}|\n`).join('')
   // The paragraph before the table: date, machine, versions, and a warning if the machine was busy.
   const about = page.slice(page.lastIndexOf('', from - 2) + 1, from - 1)
-  return `${table.replace('¹', '')}\n${about.join('\n')}\n`
+  return `${table.replace('²', '')}\n${about.join('\n')}\n`
 }
 
 function pageOf(spec: PluginSpec): string {
