@@ -42,7 +42,7 @@ const GOALS = {
 }
 
 /** Load average above which other programs were busy at the start of the run. */
-const MAX_QUIET_LOAD = 1
+const MAX_QUIET_LOAD = 0.5
 
 /** Returns the tables of a run as Markdown. */
 export function report(results: Results): string {

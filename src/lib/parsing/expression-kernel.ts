@@ -1,6 +1,13 @@
 import type { LineFrame } from '../../core/parser.ts'
+import { moduleStepLimit } from '../regex/match-result.ts'
 import { SPANS, STEPS_LEFT } from '../regex/wasm/layout.ts'
-import type { Search, WasmMatcher } from '../regex/wasm/wasm-matcher.ts'
+import {
+  BASE_PLAIN_STEPS,
+  MAX_STEPS,
+  PLAIN_STEPS_PER_BYTE,
+  type Search,
+  type WasmMatcher,
+} from '../regex/wasm/wasm-matcher.ts'
 import type { TimeReader } from '../time/strptime.ts'
 import { VALUE_TYPES, type ValueType } from '../values/typed-value.ts'
 import { FieldsKernel } from '../wasm/fields-kernel.ts'
@@ -67,7 +74,9 @@ export class ExpressionKernel extends FieldsKernel {
     if (this.module.begin(this, time)) {
       this.#rows.copy(bytes, x.ROWS.value)
       x.setRows(fields.length, this.#settings.skipEmpty ? 1 : 0, keepTime ? 1 : 0)
-      x.setMatcher(this.#matcher, stepsPerByte, STEPS_LEFT)
+      x.setMatcher(this.#matcher, STEPS_LEFT)
+      const others = moduleStepLimit(stepsPerByte, 0)
+      x.setSteps(stepsPerByte, others, PLAIN_STEPS_PER_BYTE, BASE_PLAIN_STEPS, MAX_STEPS)
     }
     this.setFrame(frame, maxLineBytes, skipEmpty, { perByte, others, maxParsed })
     return true

@@ -58,14 +58,16 @@ export class FastPath {
   #missed = false
   /** Records since the last report. */
   #written = 0
-  readonly #fallbacks = new Map<FallbackReason, number>()
+  /** Records that the fallback wrote since then, for the present reason and for earlier ones. */
+  #lines = 0
+  readonly #earlier = new Map<FallbackReason, number>()
 
   /**
    * Begins a block. `canEncode`: there is an encoder for it; without one the fast path stays closed, for `reason`.
    */
   begin(canEncode: boolean, reason: FallbackReason = 'options'): void {
     this.#credit = canEncode ? MAX_EXCESS_MISSES : 0
-    this.#reason = reason
+    this.#setReason(reason)
     this.#missed = false
   }
 
@@ -84,21 +86,29 @@ export class FastPath {
   miss(reason: FallbackReason = 'form'): void {
     this.#credit--
     this.#missed = true
-    this.#reason = reason
+    this.#setReason(reason)
   }
 
   /** Records that the fallback wrote this many lines: the one that was missed, or some of a block that has no encoder. */
   fallback(lines = 1): void {
-    const fallbacks = this.#fallbacks
-    fallbacks.set(this.#reason, (fallbacks.get(this.#reason) ?? 0) + lines)
-    if (this.#credit === 0 && this.#missed) this.#reason = 'mixed'
+    this.#lines += lines
+    if (this.#credit === 0 && this.#missed) this.#setReason('mixed')
+  }
+
+  #setReason(reason: FallbackReason): void {
+    if (reason === this.#reason) return
+    if (this.#lines > 0) this.#earlier.set(this.#reason, (this.#earlier.get(this.#reason) ?? 0) + this.#lines)
+    this.#lines = 0
+    this.#reason = reason
   }
 
   /** Adds the records since the last report to the counters of the plugin: once for each block or chunk. */
   report(counters: Counters): void {
     if (this.#written > 0) counters.add('fast_path_records', this.#written)
     this.#written = 0
-    for (const [reason, lines] of this.#fallbacks) counters.add('fallback_records', lines, reason)
-    this.#fallbacks.clear()
+    if (this.#lines > 0) counters.add('fallback_records', this.#lines, this.#reason)
+    this.#lines = 0
+    for (const [reason, lines] of this.#earlier) counters.add('fallback_records', lines, reason)
+    this.#earlier.clear()
   }
 }

@@ -1,8 +1,7 @@
 import type { LineFailure, LineFrame, ParserKernel } from '../../core/parser.ts'
 import { type FieldsModule, sharedFields } from './fields-module.ts'
+import { MAX_LINE_BYTES } from './line-encoder.ts'
 
-/** Longer lines are rare, and the space reserved for one would be missing for others. */
-export const MAX_LINE_BYTES = 16_384
 /** Sizes of an entry before its map, and of the head of a long string. */
 const HEAD_BYTES = 32
 

@@ -33,7 +33,8 @@ export interface FieldsExports extends WasmExports {
   records: WebAssembly.Global
   setFrame(prefix: number, prefixOffset: number, suffix: number, suffixOffset: number, pairs: number): void
   setLimits(line: number, parsed: number, perByte: number, others: number): void
-  setMatcher(index: number, stepsPerByte: number, stepsLeft: number): void
+  setMatcher(index: number, stepsLeft: number): void
+  setSteps(perByte: number, others: number, plainPerByte: number, otherPlain: number, most: number): void
   setForm(form: number): void
   setFormOptions(keepTime: number, bareKeys: number): void
   setRules(count: number): void
@@ -103,8 +104,12 @@ export class FieldsModule {
     const isSame = this.#user === user && this.#time === time
     this.#user = user
     this.#time = time
-    if (!isSame || time?.parts?.isLasting === false) this.exports.setMemo(0, 0, 0, 0, 0)
+    if (!isSame || time?.parts?.isLasting === false) this.#forget()
     return !isSame
+  }
+
+  #forget(): void {
+    this.exports.setMemo(0, 0, 0, 0, 0)
   }
 
   #readTime(start: number, end: number): number {
@@ -120,10 +125,7 @@ export class FieldsModule {
     const { parts } = time
     const { bytes } = this
     const size = end - start
-    if (parts === undefined) {
-      this.exports.setMemo(0, 0, 0, 0, 0)
-      return
-    }
+    if (parts === undefined) return this.#forget()
     const { secondAt, fractionAt, fractionEnd } = parts
     const hasFraction = fractionAt >= 0
     const head = hasFraction ? fractionAt : size
@@ -137,22 +139,16 @@ export class FieldsModule {
       second < 60 &&
       !(tail > 0 && isDigit(bytes[start + fractionEnd] as number)) &&
       this.#read.sec >= second
-    if (!isKept) {
-      this.exports.setMemo(0, 0, 0, 0, 0)
-      return
-    }
-    const [text, mask, last, lastMask] = [0, 1, 2, 2].map((n) => n * this.#memoBytes) as [
-      number,
-      number,
-      number,
-      number,
-    ]
+    if (!isKept) return this.#forget()
+    const mask = this.#memoBytes
+    const last = 2 * this.#memoBytes
+    const lastMask = last + MAX_TAIL_BYTES
     const memo = this.#memo.fill(0)
-    bytes.copy(memo, text, start, start + head)
+    bytes.copy(memo, 0, start, start + head)
     memo.fill(0xff, mask, mask + head)
     memo.fill(0, mask + secondAt, mask + secondAt + 2)
     bytes.copy(memo, last, end - tail, end)
-    memo.fill(0xff, lastMask + MAX_TAIL_BYTES, lastMask + MAX_TAIL_BYTES + tail)
+    memo.fill(0xff, lastMask, lastMask + tail)
     this.exports.setMemo(head, tail, secondAt, hasFraction ? 1 : 0, this.#read.sec - second)
   }
 }

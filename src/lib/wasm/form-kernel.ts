@@ -2,8 +2,9 @@ import { encodeStr } from '../../core/msgpack/encode.ts'
 import type { LineFrame } from '../../core/parser.ts'
 import type { TimeReader } from '../time/strptime.ts'
 import { VALUE_TYPES, type ValueType } from '../values/typed-value.ts'
-import { FieldsKernel, MAX_LINE_BYTES } from './fields-kernel.ts'
+import { FieldsKernel } from './fields-kernel.ts'
 import { sharedFields } from './fields-module.ts'
+import { MAX_LINE_BYTES } from './line-encoder.ts'
 
 /** Forms of lines that have the keys of their fields in them, by their number in the module. */
 const FORMS = { json: 1, logfmt: 2, ltsv: 3 } as const

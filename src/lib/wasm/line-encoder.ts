@@ -8,7 +8,7 @@ const FORMS = { raw: 0, cri: 1, docker: 2 } as const
 type Form = keyof typeof FORMS
 
 /** Longer lines are rare, and the space reserved for one would be missing for others. */
-const MAX_LINE_BYTES = 16_384
+export const MAX_LINE_BYTES = 16_384
 
 /** The form of the lines of a file, and what their entries have in common. */
 export interface EntryForm extends LineFrame {
@@ -120,7 +120,7 @@ export class LineEncoder implements LineKernel {
       if (!this.#useCri(cri)) return false
       longest = Math.min(longest, cri.form.lines.maxLength)
     }
-    // Without their time, lines of Docker are read as any JSON, which is strict.
+    // Without their time, lines of Docker are read as other JSON is, strictly.
     this.#exports.setupDocker(readTime === undefined ? 0 : 1)
     this.#exports.setupTime(readTime === undefined ? 1 : 0, readTime?.sec ?? 0, readTime?.nsec ?? 0)
     prefix.copy(this.#prefix)

@@ -23,6 +23,7 @@ import {
   TOO_MANY_STEPS,
 } from '../../lib/regex/match-result.ts'
 import { type TranslatedRegex, translateOnigmo } from '../../lib/regex/onigmo.ts'
+import { isCompilable } from '../../lib/regex/wasm/wasm-matcher.ts'
 import { putWords, targetView, wordsOf } from '../../lib/text/data-views.ts'
 import { rfc3339Of, type TimeReader } from '../../lib/time/strptime.ts'
 import { MAX_TYPED_BYTES, parseTypes, type ValueType, writeTyped } from '../../lib/values/typed-value.ts'
@@ -172,6 +173,8 @@ class RegexParser implements Parser {
   #kernel: ParserKernel | null | undefined
   readonly #regex: TranslatedRegex
   #form: { cri: CriForm | undefined } | undefined
+  /** True once lines turned out not to be those of a container runtime. */
+  #missedForm = false
 
   constructor(regex: TranslatedRegex, settings: RegexParserSettings) {
     this.#regex = regex
@@ -181,7 +184,7 @@ class RegexParser implements Parser {
     this.#settings = settings
     this.keys = regex.names.filter((name) => name !== undefined)
     this.#fields = fieldsOf(regex.names, settings)
-    const isCovered = regex.program.isPlain && this.#fields.length > 0
+    const isCovered = isCompilable(regex.program) && this.#fields.length > 0
     this.kernel = isCovered ? (backlog) => this.#kernelFor(backlog) : undefined
     this.#fixedBytes = this.#fields.reduce((n, field) => n + field.keySize + Math.max(5, MAX_TYPED_BYTES), 40)
   }
@@ -192,6 +195,14 @@ class RegexParser implements Parser {
     const use = { ...this.#settings, stepsPerByte, readsRfc3339: rfc3339Of(time) !== undefined }
     this.#form ??= { cri: criFormOf(this.#regex, { ...use, fields: this.#fields }) }
     return this.#form.cri
+  }
+
+  get seesLineFormat(): boolean {
+    return !this.#missedForm || this.kernel === undefined
+  }
+
+  missedLineFormat(): void {
+    this.#missedForm = true
   }
 
   bound(length: number): number {

@@ -1,15 +1,12 @@
 import { describe, expect, test } from 'bun:test'
 import type { LineKernel, Parser } from '../../../src/core/parser.ts'
 import type { ParserSpec } from '../../../src/core/plugin.ts'
-import {
-  EntryEncoder,
-  type EntryFormat,
-  UNTIMED,
-} from '../../../src/plugins/inputs/tail/file/entry-encoder.ts'
+import { EntryEncoder, type EntryFormat } from '../../../src/plugins/inputs/tail/file/entry-encoder.ts'
 import { spec as regexSpec } from '../../../src/plugins/parsers/regex.ts'
 import { shortOrLong } from '../../support/long.ts'
 import { randomExpression, randomText } from '../../support/random-expressions.ts'
 import { parserSections } from '../../support/tail/built-in-parsers.ts'
+import { byParser, failuresOf, mutatedLine, type Written } from '../../support/tail/kernels.ts'
 import { Random, REGEX_LINES } from '../../support/tail/log-lines.ts'
 import { parserOf } from '../../support/tail/parse-line.ts'
 
@@ -34,10 +31,8 @@ function encoderOf(options: Options, keys: Omit<EntryFormat, 'key' | 'parser'> =
   return encoder
 }
 
-interface Made {
-  entries: Buffer
+interface Made extends Written {
   consumed: number
-  failures: string[]
 }
 
 function kernelOf(encoder: EntryEncoder): LineKernel {
@@ -53,27 +48,8 @@ function byKernel(encoder: EntryEncoder, block: Buffer, room = 1e9): Made {
   const kernel = kernelOf(encoder)
   block.copy(kernel.input)
   const size = kernel.run(0, block.length, room, BASE)
-  const failures = Array.from({ length: kernel.failures }, (_, i) => {
-    const { start, end, isUntimed } = kernel.failure(i)
-    return `${start}-${end} ${isUntimed ? 'time' : 'line'}`
-  })
-  return { entries: Buffer.from(kernel.output.subarray(0, size)), consumed: kernel.consumed, failures }
-}
-
-/** Writes the same lines, up to `until`, by the parser. */
-function byParser(encoder: EntryEncoder, block: Buffer, until: number): Omit<Made, 'consumed'> {
-  const entries: Buffer[] = []
-  const failures: string[] = []
-  for (let at = 0; at < until; ) {
-    const newline = block.indexOf(10, at)
-    const end = newline > at && block[newline - 1] === 13 ? newline - 1 : newline
-    const out = Buffer.alloc(encoder.bound(end - at) + 64)
-    const view = new DataView(out.buffer, out.byteOffset, out.byteLength)
-    entries.push(out.subarray(0, encoder.write(out, view, 0, block, at, end, BASE + at)))
-    if (encoder.failure !== 0) failures.push(`${at}-${end} ${encoder.failure === UNTIMED ? 'time' : 'line'}`)
-    at = newline + 1
-  }
-  return { entries: Buffer.concat(entries), failures }
+  const entries = Buffer.from(kernel.output.subarray(0, size))
+  return { entries, consumed: kernel.consumed, failures: failuresOf(kernel) }
 }
 
 /** Compares both over a block, and returns the number of lines that the kernel wrote. */
@@ -84,7 +60,7 @@ function expectSame(
 ): number {
   const block = Buffer.concat(lines.flatMap((line, i) => [line, Buffer.from(i % 5 === 0 ? '\r\n' : '\n')]))
   const made = byKernel(encoderOf(options, keys), block)
-  const expected = byParser(encoderOf(options, keys), block, made.consumed)
+  const expected = byParser(encoderOf(options, keys), block, { until: made.consumed, base: BASE })
   expect(made.failures).toEqual(expected.failures)
   expect(made.entries.toString('latin1')).toBe(expected.entries.toString('latin1'))
   return block.subarray(0, made.consumed).filter((byte) => byte === 10).length
@@ -101,16 +77,7 @@ function hasKernel(options: Options): boolean {
   }
 }
 
-/** Returns the text with some bytes removed, repeated or replaced; without newlines. */
-function mutated(r: Random, text: string): Buffer {
-  const bytes = [...Buffer.from(text)]
-  for (let n = r.below(4); n > 0; n--) {
-    const at = r.below(bytes.length + 1)
-    const part = bytes.slice(at, at + r.below(20))
-    bytes.splice(at, r.of([0, 1, 1, part.length]), ...r.of([[], part, [r.below(256)], [0x20], [0x22]]))
-  }
-  return Buffer.from(bytes.filter((byte) => byte !== 10))
-}
+const mutated = (r: Random, text: string): Buffer => mutatedLine(r, text, [0x20, 0x22])
 
 describe('the kernel of an expression writes the bytes of the parser', () => {
   for (const { parser: name, kind, line } of REGEX_LINES) {
@@ -341,7 +308,7 @@ describe('ExpressionKernel', () => {
     for (const room of [0, 1, 100, 1000, 3000]) {
       const { entries, consumed } = byKernel(encoder, block, room)
       expect(entries.length).toBeLessThanOrEqual(room)
-      expect(entries.equals(byParser(encoder, block, consumed).entries)).toBe(true)
+      expect(entries.equals(byParser(encoder, block, { until: consumed, base: BASE }).entries)).toBe(true)
     }
   })
 
@@ -389,9 +356,11 @@ describe('ExpressionKernel', () => {
     for (let i = 0; i < 20; i++)
       for (const encoder of [one, other]) {
         const block = Buffer.from(`10:11:1${i % 10} x\n10:11:2${i % 10} x\n`)
-        expect(byKernel(encoder, block).entries.equals(byParser(encoder, block, block.length).entries)).toBe(
-          true,
-        )
+        expect(
+          byKernel(encoder, block).entries.equals(
+            byParser(encoder, block, { until: block.length, base: BASE }).entries,
+          ),
+        ).toBe(true)
       }
   })
 })

@@ -6,6 +6,7 @@ import { EntryEncoder } from '../../../src/plugins/inputs/tail/file/entry-encode
 import { spec as json } from '../../../src/plugins/parsers/json.ts'
 import { spec as logfmt } from '../../../src/plugins/parsers/logfmt.ts'
 import { spec as regex } from '../../../src/plugins/parsers/regex.ts'
+import { byParser } from '../../support/tail/kernels.ts'
 import { parserOf } from '../../support/tail/parse-line.ts'
 
 const TIME = { time_key: 'ts', time_format: '%H:%M:%S', time_keep: 'on' }
@@ -79,13 +80,6 @@ for (const [name, kind] of Object.entries(KINDS))
         between()
       }
       expect(made.length).toBeGreaterThan(3)
-      const byParser = encoderOf(kind)
-      const expected: Buffer[] = []
-      for (let at = 0; at < block.length; at = block.indexOf(10, at) + 1) {
-        const end = block.indexOf(10, at)
-        const out = Buffer.alloc(byParser.bound(end - at) + 64)
-        const view = new DataView(out.buffer, out.byteOffset, out.byteLength)
-        expected.push(out.subarray(0, byParser.write(out, view, 0, block, at, end, at)))
-      }
-      expect(Buffer.concat(made).toString('latin1')).toBe(Buffer.concat(expected).toString('latin1'))
+      const { entries } = byParser(encoderOf(kind), block)
+      expect(Buffer.concat(made).toString('latin1')).toBe(entries.toString('latin1'))
     })

@@ -1,17 +1,14 @@
 import { describe, expect, test } from 'bun:test'
 import type { Parser } from '../../../src/core/parser.ts'
 import { MetadataMerger } from '../../../src/lib/wasm/metadata-merger.ts'
-import {
-  EntryEncoder,
-  type EntryFormat,
-  UNTIMED,
-} from '../../../src/plugins/inputs/tail/file/entry-encoder.ts'
+import { EntryEncoder, type EntryFormat } from '../../../src/plugins/inputs/tail/file/entry-encoder.ts'
 import { spec as jsonSpec } from '../../../src/plugins/parsers/json.ts'
 import { spec as logfmtSpec } from '../../../src/plugins/parsers/logfmt.ts'
 import { spec as ltsvSpec } from '../../../src/plugins/parsers/ltsv.ts'
 import { chunkOf } from '../../support/engine/chunk-of.ts'
 import { shortOrLong } from '../../support/long.ts'
 import { JSON_LOGS, LOGFMT_LOGS } from '../../support/tail/json-logs.ts'
+import { byParser, failuresOf, mutatedLine } from '../../support/tail/kernels.ts'
 import { Random } from '../../support/tail/log-lines.ts'
 import { parserOf } from '../../support/tail/parse-line.ts'
 
@@ -46,17 +43,13 @@ function expectSame(format: string, options: Options, lines: readonly Buffer[], 
   let left = 0
   for (let at = 0; at < block.length; ) {
     const size = kernel.run(at, block.length, 1e9, BASE)
-    const failures = Array.from({ length: kernel.failures }, (_, i) => {
-      const { start, end, isUntimed } = kernel.failure(i)
-      return `${start}-${end} ${isUntimed ? 'time' : 'line'}`
-    })
     const made = Buffer.from(kernel.output.subarray(0, size))
-    const expected = byParser(slow, block, at, kernel.consumed)
+    const expected = byParser(slow, block, { from: at, until: kernel.consumed, base: BASE })
     const what = () =>
       `${format} ${JSON.stringify(options)}: ${block.toString('latin1', at, kernel.consumed)}`
     if (!made.equals(expected.entries))
       expect(`${made.toString('latin1')}`, what()).toBe(expected.entries.toString('latin1'))
-    expect(failures).toEqual(expected.failures)
+    expect(failuresOf(kernel)).toEqual(expected.failures)
     at = kernel.consumed
     if (at === block.length) break
     if (kernel.records === 0 || at < block.length) {
@@ -67,35 +60,7 @@ function expectSame(format: string, options: Options, lines: readonly Buffer[], 
   return left
 }
 
-function byParser(encoder: EntryEncoder, block: Buffer, from: number, until: number) {
-  const entries: Buffer[] = []
-  const failures: string[] = []
-  for (let at = from; at < until; ) {
-    const newline = block.indexOf(10, at)
-    const end = newline > at && block[newline - 1] === 13 ? newline - 1 : newline
-    const out = Buffer.alloc(encoder.bound(end - at) + 64)
-    const view = new DataView(out.buffer, out.byteOffset, out.byteLength)
-    entries.push(out.subarray(0, encoder.write(out, view, 0, block, at, end, BASE + at)))
-    if (encoder.failure !== 0) failures.push(`${at}-${end} ${encoder.failure === UNTIMED ? 'time' : 'line'}`)
-    at = newline + 1
-  }
-  return { entries: Buffer.concat(entries), failures }
-}
-
-/** Returns the text with some bytes removed, repeated or replaced; without newlines. */
-function mutated(r: Random, text: string): Buffer {
-  const bytes = [...Buffer.from(text)]
-  for (let n = r.below(4); n > 0; n--) {
-    const at = r.below(bytes.length + 1)
-    const part = bytes.slice(at, at + r.below(20))
-    bytes.splice(
-      at,
-      r.of([0, 1, 1, part.length]),
-      ...r.of([[], part, [r.below(256)], [0x20], [0x22], [0x5c]]),
-    )
-  }
-  return Buffer.from(bytes.filter((byte) => byte !== 10))
-}
+const mutated = (r: Random, text: string): Buffer => mutatedLine(r, text, [0x20, 0x22, 0x5c])
 
 const LINES: Record<string, string[]> = {
   json: [

@@ -9,11 +9,12 @@ import { compileSearch } from './search.ts'
 
 /** Number of instructions beyond which the module would take too long to compile. */
 const MAX_INSTRUCTIONS = 2000
-/** Steps that a search takes without notes: four per byte and these. Nearly all lines are done by then. */
-const BASE_PLAIN_STEPS = 256
+/** Steps that a search takes without notes: per byte, and others. Nearly all lines are done by then. */
+export const PLAIN_STEPS_PER_BYTE = 4
+export const BASE_PLAIN_STEPS = 256
 
 /** Largest number that the module counts down from. */
-const MAX_STEPS = 2 ** 31 - 2
+export const MAX_STEPS = 2 ** 31 - 2
 
 /**
  * A search of the text at the addresses [start, end) of the shared memory, with a newline at its end: `steps` without notes and `rest` with
@@ -84,7 +85,7 @@ export class WasmMatcher {
     line[length] = NEWLINE
     const limit = Math.min(moduleStepLimit(this.#stepsPerByte, length), MAX_STEPS)
     this.#limit = limit
-    const plain = this.#plainSteps ?? Math.min(4 * length + BASE_PLAIN_STEPS, limit)
+    const plain = this.#plainSteps ?? Math.min(PLAIN_STEPS_PER_BYTE * length + BASE_PLAIN_STEPS, limit)
     const result = this.search(LINE, LINE + length, plain, limit - plain)
     if (result !== MATCH) return result
     const spans = this.spans

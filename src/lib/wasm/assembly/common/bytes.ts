@@ -31,6 +31,13 @@ export function newlineIn(p: usize, end: usize): usize {
   return end
 }
 
+/** Copies `size` bytes that have a file offset at `offsetAt`, if that is not negative; returns the address after them. */
+export function copyWithOffset(to: usize, from: usize, size: usize, offsetAt: i32, offset: f64): usize {
+  copy(to, from, size)
+  if (offsetAt >= 0) store<u64>(to + (offsetAt as usize), bswap<u64>(offset as u64))
+  return to + size
+}
+
 /** Returns the size in bytes of the head of a MessagePack string of `length` bytes. */
 @inline
 export function headSize(length: usize): usize {

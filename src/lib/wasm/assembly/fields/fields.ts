@@ -21,7 +21,7 @@ export {
 } from './memory'
 export { setFormOptions } from './forms'
 export { keepKeys, setRules } from './keys'
-export { failed, lines, linesEnd, linesWritten, setForm, setFrame, setLimits, setMatcher, tired } from './lines'
+export { failed, lines, linesEnd, linesWritten, setForm, setFrame, setLimits, setMatcher, setSteps, tired } from './lines'
 export { consumed, merge, metaKey, records, setup, stopped } from './merge'
 export { setRows } from './rows'
 export { setMemo, setTime } from './time'

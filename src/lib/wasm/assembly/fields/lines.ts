@@ -1,9 +1,9 @@
-import { copy, newlineIn, put16, put32, putHead } from '../common/bytes'
+import { copyWithOffset, newlineIn, put16, put32 } from '../common/bytes'
 import { fieldsOf, LEFT, UNPARSED } from './forms'
 import { FAILS, FAILS_BYTES, IN, OUT, PREFIX, SUFFIX } from './memory'
 import { isTimed, isUntimed, pairs, putRows } from './rows'
 import { nsec, sec } from './time'
-
+import { putString } from './typed'
 
 /** Kinds of a failure. */
 const NOT_PARSED: u32 = 1
@@ -14,10 +14,7 @@ const MAX_FAILS: u32 = (FAILS_BYTES / 8) as u32
 const SLACK: usize = 64
 /** Size of `92 d7 00 sec nsec`. */
 const ENTRY_HEAD: usize = 11
-/** Steps of a search: those of any text, those without notes, and those of one call of `lines`. */
-const BASE_STEPS: i64 = 10_000
-const BASE_PLAIN_STEPS: i32 = 256
-const MAX_STEPS: i64 = 0x7ffffffe
+/** Steps of all searches after which `lines` ends. */
 const RUN_STEPS: i64 = 1_000_000
 
 /**
@@ -48,10 +45,15 @@ let maxParsed: usize = 0
 let perByte: usize = 1
 let others: usize = 0
 
-/** The expression: its number in the table, steps per byte, and where it stores the steps that it did not take. */
+/** The expression: its number in the table, and where it stores the steps that it did not take. */
 let matcher: u32 = 0
-let stepsPerByte: i64 = 0
 let stepsLeft: usize = 0
+/** Steps that a search may take, those without notes, and the most: for each byte, and others (wasm-matcher.ts). */
+let stepsPerByte: i64 = 0
+let otherSteps: i64 = 0
+let plainPerByte: i64 = 0
+let otherPlain: i64 = 0
+let maxSteps: i64 = 0
 let steps: i64 = 0
 
 export function setFrame(prefix: usize, prefixOffset: i32, suffix: usize, suffixOffset: i32, more: u32): void {
@@ -79,11 +81,18 @@ export function setForm(number: u32): void {
   form = number
 }
 
-export function setMatcher(index: u32, perByteSteps: f64, left: usize): void {
+export function setMatcher(index: u32, left: usize): void {
   form = EXPRESSION
   matcher = index
-  stepsPerByte = min<i64>(perByteSteps as i64, MAX_STEPS)
   stepsLeft = left
+}
+
+export function setSteps(each: f64, rest: f64, plainEach: f64, plainRest: f64, most: f64): void {
+  maxSteps = most as i64
+  stepsPerByte = min<i64>(each as i64, maxSteps)
+  otherSteps = rest as i64
+  plainPerByte = plainEach as i64
+  otherPlain = plainRest as i64
 }
 
 /**
@@ -138,7 +147,7 @@ function writeLine(p: usize, e: usize, o: usize, offset: f64): usize {
   if (isUntimed) fail(p, e, NOT_TIMED)
   putEntryHead(o)
   const to = putMapHead(o + ENTRY_HEAD, at, pairs + extraPairs)
-  return suffixSize == 0 ? to : writeSuffix(to, offset)
+  return suffixSize == 0 ? to : copyWithOffset(to, SUFFIX, suffixSize, suffixOffsetAt, offset)
 }
 
 let isLeft: bool = false
@@ -147,8 +156,8 @@ let isLeft: bool = false
 @inline
 function match(p: usize, e: usize): bool {
   const length = (e - p) as i64
-  const limit = min<i64>(BASE_STEPS + stepsPerByte * length, MAX_STEPS) as i32
-  const plain = min<i32>((4 * length) as i32 + BASE_PLAIN_STEPS, limit)
+  const limit = min<i64>(otherSteps + stepsPerByte * length, maxSteps) as i32
+  const plain = min<i64>(otherPlain + plainPerByte * length, limit) as i32
   // A matcher needs a newline at the end of its text.
   const last = load<u8>(e)
   store<u8>(e, 10)
@@ -194,15 +203,6 @@ function fail(p: usize, e: usize, kind: u32): void {
 }
 
 function writeRaw(p: usize, length: usize, o: usize, offset: f64): usize {
-  copy(o, PREFIX, prefixSize)
-  if (prefixOffsetAt >= 0) store<u64>(o + (prefixOffsetAt as usize), bswap<u64>(offset as u64))
-  const text = putHead(o + prefixSize, length)
-  copy(text, p, length)
-  return text + length
-}
-
-function writeSuffix(o: usize, offset: f64): usize {
-  copy(o, SUFFIX, suffixSize)
-  if (suffixOffsetAt >= 0) store<u64>(o + (suffixOffsetAt as usize), bswap<u64>(offset as u64))
-  return o + suffixSize
+  const head = copyWithOffset(o, PREFIX, prefixSize, prefixOffsetAt, offset)
+  return putString(p, p + length, head)
 }

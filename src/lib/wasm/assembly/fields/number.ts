@@ -1,6 +1,6 @@
-import { digitsIn, eightDigits } from '../common/digits'
-import { putNegative, putUnsigned } from '../common/integers'
+import { putDouble, putNegative, putUnsigned } from '../common/numbers'
 import { floatOf } from './decimal'
+import { beginDigits, readDigits, value } from './digits'
 
 /** Returns the number that the text at [from, end) stands for, as `Number` does. For what `floatOf` leaves open. */
 @external("env", "numberOf")
@@ -16,10 +16,6 @@ const MIN_OF_20: u64 = 10000000000000000000
 /** Digits of an exponent up to which it is read here. */
 const MAX_EXPONENT_DIGITS: usize = 4
 
-const INTEGER_POW10 = memory.data<u64>([1, 10, 100, 1000, 10000, 100000, 1000000, 10000000, 100000000])
-
-let value: u64 = 0
-
 /**
  * Writes the JSON number at `p`: an integer in its shortest form, any other number and what exceeds 64 bits as float64.
  * Returns 0 when it is no number or beyond float64.
@@ -27,7 +23,7 @@ let value: u64 = 0
 export function putNumber(p: usize, end: usize, at: usize): usize {
   const negative = load<u8>(p) == 0x2d
   const from = negative ? p + 1 : p
-  value = 0
+  beginDigits()
   const q = readDigits(from, end)
   const digits = q - from
   if (digits == 0 || (digits > 1 && load<u8>(from) == 0x30)) return 0
@@ -110,24 +106,7 @@ function longFloat(from: usize, end: usize, power: i32): f64 {
 function putFloat(from: usize, at: usize, float: f64, negative: bool): usize {
   if (float != float) float = numberOf(from, numberEnd)
   if (!isFinite(float)) return 0
-  store<u8>(at, 0xcb)
-  store<u64>(at + 1, bswap<u64>(reinterpret<u64>(negative ? -float : float)))
-  return at + 9
-}
-
-/** Reads eight digits at a time: a loop over single digits mispredicts its branch at the end of each number. */
-@inline
-function readDigits(p: usize, end: usize): usize {
-  let q = p
-  let count: usize = 8
-  while (count == 8) {
-    const word = load<u64>(q)
-    count = min<usize>(digitsIn(word), end - q)
-    if (count == 0) break
-    value = value * load<u64>(INTEGER_POW10 + (count << 3)) + (eightDigits(word << (64 - (count << 3))) as u64)
-    q += count
-  }
-  return q
+  return putDouble(at, negative ? -float : float)
 }
 
 /** Writes a negative integer; -0, which no integer is, as float64. */

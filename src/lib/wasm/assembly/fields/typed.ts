@@ -1,7 +1,7 @@
 import { copy, putHead } from '../common/bytes'
-import { digitsIn, eightDigits } from '../common/digits'
-import { putNegative, putUnsigned } from '../common/integers'
+import { putDouble, putNegative, putUnsigned } from '../common/numbers'
 import { floatOf } from './decimal'
+import { beginDigits, readDigits, value } from './digits'
 
 /** Types of a value, with the numbers of VALUE_TYPES in lib/values/typed-value.ts. */
 const INTEGER: u32 = 1
@@ -19,8 +19,6 @@ const ALSE: u32 = 0x65736c61
 /** Writes [p, end) as a value of this type, or as text; returns the address after it. For what is rare. */
 @external("env", "putTyped")
 declare function putRare(type: u32, p: usize, end: usize, at: usize): usize
-
-let value: u64 = 0
 
 /** Writes [p, end) as a string; returns the address after it. */
 @inline
@@ -49,32 +47,12 @@ export function putTyped(type: u32, p: usize, end: usize, at: usize): usize {
   return type == BOOL ? putBool(p, end, at) : putRare(type, p, end, at)
 }
 
-/** Reads the digits at `p`, whose value must fit 64 bits, and adds them to `value`; returns the address after them. */
-@inline
-function readDigits(p: usize, end: usize): usize {
-  let q = p
-  while (q < end) {
-    const digit = (load<u8>(q) as u32) - 48
-    if (digit > 9) break
-    value = value * 10 + (digit as u64)
-    q++
-  }
-  return q
-}
-
 function putInteger(p: usize, end: usize, at: usize): usize {
   const sign: u32 = p < end ? load<u8>(p) : 0
   const from = sign == 0x2d || sign == 0x2b ? p + 1 : p
-  value = 0
-  if (end - from <= 8) {
-    const count = end - from
-    const word = load<u64>(from)
-    if (count == 0 || digitsIn(word) < count) return putString(p, end, at)
-    value = eightDigits(word << ((64 - (count << 3)) as u64)) as u64
-  } else {
-    if (end - from > MAX_INTEGER_DIGITS) return putRare(INTEGER, p, end, at)
-    if (readDigits(from, end) != end) return putString(p, end, at)
-  }
+  if (end - from > MAX_INTEGER_DIGITS) return putRare(INTEGER, p, end, at)
+  beginDigits()
+  if (from == end || readDigits(from, end) != end) return putString(p, end, at)
   return sign == 0x2d && value > 0 ? putNegative(at, -(value as i64)) : putUnsigned(at, value)
 }
 
@@ -83,7 +61,7 @@ function putFloat(p: usize, end: usize, at: usize): usize {
   const sign: u32 = p < end ? load<u8>(p) : 0
   const from = sign == 0x2d || sign == 0x2b ? p + 1 : p
   if (from == end || end - from > MAX_FLOAT_DIGITS + 1) return putRare(FLOAT, p, end, at)
-  value = 0
+  beginDigits()
   let q = readDigits(from, end)
   let count = q - from
   let decimals: usize = 0
@@ -96,9 +74,7 @@ function putFloat(p: usize, end: usize, at: usize): usize {
   if (q != end || count == 0 || count > MAX_FLOAT_DIGITS) return putRare(FLOAT, p, end, at)
   const float = floatOf(value, -(decimals as i32))
   if (isNaN(float)) return putRare(FLOAT, p, end, at)
-  store<u8>(at, 0xcb)
-  store<u64>(at + 1, bswap<u64>(reinterpret<u64>(sign == 0x2d ? -float : float)))
-  return at + 9
+  return putDouble(at, sign == 0x2d ? -float : float)
 }
 
 /** Writes true or false, in any case. */

@@ -1,7 +1,7 @@
 import { setupCri, writeCri } from './cri'
 import { setupDocker, writeDocker } from './docker'
 import { setupTime } from './entry'
-import { copy, headSize, newlineIn, putHead } from '../common/bytes'
+import { copy, copyWithOffset, headSize, newlineIn, putHead } from '../common/bytes'
 import { IN, OUT, PREFIX, SUFFIX } from './memory'
 
 export { setupCri, setupDocker, setupTime }
@@ -87,7 +87,7 @@ export function lines(
         ? writeCri(p, e, o, extraPairs, completeOnly)
         : writeDocker(p, e, o, extraPairs, keepTime, completeOnly)
     if (body == 0) break
-    o = suffixSize == 0 ? body : writeSuffix(body, base + ((p - IN) as f64))
+    o = suffixSize == 0 ? body : copyWithOffset(body, SUFFIX, suffixSize, offsetAt, base + ((p - IN) as f64))
     n++
     p = newline + 1
   }
@@ -151,10 +151,4 @@ function rawLines(start: usize, end: usize, room: usize, maxLine: usize, keepEmp
   consumed = p - IN
   records = n
   return o - OUT
-}
-
-function writeSuffix(o: usize, offset: f64): usize {
-  copy(o, SUFFIX, suffixSize)
-  if (offsetAt >= 0) store<u64>(o + (offsetAt as usize), bswap<u64>(offset as u64))
-  return o + suffixSize
 }

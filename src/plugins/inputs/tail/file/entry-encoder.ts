@@ -74,8 +74,6 @@ export class EntryEncoder implements EntryWriter {
   /** Description of the entries for the wasm encoder; undefined when it does not support the parser. */
   readonly entry: EntryForm | undefined
   readonly #frame: LineFrame
-  /** True once lines turned out not to have the form. */
-  #leftForm = false
   /** What writes blocks of lines instead of the parser. */
   #kernel: ParserKernel | undefined
   readonly #added: AddedFields
@@ -150,8 +148,7 @@ export class EntryEncoder implements EntryWriter {
    */
   kernel(backlog: number): LineKernel | undefined {
     const { lineEncoder } = this
-    if (lineEncoder !== undefined && !this.#leftForm && this.parser?.seesLineFormat !== false)
-      return lineEncoder
+    if (lineEncoder !== undefined && this.parser?.seesLineFormat !== false) return lineEncoder
     // A parser pair that is removed because of an added one is not known to the kernel.
     if (this.#settler === undefined) this.#kernel = this.parser?.kernel?.(backlog)
     return this.#kernel
@@ -163,13 +160,11 @@ export class EntryEncoder implements EntryWriter {
   }
 
   /**
-   * Records that most lines of a block were not known to what wrote them. From the next block on the parser's own kernel writes them,
-   * if it has one: an expression may read the lines of a container runtime and others, too.
+   * Records that most lines of a block were not known to what wrote them: from the next block on the parser's own kernel
+   * may write them.
    */
   missedBlock(): void {
-    const { parser } = this
-    if (parser?.missedLineFormat !== undefined) parser.missedLineFormat()
-    else this.#leftForm = parser?.kernel !== undefined
+    this.parser?.missedLineFormat?.()
   }
 
   /** Returns the kernel whose memory `block` is, ready for lines of this file. */
@@ -181,7 +176,7 @@ export class EntryEncoder implements EntryWriter {
     return kernel?.input === block && kernel.use(this.#frame, maxLineBytes, skipEmpty) ? kernel : undefined
   }
 
-  /** Why lines are written without a kernel where there is none. */
+  /** Reason that is counted for lines that no kernel writes. */
   get withoutKernel(): FallbackReason {
     if (this.entry !== undefined) return 'small'
     if (this.parser?.kernel === undefined) return 'parser'

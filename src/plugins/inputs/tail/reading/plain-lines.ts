@@ -26,7 +26,6 @@ export class PlainLines extends BlockEncoder {
     let limit = out.buf.length - TAIL_ROOM
     let buf = out.buf
     let view = viewOf(buf)
-    let others = 0
     const kernel = this.kernelFor(encoder, block)
     fastPath.begin(kernel !== undefined, encoder.withoutKernel)
     for (;;) {
@@ -67,10 +66,7 @@ export class PlainLines extends BlockEncoder {
         if (pos > counted) this.countWritten(file, out, records, pos - counted, at - written)
         counted = pos
         records = 0
-        if (!out.reserve(need, blockEnd - pos)) {
-          if (others > 0) fastPath.fallback(others)
-          return 'full'
-        }
+        if (!out.reserve(need, blockEnd - pos)) return 'full'
         at = written = out.end
         limit = out.buf.length - TAIL_ROOM
         buf = out.buf
@@ -89,14 +85,12 @@ export class PlainLines extends BlockEncoder {
       } else {
         at = encoder.write(buf, view, at, src, pos, end, base + pos)
         records++
-        if (kernel === undefined) others++
-        else fastPath.fallback()
+        fastPath.fallback()
         if (encoder.failure !== 0)
           this.recordFailure(file, { src, start: pos, end, offset: base + pos }, encoder.failure === UNTIMED)
       }
       pos = newline < blockEnd ? newline + 1 : blockEnd
     }
-    if (others > 0) fastPath.fallback(others)
     if (kernel !== undefined && !fastPath.isOpen) encoder.missedBlock()
     out.end = at
     cursor.moveTo(base + pos)

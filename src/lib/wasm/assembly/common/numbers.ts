@@ -51,3 +51,11 @@ export function putNegative(at: usize, value: i64): usize {
   store<u64>(at + 1, bswap<u64>(value as u64))
   return at + 9
 }
+
+/** Writes a float64 as MessagePack; returns the address after it. */
+@inline
+export function putDouble(at: usize, value: f64): usize {
+  store<u8>(at, 0xcb)
+  store<u64>(at + 1, bswap<u64>(reinterpret<u64>(value)))
+  return at + 9
+}
