@@ -116,16 +116,19 @@ export class FieldsModule {
     const time = this.#time
     if (time?.parse(this.bytes, start, end, this.#read) !== true) return 0
     this.exports.setTime(this.#read.sec, this.#read.nsec)
-    this.#keep(time, start, end)
+    if (!this.#keep(time, start, end)) this.#forget()
     return 1
   }
 
-  /** Lets the module read times that differ from this one in their second and its fraction only. */
-  #keep(time: TimeReader, start: number, end: number): void {
+  /**
+   * Lets the module read times that differ from this one in their second and its fraction only; returns false where others may mean
+   * something else.
+   */
+  #keep(time: TimeReader, start: number, end: number): boolean {
     const { parts } = time
     const { bytes } = this
     const size = end - start
-    if (parts === undefined) return this.#forget()
+    if (parts === undefined) return false
     const { secondAt, fractionAt, fractionEnd } = parts
     const hasFraction = fractionAt >= 0
     const head = hasFraction ? fractionAt : size
@@ -139,7 +142,7 @@ export class FieldsModule {
       second < 60 &&
       !(tail > 0 && isDigit(bytes[start + fractionEnd] as number)) &&
       this.#read.sec >= second
-    if (!isKept) return this.#forget()
+    if (!isKept) return false
     const mask = this.#memoBytes
     const last = 2 * this.#memoBytes
     const lastMask = last + MAX_TAIL_BYTES
@@ -150,6 +153,7 @@ export class FieldsModule {
     bytes.copy(memo, last, end - tail, end)
     memo.fill(0xff, lastMask, lastMask + tail)
     this.exports.setMemo(head, tail, secondAt, hasFraction ? 1 : 0, this.#read.sec - second)
+    return true
   }
 }
 
