@@ -10,6 +10,7 @@ import { systemClock } from '../engine/clock.ts'
 import type { RunningInput } from '../engine/stages.ts'
 import { settlesWithin } from '../lib/async/sleep.ts'
 import { createLog, type Log, type LogLevel } from '../observe/log/log.ts'
+import { isTerminal } from '../observe/log/sink.ts'
 import { EventLoopWatch } from './event-loop.ts'
 import { limitGarbage } from './garbage-limit.ts'
 import { IdleMemory } from './idle-memory.ts'
@@ -355,7 +356,7 @@ class Agent {
   /** Draws the progress bar of a finite run on a terminal; resolves with a function that ends it. */
   async #startProgress(): Promise<(() => void) | undefined> {
     const finite = this.#assembly.inputs.filter((i) => i.input.finite && i.input.totalBytes !== undefined)
-    if (finite.length === 0 || !process.stderr.isTTY) return undefined
+    if (finite.length === 0 || !isTerminal(2)) return undefined
     const { createProgress } = await import('../observe/terminal/progress-bar.ts')
     const total = () => finite.reduce((n, i) => n + (i.input.totalBytes?.() ?? 0), 0)
     const done = () => finite.reduce((n, i) => n + i.stage.settledBytes, 0)
