@@ -11,9 +11,10 @@ import type { RunningInput } from '../engine/stages.ts'
 import { settlesWithin } from '../lib/async/sleep.ts'
 import { createLog, type Log, type LogLevel } from '../observe/log/log.ts'
 import { isTerminal } from '../observe/log/sink.ts'
+import { CompileOnWork } from './compile-on-work.ts'
 import { EventLoopWatch } from './event-loop.ts'
 import { limitGarbage } from './garbage-limit.ts'
-import { IdleMemory } from './idle-memory.ts'
+import { IdleMemory, shrinkRuntime } from './idle-memory.ts'
 import { LastHandler, stackOf } from './last-handler.ts'
 import { releaseCleanPages } from './release-pages.ts'
 import { ServiceManager } from './service-manager.ts'
@@ -91,7 +92,8 @@ class Agent {
   readonly #assembly: Assembly
   readonly #eventLoop: EventLoopWatch
   readonly #lastHandler: LastHandler
-  readonly #idleMemory = new IdleMemory(systemClock)
+  readonly #compiler: CompileOnWork
+  readonly #idleMemory: IdleMemory
   /** Aborted to stop the inputs. */
   readonly #inputs = new AbortController()
   /** Aborted to end flushes that have no acknowledgement yet. */
@@ -109,7 +111,12 @@ class Agent {
     this.#plan = plan
     this.#options = options
     this.#log = log
-    this.#eventLoop = new EventLoopWatch(limitGarbage(systemClock), log.child('shipper'))
+    this.#compiler = new CompileOnWork(limitGarbage(systemClock), () => this.#records())
+    this.#eventLoop = new EventLoopWatch(this.#compiler.clock, log.child('shipper'))
+    this.#idleMemory = new IdleMemory(systemClock, () => {
+      shrinkRuntime()
+      this.#compiler.idle()
+    })
     this.#lastHandler = new LastHandler({
       log: log.child('shipper'),
       clock: systemClock,
@@ -145,7 +152,7 @@ class Agent {
     try {
       http = await this.#startHttp()
       await this.#assembly.start()
-      stopReleasing = await releaseCleanPages(systemClock)
+      stopReleasing = await releaseCleanPages(this.#eventLoop.clock)
       manager?.ready()
       hasStarted = true
       status = await this.#runToEnd(log, manager)
@@ -172,7 +179,7 @@ class Agent {
     const sentence = new StatusSentence(systemClock)
     const status = (): string => sentence.of(statusSource(this.#assembly))
     const manager = await ServiceManager.open(process.env, log, status)
-    const records = (): number => this.#assembly.inputs.reduce((sum, { stage }) => sum + stage.records, 0)
+    const records = () => this.#records()
     this.#idleMemory.start(records)
     const beat = (): void => {
       manager?.pulse()
@@ -180,6 +187,11 @@ class Agent {
     }
     this.#eventLoop.start({ beat, maxMs: manager?.pulseMs, records })
     return manager
+  }
+
+  /** Returns the number of records so far. */
+  #records(): number {
+    return this.#assembly.inputs.reduce((sum, { stage }) => sum + stage.records, 0)
   }
 
   async #runToEnd(log: ReturnType<Log['child']>, manager?: ServiceManager): Promise<number> {
