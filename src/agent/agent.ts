@@ -9,9 +9,11 @@ import { Assembly } from '../engine/assembly.ts'
 import { systemClock } from '../engine/clock.ts'
 import type { RunningInput } from '../engine/stages.ts'
 import { settlesWithin } from '../lib/async/sleep.ts'
+import { EarlyLog } from '../observe/log/early-log.ts'
 import { createLog, type Log, type LogLevel } from '../observe/log/log.ts'
 import { isTerminal } from '../observe/log/sink.ts'
 import { CompileOnWork } from './compile-on-work.ts'
+import { discardAssembly, type PlanCheck, planFileProblems } from './dry-run.ts'
 import { EventLoopWatch } from './event-loop.ts'
 import { limitGarbage } from './garbage-limit.ts'
 import { IdleMemory, shrinkRuntime } from './idle-memory.ts'
@@ -47,18 +49,30 @@ const CONTINUE_MS = 250
 const FOUND_INTERVAL_MS = 20
 const MAX_FOUND_MS = 5000
 
-/** Runs the plan until it ends; resolves with the exit status. Reports everything, errors too, in the log. */
-export async function runAgent(plan: Plan, options: AgentOptions): Promise<number> {
+/**
+ * Runs the plan until it ends; resolves with the exit status. Reports everything, errors too, in the log. When the plan has
+ * problems that `checkPlan` finds, it resolves with those, and has opened and logged nothing.
+ */
+export async function runAgent(plan: Plan, options: AgentOptions): Promise<number | PlanCheck> {
+  const early = new EarlyLog()
+  const agent = new Agent(plan, options, early)
+  const { problems } = agent
+  if (problems.length > 0) {
+    await agent.discard()
+    return { problems, warnings: early.warnings }
+  }
   let log: Log
   try {
     log = openLog(plan)
   } catch (error) {
+    await agent.discard()
     const hint = error instanceof ShipperError ? `; ${error.hint}` : ''
     process.stderr.write(`${escapeControls(`shipper: ${messageOf(error)}${hint}`)}\n`)
     return exitStatusOf(error)
   }
+  early.open(log)
   try {
-    return await new Agent(plan, options, log).run()
+    return await agent.run(log)
   } catch (error) {
     logError(log, error)
     return exitStatusOf(error)
@@ -88,7 +102,8 @@ function logError(log: Log, error: unknown): void {
 class Agent {
   readonly #plan: Plan
   readonly #options: AgentOptions
-  readonly #log: Log
+  /** Set by `run`. */
+  #log!: Log
   readonly #assembly: Assembly
   readonly #eventLoop: EventLoopWatch
   readonly #lastHandler: LastHandler
@@ -107,10 +122,9 @@ class Agent {
   /** Error of the first input that failed, at any time. */
   #failure: { error: unknown } | undefined
 
-  constructor(plan: Plan, options: AgentOptions, log: Log) {
+  constructor(plan: Plan, options: AgentOptions, log: EarlyLog) {
     this.#plan = plan
     this.#options = options
-    this.#log = log
     this.#compiler = new CompileOnWork(limitGarbage(systemClock), () => this.#records())
     this.#eventLoop = new EventLoopWatch(this.#compiler.clock, log.child('shipper'))
     this.#idleMemory = new IdleMemory(systemClock, () => {
@@ -122,7 +136,7 @@ class Agent {
       clock: systemClock,
       stop: () => this.#stop('defect'),
       limitMs: this.#defectGraceMs + MAX_ABORT_MS + DEFECT_CLOSE_MS,
-      closeLog: () => log.close(),
+      closeLog: () => this.#log.close(),
     })
     this.#assembly = new Assembly(plan, {
       clock: this.#eventLoop.clock,
@@ -138,8 +152,19 @@ class Agent {
     })
   }
 
-  async run(): Promise<number> {
-    const log = this.#log.child('shipper')
+  /** Reasons for which it cannot be run. */
+  get problems(): ShipperError[] {
+    return [...this.#assembly.problems, ...planFileProblems(this.#plan)]
+  }
+
+  /** Ends an agent that is not run. */
+  async discard(): Promise<void> {
+    await discardAssembly(this.#assembly, this.#flushes)
+  }
+
+  async run(all: Log): Promise<number> {
+    this.#log = all
+    const log = all.child('shipper')
     const removeLastHandler = this.#lastHandler.install()
     const removeHandlers = this.#handleSignals(log)
     for (const warning of this.#plan.warnings) log.warn(warning)

@@ -1,10 +1,12 @@
 import { resolve } from 'node:path'
+import type { PlanCheck } from '../agent/dry-run.ts'
 import { writeDefect } from '../agent/last-handler.ts'
 import { sortByLocation } from '../config/config-tree.ts'
 import { loadPlan } from '../config/load.ts'
 import type { PlanResult } from '../config/plan.ts'
 import type { Environment } from '../config/variables.ts'
 import { exitStatusOf, ShipperError } from '../core/error.ts'
+import type { Plan } from '../core/plan.ts'
 import { didYouMean } from '../lib/text/did-you-mean.ts'
 import { registry } from '../registry.ts'
 import type { Request } from './arguments.ts'
@@ -141,32 +143,35 @@ function reachable(listen: string): string {
 
 async function run(request: Request): Promise<number> {
   const { plan, validPart, problems, warnings } = await load(request)
-  const { checkPlan } = await import('../agent/dry-run.ts')
-  const checked = await checkPlan(validPart, VERSION.version)
-  const allProblems = sortByLocation([...problems, ...checked.problems])
-  const isValid = plan !== undefined && allProblems.length === 0
-  if (!isValid || request.dryRun) {
-    for (const warning of [...warnings, ...checked.warnings])
-      process.stderr.write(`${warningLine(warning)}\n`)
-  }
-  if (!isValid) {
-    process.stderr.write(problemsText(allProblems))
+  const isPlan = plan !== undefined && problems.length === 0
+  const checked = isPlan && !request.dryRun ? await start(plan, request) : await check(validPart)
+  if (typeof checked === 'number') return checked
+  for (const warning of [...warnings, ...checked.warnings]) process.stderr.write(`${warningLine(warning)}\n`)
+  if (!isPlan || checked.problems.length > 0) {
+    process.stderr.write(problemsText(sortByLocation([...problems, ...checked.problems])))
     return 1
   }
-  if (request.dryRun) {
-    if (request.logLevel === 'debug' || request.logLevel === 'trace') {
-      const { describeExpressions } = await import('../agent/expressions.ts')
-      await print(describeExpressions(plan))
-    }
-    return print('configuration test is successful\n')
+  if (request.logLevel === 'debug' || request.logLevel === 'trace') {
+    const { describeExpressions } = await import('../agent/expressions.ts')
+    await print(describeExpressions(plan))
   }
+  return print('configuration test is successful\n')
+}
+
+/** Runs the agent; resolves with what is wrong with the plan when it cannot be run. */
+async function start(plan: Plan, { config }: Request): Promise<number | PlanCheck> {
   const { runAgent } = await import('../agent/agent.ts')
   const plugins = {
     inputs: registry.names('input'),
     filters: registry.names('filter'),
     outputs: registry.names('output'),
   }
-  return runAgent(plan, { version: VERSION.version, plugins, config: request.config })
+  return runAgent(plan, { version: VERSION.version, plugins, config })
+}
+
+async function check(plan: Plan): Promise<PlanCheck> {
+  const { checkPlan } = await import('../agent/dry-run.ts')
+  return checkPlan(plan, VERSION.version)
 }
 
 /** Loads the plan. Paths of the command line are relative to the current directory, those of the configuration to -w. */
