@@ -62,7 +62,7 @@ export function undetectedDamage(path: string, usedBefore: boolean): string | un
   return undefined
 }
 
-/** Creates an empty database atomically. It is in `journalMode` when it gets its name: changing that later is synced four times. */
+/** Creates an empty database atomically, already in `journalMode`: to change that later is synced four times. */
 export function createEmpty(open: OpenDatabase, path: string, journalMode: string): void {
   build(open, path, `${path}.new`, { files: [], extras: [], cursor: undefined }, { journalMode })
   rename(`${path}.new`, path)
