@@ -6,7 +6,7 @@ import { shipperCommand, start } from '../support/process.ts'
 import { peerOrSkip } from '../support/skip.ts'
 import { HANG_MS, until } from '../support/until.ts'
 
-const MAPPING = /^[0-9a-f]+-[0-9a-f]+ r-xp .*\/(?:bun|shipper-linux-\w+)$/m
+const MAPPING = /^[0-9a-f]+-[0-9a-f]+ r-xp .*\/(?:bun(?:\.exe)?|shipper-linux-\w+)$/m
 const NEXT_MAPPING = /^(?=[0-9a-f]+-[0-9a-f]+ )/m
 /** Flag of a mapping that is registered for write protection by userfaultfd. */
 const REGISTERED = /^VmFlags:.* uw\b/m
