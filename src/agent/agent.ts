@@ -9,10 +9,14 @@ import { Assembly } from '../engine/assembly.ts'
 import { systemClock } from '../engine/clock.ts'
 import type { RunningInput } from '../engine/stages.ts'
 import { settlesWithin } from '../lib/async/sleep.ts'
+import { EarlyLog } from '../observe/log/early-log.ts'
 import { createLog, type Log, type LogLevel } from '../observe/log/log.ts'
+import { isTerminal } from '../observe/log/sink.ts'
+import { CompileOnWork } from './compile-on-work.ts'
+import { discardAssembly, type PlanCheck, planFileProblems } from './dry-run.ts'
 import { EventLoopWatch } from './event-loop.ts'
 import { limitGarbage } from './garbage-limit.ts'
-import { IdleMemory } from './idle-memory.ts'
+import { IdleMemory, shrinkRuntime } from './idle-memory.ts'
 import { LastHandler, stackOf } from './last-handler.ts'
 import { releaseCleanPages } from './release-pages.ts'
 import { ServiceManager } from './service-manager.ts'
@@ -45,18 +49,30 @@ const CONTINUE_MS = 250
 const FOUND_INTERVAL_MS = 20
 const MAX_FOUND_MS = 5000
 
-/** Runs the plan until it ends; resolves with the exit status. Reports everything, errors too, in the log. */
-export async function runAgent(plan: Plan, options: AgentOptions): Promise<number> {
+/**
+ * Runs the plan until it ends; resolves with the exit status. Reports everything, errors too, in the log. When the plan has
+ * problems that `checkPlan` finds, it resolves with those, and has opened and logged nothing.
+ */
+export async function runAgent(plan: Plan, options: AgentOptions): Promise<number | PlanCheck> {
+  const early = new EarlyLog()
+  const agent = new Agent(plan, options, early)
+  const { problems } = agent
+  if (problems.length > 0) {
+    await agent.discard()
+    return { problems, warnings: early.warnings }
+  }
   let log: Log
   try {
     log = openLog(plan)
   } catch (error) {
+    await agent.discard()
     const hint = error instanceof ShipperError ? `; ${error.hint}` : ''
     process.stderr.write(`${escapeControls(`shipper: ${messageOf(error)}${hint}`)}\n`)
     return exitStatusOf(error)
   }
+  early.open(log)
   try {
-    return await new Agent(plan, options, log).run()
+    return await agent.run(log)
   } catch (error) {
     logError(log, error)
     return exitStatusOf(error)
@@ -86,11 +102,13 @@ function logError(log: Log, error: unknown): void {
 class Agent {
   readonly #plan: Plan
   readonly #options: AgentOptions
-  readonly #log: Log
+  /** Set by `run`. */
+  #log!: Log
   readonly #assembly: Assembly
   readonly #eventLoop: EventLoopWatch
   readonly #lastHandler: LastHandler
-  readonly #idleMemory = new IdleMemory(systemClock)
+  readonly #compiler: CompileOnWork
+  readonly #idleMemory: IdleMemory
   /** Aborted to stop the inputs. */
   readonly #inputs = new AbortController()
   /** Aborted to end flushes that have no acknowledgement yet. */
@@ -104,17 +122,21 @@ class Agent {
   /** Error of the first input that failed, at any time. */
   #failure: { error: unknown } | undefined
 
-  constructor(plan: Plan, options: AgentOptions, log: Log) {
+  constructor(plan: Plan, options: AgentOptions, log: EarlyLog) {
     this.#plan = plan
     this.#options = options
-    this.#log = log
-    this.#eventLoop = new EventLoopWatch(limitGarbage(systemClock), log.child('shipper'))
+    this.#compiler = new CompileOnWork(limitGarbage(systemClock), () => this.#records())
+    this.#eventLoop = new EventLoopWatch(this.#compiler.clock, log.child('shipper'))
+    this.#idleMemory = new IdleMemory(systemClock, () => {
+      shrinkRuntime()
+      this.#compiler.idle()
+    })
     this.#lastHandler = new LastHandler({
       log: log.child('shipper'),
       clock: systemClock,
       stop: () => this.#stop('defect'),
       limitMs: this.#defectGraceMs + MAX_ABORT_MS + DEFECT_CLOSE_MS,
-      closeLog: () => log.close(),
+      closeLog: () => this.#log.close(),
     })
     this.#assembly = new Assembly(plan, {
       clock: this.#eventLoop.clock,
@@ -130,8 +152,19 @@ class Agent {
     })
   }
 
-  async run(): Promise<number> {
-    const log = this.#log.child('shipper')
+  /** Reasons for which it cannot be run. */
+  get problems(): ShipperError[] {
+    return [...this.#assembly.problems, ...planFileProblems(this.#plan)]
+  }
+
+  /** Ends an agent that is not run. */
+  async discard(): Promise<void> {
+    await discardAssembly(this.#assembly, this.#flushes)
+  }
+
+  async run(all: Log): Promise<number> {
+    this.#log = all
+    const log = all.child('shipper')
     const removeLastHandler = this.#lastHandler.install()
     const removeHandlers = this.#handleSignals(log)
     for (const warning of this.#plan.warnings) log.warn(warning)
@@ -144,7 +177,7 @@ class Agent {
     try {
       http = await this.#startHttp()
       await this.#assembly.start()
-      stopReleasing = await releaseCleanPages(systemClock)
+      stopReleasing = await releaseCleanPages(this.#eventLoop.clock)
       manager?.ready()
       hasStarted = true
       status = await this.#runToEnd(log, manager)
@@ -171,7 +204,7 @@ class Agent {
     const sentence = new StatusSentence(systemClock)
     const status = (): string => sentence.of(statusSource(this.#assembly))
     const manager = await ServiceManager.open(process.env, log, status)
-    const records = (): number => this.#assembly.inputs.reduce((sum, { stage }) => sum + stage.records, 0)
+    const records = () => this.#records()
     this.#idleMemory.start(records)
     const beat = (): void => {
       manager?.pulse()
@@ -179,6 +212,11 @@ class Agent {
     }
     this.#eventLoop.start({ beat, maxMs: manager?.pulseMs, records })
     return manager
+  }
+
+  /** Returns the number of records so far. */
+  #records(): number {
+    return this.#assembly.inputs.reduce((sum, { stage }) => sum + stage.records, 0)
   }
 
   async #runToEnd(log: ReturnType<Log['child']>, manager?: ServiceManager): Promise<number> {
@@ -355,7 +393,7 @@ class Agent {
   /** Draws the progress bar of a finite run on a terminal; resolves with a function that ends it. */
   async #startProgress(): Promise<(() => void) | undefined> {
     const finite = this.#assembly.inputs.filter((i) => i.input.finite && i.input.totalBytes !== undefined)
-    if (finite.length === 0 || !process.stderr.isTTY) return undefined
+    if (finite.length === 0 || !isTerminal(2)) return undefined
     const { createProgress } = await import('../observe/terminal/progress-bar.ts')
     const total = () => finite.reduce((n, i) => n + (i.input.totalBytes?.() ?? 0), 0)
     const done = () => finite.reduce((n, i) => n + i.stage.settledBytes, 0)

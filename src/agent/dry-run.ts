@@ -8,7 +8,7 @@ import { FsFailure, stat } from '../lib/fs/file-system.ts'
 import { sharedFileProblems } from './shared-files.ts'
 
 /** Result of a check. */
-interface PlanCheck {
+export interface PlanCheck {
   problems: ShipperError[]
   /** Warnings of plugins about their options, which a start writes to the log. */
   warnings: string[]
@@ -35,10 +35,20 @@ export async function checkPlan(plan: Plan, version: string): Promise<PlanCheck>
     finished() {},
     signal: stop.signal,
   })
-  stop.abort()
+  await discardAssembly(assembly, stop)
+  return { problems: [...assembly.problems, ...planFileProblems(plan)], warnings }
+}
+
+/** Closes the parts of an agent that was not started; `flushes` is the source of its signal. */
+export async function discardAssembly(assembly: Assembly, flushes: AbortController): Promise<void> {
+  flushes.abort()
   assembly.stop()
   await Promise.all([assembly.closeInputs(), assembly.closeOutputs()])
-  return { problems: [...assembly.problems, ...fileProblems(plan), ...sharedFileProblems(plan)], warnings }
+}
+
+/** Returns what is wrong with the files of ours that the plan names. */
+export function planFileProblems(plan: Plan): ShipperError[] {
+  return [...fileProblems(plan), ...sharedFileProblems(plan)]
 }
 
 /** Finds files of ours that are named but cannot be files, by looking at them: a start would fail there. */

@@ -18,7 +18,7 @@ export class IdleMemory {
   /** Number of records when memory was given back; undefined while that is still to come. */
   #doneAt: number | undefined
 
-  constructor(clock: Clock, shrink: () => void = shrinkRuntime) {
+  constructor(clock: Clock, shrink: () => void) {
     this.#clock = clock
     this.#shrink = shrink
   }
@@ -47,8 +47,8 @@ export class IdleMemory {
   }
 }
 
-/** Does nothing under node. */
-function shrinkRuntime(): void {
+/** Gives back garbage and compiled code of the runtime. Does nothing under node. */
+export function shrinkRuntime(): void {
   const { Bun: bun } = globalThis as { Bun?: { shrink(): void } }
   bun?.shrink()
 }

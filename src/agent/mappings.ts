@@ -1,4 +1,4 @@
-import { readFileSync, readlinkSync } from 'node:fs'
+import { closeSync, openSync, readlinkSync, readSync } from 'node:fs'
 
 /** A range of the address space. */
 export interface Mapping {
@@ -9,9 +9,30 @@ export interface Mapping {
 /** Returns the mappings of our own executable that `cleanMappings` finds; none without /proc. */
 export function ownMappings(): Mapping[] {
   try {
-    return cleanMappings(readFileSync('/proc/self/smaps', 'latin1'), readlinkSync('/proc/self/exe', 'latin1'))
+    const file = readlinkSync('/proc/self/exe', 'latin1')
+    return cleanMappings(readSmaps('/proc/self/smaps', file), file)
   } catch {
     return []
+  }
+}
+
+/**
+ * Returns the beginning of the list, up to and with the mappings of `file`. The kernel counts the pages of a mapping when it is
+ * read, and those that follow are most of the memory of the process. It returns a page with each call.
+ */
+function readSmaps(path: string, file: string): string {
+  const part = Buffer.allocUnsafe(4096)
+  const fd = openSync(path, 'r')
+  try {
+    let text = ''
+    for (;;) {
+      const bytes = readSync(fd, part)
+      const read = part.toString('latin1', 0, bytes)
+      if (bytes === 0 || (text.includes(file) && !read.includes(file))) return text
+      text += read
+    }
+  } finally {
+    closeSync(fd)
   }
 }
 

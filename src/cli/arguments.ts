@@ -1,4 +1,5 @@
 import { Flags, type StageKind } from '../config/flags.ts'
+import { ShipperError } from '../core/error.ts'
 
 /** The parsed command line. */
 export interface Request {
@@ -125,6 +126,13 @@ export const UNSUPPORTED_FLAGS: readonly (readonly [flags: string, hint: string]
   ['--trace-output <NAME>', 'use -v to log every delivered chunk'],
   ['--trace-output-property <KEY=VALUE>', 'use -v to log every delivered chunk'],
 ]
+
+/** Returns the handler of an unsupported flag. */
+export function refuse(hint: string): FlagHandler {
+  return (_request, _value, flag) => {
+    throw new ShipperError('E_CLI_USAGE', `${flag} of fluent-bit is not supported`, { hint })
+  }
+}
 
 function begin(kind: StageKind): FlagHandler {
   return (request, plugin) => request.flags.begin(kind, plugin)

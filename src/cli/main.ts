@@ -1,28 +1,21 @@
 import { resolve } from 'node:path'
-import type { Command } from 'commander'
+import type { PlanCheck } from '../agent/dry-run.ts'
 import { writeDefect } from '../agent/last-handler.ts'
 import { sortByLocation } from '../config/config-tree.ts'
 import { loadPlan } from '../config/load.ts'
 import type { PlanResult } from '../config/plan.ts'
 import type { Environment } from '../config/variables.ts'
 import { exitStatusOf, ShipperError } from '../core/error.ts'
+import type { Plan } from '../core/plan.ts'
 import { didYouMean } from '../lib/text/did-you-mean.ts'
 import { registry } from '../registry.ts'
-import {
-  ALIAS_FLAGS,
-  FLAGS,
-  type FlagHandler,
-  IGNORED_FLAGS,
-  newRequest,
-  type Request,
-  UNSUPPORTED_FLAGS,
-} from './arguments.ts'
+import type { Request } from './arguments.ts'
+import { plainArguments } from './plain-arguments.ts'
 import { errorLine, problemsText, warningLine } from './problems.ts'
+import type { Program } from './program.ts'
 import { print, READER_GONE_STATUS, ReaderGone } from './stdout.ts'
 import { VERSION } from './version.ts'
-
-const USAGE_PREFIX = /^error: /
-const SUGGESTION = /\n\(Did you mean (.+)\?\)$/
+import { terminalWidth } from './wrap.ts'
 
 const COMMANDS = ['plugins', 'manifest', 'dead-letters', 'status', 'help', 'version']
 
@@ -49,18 +42,8 @@ Examples:
  */
 export async function main(args: string[]): Promise<number> {
   try {
-    const { Command, CommanderError } = await import('commander')
-    const program = makeProgram(new Command('shipper'))
-    if (args.length === 0) {
-      process.stderr.write(program.helpInformation() + EPILOGUE)
-      return 2
-    }
-    try {
-      const request = parse(program, args)
-      return await execute(program, request)
-    } catch (err) {
-      throw err instanceof CommanderError ? usageError(err) : err
-    }
+    const request = plainArguments(args)
+    return await (request === undefined ? mainWithCommander(args) : runOrVersion(request))
   } catch (err) {
     if (err instanceof ReaderGone) return READER_GONE_STATUS
     if (err instanceof ShipperError) process.stderr.write(`${errorLine(err)}\n`)
@@ -69,47 +52,15 @@ export async function main(args: string[]): Promise<number> {
   }
 }
 
-function makeProgram(program: Command): Command {
-  program
-    .description('Collects logs and forwards them with at-least-once delivery.')
-    .argument('[command...]')
-    .usage('[options] [command]')
-    .helpOption(false)
-    .exitOverride()
-    .configureOutput({ outputError: () => {} })
-    .configureHelp({ helpWidth: width(), visibleArguments: () => [] })
-  for (const [flags, help] of FLAGS) program.option(flags, help)
-  for (const [flags] of [...ALIAS_FLAGS, ...IGNORED_FLAGS, ...UNSUPPORTED_FLAGS])
-    program.addOption(program.createOption(flags).hideHelp())
-  return program
+async function mainWithCommander(args: string[]): Promise<number> {
+  const { makeProgram, parseWith } = await import('./program.ts')
+  const program = makeProgram()
+  if (args.length > 0) return execute(program, parseWith(program, args))
+  process.stderr.write(program.helpInformation() + EPILOGUE)
+  return 2
 }
 
-function parse(program: Command, args: string[]): Request {
-  const request = newRequest()
-  const handlers = [
-    ...FLAGS.map(([, , handler]) => handler),
-    ...ALIAS_FLAGS.map(([, handler]) => handler),
-    ...IGNORED_FLAGS.map(([, handler]) => handler),
-    ...UNSUPPORTED_FLAGS.map(([, hint]) => refuse(hint)),
-  ]
-  // Commander emits an event per option in the order of the arguments; its parsed values would lose that order.
-  program.options.forEach((option, at) => {
-    const flag = option.short ?? option.long ?? ''
-    program.on(`option:${option.name()}`, (value: string | null) =>
-      handlers[at]?.(request, value ?? '', flag),
-    )
-  })
-  program.parse(args, { from: 'user' })
-  return request
-}
-
-function refuse(hint: string): FlagHandler {
-  return (_request, _value, flag) => {
-    throw new ShipperError('E_CLI_USAGE', `${flag} of fluent-bit is not supported`, { hint })
-  }
-}
-
-async function execute(program: Command, request: Request): Promise<number> {
+async function execute(program: Program, request: Request): Promise<number> {
   const [command, ...rest] = program.args
   const { help } = request
   if (command !== undefined && !COMMANDS.includes(command)) {
@@ -122,7 +73,8 @@ async function execute(program: Command, request: Request): Promise<number> {
   }
   if (rest.length > 0 && command !== 'dead-letters')
     throw new ShipperError('E_CLI_USAGE', `unexpected argument "${rest[0]}" after ${command}`)
-  if (request.version || command === 'version') return print(versionLine())
+  if (command === 'version') request.version = true
+  if (request.version) return runOrVersion(request)
   if (help !== undefined) {
     const { commandHelp } = await import('./help.ts')
     return print(commandHelp(command) ?? (await helpText(program, help.plugin)))
@@ -130,7 +82,7 @@ async function execute(program: Command, request: Request): Promise<number> {
   if (command === 'help') return print(await helpText(program, request.flags.current))
   if (command === 'plugins') {
     const { pluginList } = await import('./help.ts')
-    return print(await pluginList(registry, width()))
+    return print(await pluginList(registry, terminalWidth()))
   }
   if (command === 'manifest') return manifest(request)
   if (command === 'status') return status(request)
@@ -138,7 +90,11 @@ async function execute(program: Command, request: Request): Promise<number> {
     const { deadLetters } = await import('./dead-letters.ts')
     return deadLetters(rest, request, load)
   }
-  return run(request)
+  return runOrVersion(request)
+}
+
+function runOrVersion(request: Request): Promise<number> {
+  return request.version ? print(versionLine()) : run(request)
 }
 
 /** Prints the manifests. The flags are checked like those of a run, with a dummy input, which the manifests have already. */
@@ -187,32 +143,35 @@ function reachable(listen: string): string {
 
 async function run(request: Request): Promise<number> {
   const { plan, validPart, problems, warnings } = await load(request)
-  const { checkPlan } = await import('../agent/dry-run.ts')
-  const checked = await checkPlan(validPart, VERSION.version)
-  const allProblems = sortByLocation([...problems, ...checked.problems])
-  const isValid = plan !== undefined && allProblems.length === 0
-  if (!isValid || request.dryRun) {
-    for (const warning of [...warnings, ...checked.warnings])
-      process.stderr.write(`${warningLine(warning)}\n`)
-  }
-  if (!isValid) {
-    process.stderr.write(problemsText(allProblems))
+  const isPlan = plan !== undefined && problems.length === 0
+  const checked = isPlan && !request.dryRun ? await start(plan, request) : await check(validPart)
+  if (typeof checked === 'number') return checked
+  for (const warning of [...warnings, ...checked.warnings]) process.stderr.write(`${warningLine(warning)}\n`)
+  if (!isPlan || checked.problems.length > 0) {
+    process.stderr.write(problemsText(sortByLocation([...problems, ...checked.problems])))
     return 1
   }
-  if (request.dryRun) {
-    if (request.logLevel === 'debug' || request.logLevel === 'trace') {
-      const { describeExpressions } = await import('../agent/expressions.ts')
-      await print(describeExpressions(plan))
-    }
-    return print('configuration test is successful\n')
+  if (request.logLevel === 'debug' || request.logLevel === 'trace') {
+    const { describeExpressions } = await import('../agent/expressions.ts')
+    await print(describeExpressions(plan))
   }
+  return print('configuration test is successful\n')
+}
+
+/** Runs the agent; resolves with what is wrong with the plan when it cannot be run. */
+async function start(plan: Plan, { config }: Request): Promise<number | PlanCheck> {
   const { runAgent } = await import('../agent/agent.ts')
   const plugins = {
     inputs: registry.names('input'),
     filters: registry.names('filter'),
     outputs: registry.names('output'),
   }
-  return runAgent(plan, { version: VERSION.version, plugins, config: request.config })
+  return runAgent(plan, { version: VERSION.version, plugins, config })
+}
+
+async function check(plan: Plan): Promise<PlanCheck> {
+  const { checkPlan } = await import('../agent/dry-run.ts')
+  return checkPlan(plan, VERSION.version)
 }
 
 /** Loads the plan. Paths of the command line are relative to the current directory, those of the configuration to -w. */
@@ -237,7 +196,7 @@ function changeDirectory(workdir: string): void {
   }
 }
 
-async function helpText(program: Command, plugin: NonNullable<Request['help']>['plugin']): Promise<string> {
+async function helpText(program: Program, plugin: NonNullable<Request['help']>['plugin']): Promise<string> {
   if (plugin === undefined) return program.helpInformation() + EPILOGUE
   const [name = ''] = plugin.plugin.split('://')
   const spec = await registry.find(plugin.kind, name)
@@ -247,20 +206,11 @@ async function helpText(program: Command, plugin: NonNullable<Request['help']>['
     throw new ShipperError('E_CONFIG_UNKNOWN_PLUGIN', `unknown ${plugin.kind} "${name}"${near}`, { hint })
   }
   const { pluginHelp } = await import('./help.ts')
-  return pluginHelp(spec, width())
+  return pluginHelp(spec, terminalWidth())
 }
 
 function versionLine(): string {
   const { version, commit, target } = VERSION
   const { bun, node } = process.versions
   return `shipper ${version} (${commit}), ${target}, ${bun === undefined ? `node ${node}` : `bun ${bun}`}\n`
-}
-
-function usageError({ message }: Error): ShipperError {
-  const text = message.replace(USAGE_PREFIX, '').replace(SUGGESTION, ' (did you mean $1?)')
-  return new ShipperError('E_CLI_USAGE', text, text.endsWith('?)') ? { hint: '' } : {})
-}
-
-function width(): number {
-  return Math.min(process.stdout.columns || 80, 110)
 }

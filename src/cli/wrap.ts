@@ -13,3 +13,8 @@ export function wrap(text: string, width: number, indent: number): string {
   if (line !== '') lines.push(line)
   return lines.map((content) => `${' '.repeat(indent)}${content}\n`).join('')
 }
+
+/** Returns the number of columns for help texts. Loads the streams of the runtime. */
+export function terminalWidth(): number {
+  return Math.min(process.stdout.columns || 80, 110)
+}

@@ -273,7 +273,7 @@ export class OffsetDatabase {
 
   #openOrRecover(usedBefore: boolean): Database {
     finishReplacement(this.path)
-    if (!existsSync(this.path)) createEmpty(this.#open, this.path)
+    if (!existsSync(this.path)) createEmpty(this.#open, this.path, this.#options.journalMode)
     const silent = undetectedDamage(this.path, usedBefore)
     if (silent !== undefined) return this.#recover(silent)
     try {

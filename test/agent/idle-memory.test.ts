@@ -1,5 +1,5 @@
 import { expect, test } from 'bun:test'
-import { IdleMemory } from '../../src/agent/idle-memory.ts'
+import { IdleMemory, shrinkRuntime } from '../../src/agent/idle-memory.ts'
 import { ManualClock } from '../support/engine/manual-clock.ts'
 
 test('memory is given back once after 20 s with few records, and again after the next work', () => {
@@ -43,7 +43,7 @@ test('a stop ends the wait', () => {
 
 test('code that was given back runs on', async () => {
   const clock = new ManualClock(0)
-  const memory = new IdleMemory(clock)
+  const memory = new IdleMemory(clock, shrinkRuntime)
   const squares = (n: number) => Array.from({ length: n }, (_, i) => i * i)
   const pending = (async () => {
     const before = squares(100)

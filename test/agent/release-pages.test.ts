@@ -1,6 +1,6 @@
 import { expect, test } from 'bun:test'
-import { readFileSync } from 'node:fs'
-import { cleanMappings, type Mapping } from '../../src/agent/mappings.ts'
+import { readFileSync, readlinkSync } from 'node:fs'
+import { cleanMappings, type Mapping, ownMappings } from '../../src/agent/mappings.ts'
 import { releaseCleanPages } from '../../src/agent/release-pages.ts'
 import { systemClock } from '../../src/engine/clock.ts'
 import { ManualClock } from '../support/engine/manual-clock.ts'
@@ -39,6 +39,12 @@ test('only read-only mappings without own pages of the process are clean', () =>
     { start: 0x200000, bytes: 0x1839000 },
     { start: 0x1a40000, bytes: 0x4e0a000 },
   ])
+})
+
+test('the beginning of the list has all mappings of the executable', () => {
+  const all = cleanMappings(readFileSync('/proc/self/smaps', 'latin1'), readlinkSync('/proc/self/exe'))
+  expect(all.length).toBeGreaterThan(0)
+  expect(ownMappings()).toEqual(all)
 })
 
 test('pages are released at once and then at growing intervals up to the maximum', async () => {

@@ -34,6 +34,22 @@ async function check(text: string, ...args: string[]): ReturnType<typeof run> {
   return shipper(['-c', 'a.conf', '-D', ...args], { cwd })
 }
 
+test('a start without a help text does not load the streams of stdout', async () => {
+  const dir = tmp()
+  const preload = join(dir, 'no-stdout.ts')
+  writeFileSync(
+    preload,
+    "Object.defineProperty(process, 'stdout', { get: () => { throw new Error('stdout was used') } })\n",
+  )
+  const command = [process.execPath, '--preload', preload, MAIN]
+  const options = { command, cwd: dir }
+  writeFileSync(join(dir, 'a.log'), 'a line\n')
+  const tail = ['-i', 'tail', '-p', 'path=a.log', '-p', 'read_from_head=on', '-p', 'exit_on_eof=on']
+  const { code, stderr } = await run([...tail, '-o', 'null'], options)
+  expect({ code, stderr }).toEqual({ code: 0, stderr: expect.stringContaining('1 record sent') })
+  expect((await run(['-h'], options)).stderr).toContain('stdout was used')
+})
+
 describe('invalid arguments', () => {
   test('end with status 2 and one line', async () => {
     const see = '; see `shipper --help`\n'

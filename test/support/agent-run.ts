@@ -75,7 +75,10 @@ export function runWith(parts: Parts): Run {
     })),
     service: { log_file: file, flush: '0.05', ...parts.service },
   })
-  const status = within(runAgent(plan, OPTIONS), HANG_MS, 'the end of the agent')
+  const status = within(runAgent(plan, OPTIONS), HANG_MS, 'the end of the agent').then((ended) => {
+    if (typeof ended === 'number') return ended
+    throw ended.problems[0]
+  })
   return { status, inputs, logged: () => readFileSync(file, 'utf8') }
 }
 

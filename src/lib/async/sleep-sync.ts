@@ -1,7 +1,8 @@
 /** Never signaled: `Atomics.wait` on it is a synchronous sleep. */
-const CELL = new Int32Array(new SharedArrayBuffer(4))
+let cell: Int32Array | undefined
 
 /** Blocks the thread for `ms` milliseconds: only where the caller has nothing else to do, and briefly. */
 export function sleepSync(ms: number): void {
-  Atomics.wait(CELL, 0, 0, ms)
+  cell ??= new Int32Array(new SharedArrayBuffer(4))
+  Atomics.wait(cell, 0, 0, ms)
 }

@@ -36,7 +36,7 @@ export class ByteSet {
 
   complement(): ByteSet {
     const set = new ByteSet()
-    for (let i = 0; i < 256; i++) if (!this.has(i)) set.addRange(i, i)
+    for (let i = 0; i < 256; i++) set.#has[i] = 1 - (this.#has[i] as number)
     return set
   }
 

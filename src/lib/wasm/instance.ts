@@ -1,3 +1,5 @@
+import { compileSoon } from './compile-policy.ts'
+
 /** Exports that every wasm module has. */
 export interface WasmExports {
   memory: WebAssembly.Memory
@@ -11,6 +13,8 @@ export function instantiate<X extends WasmExports>(
   wasm: string,
   imports?: ConstructorParameters<typeof WebAssembly.Instance>[1],
 ): { exports: X; region: (at: WebAssembly.Global, size: WebAssembly.Global) => Buffer } {
+  // A module is loaded when there is much to read.
+  compileSoon()
   const module = new WebAssembly.Module(Buffer.from(wasm, 'base64'))
   const exports = new WebAssembly.Instance(module, imports).exports as unknown as X
   const region = (at: WebAssembly.Global, size: WebAssembly.Global) =>

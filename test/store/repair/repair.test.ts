@@ -1,11 +1,31 @@
 import { expect, test } from 'bun:test'
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { loadSqlite } from '../../../src/store/driver.ts'
+import { createEmpty } from '../../../src/store/repair/repair.ts'
 import { salvage } from '../../../src/store/repair/salvage.ts'
 import { readWal } from '../../../src/store/repair/wal.ts'
 import { Bench, row, rows } from '../../contract/offset-store/bench.ts'
 import { fc } from '../../support/property.ts'
 import { tmp } from '../../support/tmp.ts'
+
+/** Offset in the header of the version of the format: 2 with a write-ahead log, else 1. */
+const WRITE_VERSION_AT = 18
+
+test.each([
+  ['WAL', 2],
+  ['delete', 1],
+])(
+  'a new database has journal mode %s when it gets its name, and no journal beside it',
+  async (mode, version) => {
+    for (const driver of ['bun:sqlite', 'better-sqlite3'] as const) {
+      const dir = tmp()
+      createEmpty(await loadSqlite(driver), join(dir, 'pos.db'), mode)
+      expect(readdirSync(dir)).toEqual(['pos.db'])
+      expect(readFileSync(join(dir, 'pos.db'))[WRITE_VERSION_AT]).toBe(version)
+    }
+  },
+)
 
 /** Creates a database with most of its rows in the log, as a crash leaves it. */
 async function left(): Promise<{ dir: string; db: Buffer; log: Buffer }> {
