@@ -222,6 +222,21 @@ describe('the wasm module', () => {
   })
 })
 
+test('lines that grow most, of any length, stay within the memory of the module', () => {
+  const choice = OPTIONS['with Merge_Log']
+  const typed = parsedBy(parserOf(logfmtSpec, { types: 'a:float' }))
+  const json = METAS['a pod'] as ContainerMetadata
+  for (let size = 28_000; size < 48_000; size += 1000) {
+    const numbers = new Array(size / 4).fill(0.1)
+    const long = { stream: 'stdout', log: `{"a":[${numbers.join()}]}` }
+    const repeated = { stream: 'stdout', log: 'a=5 '.repeat(size / 4) }
+    const short = { stream: 'stdout', log: '{"a":1,"b":2,"a":3}' }
+    const merged = recordsOf(apply(choice, json, [short, long, short]))
+    expect(merged).toMatchObject([{ a: 3, b: 2 }, { a: numbers }, { a: 3, b: 2 }])
+    expect(recordsOf(apply(choice, typed, [repeated, repeated]))).toMatchObject([{ a: 5 }, { a: 5 }])
+  }
+})
+
 test('each record is counted, with the reason why it took the fallback', () => {
   const buffers = new LooseBuffers()
   const counters = new CounterMap(pathCounters('enriched', 'keys', 'size', 'parser', 'form'))
