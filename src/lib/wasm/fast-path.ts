@@ -2,7 +2,7 @@ import type { Counters } from '../../core/services.ts'
 
 /** Why records did not take a fast path, and what that means. */
 const FALLBACK_REASONS = {
-  small: 'read a few at a time: the WebAssembly module is loaded only for more',
+  small: 'read a few at a time, or among the first for an expression: a WebAssembly module is made only for more',
   options: 'options that the fast path does not have',
   form: 'a form of record or line that the fast path does not know',
   keys: 'more keys than the fast path has space for',

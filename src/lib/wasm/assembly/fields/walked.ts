@@ -8,7 +8,7 @@ import { timeOf } from './time'
 /** The pairs of a line of consecutive fields, each with its key (logfmt, ltsv). */
 
 /** Kind of the key of the time; the rest of a kind is the type of the value. */
-const TIME: u32 = 0x80
+export const TIME: u32 = 0x80
 
 /** Number of pairs that were written, and of those among them that stay: the others have keys that come again or are added later. */
 let written: u32 = 0
@@ -39,8 +39,13 @@ export function endPairs(): bool {
 }
 
 /** Writes a pair whose key is recorded in `slot`, the value being text; returns the address after it. */
+@inline
 export function putPair(slot: usize, key: usize, keySize: usize, p: usize, end: usize, o: usize): usize {
-  const kind = kindOf(slot)
+  return putOfKind(kindOf(slot), slot, key, keySize, p, end, o)
+}
+
+/** Writes a pair like `putPair` whose key has this kind. */
+export function putOfKind(kind: u32, slot: usize, key: usize, keySize: usize, p: usize, end: usize, o: usize): usize {
   const full = end
   if (trimming) while (end > p && isLineEnd(load<u8>(end - 1))) end--
   if (kind == 0) return settled(slot, o, putString(p, end, putString(key, key + keySize, o)))

@@ -1,12 +1,13 @@
 import { encodeStr } from '../../../../core/msgpack/encode.ts'
 import type { FallbackReason } from '../../../../lib/wasm/fast-path.ts'
-import { FormKernel } from '../../../../lib/wasm/form-kernel.ts'
+import { FieldsKernel } from '../../../../lib/wasm/fields-kernel.ts'
 import { InputBlock } from '../../../../lib/wasm/instance.ts'
 import {
   type MetadataMerger,
   sharedMetadataMerger,
   type Treatment,
 } from '../../../../lib/wasm/metadata-merger.ts'
+import type { ParserRecord } from '../../../../lib/wasm/parser-record.ts'
 import type { MergeOptions } from './merge-log.ts'
 import type { ContainerMetadata, StreamHandling } from './metadata.ts'
 
@@ -23,6 +24,8 @@ export class WasmEnricher {
   /**
    * Result of the last run: number of entries, their size in `output` from 0, and the offset in the chunk after them.
    */
+  /** Reason for the records that a parser leaves to the fallback. */
+  #left: FallbackReason = 'parser'
   records = 0
   size = 0
   next = 0
@@ -38,7 +41,8 @@ export class WasmEnricher {
 
   /** Reason why the last run stopped. */
   get stopped(): FallbackReason {
-    return this.#merger.stopped
+    const { stopped } = this.#merger
+    return stopped === 'parser' ? this.#left : stopped
   }
 
   get output(): Buffer {
@@ -51,8 +55,10 @@ export class WasmEnricher {
     if (options === undefined) return false
     this.#block?.clear()
     const { keepLog, trim, mergeKey } = options
-    const { other, stdout, stderr, parsed } = treatmentsOf(options, streams)
-    return this.#merger.use({
+    const merger = this.#merger
+    const { other, stdout, stderr, parsers, left } = treatmentsOf(options, streams, merger)
+    this.#left = left
+    return merger.use({
       pairs: pairs.bytes,
       starts: pairs.starts,
       keepLog,
@@ -61,7 +67,7 @@ export class WasmEnricher {
       other,
       stdout,
       stderr,
-      parsed,
+      parsers,
     })
   }
 
@@ -93,23 +99,30 @@ export class WasmEnricher {
 }
 
 /**
- * Returns what happens with the records of each stream: what annotations of the pod request, else what the options say. The
- * module has the settings of one parser.
+ * Returns what happens with the records of each stream: what annotations of the pod request, else what the options say. `left` is the
+ * reason for those that are left to the fallback.
  */
-function treatmentsOf(options: MergeOptions, streams: ContainerMetadata['streams']) {
-  let kernel: FormKernel | undefined
+function treatmentsOf(options: MergeOptions, streams: ContainerMetadata['streams'], merger: MetadataMerger) {
+  const parsers: ParserRecord[] = []
+  let left: FallbackReason = 'parser'
   const treatmentOf = (requested: StreamHandling | undefined): Treatment => {
     if (requested?.exclude) return 'drop'
     if (!options.merge && requested?.parser === undefined) return 'keep'
     const parser = requested?.parser ?? options.parser
     if (parser === undefined || parser.isPlainJson) return 'merge'
-    const own = options.mergeKey === undefined ? parser.kernel?.(0) : undefined
-    if (!(own instanceof FormKernel) || (kernel !== undefined && own !== kernel)) return 'leave'
-    kernel = own
-    return 'parse'
+    const kernel = parser.kernel?.(0)
+    if (!(kernel instanceof FieldsKernel)) {
+      // An expression has its module after some thousand lines.
+      if (parser.kernel !== undefined) left = 'small'
+      return 'leave'
+    }
+    const { record } = kernel
+    if (parsers.includes(record)) return parsers.indexOf(record)
+    if (!merger.fits([...parsers, record])) return 'leave'
+    return parsers.push(record) - 1
   }
   const other = treatmentOf(undefined)
   const stdout = treatmentOf(streams?.stdout)
   const stderr = treatmentOf(streams?.stderr)
-  return { other, stdout, stderr, parsed: kernel?.parsedForm }
+  return { other, stdout, stderr, parsers, left }
 }
