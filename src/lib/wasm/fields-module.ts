@@ -1,3 +1,4 @@
+import type { EntryWriter } from '../../core/parser.ts'
 import type { TimeReader } from '../time/strptime.ts'
 import { VALUE_TYPES, writeTyped } from '../values/typed-value.ts'
 import { WASM } from './fields.wasm.ts'
@@ -33,6 +34,7 @@ export interface FieldsExports extends WasmExports {
   tired: WebAssembly.Global
   consumed: WebAssembly.Global
   records: WebAssembly.Global
+  called: WebAssembly.Global
   setFrame(prefix: number, prefixOffset: number, suffix: number, suffixOffset: number, pairs: number): void
   setLimits(line: number, perByte: number, others: number): void
   setStepsLeft(at: number): void
@@ -50,6 +52,8 @@ export interface FieldsExports extends WasmExports {
 const MAX_HEAD_BYTES = 64
 const MAX_TAIL_BYTES = 16
 const MAX_DIGITS = 9
+/** Seconds before parsing, a value that no parser writes. */
+const NO_TIME = -1
 
 /**
  * The module `fields`, of which there is one instance: its state is that of the call of `use` before, so `use` and
@@ -64,6 +68,7 @@ export class FieldsModule {
   #user: object | undefined
   #parsers: readonly ParserRecord[] = []
   readonly #read = { sec: 0, nsec: 0 }
+  readonly #writer: EntryWriter = { buf: Buffer.alloc(0), at: 0, sec: 0, nsec: 0, extraPairs: 0 }
 
   constructor() {
     const memory = sharedMemory()
@@ -72,6 +77,8 @@ export class FieldsModule {
         memory,
         numberOf: (from: number, end: number) => Number(this.bytes.toString('latin1', from, end)),
         readTime: (at: number, end: number, parser: number) => this.#readTime(at, end, parser),
+        callParser: (from: number, end: number, at: number, parser: number) =>
+          this.#callParser(from, end, at, parser),
         putTyped: (type: number, from: number, end: number, at: number) =>
           writeTyped(VALUE_TYPES[type] ?? 'string', this.bytes, from, end, this.bytes, at),
       },
@@ -79,6 +86,7 @@ export class FieldsModule {
     this.exports = exports
     this.region = region
     this.bytes = Buffer.from(memory.buffer)
+    this.#writer.buf = this.bytes
   }
 
   /** True if nobody has used the module since `user` began. */
@@ -123,6 +131,18 @@ export class FieldsModule {
     this.exports.setTime(this.#read.sec, this.#read.nsec)
     if (!this.#keep(time, start, end, parser)) this.#forget(parser)
     return 1
+  }
+
+  /** Writes the map of the line at `at`; returns 0, or twice its end, plus 1 if the line has a time. */
+  #callParser(start: number, end: number, at: number, parser: number): number {
+    const writer = this.#writer
+    writer.at = at
+    writer.sec = NO_TIME
+    writer.nsec = 0
+    if (this.#parsers[parser]?.called?.parse(this.bytes, start, end, writer) !== true) return 0
+    if (writer.sec === NO_TIME) return writer.at * 2
+    this.exports.setTime(writer.sec, writer.nsec)
+    return writer.at * 2 + 1
   }
 
   /**

@@ -54,6 +54,8 @@ export class MetadataMerger {
   consumed = 0
   /** Number of entries that the last run wrote. */
   records = 0
+  /** Number of lines among them that their parser has read, called by the module. */
+  called = 0
   /** Reason why it stopped before the next entry. */
   stopped: FallbackReason = 'form'
   readonly #meta: Buffer
@@ -101,6 +103,7 @@ export class MetadataMerger {
     const size = x.merge(start, end, this.output.length)
     this.consumed = x.consumed.value
     this.records = x.records.value
+    this.called = x.called.value
     this.stopped = STOPS[x.stopped.value] ?? 'form'
     return size
   }

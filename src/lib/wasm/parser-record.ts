@@ -1,7 +1,8 @@
+import type { Parser } from '../../core/parser.ts'
 import type { TimeReader } from '../time/strptime.ts'
 
 /** Forms of lines, by their number in the module: assembly/fields/forms.ts. */
-const FORMS = { expression: 0, json: 1, logfmt: 2, ltsv: 3, cri: 4 } as const
+const FORMS = { expression: 0, json: 1, logfmt: 2, ltsv: 3, cri: 4, called: 5 } as const
 
 const FLAGS = { keepTime: 1, skipEmpty: 2, bareKeys: 4, readsDocker: 8 } as const
 
@@ -34,6 +35,8 @@ interface RecordSettings {
   /** JSON: lines in Docker's form may have control characters. */
   readsDocker?: boolean
   expression?: ExpressionCall
+  /** The parser, if the module calls it for each line. */
+  called?: Parser
 }
 
 /** Offsets in the record: assembly/fields/parser.ts. */
@@ -47,6 +50,8 @@ export const MEMO_AT = 48
 export const MEMO_TEXT_AT = 72
 
 const AUTO = 255
+/** More bytes than the entries of the module have. */
+const BOUND_LENGTH = 1 << 20
 const MAX_U32 = 0xffffffff
 
 /** What the module `fields` knows of a parser: the settings of its record, and the table that this names. */
@@ -56,6 +61,7 @@ export class ParserRecord {
   readonly table: Buffer
   readonly perByte: number
   readonly others: number
+  readonly called: Parser | undefined
   readonly #tableEnd: number
   readonly #settings = Buffer.alloc(SETTINGS_BYTES)
 
@@ -67,6 +73,7 @@ export class ParserRecord {
     this.#tableEnd = tableEnd
     this.perByte = perByte
     this.others = others
+    this.called = settings.called
     const record = this.#settings
     const flags = Object.entries(FLAGS).filter(([name]) => settings[name as keyof typeof FLAGS])
     record.writeUInt32LE(FORMS[form])
@@ -91,6 +98,16 @@ export class ParserRecord {
     if (number === undefined) return
     const { decimals, separator, minDigits } = number
     record.set([1, decimals ?? AUTO, separator ?? 0, minDigits], EPOCH_AT)
+  }
+
+  /** Returns the record of a parser that the module calls for each line. */
+  static of(parser: Parser): ParserRecord {
+    // Bounds are linear in the length of the line.
+    const others = parser.bound(0)
+    const perByte = Math.ceil((parser.bound(BOUND_LENGTH) - others) / BOUND_LENGTH)
+    const bounds = { maxLength: BOUND_LENGTH, perByte, others }
+    const none = { time: undefined, keepTime: false, table: Buffer.alloc(0), tableEnd: 0 }
+    return new ParserRecord({ form: 'called', ...none, ...bounds, called: parser })
   }
 
   /** Writes the settings at `bytes[at]` and the table at `bytes[table]`. */

@@ -20,6 +20,7 @@ export {
   SUFFIX,
   WORDS,
 } from './memory'
+export { called } from './called'
 export { setStepsLeft } from './expression'
 export { begin, keepKeys } from './keys'
 export { failed, lines, linesEnd, linesWritten, setFrame, setLimits, tired } from './lines'

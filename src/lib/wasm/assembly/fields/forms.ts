@@ -1,4 +1,5 @@
 import { put16 } from '../common/bytes'
+import { putCalled } from './called'
 import { readCri } from './cri'
 import { noOwn } from './entry'
 import { MATCH, match, TIRED } from './expression'
@@ -15,11 +16,12 @@ import { timeOf } from './time'
 export const LEFT: usize = 0
 export const UNPARSED: usize = 1
 
-/** Forms of lines, by their number in parser-record.ts. Those from JSON to LTSV have the keys in them. */
+/** Forms of lines, by their number in parser-record.ts. Those from JSON to LTSV have the keys in them; those after CRI are read by the caller. */
 const EXPRESSION: u32 = 0
 const JSON: u32 = 1
 const LOGFMT: u32 = 2
 const LTSV: u32 = 3
+const CRI: u32 = 4
 
 let merged: bool = false
 let trimmed: bool = false
@@ -33,7 +35,7 @@ export function fieldsOf(p: usize, e: usize, o: usize): usize {
     const at = putRows(o)
     return pairs == 0 ? UNPARSED : at
   }
-  if (form > LTSV) {
+  if (form == CRI) {
     if (!readCri(p, e)) return UNPARSED
     const at = putRows(o)
     setResults(pairs, true, false)
@@ -54,7 +56,7 @@ export function findFields(p: usize, e: usize): usize {
     const result = match(p, e)
     return result == MATCH ? p : result == TIRED ? LEFT : UNPARSED
   }
-  return form <= LTSV || readCri(p, e) ? p : UNPARSED
+  return form != CRI || readCri(p, e) ? p : UNPARSED
 }
 
 /**
@@ -64,8 +66,9 @@ export function findFields(p: usize, e: usize): usize {
 export function putFields(p: usize, e: usize, o: usize, isMerged: bool, trim: bool): usize {
   const form = setting(FORM)
   if (form >= JSON && form <= LTSV) return putForm(form, p, e, o, isMerged, trim)
+  if (form > CRI) return putCalled(p, e, o, trim)
   const at = putMergedRows(o, trim)
-  if (form != EXPRESSION) setResults(pairs, true, false)
+  if (form == CRI) setResults(pairs, true, false)
   return at
 }
 

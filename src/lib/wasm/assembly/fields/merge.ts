@@ -1,4 +1,5 @@
 import { copy, put16, put32 } from '../common/bytes'
+import { clearCalled } from './called'
 import {
   addLineKey,
   entryEnd,
@@ -96,6 +97,7 @@ export function merge(start: usize, end: usize, room: usize): usize {
   const added = metaSize + mergeKeySize + others + SLACK
   let n = 0
   stopped = 0
+  clearCalled()
   while (p < stop) {
     if (!readEntry(p, stop)) {
       stopped = isFull ? KEYS : FORM

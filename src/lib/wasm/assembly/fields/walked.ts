@@ -12,7 +12,7 @@ export const TIME: u32 = 0x80
 
 /** Number of pairs that were written, and of those among them that stay: the others have keys that come again or are added later. */
 let written: u32 = 0
-let staying: u32 = 0
+export let staying: u32 = 0
 let isTimed: bool = false
 let isUntimed: bool = false
 let hasTimeKey: bool = false
@@ -82,7 +82,7 @@ function isSecondTime(): bool {
 
 /** Ends the pair [o, end): removes an earlier one with the same key, or itself if such a pair is added later. */
 @inline
-function settled(slot: usize, o: usize, end: usize): usize {
+export function settled(slot: usize, o: usize, end: usize): usize {
   written++
   const twin = twinOf(slot)
   if (twin == 0) {

@@ -1,4 +1,5 @@
 import { encodeStr } from '../../../../core/msgpack/encode.ts'
+import type { Parser } from '../../../../core/parser.ts'
 import type { FallbackReason } from '../../../../lib/wasm/fast-path.ts'
 import { FieldsKernel } from '../../../../lib/wasm/fields-kernel.ts'
 import { InputBlock } from '../../../../lib/wasm/instance.ts'
@@ -7,7 +8,7 @@ import {
   sharedMetadataMerger,
   type Treatment,
 } from '../../../../lib/wasm/metadata-merger.ts'
-import type { ParserRecord } from '../../../../lib/wasm/parser-record.ts'
+import { ParserRecord } from '../../../../lib/wasm/parser-record.ts'
 import type { MergeOptions } from './merge-log.ts'
 import type { ContainerMetadata, StreamHandling } from './metadata.ts'
 
@@ -24,11 +25,14 @@ export class WasmEnricher {
   /**
    * Result of the last run: number of entries, their size in `output` from 0, and the offset in the chunk after them.
    */
-  /** Reason for the records that a parser leaves to the fallback. */
-  #left: FallbackReason = 'parser'
   records = 0
   size = 0
   next = 0
+  /** Lines among them that their parser has read, and the reason for that. */
+  called = 0
+  whyCalled: FallbackReason = 'parser'
+  /** Records of parsers that the module calls for each line. */
+  readonly #called = new WeakMap<Parser, ParserRecord>()
 
   constructor(options: MergeOptions) {
     this.#options = options.logKey.equals(LOG) ? options : undefined
@@ -41,8 +45,7 @@ export class WasmEnricher {
 
   /** Reason why the last run stopped. */
   get stopped(): FallbackReason {
-    const { stopped } = this.#merger
-    return stopped === 'parser' ? this.#left : stopped
+    return this.#merger.stopped
   }
 
   get output(): Buffer {
@@ -55,10 +58,8 @@ export class WasmEnricher {
     if (options === undefined) return false
     this.#block?.clear()
     const { keepLog, trim, mergeKey } = options
-    const merger = this.#merger
-    const { other, stdout, stderr, parsers, left } = treatmentsOf(options, streams, merger)
-    this.#left = left
-    return merger.use({
+    const { other, stdout, stderr, parsers } = this.#treatmentsOf(options, streams)
+    return this.#merger.use({
       pairs: pairs.bytes,
       starts: pairs.starts,
       keepLog,
@@ -83,6 +84,7 @@ export class WasmEnricher {
       return merger.consumed > at - block.from
     })
     this.records = merger.records
+    this.called = merger.called
     this.next = block.from + merger.consumed
     return isRewritten
   }
@@ -96,33 +98,34 @@ export class WasmEnricher {
     this.#loadedMerger ??= sharedMetadataMerger()
     return this.#loadedMerger
   }
-}
 
-/**
- * Returns what happens with the records of each stream: what annotations of the pod request, else what the options say. `left` is the
- * reason for those that are left to the fallback.
- */
-function treatmentsOf(options: MergeOptions, streams: ContainerMetadata['streams'], merger: MetadataMerger) {
-  const parsers: ParserRecord[] = []
-  let left: FallbackReason = 'parser'
-  const treatmentOf = (requested: StreamHandling | undefined): Treatment => {
-    if (requested?.exclude) return 'drop'
-    if (!options.merge && requested?.parser === undefined) return 'keep'
-    const parser = requested?.parser ?? options.parser
-    if (parser === undefined || parser.isPlainJson) return 'merge'
-    const kernel = parser.kernel?.(0)
-    if (!(kernel instanceof FieldsKernel)) {
-      // An expression has its module after some thousand lines.
-      if (parser.kernel !== undefined) left = 'small'
-      return 'leave'
+  /** Returns what happens with the records of each stream: what annotations of the pod request, else what the options say. */
+  #treatmentsOf(options: MergeOptions, streams: ContainerMetadata['streams']) {
+    const parsers: ParserRecord[] = []
+    this.whyCalled = 'parser'
+    const treatmentOf = (requested: StreamHandling | undefined): Treatment => {
+      if (requested?.exclude) return 'drop'
+      if (!options.merge && requested?.parser === undefined) return 'keep'
+      const parser = requested?.parser ?? options.parser
+      if (parser === undefined || parser.isPlainJson) return 'merge'
+      const record = this.#recordOf(parser)
+      if (parsers.includes(record)) return parsers.indexOf(record)
+      if (!this.#merger.fits([...parsers, record])) return 'leave'
+      return parsers.push(record) - 1
     }
-    const { record } = kernel
-    if (parsers.includes(record)) return parsers.indexOf(record)
-    if (!merger.fits([...parsers, record])) return 'leave'
-    return parsers.push(record) - 1
+    const other = treatmentOf(undefined)
+    const stdout = treatmentOf(streams?.stdout)
+    const stderr = treatmentOf(streams?.stderr)
+    return { other, stdout, stderr, parsers }
   }
-  const other = treatmentOf(undefined)
-  const stdout = treatmentOf(streams?.stdout)
-  const stderr = treatmentOf(streams?.stderr)
-  return { other, stdout, stderr, parsers, left }
+
+  #recordOf(parser: Parser): ParserRecord {
+    const kernel = parser.kernel?.(0)
+    if (kernel instanceof FieldsKernel) return kernel.record
+    // An expression has its module after some thousand lines.
+    if (parser.kernel !== undefined) this.whyCalled = 'small'
+    const known = this.#called.get(parser) ?? ParserRecord.of(parser)
+    this.#called.set(parser, known)
+    return known
+  }
 }
