@@ -1,10 +1,11 @@
 import { copy } from '../common/bytes'
-import { addKey } from './keys'
+import { addKey, knownKey } from './keys'
 import { IN } from './memory'
 import { keepsTime, setting, skipsEmpty, TABLE, TABLE_END } from './parser'
+import { isLineEnd } from './text'
 import { timeOf } from './time'
 import { putString, putTyped } from './typed'
-import { beginPairs, endPairs, isLeft, putOfKind, TIME as TIME_KIND } from './walked'
+import { beginPairs, endPairs, isLeft, putOfKind, settled, TIME as TIME_KIND } from './walked'
 
 /**
  * The fields of an expression, in the table of the parser, 16 bytes each; their keys, and the slots of fields with several groups, are
@@ -57,13 +58,20 @@ export function putRows(o: usize): usize {
     }
     const size = load<u16>(row + 8) as usize
     const key = table + (load<u32>(row + 4) as usize)
-    v128.store(o, v128.load(key))
-    if (size > 16) copy(o + 16, key + 16, size - 16)
-    o = type == 0 || type == TIME ? putString(from, to, o + size) : putTyped(type, from, to, o + size)
+    const value = putKey(key, size, o)
+    o = type == 0 || type == TIME ? putString(from, to, value) : putTyped(type, from, to, value)
     n++
   }
   pairs = n
   return o
+}
+
+/** Writes a key with its head; returns the address after it. */
+@inline
+function putKey(key: usize, size: usize, o: usize): usize {
+  v128.store(o, v128.load(key))
+  if (size > 16) copy(o + 16, key + 16, size - 16)
+  return o + size
 }
 
 /**
@@ -86,10 +94,18 @@ export function putMergedRows(o: usize, trim: bool): usize {
     const type = load<u8>(row + 10) as u32
     const size = load<u16>(row + 8) as usize
     const head: usize = size < 33 ? 1 : size < 258 ? 2 : 3
-    const key = table + (load<u32>(row + 4) as usize) + head
-    const slot = addKey(key, size - head, o)
-    if (slot == 0) return 0
-    o = putOfKind(type == TIME ? TIME_KIND : type, slot, key, size - head, from, to, o)
+    const key = table + (load<u32>(row + 4) as usize)
+    let slot = knownKey(key + head, size - head, o)
+    if (slot == 0) {
+      slot = addKey(key + head, size - head, o)
+      if (slot == 0) return 0
+    }
+    if (type == 0) {
+      if (trim) while (to > from && isLineEnd(load<u8>(to - 1))) to--
+      o = settled(slot, o, putString(from, to, putKey(key, size, o)))
+      continue
+    }
+    o = putOfKind(type == TIME ? TIME_KIND : type, slot, key + head, size - head, from, to, o)
     if (isLeft) return 0
   }
   return endPairs() ? o : 1
