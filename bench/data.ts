@@ -16,7 +16,7 @@ export type Shape = 'raw' | 'cri' | 'docker' | 'nginx' | 'json' | 'kube' | 'kube
 /** Text in front of the ten digits of a record's number; occurs once in each line. */
 export const MARK = 'id='
 
-const DIRECTORY = resolve(import.meta.dirname, '.data')
+export const DIRECTORY = resolve(import.meta.dirname, '.data')
 /** Part of every file name: increase it when the lines change, so that old files are not used. */
 const VERSION = 2
 const LINE_BYTES = 200

@@ -6,7 +6,7 @@ import { floorCommand } from './floor-program.ts'
 import { measure, median, type Usage } from './measure.ts'
 import { apiOfPods, kubernetesFilter } from './pods.ts'
 import type { SinkMode, Summary } from './sink.ts'
-import { type Agent, drainCommand, type Workload } from './workloads.ts'
+import { type Agent, drainCommand, WORKLOADS, type Workload } from './workloads.ts'
 
 /** Measurements of one workload. */
 export interface DrainResult {
@@ -55,7 +55,7 @@ export async function drain(workload: Workload, options: DrainOptions): Promise<
   const [check, count, discard] = sinks
   const api = workload.pods === undefined ? undefined : await apiOfPods(workload.pods, workload.annotations)
   const once = (agent: Agent, port: number, from = data) => {
-    const filter = api === undefined ? [] : kubernetesFilter(api, from)
+    const filter = api === undefined ? [] : kubernetesFilter(api, from, agent.kubernetes)
     return drainOnce(agent, workload, from, { port, filter })
   }
   const floor = ({ files }: Dataset) => measure([...floorCommand().command, String(discard.port), ...files])
@@ -63,21 +63,22 @@ export async function drain(workload: Workload, options: DrainOptions): Promise<
     if (workload.output === 'forward') {
       await once(options.agent, check.port)
       const summary = await check.take()
-      verify(result, summary, true)
-      if (summary.payloadBytes < summary.records * (workload.entryBytes ?? 0))
-        result.problems.push(
-          `${name}: ${(summary.payloadBytes / summary.records).toFixed(0)} bytes per record`,
-        )
+      verify(result, summary, 'checked')
+      verifySize(result, summary, workload)
     }
     for (let i = 0; i < options.runs; i++) {
       result.floor.push(await floor(data))
       result.runs.push(await once(options.agent, count.port))
-      if (workload.output === 'forward') verify(result, await count.take(), false)
+      if (workload.output === 'forward') verify(result, await count.take(), 'counted')
       result.quarter.floor.push(await floor(part))
       result.quarter.runs.push(await once(options.agent, count.port, part))
       if (options.before !== undefined) result.before.push(await once(options.before, count.port))
-      if (options.peer !== undefined) result.peer.push(await once(options.peer, count.port))
       await count.take()
+      if (options.peer === undefined) continue
+      result.peer.push(await once(options.peer, count.port))
+      const summary = await count.take()
+      if (workload.output === 'forward') verify(result, summary, 'of the peer')
+      verifySize(result, summary, workload)
     }
   } finally {
     for (const sink of sinks) sink.close()
@@ -102,13 +103,21 @@ async function drainOnce(
   }
 }
 
-function verify(result: DrainResult, summary: Summary, checked: boolean): void {
-  const report = (what: string) => result.problems.push(`${result.name}: ${what}`)
+/** Reports records that are too small to have the metadata of the filter. */
+function verifySize({ name, problems }: DrainResult, summary: Summary, { entryBytes = 0 }: Workload): void {
+  if (summary.payloadBytes >= summary.records * entryBytes) return
+  problems.push(`${name}: ${(summary.payloadBytes / summary.records).toFixed(0)} bytes per record`)
+}
+
+/** `run`: which run it was. The sink has looked at each record only if it was checked. */
+function verify(result: DrainResult, summary: Summary, run: 'checked' | 'counted' | 'of the peer'): void {
+  const of = run === 'of the peer' ? ' of the peer' : ''
+  const report = (what: string) => result.problems.push(`${result.name}: ${what}${of}`)
   for (const error of summary.errors) report(error)
   if (summary.records !== result.records) report(`${summary.records} of ${result.records} records arrived`)
   if (summary.acks !== summary.frames)
     report(`${summary.frames - summary.acks} chunks did not request an ack`)
-  if (!checked) return
+  if (run !== 'checked') return
   if (summary.distinct !== result.records)
     report(`${result.records - summary.distinct} record numbers are missing`)
   if (summary.repeated !== 0) report(`${summary.repeated} record numbers arrived more than once`)
@@ -168,6 +177,12 @@ export interface Figures {
   mbPerCpuS: number
   wallMbS: number
   peakRssMb: number
+}
+
+/** Returns the CPU time of fluent-bit as a multiple of the floor: of the same run, or of the earlier one that the workload states. */
+export function fluentBitFloors({ name, bytes, peer, floor }: DrainResult): number | undefined {
+  if (peer.length === 0) return WORKLOADS.find((workload) => workload.name === name)?.fluentBit
+  return figures(bytes, floor).mbPerCpuS / figures(bytes, peer).mbPerCpuS
 }
 
 /** CPU time of a run in ms: of its start, with all that is done once, and of each further GB. */

@@ -122,7 +122,8 @@ function installed({ agent, peer }: { agent: Agent; peer: Agent | undefined }): 
   ]
   if (peer !== undefined) {
     for (const format of ['raw', 'json']) {
-      const properties = [`format=${format}`, 'rdkafka.request.required.acks=-1']
+      const own = format === 'raw' ? peer.kafkaRaw : []
+      const properties = [`format=${format}`, 'rdkafka.request.required.acks=-1', ...own]
       clients.push({ title: `fluent-bit, ${format}`, command: (job) => tailToKafka(peer, job, properties) })
     }
   }

@@ -1,4 +1,4 @@
-import { appendFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { appendFileSync, closeSync, mkdtempSync, openSync, rmSync, writeFileSync, writeSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { dataset } from './data.ts'
@@ -14,6 +14,17 @@ export interface IdleResult {
   cpuMsPerMinute: number
   switchesPerMinute: number
   threads: number
+}
+
+/** An agent that follows files which get a few lines now and then. */
+export interface SteadyResult {
+  flush: string
+  seconds: number
+  files: number
+  linesPerS: number
+  cpuMsPerS: number
+  /** RSS, once per second. */
+  rssMb: number[]
 }
 
 export interface DelayResult {
@@ -39,6 +50,11 @@ export interface RefusedResult {
 const FRAME_TIMEOUT_MS = 10_000
 /** Delay before the idle time: in its first 30 s the garbage collector of the runtime wakes up every second. */
 const SETTLE_MS = 35_000
+
+const STEADY_FILES = 110
+const STEADY_EVERY_MS = 100
+/** In its first seconds the runtime compiles what is run often. */
+const STEADY_SETTLE_MS = 40_000
 
 /** A directory with a log file, and a sink that provides the next frame as a promise. */
 class TestBed {
@@ -89,7 +105,7 @@ async function follow<T>(
 ): Promise<T> {
   const bed = new TestBed()
   bed.append()
-  const child = new Child(followCommand(agent, bed.log, bed.destination, flush), 600_000)
+  const child = new Child(followCommand(agent, bed.log, bed.destination, { flush }), 600_000)
   try {
     return await body(bed, child)
   } finally {
@@ -115,6 +131,38 @@ export function idle(agent: Agent, seconds: number): Promise<IdleResult> {
       threads: after.size,
     }
   })
+}
+
+/** Measures an agent that follows the logs of a node: 110 files, each of which gets a line every 100 ms. */
+export async function steady(agent: Agent, flush: string, seconds: number): Promise<SteadyResult> {
+  const bed = new TestBed()
+  const logs = Array.from({ length: STEADY_FILES }, (_, i) =>
+    openSync(join(bed.directory, `pod-${i}.log`), 'a'),
+  )
+  const path = join(bed.directory, 'pod-*.log')
+  const command = followCommand(agent, path, bed.destination, { flush, tag: 'kube.*' })
+  const child = new Child(command, 600_000)
+  const line = `${'x'.repeat(199)}\n`
+  const writer = setInterval(() => {
+    for (const log of logs) writeSync(log, line)
+  }, STEADY_EVERY_MS)
+  try {
+    await sleep(STEADY_SETTLE_MS)
+    const before = threadsOf(child.pid)
+    const rssMb: number[] = []
+    for (let i = 0; i < seconds; i++) {
+      await sleep(1000)
+      rssMb.push(memoryOf(child.pid).rssMb)
+    }
+    const { cpuMs } = usedBetween(before, threadsOf(child.pid))
+    const linesPerS = (STEADY_FILES * 1000) / STEADY_EVERY_MS
+    return { flush, seconds, files: STEADY_FILES, linesPerS, cpuMsPerS: cpuMs / seconds, rssMb }
+  } finally {
+    clearInterval(writer)
+    await child.stop()
+    for (const log of logs) closeSync(log)
+    bed.close()
+  }
 }
 
 /** Measures the time from the start of the process to the arrival of a line that existed before. */

@@ -1,7 +1,6 @@
-import { figures } from './drain.ts'
+import { figures, fluentBitFloors } from './drain.ts'
 import type { Results } from './report.ts'
 import { bars, lines, type Series } from './svg.ts'
-import { WORKLOADS } from './workloads.ts'
 
 export interface Plot {
   /** Name of the file in docs/. */
@@ -22,29 +21,35 @@ export function plots(results: Results): Plot[] {
   ].filter((plot) => plot !== undefined)
 }
 
-function throughput({ drains }: Results): Plot | undefined {
+function throughput({ drains, versions }: Results): Plot | undefined {
   if (drains.length === 0) return undefined
   const title = 'MB of input per CPU-second, compared with the floor'
-  const groups = drains.map(({ title: label, bytes, runs, floor }) => {
+  const groups = drains.map((result) => {
+    const { title: label, bytes, runs, floor } = result
     const floorRate = figures(bytes, floor).mbPerCpuS
-    const fluentBit = WORKLOADS.find((workload) => workload.title === label)?.fluentBit
+    const fluentBit = fluentBitFloors(result)
     return { label, values: [floorRate, figures(bytes, runs).mbPerCpuS, fluentBit && floorRate / fluentBit] }
   })
   return {
     file: 'bench-throughput.svg',
     title,
-    svg: bars(title, ['floor', 'shipper', 'fluent-bit (separate run)'], groups),
+    svg: bars(title, ['floor', 'shipper', peerTitle(versions)], groups),
   }
 }
 
-function cpu({ drains }: Results): Plot | undefined {
+function cpu({ drains, versions }: Results): Plot | undefined {
   if (drains.length === 0) return undefined
   const title = 'CPU for the same input, as a multiple of the floor (lower is better)'
-  const groups = drains.map(({ title: label, bytes, runs, floor }) => {
+  const groups = drains.map((result) => {
+    const { title: label, bytes, runs, floor } = result
     const ratio = figures(bytes, floor).mbPerCpuS / figures(bytes, runs).mbPerCpuS
-    return { label, values: [ratio, WORKLOADS.find((workload) => workload.title === label)?.fluentBit] }
+    return { label, values: [ratio, fluentBitFloors(result)] }
   })
-  return { file: 'bench-cpu.svg', title, svg: bars(title, ['shipper', 'fluent-bit (separate run)'], groups) }
+  return { file: 'bench-cpu.svg', title, svg: bars(title, ['shipper', peerTitle(versions)], groups) }
+}
+
+function peerTitle({ peer }: Results['versions']): string {
+  return peer ?? 'fluent-bit (separate run)'
 }
 
 function kafka({ kafka: result }: Results): Plot | undefined {

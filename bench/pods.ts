@@ -3,7 +3,7 @@ import { KubeApi } from '../test/support/kubernetes/api-server.ts'
 import { dockerId, logName, type PodObject, podOf } from '../test/support/kubernetes/pods.ts'
 import { type Dataset, datasetOfFiles } from './data.ts'
 
-const NODE = 'bench-node-1'
+export const NODE = 'bench-node-1'
 /** Characters of a path that become one dot in a tag. */
 const DOTS = /[./]+/g
 const TEAMS = ['checkout', 'search', 'payments', 'catalog']
@@ -47,15 +47,15 @@ export async function apiOfPods(pods: number, annotations?: Record<string, strin
   return api
 }
 
-/** Returns the arguments of the filter for the logs of `data`, otherwise configured as in a DaemonSet. */
-export function kubernetesFilter(api: KubeApi, data: Dataset): string[] {
+/** Returns the arguments of the filter for the logs of `data`, otherwise configured as in a DaemonSet, with `own` properties of an agent. */
+export function kubernetesFilter(api: KubeApi, data: Dataset, own: string[]): string[] {
   const properties = [
     `kube_url=${api.url}`,
     `kube_tag_prefix=kube${dirname(data.path).replace(DOTS, '.')}.`,
-    `kube_node_name=${NODE}`,
     'merge_log=on',
     'keep_log=off',
     'k8s-logging.parser=on',
+    ...own,
   ]
   return ['-F', 'kubernetes', '-m', 'kube.*', ...properties.flatMap((property) => ['-p', property])]
 }

@@ -1,6 +1,6 @@
-import { costs, type DrainResult, figures } from './drain.ts'
+import { costs, type DrainResult, figures, fluentBitFloors } from './drain.ts'
 import type { KafkaResult } from './kafka.ts'
-import type { DelayResult, IdleResult, RefusedResult } from './live.ts'
+import type { DelayResult, IdleResult, RefusedResult, SteadyResult } from './live.ts'
 import { median, type Usage } from './measure.ts'
 import type { RelayResult } from './relay.ts'
 import { WORKLOADS } from './workloads.ts'
@@ -17,6 +17,8 @@ export interface Results {
   kafka: KafkaResult | undefined
   relay: RelayResult | undefined
   idle: IdleResult | undefined
+  steady: SteadyResult[]
+  peerSteady: SteadyResult[]
   start: DelayResult | undefined
   appends: DelayResult[]
   refused: RefusedResult | undefined
@@ -104,6 +106,7 @@ function drainRow(result: DrainResult): string[] {
   if (goal.floors !== undefined) goals.push([`floor / ${goal.floors}`, 'CPU', ratio > goal.floors])
   if (goal.wallMbS !== undefined) goals.push([`wall ${goal.wallMbS}`, 'wall', own.wallMbS < goal.wallMbS])
   goals.push([`${goal.peakRssMb} MB`, 'RSS', own.peakRssMb > goal.peakRssMb])
+  const fluentBit = fluentBitFloors(result)
   const missed = goals.filter((each) => each[2]).map((each) => each[1])
   if (result.problems.length > 0) missed.push('arrival')
   return [
@@ -115,7 +118,7 @@ function drainRow(result: DrainResult): string[] {
     own.wallMbS.toFixed(0),
     `${own.peakRssMb.toFixed(0)} MB`,
     missed.length === 0 ? 'yes' : `no: ${missed.join(', ')}`,
-    workload?.fluentBit === undefined ? '' : `floor / ${workload.fluentBit}`,
+    fluentBit === undefined ? '' : `floor / ${Number(fluentBit.toFixed(1))}`,
   ]
 }
 
@@ -178,7 +181,12 @@ function relayTable(result: RelayResult | undefined): string {
 }
 
 function liveTable(results: Results): string {
-  const rows = [...idleRows(results.idle), ...delayRows(results), ...refusedRows(results.refused)]
+  const rows = [
+    ...idleRows(results.idle),
+    ...steadyRows(results),
+    ...delayRows(results),
+    ...refusedRows(results.refused),
+  ]
   return rows.length === 0 ? '' : table(['latency and idle use', 'figure', 'goal', 'reached'], rows)
 }
 
@@ -200,6 +208,19 @@ function idleRows(idle: IdleResult | undefined): string[][] {
       '',
       '',
     ],
+  ]
+}
+
+function steadyRows({ steady, peerSteady, versions }: Results): string[][] {
+  const row = (who: string, { files, linesPerS, flush, cpuMsPerS, rssMb }: SteadyResult): string[] => [
+    `${who}${files} files, ${linesPerS.toLocaleString('en')} lines/s, Flush ${flush}: CPU of a core, RSS (highest)`,
+    `${(cpuMsPerS / 10).toFixed(1)} %, ${median(rssMb).toFixed(0)} MB (${Math.max(...rssMb).toFixed(0)})`,
+    '',
+    '',
+  ]
+  return [
+    ...steady.map((result) => row('', result)),
+    ...peerSteady.map((result) => row(`${versions.peer}: `, result)),
   ]
 }
 

@@ -6,7 +6,7 @@ import { parseArgs } from 'node:util'
 import { drain } from './drain.ts'
 import { floorCommand } from './floor-program.ts'
 import { kafka } from './kafka.ts'
-import { append, idle, refused, start } from './live.ts'
+import { append, idle, refused, start, steady } from './live.ts'
 import { page } from './page.ts'
 import { plots } from './plots.ts'
 import { relay } from './relay.ts'
@@ -16,7 +16,7 @@ import { type Agent, fluentBit, PARSERS, shipper, WORKLOADS } from './workloads.
 const ROOT = resolve(import.meta.dirname, '..')
 const ARCH = process.arch === 'arm64' ? 'arm64' : 'x64'
 const CPU_MODEL = /^model name\s*: (.*)$/m
-const LIVE = ['kafka', 'relay', 'start', 'append', 'refused', 'idle']
+const LIVE = ['kafka', 'relay', 'start', 'append', 'refused', 'steady', 'idle']
 const NAMES = [...WORKLOADS.map(({ name }) => name), ...LIVE]
 
 const USAGE = `npm run bench -- [options]
@@ -124,6 +124,8 @@ async function run(agent: Agent, before: Agent | undefined, peer: Agent | undefi
     kafka: undefined,
     relay: undefined,
     idle: undefined,
+    steady: [],
+    peerSteady: [],
     start: undefined,
     appends: [],
     refused: undefined,
@@ -141,6 +143,10 @@ async function run(agent: Agent, before: Agent | undefined, peer: Agent | undefi
   ])
   results.appends = appends ?? []
   results.refused = await step('refused', () => refused(agent, Number(values['refused-seconds']), lines))
+  const ofEach = (each: Agent | undefined) => async () =>
+    each === undefined ? [] : [await steady(each, '1', 30), await steady(each, '0.1', 30)]
+  results.steady = (await step('steady', ofEach(agent))) ?? []
+  results.peerSteady = (await step('steady', ofEach(peer))) ?? []
   results.idle = await step('idle', () => idle(agent, Number(values['idle-seconds'])))
   results.machine.loadAtEnd = loadNow()
   return results

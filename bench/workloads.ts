@@ -1,6 +1,7 @@
-import { resolve } from 'node:path'
-import { type Dataset, dataset, datasetOfFiles } from './data.ts'
-import { datasetOfPods } from './pods.ts'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { type Dataset, DIRECTORY, dataset, datasetOfFiles } from './data.ts'
+import { datasetOfPods, NODE } from './pods.ts'
 
 /** Files that a process reads once from start to end. */
 export interface Workload {
@@ -186,21 +187,41 @@ export interface Agent {
   parsers: string
   tail: string[]
   forward: string[]
+  kubernetes: string[]
+  kafkaRaw: string[]
 }
 
 export function shipper(command: string[], parsers: string): Agent {
-  return { command, flush: FLUSH_S, parsers, tail: [], forward: [] }
+  const kubernetes = [`kube_node_name=${NODE}`]
+  return { command, flush: FLUSH_S, parsers, tail: [], forward: [], kubernetes, kafkaRaw: [] }
 }
 
-/** Returns fluent-bit with acks on and with the two settings changed that cost it most: its best figures. */
+/**
+ * Returns fluent-bit with acks on and with the two settings changed that cost it most: its best figures. It asks the API server
+ * nothing without a token, and sends nothing in the format raw without the name of the key. What is in conf/parsers.conf of
+ * shipper is built into shipper: `parsers` gets fluent-bit's own definitions of the same names.
+ */
 export function fluentBit(command: string[], parsers: string): Agent {
+  const token = generated('token', 'bench')
+  const namespace = generated('namespace', 'bench')
+  const own = resolve(import.meta.dirname, 'peer-parsers.conf')
   return {
     command,
     flush: '0.2',
-    parsers,
+    parsers: generated('peer-parsers.conf', `${readFileSync(parsers, 'utf8')}\n${readFileSync(own, 'utf8')}`),
     tail: ['file_cache_advise=off'],
     forward: ['require_ack_response=on', 'retry_limit=no_limits'],
+    kubernetes: [`kube_token_file=${token}`, `kube_namespace_file=${namespace}`],
+    kafkaRaw: ['raw_log_key=log'],
   }
+}
+
+/** Writes a small file next to the data; returns its path. */
+function generated(name: string, text: string): string {
+  mkdirSync(DIRECTORY, { recursive: true })
+  const path = join(DIRECTORY, name)
+  writeFileSync(path, text)
+  return path
 }
 
 export interface Destination {
@@ -234,11 +255,16 @@ export function drainCommand(
   ]
 }
 
-/** Returns a command line that follows a file until it is stopped. */
-export function followCommand(agent: Agent, path: string, destination: Destination, flush: string): string[] {
+/** Returns a command line that follows files until it is stopped. */
+export function followCommand(
+  agent: Agent,
+  path: string,
+  destination: Destination,
+  { flush, tag = 'app' }: { flush: string; tag?: string },
+): string[] {
   return [
     ...agent.command,
-    ...tailArguments(path, destination.db, agent.tail),
+    ...tailArguments(path, destination.db, agent.tail, tag),
     ...outputArguments('forward', destination.port, agent.forward),
     ...['-f', flush],
   ]

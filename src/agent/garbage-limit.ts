@@ -1,16 +1,18 @@
 import type { Clock } from '../core/services.ts'
 
-/** Resident memory below which the runtime is left alone: an agent that nobody attacks stays below it, and pays nothing. */
-const MIN_BYTES = 100_000_000
+/** Resident memory below which the runtime is left alone: 30 MB more than what an idle agent with its program in memory has. */
+const MIN_BYTES = 56_000_000
 /** Growth of resident memory after which garbage is collected again, and the same as a part of it. */
 const MAX_GROWTH_BYTES = 16_000_000
 const MAX_GROWTH = 1 / 8
 /** Shortest time between two looks at the size of the process. */
 const LOOK_MS = 100
-/** Collecting takes at most one part in this many of the time, and one in three from LARGE_BYTES on ... */
-const PAUSE_FACTOR = 10
-const LARGE_PAUSE_FACTOR = 2
-const LARGE_BYTES = 160_000_000
+/** Collecting takes at most about one part in this many of the time, by the resident memory from which it holds ... */
+const PAUSE_FACTORS = [
+  { fromBytes: 160_000_000, factor: 2 },
+  { fromBytes: 100_000_000, factor: 10 },
+  { fromBytes: 0, factor: 30 },
+]
 /** ... unless that would be a longer pause: on a machine that is busy as well, the process would grow by a GB in it. */
 const MAX_PAUSE_MS = 1000
 
@@ -25,8 +27,9 @@ interface Collector {
 
 /**
  * Returns a clock whose timers limit garbage: when the process is large and has grown, all of it is collected. The runtime alone
- * waits until its heap has doubled, and old objects survive its usual rounds: peers that make many connections and send many
- * small messages raise the process by 100 MB of what nobody uses any more. Needs no wake-ups of its own, as there are timers
+ * waits until its heap has doubled, and old objects survive its usual rounds: following a hundred files that get a few lines a second
+ * moves the process up and down by 30 MB, and peers that make many connections and send many small messages raise it by 100 MB
+ * of what nobody uses any more. Needs no wake-ups of its own, as there are timers
  * whenever there is work. Under node, which does not collect on request, it does nothing.
  */
 export function limitGarbage(
@@ -52,7 +55,7 @@ export function limitGarbage(
     // What is still there is in use.
     leftBytes = collector.resident() ?? bytes
     const endMs = collector.now()
-    const factor = bytes < LARGE_BYTES ? PAUSE_FACTOR : LARGE_PAUSE_FACTOR
+    const { factor } = PAUSE_FACTORS.find(({ fromBytes }) => bytes >= fromBytes) ?? { factor: 0 }
     const pauseMs = Math.min(MAX_PAUSE_MS, factor * (endMs - startMs))
     nextMs = endMs + Math.max(LOOK_MS, pauseMs)
   }

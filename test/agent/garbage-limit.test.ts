@@ -2,9 +2,41 @@ import { expect, test } from 'bun:test'
 import { limitGarbage } from '../../src/agent/garbage-limit.ts'
 import { ManualClock } from '../support/engine/manual-clock.ts'
 
-test('garbage is collected above 100 MB, and again after 16 MB more, for a tenth of the time', async () => {
+test('garbage is collected above 56 MB, and again after 16 MB more, for a 30th of the time', async () => {
   const manual = new ManualClock(0)
-  let bytes = 60e6
+  let bytes = 40e6
+  let nowMs = 0
+  const collectedAt: number[] = []
+  const clock = limitGarbage(manual, async () => ({
+    resident: () => bytes,
+    collect: () => {
+      collectedAt.push(bytes)
+      bytes -= 5e6
+      nowMs += 10
+    },
+    now: () => nowMs,
+  }))
+  await Promise.resolve()
+  const tick = (growth: number, ms = 310) => {
+    bytes += growth
+    nowMs += ms
+    clock.after(1, () => {})
+    manual.advance(1)
+  }
+  tick(0)
+  tick(15e6)
+  expect(collectedAt).toEqual([])
+  tick(1e6)
+  expect(collectedAt).toEqual([56e6])
+  tick(16e6, 250)
+  expect(collectedAt).toEqual([56e6])
+  tick(0, 60)
+  expect(collectedAt).toEqual([56e6, 67e6])
+})
+
+test('from 100 MB on garbage is collected for a tenth of the time', async () => {
+  const manual = new ManualClock(0)
+  let bytes = 45e6
   let isKnown = true
   let nowMs = 0
   const collectedAt: number[] = []
@@ -25,9 +57,7 @@ test('garbage is collected above 100 MB, and again after 16 MB more, for a tenth
     manual.advance(1)
   }
   tick(0)
-  tick(39e6)
-  expect(collectedAt).toEqual([])
-  tick(1e6)
+  tick(55e6)
   tick(15e6)
   expect(collectedAt).toEqual([100e6])
   tick(1e6)

@@ -10,6 +10,10 @@ import type { ForwardOutputOptions } from './options.ts'
 const MAX_REPEATED_ACKS = 16
 /** Time without an answer to the first frame after which the log says what the peer may be. */
 const NO_ANSWER_MS = 5000
+/** Size up to which a frame waits for others of the same turn, in bytes. A copy of one this size costs less than a system call. */
+const SMALL_FRAME_BYTES = 16 * 1024
+/** Bytes of small frames that are written at once at most. */
+const GATHERED_BYTES = 64 * 1024
 const SILENT_HINT =
   'see the peer’s log; it may expect TLS or a shared key, which are not supported yet. The records are kept and sent again'
 
@@ -41,6 +45,9 @@ export class Session {
   readonly #log: Logger
   readonly #acks = new AckReader()
   readonly #pending: Pending[] = []
+  /** Small frames of this turn, the last ones of `pending`, that are not written yet, and their size. */
+  #gathered: Pending[] = []
+  #gatheredBytes = 0
   readonly #onClosed: (failure: ShipperError | undefined) => void
   #timer: TimerHandle | undefined
   /** Number of timer periods since the start, which measures all limits. Wall time may jump, and would cost a call per chunk. */
@@ -115,12 +122,43 @@ export class Session {
       if (this.idle) this.#leaveIdle()
       this.#pending.push(pending)
       this.#frames++
-      const last = frame.parts.length - 1
-      for (const [i, part] of frame.parts.entries()) {
-        if (i < last || this.#options.requireAckResponse) this.#socket.write(part)
-        else this.#socket.write(part, (error) => error == null && this.#settle(pending))
-      }
+      this.#write(pending)
     })
+  }
+
+  /**
+   * Writes a frame, or keeps a small one until the turn ends: where many tags have few records each, as when an agent
+   * follows the files of many containers, a system call and a packet for each chunk cost more than all else.
+   */
+  #write(pending: Pending): void {
+    const { parts } = pending.frame
+    const size = sizeOf(parts)
+    if (this.#gatheredBytes + size > GATHERED_BYTES || size > SMALL_FRAME_BYTES) this.#writeGathered()
+    if (size > SMALL_FRAME_BYTES) {
+      this.#writeParts(parts, [pending])
+      return
+    }
+    if (this.#gathered.length === 0) setImmediate(() => this.#writeGathered())
+    this.#gathered.push(pending)
+    this.#gatheredBytes += size
+  }
+
+  #writeGathered(): void {
+    const gathered = this.#gathered
+    if (gathered.length === 0 || !this.open) return
+    const parts = gathered.flatMap((each) => each.frame.parts)
+    this.#gathered = []
+    this.#gatheredBytes = 0
+    this.#writeParts([Buffer.concat(parts)], gathered)
+  }
+
+  /** Writes the parts of some frames. Without acks the frames are settled when the kernel has all of them. */
+  #writeParts(parts: Buffer[], of: Pending[]): void {
+    const last = parts.length - 1
+    for (const [i, part] of parts.entries()) {
+      if (i < last || this.#options.requireAckResponse) this.#socket.write(part)
+      else this.#socket.write(part, (error) => error == null && this.#settleAll(of))
+    }
   }
 
   /** Closes the connection and rejects all pending frames. */
@@ -203,6 +241,10 @@ export class Session {
     }
   }
 
+  #settleAll(written: Pending[]): void {
+    for (const pending of written) this.#settle(pending)
+  }
+
   #settle(pending: Pending): void {
     const at = this.#pending.indexOf(pending)
     if (at < 0) return
@@ -275,6 +317,12 @@ export class Session {
       ...(hint === undefined ? {} : { hint }),
     })
   }
+}
+
+function sizeOf(parts: Buffer[]): number {
+  let size = 0
+  for (const part of parts) size += part.length
+  return size
 }
 
 /** Returns a quarter of the shortest limit; Infinity when there is none. */
