@@ -23,7 +23,8 @@ export function clearSteps(): void {
 @inline
 export function match(p: usize, e: usize): i32 {
   const length = (e - p) as i64
-  const limit = min<i64>((setting(OTHER_STEPS) as i64) + (setting(STEPS_PER_BYTE) as i64) * length, setting(MAX_STEPS) as i64) as i32
+  const most = setting(MAX_STEPS) as i64
+  const limit = min<i64>((setting(OTHER_STEPS) as i64) + (setting(STEPS_PER_BYTE) as i64) * length, most) as i32
   const plain = min<i64>((setting(OTHER_PLAIN) as i64) + (setting(PLAIN_PER_BYTE) as i64) * length, limit) as i32
   // A matcher needs a newline at the end of its text.
   const last = load<u8>(e)

@@ -16,7 +16,10 @@ import { timeOf } from './time'
 export const LEFT: usize = 0
 export const UNPARSED: usize = 1
 
-/** Forms of lines, by their number in parser-record.ts. Those from JSON to LTSV have the keys in them; those after CRI are read by the caller. */
+/**
+ * Forms of lines, by their number in parser-record.ts. Those from JSON to LTSV have the keys in them; those after CRI are read by the
+ * caller.
+ */
 const EXPRESSION: u32 = 0
 const JSON: u32 = 1
 const LOGFMT: u32 = 2
