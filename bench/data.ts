@@ -11,7 +11,7 @@ export interface Dataset {
   records: number
 }
 
-export type Shape = 'raw' | 'cri' | 'docker' | 'nginx' | 'json' | 'kube' | 'value'
+export type Shape = 'raw' | 'cri' | 'docker' | 'nginx' | 'json' | 'kube' | 'kube-nginx' | 'value'
 
 /** Text in front of the ten digits of a record's number; occurs once in each line. */
 export const MARK = 'id='
@@ -110,6 +110,8 @@ function patternLine(shape: Shape, random: (below: number) => number): string {
     const close = `","status":${[200, 200, 200, 404][random(4)]},"duration_ms":${duration(random)},"cached":true}\n`
     return open + words(random, KUBE_LINE_BYTES - open.length - close.length) + close
   }
+  if (shape === 'kube-nginx')
+    return `2026-11-21TTTTTTTTTTTTTTTT789Z ${stream} F ${nginxLine(id, random).replace('TTTTTTTT', '06:00:07')}`
   const head =
     shape === 'cri' ? `2026-11-21TTTTTTTTTTTTTTTT789Z ${stream} F ${level} ${id} ` : `${level} ${id} `
   return `${head + words(random, LINE_BYTES - 1 - head.length)}\n`
@@ -198,7 +200,7 @@ export function dataset(shape: Shape, records: number): Dataset {
 export function datasetOfFiles(
   files: number,
   recordsEach: number,
-  shape: 'raw' | 'kube' = 'raw',
+  shape: 'raw' | 'kube' | 'kube-nginx' = 'raw',
   nameOf = (i: number) => `app-${String(i).padStart(5, '0')}.log`,
 ): Dataset {
   const name = `${shape === 'raw' ? 'many' : shape}-${files}x${recordsEach}-v${VERSION}`

@@ -53,7 +53,7 @@ export async function drain(workload: Workload, options: DrainOptions): Promise<
     SinkProcess.start('discard'),
   ])
   const [check, count, discard] = sinks
-  const api = workload.pods === undefined ? undefined : await apiOfPods(workload.pods)
+  const api = workload.pods === undefined ? undefined : await apiOfPods(workload.pods, workload.annotations)
   const once = (agent: Agent, port: number, from = data) => {
     const filter = api === undefined ? [] : kubernetesFilter(api, from, agent.kubernetes)
     return drainOnce(agent, workload, from, { port, filter })

@@ -2,14 +2,20 @@ import { encode } from '@msgpack/msgpack'
 import type { BufferSource } from '../src/core/buffer-source.ts'
 import { Chunk, headRoom } from '../src/core/chunk.ts'
 import { encodeStr, writeEntryHead } from '../src/core/msgpack/encode.ts'
+import type { Parser } from '../src/core/parser.ts'
 import { Enricher } from '../src/plugins/filters/kubernetes/enrich/enricher.ts'
 import { metadataPairs } from '../src/plugins/filters/kubernetes/enrich/metadata.ts'
+import { spec as criSpec } from '../src/plugins/parsers/cri.ts'
+import { spec as regexSpec } from '../src/plugins/parsers/regex.ts'
+import { parserSections } from '../test/support/tail/built-in-parsers.ts'
 import { JSON_LOGS } from '../test/support/tail/json-logs.ts'
 import { Random } from '../test/support/tail/log-lines.ts'
+import { parserOf } from '../test/support/tail/parse-line.ts'
 
 /**
  * Measures ns per record of Merge_Log alone, in chunks of 1 MB, without files and output: `bun bench/merge.bench.ts [name ...]`. Names
- * are those of test/support/tail/json-logs.ts; `bench` are the lines of the workload kube.
+ * are those of test/support/tail/json-logs.ts; `bench` are the lines of the workload kube, `nginx` and `cri` those of parsers that
+ * annotations name.
  */
 const CPU_SECONDS = 0.5
 const CHUNK_BYTES = 1 << 20
@@ -29,7 +35,25 @@ const METADATA = {
 const LINES: Record<string, (r: Random) => string> = {
   bench: (r) =>
     `{"level":"info","msg":"id=${r.hex(10)} batch flushed to the queue by worker","status":200,"duration_ms":${r.below(9e8) / 3e7},"cached":true}`,
+  nginx: (r) =>
+    `10.0.0.${r.below(256)} - - [21/Nov/2026:06:00:${10 + r.below(50)} +0000] "GET /api/v1/items?id=${r.hex(10)}&lang=en HTTP/1.1" 200 ${r.below(100_000)} "https://shop.example.com/start?from=mail" "Mozilla/5.0 (X11; Linux x86_64; rv:143.0) Gecko/20100101 Firefox/143.0"`,
+  cri: (r) =>
+    `2026-11-21T06:00:${10 + r.below(50)}.${r.below(1e6) + 1e6}Z stdout F id=${r.hex(10)} the batch was flushed`,
   ...JSON_LOGS,
+}
+
+function builtIn(name: string): Record<string, string> {
+  const {
+    name: _name,
+    format: _format,
+    ...options
+  } = parserSections().find((each) => each.name === name) ?? {}
+  return options as Record<string, string>
+}
+
+const PARSERS: Record<string, Parser> = {
+  nginx: parserOf(regexSpec, builtIn('nginx')),
+  cri: parserOf(criSpec),
 }
 
 /** Two buffers in turn, as a pool would give them. */
@@ -69,7 +93,7 @@ for (const name of names) {
   const enricher = new Enricher({
     logKey: encodeStr('log'),
     mergeKey: undefined,
-    parser: undefined,
+    parser: PARSERS[name],
     merge: true,
     keepLog: false,
     trim: true,

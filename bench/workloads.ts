@@ -13,6 +13,8 @@ export interface Workload {
   parser?: string
   /** Number of pods that wrote the data: the kubernetes filter requests them from an API server. */
   pods?: number
+  /** Annotations of these pods. */
+  annotations?: Record<string, string>
   /** Minimum average length of an entry in bytes, which shows that the filter has added the metadata. */
   entryBytes?: number
   output: 'forward' | 'null'
@@ -136,6 +138,14 @@ export const WORKLOADS: Workload[] = [
     title: 'CRI of 110 pods, kubernetes, Merge_Log → forward',
     goal: { floors: 6, peakRssMb: 72 },
     fluentBit: 77,
+  },
+  {
+    ...node(110),
+    name: 'kube-nginx',
+    title: 'CRI of 110 pods with fluentbit.io/parser: nginx → forward',
+    data: (lines) => datasetOfPods(110, lines, 'kube-nginx'),
+    annotations: { 'fluentbit.io/parser': 'nginx' },
+    goal: { peakRssMb: 72 },
   },
   {
     ...node(500),

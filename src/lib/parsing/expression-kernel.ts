@@ -1,17 +1,16 @@
-import type { LineFrame } from '../../core/parser.ts'
 import { moduleStepLimit } from '../regex/match-result.ts'
 import { SPANS, STEPS_LEFT } from '../regex/wasm/layout.ts'
 import {
   BASE_PLAIN_STEPS,
   MAX_STEPS,
   PLAIN_STEPS_PER_BYTE,
-  type Search,
   type WasmMatcher,
 } from '../regex/wasm/wasm-matcher.ts'
 import type { TimeReader } from '../time/strptime.ts'
-import { VALUE_TYPES, type ValueType } from '../values/typed-value.ts'
-import { FieldsKernel } from '../wasm/fields-kernel.ts'
+import type { ValueType } from '../values/typed-value.ts'
 import { sharedFields } from '../wasm/fields-module.ts'
+import { ParserRecord } from '../wasm/parser-record.ts'
+import { encodeRows, ROW_BYTES, RowsKernel } from '../wasm/rows-kernel.ts'
 
 /** A field of an expression. */
 interface ExpressionField {
@@ -37,77 +36,39 @@ export interface ExpressionSettings {
   others: number
 }
 
-const ROW_BYTES = 16
-const TIME_TYPE = 255
-
 /**
  * Writes the lines of a block with the fields of an expression, whose module it calls within WebAssembly. Its output equals, byte
  * for byte, that of the parser. It stops before lines on which the expression takes too many steps.
  */
-export class ExpressionKernel extends FieldsKernel {
-  readonly #settings: ExpressionSettings
-  readonly #matcher: number
-  /** The content of the region ROWS. */
-  readonly #rows: Buffer
-
+export class ExpressionKernel extends RowsKernel {
   /** Returns undefined when the fields do not fit the module. */
   static of(matcher: WasmMatcher, settings: ExpressionSettings): ExpressionKernel | undefined {
+    const { fields, stepsPerByte } = settings
     const { exports: x } = sharedFields()
-    const rows = encodeRows(settings.fields, matcher.slots, x.ROWS.value)
-    if (rows === undefined || rows.length > x.ROWS_BYTES.value) return undefined
-    return new ExpressionKernel(matcher.search, settings, rows)
-  }
-
-  private constructor(search: Search, settings: ExpressionSettings, rows: Buffer) {
-    super()
-    this.#settings = settings
-    this.#rows = rows
-    const { table } = this.module.exports
-    this.#matcher = table.grow(1)
-    table.set(this.#matcher, search)
-  }
-
-  use(frame: LineFrame, maxLineBytes: number, skipEmpty: boolean): boolean {
-    const { exports: x, bytes } = this.module
-    const { fields, keepTime, maxLength: maxParsed, perByte, others, stepsPerByte, time } = this.#settings
-    if (!this.fits(frame)) return false
-    if (this.module.begin(this, time)) {
-      this.#rows.copy(bytes, x.ROWS.value)
-      x.setRows(fields.length, this.#settings.skipEmpty ? 1 : 0, keepTime ? 1 : 0)
-      x.setMatcher(this.#matcher, STEPS_LEFT)
-      const others = moduleStepLimit(stepsPerByte, 0)
-      x.setSteps(stepsPerByte, others, PLAIN_STEPS_PER_BYTE, BASE_PLAIN_STEPS, MAX_STEPS)
+    const spans = fields.map(({ slots }) => slots.filter((slot) => matcher.slots.includes(slot)))
+    // A field of which no group can take part.
+    if (spans.some((slots) => slots.length === 0)) return undefined
+    const rows = fields.map(({ key, type, isTime }, i) => ({
+      spans: (spans[i] as number[]).map((slot) => SPANS + slot * 4),
+      key,
+      type,
+      isTime,
+    }))
+    const table = encodeRows(rows)
+    if (table.length > x.ROWS_BYTES.value) return undefined
+    x.setStepsLeft(STEPS_LEFT)
+    const expression = {
+      matcher: x.table.grow(1),
+      stepsPerByte,
+      otherSteps: moduleStepLimit(stepsPerByte, 0),
+      plainPerByte: PLAIN_STEPS_PER_BYTE,
+      otherPlain: BASE_PLAIN_STEPS,
+      maxSteps: MAX_STEPS,
     }
-    this.setFrame(frame, maxLineBytes, skipEmpty, { perByte, others, maxParsed })
-    return true
+    x.table.set(expression.matcher, matcher.search)
+    const tableEnd = rows.length * ROW_BYTES
+    return new ExpressionKernel(
+      new ParserRecord({ ...settings, form: 'expression', table, tableEnd, expression }),
+    )
   }
-}
-
-/**
- * Returns rows, keys and lists of spans, as they are at the address `at`; undefined when a field has no group that can take part: `stored`
- * has the slots of those.
- */
-function encodeRows(fields: readonly ExpressionField[], stored: Int32Array, at: number): Buffer | undefined {
-  const rows = Buffer.alloc(fields.length * ROW_BYTES)
-  const parts: Buffer[] = [rows]
-  let end = at + rows.length
-  const add = (part: Buffer): number => {
-    // Keys are read 16 bytes at a time.
-    const padded = Buffer.concat([part, Buffer.alloc(-part.length & 15)])
-    parts.push(padded)
-    end += padded.length
-    return end - padded.length
-  }
-  for (const [i, { slots, key, type, isTime }] of fields.entries()) {
-    const spans = slots.filter((slot) => stored.includes(slot)).map((slot) => SPANS + slot * 4)
-    if (spans.length === 0) return undefined
-    const row = i * ROW_BYTES
-    rows.writeUInt32LE(spans.at(-1) as number, row)
-    rows.writeUInt32LE(add(key), row + 4)
-    rows.writeUInt16LE(key.length, row + 8)
-    rows[row + 10] = isTime ? TIME_TYPE : VALUE_TYPES.indexOf(type)
-    rows[row + 11] = spans.length - 1
-    rows.writeUInt32LE(add(Buffer.from(Uint32Array.from(spans.slice(0, -1)).buffer)), row + 12)
-  }
-  return Buffer.concat(parts)
 }

@@ -72,7 +72,8 @@ export class JsonParser implements Parser {
   kernel(): ParserKernel | undefined {
     if (this.#kernel === undefined) {
       const { timeKey } = this.#options
-      const form = { form: 'json', types: [], bareKeys: false } as const
+      const readsDocker = this.#docker !== undefined
+      const form = { form: 'json', types: [], bareKeys: false, readsDocker } as const
       this.#kernel = FormKernel.of({ ...form, time: this.#time, timeKey, keepTime: this.#keep }) ?? null
     }
     return this.#kernel ?? undefined

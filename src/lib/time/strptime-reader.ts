@@ -1,7 +1,7 @@
 import { daysFromCivil, daysInMonth, isEventTime } from './civil.ts'
 import { EpochReader } from './epoch-reader.ts'
 import { matchMonth, matchWeekday } from './names.ts'
-import { FIELD, FIELD_COUNT, type FormatStep } from './strptime-format.ts'
+import { AUTO, FIELD, FIELD_COUNT, type FormatStep } from './strptime-format.ts'
 import type { LocalZone } from './zone.ts'
 import { ZoneReader } from './zone-reader.ts'
 
@@ -25,6 +25,16 @@ export interface TimeParts {
   isLasting: boolean
 }
 
+/** How a reader reads numbers since 1970: some digits, maybe with an exponent, and a fraction after a separator. */
+export interface NumberForm {
+  /** Decimal places of the unit; undefined when the unit follows from the number of digits (epoch-reader.ts). */
+  decimals: number | undefined
+  /** Byte before the fraction; undefined for a format without one. */
+  separator: number | undefined
+  /** Numbers with fewer digits may be times of another form. */
+  minDigits: number
+}
+
 export interface TimeReader {
   /**
    * Reads the time at `start`, ignoring what follows it; returns false, with `out` unchanged, when it does
@@ -36,6 +46,10 @@ export interface TimeReader {
    * time but for these parts. Undefined when that is not so, or not known.
    */
   readonly parts?: TimeParts | undefined
+  /** How it reads numbers, if it does; a number that is not a time like that may still be one of another form. */
+  readonly number?: NumberForm | undefined
+  /** It reads no text that begins with more digits; undefined when that is not known. */
+  readonly maxDigits?: number | undefined
 }
 
 const UNSET = -1
@@ -118,6 +132,14 @@ export class StrptimeReader implements TimeReader {
       !hasEpoch &&
       seconds.length === 1 &&
       (fractions.length === 0 || (fractions.length === 1 && steps.findIndex(isSecond) < fraction))
+  }
+
+  get number(): NumberForm | undefined {
+    return numberFormOf(this.#steps)
+  }
+
+  get maxDigits(): number | undefined {
+    return maxDigitsOf(this.#steps)
   }
 
   get parts(): TimeParts | undefined {
@@ -370,6 +392,40 @@ function isSecond(step: FormatStep): boolean {
 
 function isYear(step: FormatStep): boolean {
   return step.op === 'epoch' || (step.op === 'number' && step.field === FIELD.year)
+}
+
+/** Returns how the steps read numbers; undefined for those that need more than an epoch and its fraction. */
+function numberFormOf(steps: readonly FormatStep[]): NumberForm | undefined {
+  const [epoch, separator, fraction] = steps
+  if (epoch?.op !== 'epoch') return undefined
+  const decimals = epoch.decimals === AUTO ? undefined : epoch.decimals
+  // Directly after the epoch, a fraction has no digits left.
+  if (steps.length === 1 || (steps.length === 2 && separator?.op === 'fraction'))
+    return { decimals, separator: undefined, minDigits: 1 }
+  const isFraction = steps.length === 3 && fraction?.op === 'fraction' && separator?.op === 'literal'
+  if (!isFraction || !isPoint(separator.byte)) return undefined
+  return { decimals, separator: separator.byte, minDigits: 1 }
+}
+
+function isPoint(byte: number): boolean {
+  return byte === 0x2e || byte === 0x2c
+}
+
+/** Returns the digits that the steps can read at the start of a text, if they need something else after those. */
+function maxDigitsOf(steps: readonly FormatStep[]): number | undefined {
+  let digits = 0
+  for (const [i, step] of steps.entries()) {
+    const mayBeMissing = steps[i + 1]?.op === 'fraction'
+    if (step.op === 'month' || step.op === 'weekday' || step.op === 'half') return digits
+    if (step.op === 'literal' && !mayBeMissing && !isDigit(step.byte)) return digits
+    if (step.op === 'number') digits += step.digits
+    else if (step.op !== 'blanks' || mayBeMissing) return undefined
+  }
+  return undefined
+}
+
+function isDigit(byte: number): boolean {
+  return byte >= 0x30 && byte <= 0x39
 }
 
 /** Returns true for a step before a fraction that may be missing with it. */

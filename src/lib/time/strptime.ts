@@ -1,6 +1,12 @@
 import { Rfc3339 } from './rfc3339.ts'
 import { compileFormat } from './strptime-format.ts'
-import { StrptimeReader, type TimeParts, type TimeReader, type TimeSettings } from './strptime-reader.ts'
+import {
+  type NumberForm,
+  StrptimeReader,
+  type TimeParts,
+  type TimeReader,
+  type TimeSettings,
+} from './strptime-reader.ts'
 import { UTC } from './zone.ts'
 
 export type { TimeReader, TimeSettings }
@@ -54,6 +60,17 @@ class FirstMatch implements TimeReader {
     return false
   }
 
+  /** That of the first format that reads numbers, if the ones before refuse all with many digits. */
+  get number(): NumberForm | undefined {
+    let minDigits = 1
+    for (const { number, maxDigits } of this.#readers) {
+      if (number !== undefined) return { ...number, minDigits: Math.max(minDigits, number.minDigits) }
+      if (maxDigits === undefined) return undefined
+      minDigits = Math.max(minDigits, maxDigits + 1)
+    }
+    return undefined
+  }
+
   /** An earlier format might read a text that differs from the last one in its digits. */
   get parts(): TimeParts | undefined {
     return this.#isFirst ? this.#readers[0]?.parts : undefined
@@ -74,6 +91,11 @@ export class FastPathReader implements TimeReader {
   parse(src: Buffer, start: number, end: number, out: { sec: number; nsec: number }): boolean {
     this.#isFast = this.rfc3339.parse(src, start, end, out)
     return this.#isFast || this.#fallback.parse(src, start, end, out)
+  }
+
+  /** RFC 3339 has four digits first, as the format has. */
+  get maxDigits(): number | undefined {
+    return this.#fallback.maxDigits
   }
 
   /** What the first reader refuses because of its form, it refuses with other digits too. */

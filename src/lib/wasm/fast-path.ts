@@ -2,7 +2,8 @@ import type { Counters } from '../../core/services.ts'
 
 /** Why records did not take a fast path, and what that means. */
 const FALLBACK_REASONS = {
-  small: 'read a few at a time: the WebAssembly module is loaded only for more',
+  small:
+    'read a few at a time, or among the first for an expression: a WebAssembly module is made only for more',
   options: 'options that the fast path does not have',
   form: 'a form of record or line that the fast path does not know',
   keys: 'more keys than the fast path has space for',
@@ -80,6 +81,12 @@ export class FastPath {
   hit(lines: number): void {
     this.#written += lines
     this.#credit = Math.min(MAX_EXCESS_MISSES, this.#credit + lines)
+  }
+
+  /** Records that the encoder wrote this many lines, but not what is in them, which is counted as a fallback. */
+  assisted(lines: number, reason: FallbackReason): void {
+    this.#credit = Math.min(MAX_EXCESS_MISSES, this.#credit + lines)
+    this.#earlier.set(reason, (this.#earlier.get(reason) ?? 0) + lines)
   }
 
   /** Records that the encoder did not know the line it was offered, or had no space for it. */

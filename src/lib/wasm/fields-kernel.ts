@@ -1,18 +1,10 @@
 import type { LineFailure, LineFrame, ParserKernel } from '../../core/parser.ts'
 import { type FieldsModule, sharedFields } from './fields-module.ts'
 import { MAX_LINE_BYTES } from './line-encoder.ts'
+import type { ParserRecord } from './parser-record.ts'
 
 /** Sizes of an entry before its map, and of the head of a long string. */
 const HEAD_BYTES = 32
-
-/** Size of the entry of a line, and of the longest line that is parsed. */
-interface EntryBounds {
-  /** Bytes of the map for each byte of the line, and others. */
-  perByte: number
-  others: number
-  /** Longer lines are not parsed. */
-  maxParsed: number
-}
 
 /**
  * Base of the kernels of the module `fields`, which write the lines of a block without a call into JavaScript for each. They write
@@ -25,13 +17,16 @@ export abstract class FieldsKernel implements ParserKernel {
   records = 0
   failures = 0
   isTired = false
+  /** The parser whose lines it writes. */
+  readonly record: ParserRecord
   protected readonly module: FieldsModule
   readonly #fails: Uint32Array
   #keepEmpty = 1
   /** Arguments of the last call of `use`. */
   #last: Parameters<ParserKernel['use']> | undefined
 
-  protected constructor() {
+  protected constructor(record: ParserRecord) {
+    this.record = record
     this.module = sharedFields()
     const x = this.module.exports
     this.input = this.module.region(x.IN, x.IN_BYTES)
@@ -63,19 +58,15 @@ export abstract class FieldsKernel implements ParserKernel {
   }
 
   /** Sets what the entries have in common; the frame must fit. */
-  protected setFrame(
-    frame: LineFrame,
-    maxLineBytes: number,
-    skipEmpty: boolean,
-    { perByte, others, maxParsed }: EntryBounds,
-  ): void {
+  protected setFrame(frame: LineFrame, maxLineBytes: number, skipEmpty: boolean): void {
+    const { perByte, others } = this.record
     const { exports: x, bytes } = this.module
     const { prefix, prefixOffsetAt, suffix, suffixOffsetAt, extraPairs } = frame
     prefix.copy(bytes, x.PREFIX.value)
     suffix.copy(bytes, x.SUFFIX.value)
     x.setFrame(prefix.length, prefixOffsetAt, suffix.length, suffixOffsetAt, extraPairs)
     const most = HEAD_BYTES + Math.max(prefix.length, others + suffix.length)
-    x.setLimits(Math.min(maxLineBytes, MAX_LINE_BYTES), maxParsed, Math.max(1, perByte), most)
+    x.setLimits(Math.min(maxLineBytes, MAX_LINE_BYTES), Math.max(1, perByte), most)
     this.#keepEmpty = skipEmpty ? 0 : 1
     this.#last = [frame, maxLineBytes, skipEmpty]
   }

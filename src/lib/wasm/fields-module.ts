@@ -1,7 +1,9 @@
+import type { EntryWriter } from '../../core/parser.ts'
 import type { TimeReader } from '../time/strptime.ts'
 import { VALUE_TYPES, writeTyped } from '../values/typed-value.ts'
 import { WASM } from './fields.wasm.ts'
 import { instantiate, type WasmExports } from './instance.ts'
+import { MEMO_AT, MEMO_TEXT_AT, type ParserRecord } from './parser-record.ts'
 import { sharedMemory } from './shared-memory.ts'
 
 /** Exports of the module; assembly/fields/memory.ts describes the memory regions. */
@@ -20,8 +22,9 @@ export interface FieldsExports extends WasmExports {
   FIXED_BYTES: WebAssembly.Global
   ROWS: WebAssembly.Global
   ROWS_BYTES: WebAssembly.Global
-  MEMO: WebAssembly.Global
-  MEMO_BYTES: WebAssembly.Global
+  PARSERS: WebAssembly.Global
+  PARSER_BYTES: WebAssembly.Global
+  WORDS: WebAssembly.Global
   FAILS: WebAssembly.Global
   FAILS_BYTES: WebAssembly.Global
   table: WebAssembly.Table
@@ -31,34 +34,26 @@ export interface FieldsExports extends WasmExports {
   tired: WebAssembly.Global
   consumed: WebAssembly.Global
   records: WebAssembly.Global
+  called: WebAssembly.Global
   setFrame(prefix: number, prefixOffset: number, suffix: number, suffixOffset: number, pairs: number): void
-  setLimits(line: number, parsed: number, perByte: number, others: number): void
-  setMatcher(index: number, stepsLeft: number): void
-  setSteps(perByte: number, others: number, plainPerByte: number, otherPlain: number, most: number): void
-  setForm(form: number): void
-  setFormOptions(keepTime: number, bareKeys: number): void
-  setRules(count: number): void
-  setRows(count: number, skipEmpty: number, keepTime: number): void
+  setLimits(line: number, perByte: number, others: number): void
+  setStepsLeft(at: number): void
   setTime(sec: number, nsec: number): void
-  setMemo(head: number, tail: number, secondAt: number, hasFraction: number, minute: number): void
+  begin(ruledMap: number): void
   lines(start: number, end: number, room: number, keepEmpty: number, base: number): number
   stopped: WebAssembly.Global
-  setup(
-    size: number,
-    pairs: number,
-    mergeKey: number,
-    keep: number,
-    trim: number,
-    byStream: number,
-    form: number,
-  ): void
+  setup(size: number, pairs: number, mergeKey: number, keep: number, trim: number, byStream: number): void
+  setGrowth(perByte: number, others: number): void
   metaKey(at: number): void
   merge(start: number, end: number, room: number): number
 }
 
-/** Sizes of what the module compares with the last time: the bytes after the fraction, and the digits of that. */
+/** Sizes of what the module compares with the last time: the text before its fraction and after that, and the digits of that. */
+const MAX_HEAD_BYTES = 64
 const MAX_TAIL_BYTES = 16
 const MAX_DIGITS = 9
+/** Seconds before parsing, a value that no parser writes. */
+const NO_TIME = -1
 
 /**
  * The module `fields`, of which there is one instance: its state is that of the call of `use` before, so `use` and
@@ -69,12 +64,11 @@ export class FieldsModule {
   readonly region: (at: WebAssembly.Global, size: WebAssembly.Global) => Buffer
   /** The memory: the index of a byte is its address. */
   readonly bytes: Buffer
-  readonly #memo: Buffer
-  readonly #memoBytes: number
-  /** Who used the module last. */
+  /** Who used the module last, and the parsers of that. */
   #user: object | undefined
-  #time: TimeReader | undefined
+  #parsers: readonly ParserRecord[] = []
   readonly #read = { sec: 0, nsec: 0 }
+  readonly #writer: EntryWriter = { buf: Buffer.alloc(0), at: 0, sec: 0, nsec: 0, extraPairs: 0 }
 
   constructor() {
     const memory = sharedMemory()
@@ -82,7 +76,9 @@ export class FieldsModule {
       env: {
         memory,
         numberOf: (from: number, end: number) => Number(this.bytes.toString('latin1', from, end)),
-        readTime: (at: number, end: number) => this.#readTime(at, end),
+        readTime: (at: number, end: number, parser: number) => this.#readTime(at, end, parser),
+        callParser: (from: number, end: number, at: number, parser: number) =>
+          this.#callParser(from, end, at, parser),
         putTyped: (type: number, from: number, end: number, at: number) =>
           writeTyped(VALUE_TYPES[type] ?? 'string', this.bytes, from, end, this.bytes, at),
       },
@@ -90,8 +86,7 @@ export class FieldsModule {
     this.exports = exports
     this.region = region
     this.bytes = Buffer.from(memory.buffer)
-    this.#memoBytes = exports.MEMO_BYTES.value
-    this.#memo = this.bytes.subarray(exports.MEMO.value, exports.MEMO.value + 3 * this.#memoBytes)
+    this.#writer.buf = this.bytes
   }
 
   /** True if nobody has used the module since `user` began. */
@@ -99,32 +94,62 @@ export class FieldsModule {
     return this.#user === user
   }
 
-  /** Makes `user` the one whose times are read by `time`; returns false when it was before. */
-  begin(user: object, time: TimeReader | undefined): boolean {
-    const isSame = this.#user === user && this.#time === time
+  /**
+   * Makes `user` the one who uses the module, with these parsers, whose tables fit it; returns false when it did before.
+   */
+  begin(user: object, parsers: readonly ParserRecord[]): boolean {
+    const before = this.#parsers
+    const isSame = this.#user === user && parsers.every((parser, i) => parser === before[i])
     this.#user = user
-    this.#time = time
-    if (!isSame || time?.parts?.isLasting === false) this.#forget()
+    this.#parsers = parsers
+    if (!isSame) this.#write(parsers)
+    for (const [i, { time }] of parsers.entries())
+      if (time !== before[i]?.time || time?.parts?.isLasting === false) this.#forget(i)
     return !isSame
   }
 
-  #forget(): void {
-    this.exports.setMemo(0, 0, 0, 0, 0)
+  #write(parsers: readonly ParserRecord[]): void {
+    let table = this.exports.ROWS.value
+    for (const [i, parser] of parsers.entries()) {
+      parser.copyTo(this.bytes, this.#recordAt(i), table)
+      // Keys are read 16 bytes at a time.
+      table += (parser.table.length + 15) & -16
+    }
   }
 
-  #readTime(start: number, end: number): number {
-    const time = this.#time
+  #recordAt(parser: number): number {
+    return this.exports.PARSERS.value + parser * this.exports.PARSER_BYTES.value
+  }
+
+  #forget(parser: number): void {
+    this.bytes.writeUInt32LE(0, this.#recordAt(parser) + MEMO_AT)
+  }
+
+  #readTime(start: number, end: number, parser: number): number {
+    const time = this.#parsers[parser]?.time
     if (time?.parse(this.bytes, start, end, this.#read) !== true) return 0
     this.exports.setTime(this.#read.sec, this.#read.nsec)
-    if (!this.#keep(time, start, end)) this.#forget()
+    if (!this.#keep(time, start, end, parser)) this.#forget(parser)
     return 1
+  }
+
+  /** Writes the map of the line at `at`; returns 0, or twice its end, plus 1 if the line has a time. */
+  #callParser(start: number, end: number, at: number, parser: number): number {
+    const writer = this.#writer
+    writer.at = at
+    writer.sec = NO_TIME
+    writer.nsec = 0
+    if (this.#parsers[parser]?.called?.parse(this.bytes, start, end, writer) !== true) return 0
+    if (writer.sec === NO_TIME) return writer.at * 2
+    this.exports.setTime(writer.sec, writer.nsec)
+    return writer.at * 2 + 1
   }
 
   /**
    * Lets the module read times that differ from this one in their second and its fraction only; returns false where others may mean
    * something else.
    */
-  #keep(time: TimeReader, start: number, end: number): boolean {
+  #keep(time: TimeReader, start: number, end: number, parser: number): boolean {
     const { parts } = time
     const { bytes } = this
     const size = end - start
@@ -135,7 +160,7 @@ export class FieldsModule {
     const tail = hasFraction ? size - fractionEnd : 0
     const second = digitAt(bytes, start + secondAt) * 10 + digitAt(bytes, start + secondAt + 1)
     const isKept =
-      head <= this.#memoBytes &&
+      head <= MAX_HEAD_BYTES &&
       secondAt + 2 <= head &&
       tail <= MAX_TAIL_BYTES &&
       fractionEnd - fractionAt <= MAX_DIGITS &&
@@ -143,16 +168,19 @@ export class FieldsModule {
       !(tail > 0 && isDigit(bytes[start + fractionEnd] as number)) &&
       this.#read.sec >= second
     if (!isKept) return false
-    const mask = this.#memoBytes
-    const last = 2 * this.#memoBytes
+    const record = this.#recordAt(parser)
+    const numbers = [head, tail, secondAt, hasFraction ? 1 : 0, this.#read.sec - second]
+    for (const [i, n] of numbers.entries()) bytes.writeUInt32LE(n, record + MEMO_AT + 4 * i)
+    const text = record + MEMO_TEXT_AT
+    const mask = text + MAX_HEAD_BYTES
+    const last = mask + MAX_HEAD_BYTES
     const lastMask = last + MAX_TAIL_BYTES
-    const memo = this.#memo.fill(0)
-    bytes.copy(memo, 0, start, start + head)
-    memo.fill(0xff, mask, mask + head)
-    memo.fill(0, mask + secondAt, mask + secondAt + 2)
-    bytes.copy(memo, last, end - tail, end)
-    memo.fill(0xff, lastMask, lastMask + tail)
-    this.exports.setMemo(head, tail, secondAt, hasFraction ? 1 : 0, this.#read.sec - second)
+    bytes.fill(0, text, lastMask + MAX_TAIL_BYTES)
+    bytes.copy(bytes, text, start, start + head)
+    bytes.fill(0xff, mask, mask + head)
+    bytes.fill(0, mask + secondAt, mask + secondAt + 2)
+    bytes.copy(bytes, last, end - tail, end)
+    bytes.fill(0xff, lastMask, lastMask + tail)
     return true
   }
 }

@@ -4,38 +4,28 @@ import type { TimeReader } from '../time/strptime.ts'
 import { VALUE_TYPES, type ValueType } from '../values/typed-value.ts'
 import { FieldsKernel } from './fields-kernel.ts'
 import { sharedFields } from './fields-module.ts'
-import { MAX_LINE_BYTES } from './line-encoder.ts'
+import { ParserRecord } from './parser-record.ts'
 
-/** Forms of lines that have the keys of their fields in them, by their number in the module. */
-const FORMS = { json: 1, logfmt: 2, ltsv: 3 } as const
-
+/** Forms of lines that have the keys of their fields in them. */
 export interface FormSettings {
-  form: keyof typeof FORMS
+  form: 'json' | 'logfmt' | 'ltsv'
   time: TimeReader | undefined
   timeKey: string
   keepTime: boolean
   types: readonly { key: string; type: ValueType }[]
   /** Logfmt: a key without `=` has the value true. */
   bareKeys: boolean
+  /** JSON: lines in Docker's form may have control characters. */
+  readsDocker?: boolean
 }
 
 /** First bytes of a line of Docker. */
 const DOCKER = Buffer.from('{"log":"')
 
-/** What the fields of a line are, for a merge of them into a record. */
-export interface ParsedForm {
-  form: number
-  time: TimeReader | undefined
-  rules: Buffer
-  ruleCount: number
-  keepTime: boolean
-  bareKeys: boolean
-}
-
 const RULE_BYTES = 12
 const TIME_KIND = 0x80
 /** Growth of a line: four bytes of JSON, `0.1,`, become at most nine; `a=5` becomes eleven as a float. */
-const BOUNDS = { perByte: 4, others: 0, maxParsed: MAX_LINE_BYTES }
+const BOUNDS = { perByte: 4, others: 0, maxLength: Number.POSITIVE_INFINITY }
 /** Longest key that the module compares with those that are added later. */
 const MAX_KEY_BYTES = 31
 const MAX_EXTRA_KEYS = 16
@@ -49,37 +39,27 @@ export class FormKernel extends FieldsKernel {
   /** True when a block began with a line of Docker's json-file driver. */
   seesDocker = false
   readonly #settings: FormSettings
-  /** The content of the region ROWS: rules, and the texts of their keys. */
-  readonly #rules: Buffer
-  readonly #ruleCount: number
   /** Keys that the records of the last use got. */
   #extraKeys: LineFrame['extraKeys']
 
   /** Returns undefined when the rules do not fit the module. */
   static of(settings: FormSettings): FormKernel | undefined {
     const { exports: x } = sharedFields()
-    const { rules, count } = encodeRules(settings, x.ROWS.value)
-    return rules.length <= x.ROWS_BYTES.value ? new FormKernel(settings, rules, count) : undefined
+    const record = new ParserRecord({ ...settings, ...BOUNDS, ...encodeRules(settings) })
+    return record.table.length <= x.ROWS_BYTES.value ? new FormKernel(settings, record) : undefined
   }
 
-  private constructor(settings: FormSettings, rules: Buffer, count: number) {
-    super()
+  private constructor(settings: FormSettings, record: ParserRecord) {
+    super(record)
     this.#settings = settings
-    this.#rules = rules
-    this.#ruleCount = count
-  }
-
-  get parsedForm(): ParsedForm {
-    const { form, time, keepTime, bareKeys } = this.#settings
-    return { form: FORMS[form], time, rules: this.#rules, ruleCount: this.#ruleCount, keepTime, bareKeys }
   }
 
   use(frame: LineFrame, maxLineBytes: number, skipEmpty: boolean): boolean {
     const { extraKeys } = frame
     if (!this.fits(frame) || !this.#comparesWith(extraKeys)) return false
-    const isNew = this.module.begin(this, this.#settings.time)
+    const isNew = this.module.begin(this, [this.record])
     if (isNew || extraKeys !== this.#extraKeys) this.#prepare(extraKeys)
-    this.setFrame(frame, maxLineBytes, skipEmpty, BOUNDS)
+    this.setFrame(frame, maxLineBytes, skipEmpty)
     return true
   }
 
@@ -101,30 +81,26 @@ export class FormKernel extends FieldsKernel {
 
   #prepare(extraKeys: LineFrame['extraKeys']): void {
     const { exports: x, bytes } = this.module
-    const { form, keepTime, bareKeys } = this.#settings
     this.#extraKeys = extraKeys
-    this.#rules.copy(bytes, x.ROWS.value)
-    x.setRules(this.#ruleCount)
+    x.begin(0)
     let at = 0
     for (const key of extraKeys?.keys ?? []) {
       key.copy(bytes, x.META.value + at)
       x.metaKey(at)
       at += key.length
     }
-    x.setForm(FORMS[form])
-    x.setFormOptions(keepTime ? 1 : 0, bareKeys ? 1 : 0)
   }
 }
 
-/** Returns the rules and the texts of their keys, as they are at the address `at`. Of rules for one key the first counts. */
-function encodeRules(settings: FormSettings, at: number): { rules: Buffer; count: number } {
+/** Returns the table of the rules and the texts of their keys. Of rules for one key the first counts. */
+function encodeRules(settings: FormSettings): { table: Buffer; tableEnd: number } {
   const { time, timeKey, types } = settings
   const kinds = new Map<string, number>()
   for (const { key, type } of types) if (!kinds.has(key)) kinds.set(key, VALUE_TYPES.indexOf(type))
   if (time !== undefined) kinds.set(timeKey, TIME_KIND | (kinds.get(timeKey) ?? 0))
   const rules = Buffer.alloc(kinds.size * RULE_BYTES)
   const texts: Buffer[] = []
-  let end = at + rules.length
+  let end = rules.length
   let rule = 0
   for (const [key, kind] of kinds) {
     const text = Buffer.from(key)
@@ -135,5 +111,5 @@ function encodeRules(settings: FormSettings, at: number): { rules: Buffer; count
     end += text.length
     rule += RULE_BYTES
   }
-  return { rules: Buffer.concat([rules, ...texts]), count: kinds.size }
+  return { table: Buffer.concat([rules, ...texts]), tableEnd: rules.length }
 }

@@ -1,11 +1,17 @@
 import type { FallbackReason } from './fast-path.ts'
 import { type FieldsExports, type FieldsModule, sharedFields } from './fields-module.ts'
-import type { ParsedForm } from './form-kernel.ts'
 import { lazyShared } from './instance.ts'
+import type { ParserRecord } from './parser-record.ts'
 
-/** Treatment of a record: keep its line, merge it if it is a JSON object or by a parser, drop the record, leave it to the caller. */
-const TREATMENTS = { keep: 0, merge: 1, parse: 2, drop: 3, leave: 4 } as const
-export type Treatment = keyof typeof TREATMENTS
+/**
+ * Treatment of a record: keep its line, merge it if it is a JSON object, drop the record, leave it to the caller, or merge what the
+ * parser with this number reads.
+ */
+const TREATMENTS = { keep: 0, merge: 1, drop: 2, leave: 3 } as const
+export type Treatment = keyof typeof TREATMENTS | number
+const FIRST_PARSER = 4
+/** Parsers that one container can have: for each stream, and for records without one. */
+const MAX_PARSERS = 3
 
 /** The pairs that the records of one container get, and the treatment of their line. */
 interface MergeForm {
@@ -22,9 +28,12 @@ interface MergeForm {
   trim: boolean
   /** MessagePack of the key that the fields are put under; undefined: they become fields of the record. */
   mergeKey: Buffer | undefined
-  /** Form of the lines with the treatment `parse`. */
-  parsed?: ParsedForm | undefined
+  /** Parsers of the lines, which `fits` has taken. */
+  parsers?: readonly ParserRecord[]
 }
+
+/** Bytes of fields for each byte of JSON: `0.1,` becomes at most nine. */
+const JSON_GROWTH = 3
 
 /** Reasons why the module stops before a record, by the number that it reports. */
 const STOPS: readonly FallbackReason[] = ['form', 'form', 'keys', 'size', 'parser']
@@ -45,6 +54,8 @@ export class MetadataMerger {
   consumed = 0
   /** Number of entries that the last run wrote. */
   records = 0
+  /** Number of lines among them that their parser has read, called by the module. */
+  called = 0
   /** Reason why it stopped before the next entry. */
   stopped: FallbackReason = 'form'
   readonly #meta: Buffer
@@ -61,21 +72,27 @@ export class MetadataMerger {
     this.output = region(x.OUT, x.OUT_BYTES)
   }
 
+  /** True when the tables of these parsers fit the module together. */
+  fits(parsers: readonly ParserRecord[]): boolean {
+    const bytes = parsers.reduce((sum, { table }) => sum + ((table.length + 15) & -16), 0)
+    return parsers.length <= MAX_PARSERS && bytes <= this.#exports.ROWS_BYTES.value
+  }
+
   /** Sets the form of the runs that follow. Returns false, and changes nothing, when its pairs are too large. */
-  use({ pairs, starts, other, stdout, stderr, keepLog, trim, mergeKey, parsed }: MergeForm): boolean {
+  use(form: MergeForm): boolean {
+    const { pairs, starts, other, stdout, stderr, keepLog, trim, mergeKey, parsers = [] } = form
     const keySize = mergeKey?.length ?? 0
-    if (pairs.length + keySize > this.#meta.length / (parsed === undefined ? 1 : 2)) return false
-    this.#module.begin(this, parsed?.time)
+    const usesScratch = parsers.some((parser) => parser.form === 'logfmt')
+    if (pairs.length + keySize > this.#meta.length / (usesScratch ? 2 : 1)) return false
+    this.#module.begin(this, parsers)
     pairs.copy(this.#meta)
     mergeKey?.copy(this.#meta, pairs.length)
     const x = this.#exports
-    const byStream = TREATMENTS[other] | (TREATMENTS[stdout] << 4) | (TREATMENTS[stderr] << 8)
-    x.setup(pairs.length, starts.length, keySize, keepLog ? 1 : 0, trim ? 1 : 0, byStream, parsed?.form ?? 0)
-    if (parsed !== undefined) {
-      parsed.rules.copy(this.#module.bytes, x.ROWS.value)
-      x.setRules(parsed.ruleCount)
-      x.setFormOptions(parsed.keepTime ? 1 : 0, parsed.bareKeys ? 1 : 0)
-    }
+    const byStream = codeOf(other) | (codeOf(stdout) << 4) | (codeOf(stderr) << 8)
+    x.setup(pairs.length, starts.length, keySize, keepLog ? 1 : 0, trim ? 1 : 0, byStream)
+    const perByte = Math.max(JSON_GROWTH, ...parsers.map((parser) => parser.perByte))
+    // The line itself may be kept.
+    x.setGrowth(perByte + 1, Math.max(0, ...parsers.map((parser) => parser.others)))
     for (const start of starts) x.metaKey(start)
     return true
   }
@@ -86,9 +103,14 @@ export class MetadataMerger {
     const size = x.merge(start, end, this.output.length)
     this.consumed = x.consumed.value
     this.records = x.records.value
+    this.called = x.called.value
     this.stopped = STOPS[x.stopped.value] ?? 'form'
     return size
   }
+}
+
+function codeOf(treatment: Treatment): number {
+  return typeof treatment === 'number' ? FIRST_PARSER + treatment : TREATMENTS[treatment]
 }
 
 export const sharedMetadataMerger = lazyShared(() => new MetadataMerger())

@@ -3,15 +3,21 @@ import { Chunk, headRoom, TAIL_ROOM } from '../../../src/core/chunk.ts'
 import { encodeStr, skip, writeEntryHead } from '../../../src/core/msgpack/encode.ts'
 import { mapPairs } from '../../../src/core/msgpack/record.ts'
 import { parseOptions } from '../../../src/core/options/parse.ts'
+import type { Parser } from '../../../src/core/parser.ts'
 import { Enricher } from '../../../src/plugins/filters/kubernetes/enrich/enricher.ts'
 import { metadataPairs } from '../../../src/plugins/filters/kubernetes/enrich/metadata.ts'
 import type { Topic } from '../../../src/plugins/outputs/kafka/client/cluster.ts'
 import type { PartitionQueue } from '../../../src/plugins/outputs/kafka/delivery/partition-queue.ts'
 import { Encoder } from '../../../src/plugins/outputs/kafka/encode/encoder.ts'
 import { spec as kafkaSpec } from '../../../src/plugins/outputs/kafka/index.ts'
+import { spec as criSpec } from '../../../src/plugins/parsers/cri.ts'
+import { spec as dockerSpec } from '../../../src/plugins/parsers/docker.ts'
+import { spec as logfmtSpec } from '../../../src/plugins/parsers/logfmt.ts'
+import { spec as regexSpec } from '../../../src/plugins/parsers/regex.ts'
 import { ValueScanner } from '../../../src/protocol/forward/value-scanner.ts'
 import { LooseBuffers } from '../../support/engine/chunk-of.ts'
 import { outputContext } from '../../support/engine/output-context.ts'
+import { createParser } from '../support.ts'
 import { must, size, type Target } from '../target.ts'
 
 const FORMATS: Record<string, string>[] = [
@@ -140,18 +146,50 @@ const META = {
   ),
   streams: undefined,
 }
-const MERGES = [
+const PARSED = [
+  createParser(regexSpec, {
+    regex: '^(?<time>\\S+) (?<stream>\\w+) (?<a>[^ ]*) ?(?<log>.*)$',
+    time_format: '%s.%L',
+    types: 'a:integer',
+    skip_empty_values: 'off',
+  }),
+  createParser(criSpec),
+  createParser(dockerSpec),
+  createParser(logfmtSpec, { time_format: '%s', types: 'a:float', time_keep: 'on' }),
+]
+interface Merge {
+  merge: boolean
+  keepLog: boolean
+  trim: boolean
+  mergeKey?: Buffer
+  parser?: Parser
+}
+const MERGES: Merge[] = [
   { merge: true, keepLog: true, trim: true },
   { merge: true, keepLog: false, trim: false },
   { merge: false, keepLog: true, trim: true },
+  ...PARSED.flatMap((parser) => [
+    { merge: true, keepLog: false, trim: true, parser },
+    { merge: true, keepLog: true, trim: false, parser, mergeKey: encodeStr('a') },
+  ]),
+]
+/** Enough to read for the module of an expression to be made at once. */
+const BACKLOG = 1 << 30
+const LINES = [
+  '1795240800.123456 info -7 text \n',
+  '2026-11-21T06:00:00.123456789Z stdout F a line',
+  '2026-11-21 06:00:00+01:00 x FF ',
+  '{"log":"a\tb\\n","stream":"stdout","time":"2026-11-21T06:00:00.123456789Z"}',
+  'time=1795240800123 a=1.5 log="x\\n" kubernetes=1',
 ]
 /** Makes the chunk large enough for the module. */
 const FILL = Array.from({ length: 80 }, (_, i) =>
   bytes({ stream: 'stdout', log: `{"n":${i},"text":"${'f'.repeat(100)}"}` }),
 )
 
-function enriched(choice: (typeof MERGES)[number], maps: readonly Buffer[]): string {
+function enriched(choice: Merge, maps: readonly Buffer[]): string {
   const buffers = new LooseBuffers()
+  choice.parser?.kernel?.(BACKLOG)
   const fixed = { logKey: encodeStr('log'), mergeKey: undefined, parser: undefined, buffers }
   const chunk = chunkOf(maps, maps.length, buffers)
   new Enricher({ ...fixed, ...choice }).apply(chunk, META)
@@ -166,12 +204,15 @@ function enriched(choice: (typeof MERGES)[number], maps: readonly Buffer[]): str
   return out.join('\n')
 }
 
-/** Metadata and fields of JSON lines that a WebAssembly module adds are those that the TypeScript path adds. */
+/** Metadata and fields of lines that a WebAssembly module adds are those that the TypeScript path adds. */
 export const wasmMerge: Target = {
   name: 'wasm-merge',
   maxBytes: 3000,
   dictionary: DICTIONARY,
-  seeds: () => [...RECORDS.map(bytes), Buffer.concat(RECORDS.map(bytes))],
+  seeds: () => {
+    const lines = LINES.map((log) => ({ time: 't', stream: 'stdout', log }))
+    return [[...RECORDS], lines].flatMap((some) => [...some.map(bytes), Buffer.concat(some.map(bytes))])
+  },
   run(input) {
     const maps = mapsOf(input)
     if (maps.length === 0) return 'none'

@@ -197,8 +197,63 @@ describe('the kernel of an expression writes the bytes of the parser', () => {
       ).toBe(VALUES.length)
     })
 
+  /** Numbers since 1970, and texts that begin like one. */
+  const NUMBERS = [
+    ...['179SSSSSSS', '179SSSSSSSSSS', '179SSSSSSSSSSSSS', '179SSSSSSSSSSSSSSSS', '179SSSSSSSSS'],
+    ...[
+      '179SSSSSSS.SSS',
+      '179SSSSSSS.SSSSSS',
+      '179SSSSSSS.SSSSSSSSS',
+      '179SSSSSSS.SSSSSSSSSSSS',
+      '179SSSSSSS.',
+    ],
+    ...[
+      '179SSSSSSSSSS.SSS',
+      '179SSSSSSSSSS,SSSSSSSSS',
+      '179SSSSSSS,SS',
+      '179SSSSSSS SS',
+      '179SSSSSSS.SS+01:00',
+    ],
+    ...[
+      '4294967295',
+      '4294967296',
+      '4294967295999',
+      '4294967296000',
+      '9999999999',
+      '0',
+      '00000179SSSSSSS',
+      '7',
+    ],
+    ...[
+      '1.79SSSSSSSe+09',
+      '17.9SSSSSSSSSSSSSSSe8.SS',
+      '179SSSSSSSe0',
+      '179SSSSSSSe',
+      '179SSSSSSSe-31',
+      '1e9',
+      '1E31',
+      '5.e9',
+    ],
+    ...[
+      '179SSSSSSS-11',
+      '179SSSSSSS/1',
+      '179SSSSSSS:1',
+      '179SSSSSSSpm',
+      '179SSSSSSS_',
+      '-179SSSSSSS',
+      ' 179SSSSSSS',
+      '.5',
+      '',
+    ],
+    ...[
+      '18446744073709551616',
+      '18446744073709SSSSSS',
+      '184467440737095516SSSSSS',
+      '000000000000000000000017SSSSSSSS',
+    ],
+  ]
   const zones = { time_zone: 'Europe/Berlin' }
-  const FORMATS: [format: string, times: string[], more?: Options][] = [
+  const FORMATS: [format: string | string[], times: string[], more?: Options][] = [
     [
       '%d/%b/%Y:%H:%M:%S %z',
       [
@@ -231,8 +286,25 @@ describe('the kernel of an expression writes the bytes of the parser', () => {
     ['%b %d %H:%M:%S', ['Nov 29 10:00:0S', 'Dec 30 10:00:5S', 'Nov  1 1:2:3', 'Feb 29 00:00:0S'], zones],
     ['%H:%M:%S.%L', ['10:00:0S.SS', '23:59:5S.1', '1:2:3.5']],
     ['%I:%M:%S %p %d.%m.%y', ['01:00:0S AM 29.11.26', '12:00:5S pm 29.11.26']],
-    ['%s', ['179SSSSSSS', '179SSSSSSS.SSS', '179SSSSSSSSSS']],
-    ['%s.%L', ['179SSSSSSS.SSSSSS', '179SSSSSSS.S']],
+    ...['%s', '%s%L', '%s.%L', '%s,%L', '%s %L', 'epoch', 'epoch_ms', 'epoch_us', 'epoch_ns'].map(
+      (format): [string, string[]] => [format, NUMBERS],
+    ),
+    [
+      ['%s.%L', '%H:%M:%S'],
+      ['10:00:0S', ...NUMBERS],
+    ],
+    [
+      ['%Y-%m-%dT%H:%M:%S', '%b %d', '%s.%L'],
+      ['2026-11-29T10:00:0S', 'Nov 29', '20S6-01-', ...NUMBERS],
+    ],
+    [
+      ['%Y%m%d%H%M%S', '%s'],
+      ['2026112910000S', ...NUMBERS],
+    ],
+    [
+      ['%S.%L', 'epoch_ms'],
+      ['1S.SSS', ...NUMBERS],
+    ],
     ['%S %M %H %Y-%m-%d', ['0S 10 11 2026-11-29', '5S 10 11 2026-11-29']],
     ['%L %H:%M:%S %Y-%m-%d', ['SSS 10:00:0S 2026-11-29']],
     ['%Y%m%d%H%M%S%L%z', ['2026112910000SSSS+0100', '202611291000SSSS5Z']],
@@ -240,7 +312,7 @@ describe('the kernel of an expression writes the bytes of the parser', () => {
   for (const [format, shapes, more] of FORMATS)
     for (const keep of ['on', 'off'])
       test(`for times of ${format}, kept: ${keep}`, () => {
-        const r = new Random(format.length)
+        const r = new Random(String(format).length)
         const options = {
           regex: '^\\[(?<time>[^\\]]*)\\] (?<b>.*)$',
           time_format: format,
@@ -248,7 +320,7 @@ describe('the kernel of an expression writes the bytes of the parser', () => {
           ...more,
         }
         // A shape comes several times in a row, so that most times are like the one before.
-        const lines = Array.from({ length: 400 }, (_, i) => {
+        const lines = Array.from({ length: Math.max(400, shapes.length * 14) }, (_, i) => {
           const shape = shapes[Math.floor(i / 7) % shapes.length] as string
           return Buffer.from(
             `[${shape.replaceAll('S', () => String(r.below(10)))}${r.below(9) === 0 ? 'x' : ''}] text`,

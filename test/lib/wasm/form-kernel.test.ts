@@ -1,5 +1,7 @@
 import { describe, expect, test } from 'bun:test'
 import type { Parser } from '../../../src/core/parser.ts'
+import { compileTime, type TimeReader } from '../../../src/lib/time/strptime.ts'
+import { FormKernel } from '../../../src/lib/wasm/form-kernel.ts'
 import { MetadataMerger } from '../../../src/lib/wasm/metadata-merger.ts'
 import { EntryEncoder, type EntryFormat } from '../../../src/plugins/inputs/tail/file/entry-encoder.ts'
 import { spec as jsonSpec } from '../../../src/plugins/parsers/json.ts'
@@ -71,6 +73,9 @@ const LINES: Record<string, string[]> = {
     '{"ts":"no time","k1":1,"k2":2,"k3":3,"k4":4,"k5":5,"k6":6,"k7":7,"k8":8,"k9":9,"k10":10,"k11":11,"k12":12,"k13":1,"k14":1,"k15":1}',
     `{"${'k'.repeat(40)}":1,"ts":"2026-11-21 06:00:00","b":{"${'k'.repeat(40)}":2}}`,
     '{"log":"a line\\n","stream":"stdout","time":"2026-11-21T06:00:07.123456789Z"}',
+    '{"ts":1795240800123456789,"n":1}',
+    '{"n":1,"ts":"1795240800123"}',
+    '{"ts":1.7952408001e9,"n":1}',
     '{}',
     'not json',
     '{"a":1}x',
@@ -80,6 +85,8 @@ const LINES: Record<string, string[]> = {
     'level=warn ts="2026-11-21T06:00:08Z" n=-5 took=abc flag=TRUE offset=5 a=b=c',
     'n=18446744073709551615 n=2 hex=0xff ts= level= = "x" bare ts',
     'ts=2026-11-21T06:00:09Z',
+    'ts=1795240800.123456 level=info',
+    'level=info ts="1795240800123" n=1',
     'msg="never closed',
     'long_key_0123456789_0123456789_0123456789=1 flag=false  level=x\tn=007',
     '=',
@@ -88,6 +95,8 @@ const LINES: Record<string, string[]> = {
     'ts:2026-11-21T06:00:07.123456Z\tlevel:info\tmsg:a b\ttook:1.5\tn:17\tpath:/x',
     'level:warn\tts:2026-11-21T06:00:08Z\tn:-5\ttook:\tflag:TRUE\t\toffset:5\tlevel:again\t',
     'ts:2026-11-21T06:00:09Z',
+    'ts:1795240800\tlevel:info',
+    'level:info\tts:1795240800123.456',
     'n:1\tno label\ta:b',
     'long_key_0123456789_0123456789_0123456789:1\tts:bad\thex:ff\ta.b-c:é',
     '',
@@ -98,6 +107,8 @@ const TIMES: Options[] = [
   { time_key: 'ts', time_format: '%Y-%m-%dT%H:%M:%S.%L%z' },
   { time_key: 'ts', time_format: '%Y-%m-%dT%H:%M:%S.%LZ', time_keep: 'on' },
   { time_key: 'ts', time_format: ['%s.%L', '%Y-%m-%d %H:%M:%S'] },
+  { time_key: 'ts', time_format: ['%Y-%m-%dT%H:%M:%S.%L%z', '%s'], time_keep: 'on' },
+  { time_key: 'ts', time_format: 'epoch_ms' },
 ]
 const TYPES = {
   types:
@@ -150,6 +161,42 @@ test('a record that a filter has changed before does not move the fields of a li
   expect(merger.records).toBe(2)
   expect(expectSame('json', {}, [Buffer.from('{"x":"a","b":1,"x":2}')])).toBe(0)
 })
+
+test.each([
+  ['json', '%s', '{"ts":1795240800,"a":1}'],
+  ['json', '%s.%L', '{"a":1,"ts":"1795240800.5"}'],
+  ['json', 'epoch_ms', '{"ts":1795240800123,"a":1}'],
+  ['logfmt', '%s.%L', 'ts=1795240800.123456789'],
+  ['ltsv', '%s', 'ts:1795240800123456'],
+  ['ltsv', '%s', 'ts:1.7952408e9'],
+] as const)(
+  'a number that %s has as its time by %s is read without a call for each line',
+  (form, format, line) => {
+    const reader = compileTime(format)
+    let calls = 0
+    const time: TimeReader = {
+      number: reader.number,
+      parse(...all) {
+        calls++
+        return reader.parse(...all)
+      },
+    }
+    const kernel = FormKernel.of({ form, time, timeKey: 'ts', keepTime: true, types: [], bareKeys: false })
+    const frame = new EntryEncoder({ key: 'log', ...NO_KEYS, parser: undefined }, { path: '/a', id: '1' })
+      .prefix
+    const suffix = Buffer.alloc(0)
+    const used = kernel?.use(
+      { prefix: frame, prefixOffsetAt: -1, suffix, suffixOffsetAt: -1, extraPairs: 0 },
+      MAX_LINE_BYTES,
+      true,
+    )
+    const block = Buffer.from(`${line}\n`.repeat(100))
+    block.copy(kernel?.input as Buffer)
+    kernel?.run(0, block.length, 1e9, 0)
+    expect([used, kernel?.records, kernel?.failures, calls]).toEqual([true, 100, 0, 0])
+    expect(kernel?.output.readUInt32BE(3)).toBe(1_795_240_800)
+  },
+)
 
 describe('lines as libraries and servers print them', () => {
   const time = { time_key: 'time', time_format: ['%Y-%m-%dT%H:%M:%S.%L%z', '%s.%L'] }

@@ -20,7 +20,7 @@ export const MAX_STEPS = 2 ** 31 - 2
  * A search of the text at the addresses [start, end) of the shared memory, with a newline at its end: `steps` without notes and `rest` with
  * them. It stores the spans of a match and the number of steps that are left.
  */
-export type Search = (start: number, end: number, steps: number, rest: number) => MatchResult
+type Search = (start: number, end: number, steps: number, rest: number) => MatchResult
 
 /** Memory that all matchers use. */
 class Arena {

@@ -8,20 +8,21 @@ export {
   FIXED_BYTES,
   IN,
   IN_BYTES,
-  MEMO,
-  MEMO_BYTES,
   META,
   META_BYTES,
   OUT,
   OUT_BYTES,
+  PARSER_BYTES,
+  PARSERS,
   PREFIX,
   ROWS,
   ROWS_BYTES,
   SUFFIX,
+  WORDS,
 } from './memory'
-export { setFormOptions } from './forms'
-export { keepKeys, setRules } from './keys'
-export { failed, lines, linesEnd, linesWritten, setForm, setFrame, setLimits, setMatcher, setSteps, tired } from './lines'
-export { consumed, merge, metaKey, records, setup, stopped } from './merge'
-export { setRows } from './rows'
-export { setMemo, setTime } from './time'
+export { called } from './called'
+export { setStepsLeft } from './expression'
+export { begin, keepKeys } from './keys'
+export { failed, lines, linesEnd, linesWritten, setFrame, setLimits, tired } from './lines'
+export { consumed, merge, metaKey, records, setGrowth, setup, stopped } from './merge'
+export { setTime } from './time'

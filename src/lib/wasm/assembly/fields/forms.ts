@@ -1,9 +1,14 @@
+import { put16 } from '../common/bytes'
+import { putCalled } from './called'
+import { readCri } from './cri'
 import { noOwn } from './entry'
+import { MATCH, match, TIRED } from './expression'
 import { itemCount, jsonEnd, clearWatched, putPairs, skipBlanks, watched, watchedAt } from './json'
 import { forgetRecord, isFull, pairOf, removePair, twinOf } from './keys'
 import { putLogfmt } from './logfmt'
 import { putLtsv } from './ltsv'
-import { setResults } from './rows'
+import { FORM, keepsTime, readsDocker, setting } from './parser'
+import { pairs, putMergedRows, putRows, setResults } from './rows'
 import { skip } from './skip'
 import { timeOf } from './time'
 
@@ -11,37 +16,91 @@ import { timeOf } from './time'
 export const LEFT: usize = 0
 export const UNPARSED: usize = 1
 
-/** Forms whose lines have the keys in them. */
+/**
+ * Forms of lines, by their number in parser-record.ts. Those from JSON to LTSV have the keys in them; those after CRI are read by the
+ * caller.
+ */
+const EXPRESSION: u32 = 0
 const JSON: u32 = 1
 const LOGFMT: u32 = 2
+const LTSV: u32 = 3
+const CRI: u32 = 4
 
-let keepTime: bool = false
 let merged: bool = false
 let trimmed: bool = false
-/** Logfmt: a key without `=` has the value true. */
-let bareKeys: bool = false
-
-export function setFormOptions(keep: bool, bare: bool): void {
-  keepTime = keep
-  bareKeys = bare
-}
 
 /** Writes the fields of the line [p, e) as pairs at `o`, and sets the results of rows.ts. */
-export function fieldsOf(form: u32, p: usize, e: usize, o: usize): usize {
+export function fieldsOf(p: usize, e: usize, o: usize): usize {
+  const form = setting(FORM)
+  if (form == EXPRESSION) {
+    const result = match(p, e)
+    if (result != MATCH) return result == TIRED ? LEFT : UNPARSED
+    const at = putRows(o)
+    return pairs == 0 ? UNPARSED : at
+  }
+  if (form == CRI) {
+    if (!readCri(p, e)) return UNPARSED
+    const at = putRows(o)
+    setResults(pairs, true, false)
+    return at
+  }
   forgetRecord()
   noOwn()
-  return putFields(form, p, e, o, false, false)
+  return putForm(form, p, e, o, false, false)
 }
 
 /**
- * Writes the fields like `fieldsOf`. `isMerged`: after the keys of a record, which are known already. `trim`: without line ends at
- * the end of strings.
+ * Finds the fields of a line where its keys are not in it: an expression searches the line. Returns LEFT, UNPARSED, or anything else for
+ * `putFields` to write them.
  */
-export function putFields(form: u32, p: usize, e: usize, o: usize, isMerged: bool, trim: bool): usize {
+export function findFields(p: usize, e: usize): usize {
+  const form = setting(FORM)
+  if (form == EXPRESSION) {
+    const result = match(p, e)
+    return result == MATCH ? p : result == TIRED ? LEFT : UNPARSED
+  }
+  return form != CRI || readCri(p, e) ? p : UNPARSED
+}
+
+/**
+ * Writes the fields like `fieldsOf`, after `findFields`. `isMerged`: after the keys of a record, which are known already. `trim`: without
+ * line ends at the end of strings.
+ */
+export function putFields(p: usize, e: usize, o: usize, isMerged: bool, trim: bool): usize {
+  const form = setting(FORM)
+  if (form >= JSON && form <= LTSV) return putForm(form, p, e, o, isMerged, trim)
+  if (form > CRI) return putCalled(p, e, o, trim)
+  const at = putMergedRows(o, trim)
+  if (form == CRI) setResults(pairs, true, false)
+  return at
+}
+
+function putForm(form: u32, p: usize, e: usize, o: usize, isMerged: bool, trim: bool): usize {
   merged = isMerged
   trimmed = trim
-  if (form == JSON) return jsonFields(p, e, o)
-  return form == LOGFMT ? putLogfmt(p, e, o, keepTime, trimmed, bareKeys) : putLtsv(p, e, o, keepTime, trimmed)
+  if (form == JSON) {
+    const at = jsonFields(p, e, o)
+    return at == UNPARSED && readsDocker() && isDocker(p, e) ? LEFT : at
+  }
+  return form == LOGFMT ? putLogfmt(p, e, o, trimmed) : putLtsv(p, e, o, trimmed)
+}
+
+/** True for a line that may have Docker's form: `{"log":"` and `"}` at its ends. */
+function isDocker(p: usize, e: usize): bool {
+  return e - p > 9 && load<u64>(p) == 0x223a22676f6c227b && load<u16>(e - 2) == 0x7d22
+}
+
+/** Writes the head of a map whose content is at `at` + 1 up to `end`, and moves that if the head is longer; returns its end. */
+@inline
+export function closeMap(at: usize, end: usize, count: u32): usize {
+  if (count < 16) {
+    store<u8>(at, (0x80 | count) as u8)
+    return end
+  }
+  memory.copy(at + 3, at + 1, end - at - 1)
+  store<u8>(at, 0xde)
+  put16(at + 1, count)
+  return end + 2
 }
 
 function jsonFields(p: usize, e: usize, o: usize): usize {
@@ -60,7 +119,7 @@ function jsonFields(p: usize, e: usize, o: usize): usize {
   // A field of the record with this key stays when that of the line is removed.
   if (merged && twinOf(slot) != 0) return LEFT
   const timed = isTime(pairOf(slot), at, watchedAt, e)
-  if (timed && !keepTime) {
+  if (timed && !keepsTime()) {
     at = removePair(slot, at)
     n--
   }

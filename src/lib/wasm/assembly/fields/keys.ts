@@ -1,4 +1,5 @@
-import { MAX_KEYS, NAMES, NAMES_BYTES, ROWS, SLOTS } from './memory'
+import { MAX_KEYS, NAMES, NAMES_BYTES, SLOTS } from './memory'
+import { FORM, select, setting, TABLE, TABLE_END } from './parser'
 import { skip } from './skip'
 
 /**
@@ -39,13 +40,31 @@ let metaSeen: u64 = 0
 /** Address after the last name in NAMES. */
 let names: usize = NAMES
 
-/** Rules, in ROWS: 0 address of a key's text, 4 its length (u32), 8 kind (u32). Keys of the record itself have the kind of theirs. */
+/**
+ * Rules, in the table of a parser: 0 offset of a key's text in the table, 4 its length (u32), 8 kind (u32). Keys of the map that the fields
+ * of the line are in have the kind of theirs.
+ */
 const RULE: usize = 12
-let rulesEnd: usize = ROWS
+let ruledMap: i32 = 0
 
-export function setRules(count: usize): void {
-  rulesEnd = ROWS + count * RULE
+/** Begins with other keys of META, none of which are known. `ruled`: number of the map whose keys have the kinds of rules. */
+export function begin(ruled: i32): void {
+  ruledMap = ruled
   forgetAll()
+}
+
+/** Makes parser number `index` the current one; slots have the kinds of the one before, and are valid no longer. */
+export function selectParser(index: usize): void {
+  const had = hasRules()
+  select(index)
+  if (had || hasRules()) known = first
+}
+
+/** True for a form whose lines have the keys in them, if there are rules for some. */
+@inline
+function hasRules(): bool {
+  const form = setting(FORM)
+  return form >= 1 && form <= 3 && setting(TABLE) != setting(TABLE_END)
 }
 
 /** True when a record has more keys than there are slots for: not for this module. */
@@ -57,7 +76,7 @@ export function keepKeys(): void {
   metaSeen = seen
 }
 
-export function forgetAll(): void {
+function forgetAll(): void {
   first = known = SLOTS
   metaSeen = 0
   forgetRecord()
@@ -215,7 +234,7 @@ function addNew(slot: usize, text: usize, length: usize, pair: usize): usize {
   store<u32>(slot + LENGTH, length as u32)
   store<i32>(slot + MAP, map)
   store<u32>(slot + AT, (isShort ? slot : text) as u32)
-  store<u32>(slot + BIT, map == 0 && rulesEnd > ROWS ? bit | (ruleOf(text, length) << 8) : bit)
+  store<u32>(slot + BIT, map == ruledMap && hasRules() ? bit | (ruleOf(text, length) << 8) : bit)
   store<u32>(slot + HASH, hash)
   advance(slot, pair)
   // A longer text keeps its address for this record only; the slots after it are not valid for the next one either.
@@ -231,8 +250,11 @@ function hashOf(text: usize, length: usize): u32 {
 }
 
 function ruleOf(text: usize, length: usize): u32 {
-  for (let rule = ROWS; rule < rulesEnd; rule += RULE) {
-    if ((load<u32>(rule + 4) as usize) == length && isEqual(text, load<u32>(rule) as usize, length)) return load<u32>(rule + 8)
+  const table = setting(TABLE) as usize
+  const rulesEnd = setting(TABLE_END) as usize
+  for (let rule = table; rule < rulesEnd; rule += RULE) {
+    const key = table + (load<u32>(rule) as usize)
+    if ((load<u32>(rule + 4) as usize) == length && isEqual(text, key, length)) return load<u32>(rule + 8)
   }
   return 0
 }

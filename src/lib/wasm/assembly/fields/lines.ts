@@ -1,7 +1,10 @@
-import { copyWithOffset, newlineIn, put16, put32 } from '../common/bytes'
-import { fieldsOf, LEFT, UNPARSED } from './forms'
+import { copyWithOffset, newlineIn, put32 } from '../common/bytes'
+import { clearSteps, steps } from './expression'
+import { closeMap, fieldsOf, LEFT, UNPARSED } from './forms'
+import { selectParser } from './keys'
 import { FAILS, FAILS_BYTES, IN, OUT, PREFIX, SUFFIX } from './memory'
-import { isTimed, isUntimed, pairs, putRows } from './rows'
+import { MAX_LINE, setting } from './parser'
+import { isTimed, isUntimed, pairs } from './rows'
 import { nsec, sec } from './time'
 import { putString } from './typed'
 
@@ -38,23 +41,11 @@ let extraPairs: u32 = 0
 let readSec: u32 = 0
 let readNsec: u32 = 0
 
-/** Longer lines are left to the caller; those above the second limit are not parsed. */
+/** Longer lines are left to the caller. */
 let maxLine: usize = 0
-let maxParsed: usize = 0
 /** Bound of an entry: bytes for each byte of the line, and others. */
 let perByte: usize = 1
 let others: usize = 0
-
-/** The expression: its number in the table, and where it stores the steps that it did not take. */
-let matcher: u32 = 0
-let stepsLeft: usize = 0
-/** Steps that a search may take, those without notes, and the most: for each byte, and others (wasm-matcher.ts). */
-let stepsPerByte: i64 = 0
-let otherSteps: i64 = 0
-let plainPerByte: i64 = 0
-let otherPlain: i64 = 0
-let maxSteps: i64 = 0
-let steps: i64 = 0
 
 export function setFrame(prefix: usize, prefixOffset: i32, suffix: usize, suffixOffset: i32, more: u32): void {
   prefixSize = prefix
@@ -66,33 +57,10 @@ export function setFrame(prefix: usize, prefixOffset: i32, suffix: usize, suffix
   readNsec = bswap<u32>(load<u32>(PREFIX + 7))
 }
 
-export function setLimits(line: usize, parsed: usize, each: usize, rest: usize): void {
+export function setLimits(line: usize, each: usize, rest: usize): void {
   maxLine = line
-  maxParsed = parsed
   perByte = each
   others = rest
-}
-
-/** The form of the lines: an expression, or a number of forms.ts. */
-const EXPRESSION: u32 = 0
-let form: u32 = EXPRESSION
-
-export function setForm(number: u32): void {
-  form = number
-}
-
-export function setMatcher(index: u32, left: usize): void {
-  form = EXPRESSION
-  matcher = index
-  stepsLeft = left
-}
-
-export function setSteps(each: f64, rest: f64, plainEach: f64, plainRest: f64, most: f64): void {
-  maxSteps = most as i64
-  stepsPerByte = min<i64>(each as i64, maxSteps)
-  otherSteps = rest as i64
-  plainPerByte = plainEach as i64
-  otherPlain = plainRest as i64
 }
 
 /**
@@ -107,7 +75,8 @@ export function lines(start: usize, end: usize, room: usize, keepEmpty: bool, ba
   const limit = OUT + room
   let n = 0
   failed = 0
-  steps = 0
+  selectParser(0)
+  clearSteps()
   while (p < stop && failed < MAX_FAILS && steps < RUN_STEPS) {
     const newline = newlineIn(p, stop)
     if (newline == stop) break
@@ -132,46 +101,16 @@ export function lines(start: usize, end: usize, room: usize, keepEmpty: bool, ba
 
 /** Writes the entry of a line; returns the address after it, or LEFT. */
 function writeLine(p: usize, e: usize, o: usize, offset: f64): usize {
-  isLeft = false
-  const body = o + ENTRY_HEAD + 1
-  let at: usize = UNPARSED
-  if (e - p <= maxParsed) {
-    if (form != EXPRESSION) at = fieldsOf(form, p, e, body)
-    else if (match(p, e)) at = matched(body)
-  }
-  if (isLeft || at == LEFT) return LEFT
+  const at = e - p <= (setting(MAX_LINE) as usize) ? fieldsOf(p, e, o + ENTRY_HEAD + 1) : UNPARSED
+  if (at == LEFT) return LEFT
   if (at == UNPARSED) {
     fail(p, e, NOT_PARSED)
     return writeRaw(p, e - p, o, offset)
   }
   if (isUntimed) fail(p, e, NOT_TIMED)
   putEntryHead(o)
-  const to = putMapHead(o + ENTRY_HEAD, at, pairs + extraPairs)
+  const to = closeMap(o + ENTRY_HEAD, at, pairs + extraPairs)
   return suffixSize == 0 ? to : copyWithOffset(to, SUFFIX, suffixSize, suffixOffsetAt, offset)
-}
-
-let isLeft: bool = false
-
-/** Searches the line; false when nothing matches or it took too many steps, in which case it is left. */
-@inline
-function match(p: usize, e: usize): bool {
-  const length = (e - p) as i64
-  const limit = min<i64>(otherSteps + stepsPerByte * length, maxSteps) as i32
-  const plain = min<i64>(otherPlain + plainPerByte * length, limit) as i32
-  // A matcher needs a newline at the end of its text.
-  const last = load<u8>(e)
-  store<u8>(e, 10)
-  const result = call_indirect<i32>(matcher, p, e, plain, limit - plain)
-  store<u8>(e, last)
-  steps += (limit - load<i32>(stepsLeft)) as i64
-  isLeft = result == 2
-  return result == 1
-}
-
-@inline
-function matched(body: usize): usize {
-  const at = putRows(body)
-  return pairs == 0 ? UNPARSED : at
 }
 
 /** Writes `92 d7 00` and the time of the line or that of reading. */
@@ -180,19 +119,6 @@ function putEntryHead(o: usize): void {
   store<u32>(o, 0x00d792)
   put32(o + 3, isTimed ? sec : readSec)
   put32(o + 7, isTimed ? nsec : readNsec)
-}
-
-/** Writes the head of a map whose content is at `at` + 1 up to `end`, and moves that if the head is longer; returns its end. */
-@inline
-function putMapHead(at: usize, end: usize, count: u32): usize {
-  if (count < 16) {
-    store<u8>(at, (0x80 | count) as u8)
-    return end
-  }
-  memory.copy(at + 3, at + 1, end - at - 1)
-  store<u8>(at, 0xde)
-  put16(at + 1, count)
-  return end + 2
 }
 
 function fail(p: usize, e: usize, kind: u32): void {

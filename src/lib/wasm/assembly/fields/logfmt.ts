@@ -2,6 +2,7 @@ import { hex4, putUnit } from '../common/escapes'
 import { LEFT, UNPARSED } from './forms'
 import { addKey, isFull } from './keys'
 import { SCRATCH, SCRATCH_BYTES } from './memory'
+import { hasBareKeys, keepsTime } from './parser'
 import { lowSurrogate, putWide } from './text'
 import { beginPairs, endPairs, isLeft, putFlag, putPair } from './walked'
 
@@ -27,8 +28,9 @@ function wordEnd(p: usize, end: usize, andEquals: bool): usize {
 }
 
 /** Writes the fields of a logfmt line (plugins/parsers/logfmt.ts). */
-export function putLogfmt(p: usize, e: usize, o: usize, keepTime: bool, trim: bool, bareKeys: bool): usize {
-  beginPairs(keepTime, trim)
+export function putLogfmt(p: usize, e: usize, o: usize, trim: bool): usize {
+  const bareKeys = hasBareKeys()
+  beginPairs(keepsTime(), trim)
   while (p < e) {
     const c = load<u8>(p)
     if (c <= 0x20 || c == EQUALS || c == QUOTE) {

@@ -1,5 +1,6 @@
 import { LEFT, UNPARSED } from './forms'
 import { addKey, isFull, knownKey } from './keys'
+import { keepsTime } from './parser'
 import { beginPairs, endPairs, isLeft, putPair } from './walked'
 
 const TAB: u8 = 9
@@ -17,8 +18,8 @@ function find(c: u8, p: usize, end: usize): usize {
 }
 
 /** Writes the fields of an LTSV line: label ":" value, separated by tabs (plugins/parsers/ltsv.ts). */
-export function putLtsv(p: usize, e: usize, o: usize, keepTime: bool, trim: bool): usize {
-  beginPairs(keepTime, trim)
+export function putLtsv(p: usize, e: usize, o: usize, trim: bool): usize {
+  beginPairs(keepsTime(), trim)
   while (p < e) {
     if (load<u8>(p) == TAB) {
       p++

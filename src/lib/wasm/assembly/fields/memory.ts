@@ -6,7 +6,7 @@
  *   META    the pairs that each record gets
  *   PREFIX  entry head, map head, path and offset pairs, key: the bytes before a line that is not parsed, padded to 16
  *   SUFFIX  path and offset pairs: the bytes after a parsed map, padded to 16
- *   ROWS    the fields of an expression, and their keys    MEMO    the text of the last time
+ *   ROWS    tables of the fields of parsers, and their keys    PARSERS    what is known of the parsers: parser.ts
  *   FAILS   lines that were not parsed
  *   IN      bytes of a file    ENTRIES  entries of a chunk: filters have their turn while a file is read    OUT  entries
  *   SLOTS   the keys of the current record, 64 bytes each    NAMES   those of them that had escapes
@@ -23,9 +23,14 @@ export const FIXED_BYTES: usize = 8192
 export const SUFFIX: usize = PREFIX + FIXED_BYTES + 64
 export const ROWS: usize = SUFFIX + FIXED_BYTES + 64
 export const ROWS_BYTES: usize = 16384
-export const MEMO: usize = ROWS + ROWS_BYTES + 64
+export const PARSERS: usize = ROWS + ROWS_BYTES + 64
+export const PARSER_BYTES: usize = 256
+/** As many as one pod can have: of each stream, and of records without one. */
+export const MAX_PARSERS: usize = 3
 export const MEMO_BYTES: usize = 64
-export const FAILS: usize = MEMO + 3 * MEMO_BYTES
+/** Spans of the words of a CRI line. */
+export const WORDS: usize = PARSERS + MAX_PARSERS * PARSER_BYTES
+export const FAILS: usize = WORDS + 64
 export const FAILS_BYTES: usize = 4096
 export const IN: usize = FAILS + FAILS_BYTES + 64
 export const IN_BYTES: usize = 262144

@@ -1,4 +1,5 @@
 import { copy, put16, put32 } from '../common/bytes'
+import { clearCalled } from './called'
 import {
   addLineKey,
   entryEnd,
@@ -12,26 +13,25 @@ import {
   readEntry,
   stream,
 } from './entry'
-import { LEFT, putFields, UNPARSED } from './forms'
+import { closeMap, findFields, LEFT, putFields, UNPARSED } from './forms'
 import { itemCount, jsonEnd, putMap, putPairs, settle, skipBlanks } from './json'
-import { addKey, isFull, keepKeys, setRules, twinOf } from './keys'
+import { addKey, begin, enterMap, isFull, keepKeys, leaveMap, mapNow, nextSlot, selectParser, twinOf } from './keys'
 import { ENTRIES, META, OUT } from './memory'
+import { MAX_LINE, setting } from './parser'
 import { isTimed, pairs } from './rows'
 import { isLineEnd } from './text'
 import { nsec, sec } from './time'
 
-/** Growth factor: four bytes of JSON, `0.1,`, become at most nine; heads and 16-byte stores need SLACK in addition. */
-const GROWTH: usize = 3
+/** Heads and 16-byte stores. */
 const SLACK: usize = 96
 
 /**
- * Treatment of a record: merge its line if that is a JSON object, merge the fields of a parser, drop the record, or leave it to
- * the caller.
+ * Treatment of a record: 1 to merge its line if that is a JSON object, drop the record, leave it to the caller, or merge the fields of a
+ * parser: PARSE and its number.
  */
-const MERGE: u32 = 1
-const PARSE: u32 = 2
-const DROP: u32 = 3
-const LEAVE: u32 = 4
+const DROP: u32 = 2
+const LEAVE: u32 = 3
+const PARSE: u32 = 4
 
 /** Reasons why `merge` stopped before an entry: numbers of STOPS in metadata-merger.ts. */
 const FORM: i32 = 1
@@ -51,23 +51,32 @@ let metaPairs: u32 = 0
 let mergeKeySize: usize = 0
 let keepLog: bool = false
 let trim: bool = false
-/** Form of the lines with the treatment PARSE. */
-let parsedForm: u32 = 0
+/** Bound of an entry: bytes for each of its bytes, and others. */
+let growth: usize = 1
+let others: usize = 0
+/** Number of the parser that is the current one. */
+let current: u32 = 0
 /** Treatments by stream, four bits each, from that of a record without one on. */
 let treatments: u32 = 0
 
 /** Number of pairs of the previous record: a good guess for the size of the map head, which then need not be moved. */
 let lastPairs: u32 = 1
 
-export function setup(size: usize, pairs: u32, mergeKey: usize, keep: bool, trimmed: bool, byStream: u32, form: u32): void {
+export function setup(size: usize, pairs: u32, mergeKey: usize, keep: bool, trimmed: bool, byStream: u32): void {
   metaSize = size
   metaPairs = pairs
   mergeKeySize = mergeKey
   keepLog = keep
   trim = trimmed
   treatments = byStream
-  parsedForm = form
-  setRules(0)
+  current = 0
+  selectParser(0)
+  begin(mergeKey == 0 ? 0 : 1)
+}
+
+export function setGrowth(each: usize, rest: usize): void {
+  growth = each
+  others = rest
 }
 
 /** Records the key at META + `at`, which has a head of one byte; called once for each pair in META. */
@@ -85,22 +94,23 @@ export function merge(start: usize, end: usize, room: usize): usize {
   const stop = ENTRIES + end
   let o = OUT
   const limit = OUT + room
-  const added = metaSize + mergeKeySize + SLACK
+  const added = metaSize + mergeKeySize + others + SLACK
   let n = 0
   stopped = 0
+  clearCalled()
   while (p < stop) {
     if (!readEntry(p, stop)) {
       stopped = isFull ? KEYS : FORM
       break
     }
     const treatment = (treatments >> (stream << 2)) & 15
-    if (treatment >= DROP) {
+    if (treatment == DROP || treatment == LEAVE) {
       if (treatment == LEAVE) {
         stopped = PARSER
         break
       }
     } else {
-      if (o + (entryEnd - p) * GROWTH + added > limit) {
+      if (o + (entryEnd - p) * growth + added > limit) {
         stopped = SIZE
         break
       }
@@ -126,8 +136,8 @@ function putEntry(p: usize, stop: usize, o: usize, treatment: u32): usize {
   const body = head + (lastPairs < 16 ? 1 : 3)
   let at: usize = 0
   if (treatment != 0 && linePair != 0) {
-    if (treatment == PARSE) {
-      at = putParsed(body, o)
+    if (treatment >= PARSE) {
+      at = putParsed(treatment - PARSE, body, o)
       if (at == LEFT) return 0
       if (at == UNPARSED) at = 0
     } else {
@@ -169,15 +179,22 @@ function putKept(body: usize): usize {
   return ownAt(body - own, at - lineEnd, at + (entryEnd - lineEnd))
 }
 
-/** Writes the own pairs and the fields of the line by its parser, which may set the time of the entry at `entry`. */
-function putParsed(body: usize, entry: usize): usize {
+/** Writes the own pairs and the fields of the line by a parser, which may set the time of the entry at `entry`. */
+function putParsed(index: u32, body: usize, entry: usize): usize {
+  if (index != current) {
+    current = index
+    selectParser(index as usize)
+  }
   let e = lineEnd
   while (e > lineText && isLineEnd(load<u8>(e - 1))) e--
+  if (e - lineText > (setting(MAX_LINE) as usize)) return UNPARSED
+  const found = findFields(lineText, e)
+  if (found <= UNPARSED) return found
   let at = putKept(body)
   if (at == 0) return UNPARSED
-  at = putFields(parsedForm, lineText, e, at, true, trim)
+  at = mergeKeySize == 0 ? putFields(lineText, e, at, true, trim) : putParsedUnderKey(e, at)
   if (at <= UNPARSED) return at
-  mergedPairs += pairs
+  if (mergeKeySize == 0) mergedPairs += pairs
   if (isTimed) {
     put32(entry + 3, sec)
     put32(entry + 7, nsec)
@@ -198,13 +215,34 @@ function putMerged(from: usize, body: usize): usize {
 
 /** Writes the fields as a map under the merge key. */
 function putUnderKey(p: usize, at: usize): usize {
+  const slot = putMergeKey(at)
+  if (slot == 0) return 0
+  const end = putMap(p, lineEnd, at + mergeKeySize, 0, trim)
+  return end == 0 ? 0 : settleMerged(slot, at, end)
+}
+
+/** Writes the fields of a parser like `putUnderKey`; returns LEFT or UNPARSED like `putFields`. */
+function putParsedUnderKey(e: usize, at: usize): usize {
+  const slot = putMergeKey(at)
+  if (slot == 0) return LEFT
+  const map = at + mergeKeySize
+  const from = nextSlot()
+  const outer = mapNow()
+  const seen = enterMap()
+  const end = putFields(lineText, e, map + 1, false, trim)
+  leaveMap(outer, seen, from)
+  return end <= UNPARSED ? end : settleMerged(slot, at, closeMap(map, end, pairs))
+}
+
+function putMergeKey(at: usize): usize {
   const key = META + metaSize
   copy(at, key, mergeKeySize)
   const size = mergeKeySize < 33 ? 1 : load<u8>(at) == 0xd9 ? 2 : 3
-  const slot = addKey(key + size, mergeKeySize - size, at)
-  if (slot == 0) return 0
-  const end = putMap(p, lineEnd, at + mergeKeySize, 0, trim)
-  if (end == 0) return 0
+  return addKey(key + size, mergeKeySize - size, at)
+}
+
+/** Ends the pair of the merge key, [at, end); returns its end. */
+function settleMerged(slot: usize, at: usize, end: usize): usize {
   if (twinOf(slot) != 0) return settle(slot, at, end)
   mergedPairs++
   return end

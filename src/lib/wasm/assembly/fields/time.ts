@@ -1,5 +1,20 @@
 import { digitsIn, eightDigits } from '../common/digits'
-import { MEMO, MEMO_BYTES } from './memory'
+import { epochOf } from './epoch'
+import { PARSER_BYTES, PARSERS } from './memory'
+import {
+  EPOCH,
+  HAS_FRACTION,
+  HEAD_SIZE,
+  MEMO,
+  MEMO_MASK,
+  MINUTE,
+  parser,
+  SECOND_AT,
+  setting,
+  TAIL,
+  TAIL_MASK,
+  TAIL_SIZE,
+} from './parser'
 
 /**
  * The time of a line. The text of the last one is kept: a text that differs from it only in the digits of the second and of its
@@ -10,26 +25,19 @@ import { MEMO, MEMO_BYTES } from './memory'
  *   21/Nov/2026:06:00:SS +0000      2026-11-21T06:00:SS.ddddddZ
  *   |-------- head ----------|      |------ head -----|      |- tail
  * ```
- * MEMO has the head, a mask of its bytes without those of the second, the tail, and its mask, MEMO_BYTES each.
+ * The record of the parser (parser.ts) has the head, a mask of its bytes without those of the second, the tail, and its mask. Numbers
+ * since 1970 are read here, too.
  */
-const MASK: usize = MEMO + MEMO_BYTES
-const TAIL: usize = MASK + MEMO_BYTES
-const TAIL_MASK: usize = TAIL + 16
 
-/** Reads the time in [p, end) and calls `setTime`; returns 0 when it is none. Calls `setMemo` for a text that can be kept. */
+/**
+ * Reads the time in [p, end) as parser number `index` does, and calls `setTime`; returns 0 when it is none. Writes a text that can be
+ * kept to the record of the parser.
+ */
 @external("env", "readTime")
-declare function readTime(p: usize, end: usize): i32
+declare function readTime(p: usize, end: usize, index: usize): i32
 
 export let sec: u32 = 0
 export let nsec: u32 = 0
-
-/** Sizes; 0 for `headSize`: no text is kept. */
-let headSize: usize = 0
-let tailSize: usize = 0
-let secondAt: usize = 0
-let hasFraction: bool = false
-/** The time at second 0. */
-let minute: u32 = 0
 
 const POW10 = memory.data<u32>([1000000000, 100000000, 10000000, 1000000, 100000, 10000, 1000, 100, 10, 1])
 
@@ -38,19 +46,12 @@ export function setTime(s: u32, n: u32): void {
   nsec = n
 }
 
-/** Keeps the text in MEMO. `head` 0: none. */
-export function setMemo(head: usize, tail: usize, second: usize, fraction: bool, atMinute: u32): void {
-  headSize = head
-  tailSize = tail
-  secondAt = second
-  hasFraction = fraction
-  minute = atMinute
-}
-
 /** Reads the time in [p, end); false when it is none. */
 @inline
 export function timeOf(p: usize, end: usize): bool {
-  return (headSize != 0 && isLikeLast(p, end)) || readTime(p, end) != 0
+  if (setting(HEAD_SIZE) != 0 && isLikeLast(p, end)) return true
+  if (load<u8>(parser + EPOCH) != 0 && epochOf(p, end)) return true
+  return readTime(p, end, (parser - PARSERS) / PARSER_BYTES) != 0
 }
 
 @inline
@@ -59,19 +60,24 @@ function differs(p: usize, text: usize, mask: usize): bool {
 }
 
 function isLikeLast(p: usize, end: usize): bool {
+  const headSize = setting(HEAD_SIZE) as usize
+  const tailSize = setting(TAIL_SIZE) as usize
+  const hasFraction = setting(HAS_FRACTION) != 0
   const size = end - p
   const digits = size - headSize - tailSize
   if (hasFraction ? size <= headSize + tailSize || digits > 9 : size != headSize) return false
-  for (let i: usize = 0; i < headSize; i += 16) if (differs(p + i, MEMO + i, MASK + i)) return false
-  const tens = (load<u8>(p + secondAt) as u32) - 48
-  const ones = (load<u8>(p + secondAt + 1) as u32) - 48
+  const memo = parser + MEMO
+  for (let i: usize = 0; i < headSize; i += 16) if (differs(p + i, memo + i, parser + MEMO_MASK + i)) return false
+  const second = p + (setting(SECOND_AT) as usize)
+  const tens = (load<u8>(second) as u32) - 48
+  const ones = (load<u8>(second + 1) as u32) - 48
   if (tens > 5 || ones > 9) return false
   let fraction: u32 = 0
   if (hasFraction) {
     const q = p + headSize
     const word = load<u64>(q)
     const first = min<usize>(digits, 8)
-    if (digitsIn(word) < first || differs(q + digits, TAIL, TAIL_MASK)) return false
+    if (digitsIn(word) < first || differs(q + digits, parser + TAIL, parser + TAIL_MASK)) return false
     fraction = eightDigits(word << ((64 - (first << 3)) as u64))
     if (digits == 9) {
       const last = (load<u8>(q + 8) as u32) - 48
@@ -80,7 +86,7 @@ function isLikeLast(p: usize, end: usize): bool {
     }
     fraction *= load<u32>(POW10 + (digits << 2))
   }
-  sec = minute + tens * 10 + ones
+  sec = setting(MINUTE) + tens * 10 + ones
   nsec = fraction
   return true
 }

@@ -8,11 +8,11 @@ import { timeOf } from './time'
 /** The pairs of a line of consecutive fields, each with its key (logfmt, ltsv). */
 
 /** Kind of the key of the time; the rest of a kind is the type of the value. */
-const TIME: u32 = 0x80
+export const TIME: u32 = 0x80
 
 /** Number of pairs that were written, and of those among them that stay: the others have keys that come again or are added later. */
 let written: u32 = 0
-let staying: u32 = 0
+export let staying: u32 = 0
 let isTimed: bool = false
 let isUntimed: bool = false
 let hasTimeKey: bool = false
@@ -39,8 +39,13 @@ export function endPairs(): bool {
 }
 
 /** Writes a pair whose key is recorded in `slot`, the value being text; returns the address after it. */
+@inline
 export function putPair(slot: usize, key: usize, keySize: usize, p: usize, end: usize, o: usize): usize {
-  const kind = kindOf(slot)
+  return putOfKind(kindOf(slot), slot, key, keySize, p, end, o)
+}
+
+/** Writes a pair like `putPair` whose key has this kind. */
+export function putOfKind(kind: u32, slot: usize, key: usize, keySize: usize, p: usize, end: usize, o: usize): usize {
   const full = end
   if (trimming) while (end > p && isLineEnd(load<u8>(end - 1))) end--
   if (kind == 0) return settled(slot, o, putString(p, end, putString(key, key + keySize, o)))
@@ -77,7 +82,7 @@ function isSecondTime(): bool {
 
 /** Ends the pair [o, end): removes an earlier one with the same key, or itself if such a pair is added later. */
 @inline
-function settled(slot: usize, o: usize, end: usize): usize {
+export function settled(slot: usize, o: usize, end: usize): usize {
   written++
   const twin = twinOf(slot)
   if (twin == 0) {

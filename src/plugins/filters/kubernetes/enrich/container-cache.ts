@@ -60,7 +60,7 @@ const MAX_CONTAINERS = 32_768
 const MAX_METADATA_BYTES = 16_000_000
 /** Maximum length of a tag that may name a container: no path made by a kubelet is longer. */
 const MAX_TAG_LENGTH = 4096
-const MAX_PARSERS = 1000
+const MAX_UNKNOWN_PARSERS = 1000
 /** Maximum length of the name of a parser in an annotation; a longer one is the name of none. */
 const MAX_PARSER_NAME = 253
 const MAX_LOGGED = 1000
@@ -82,8 +82,10 @@ export class ContainerCache {
   /** Containers with metadata, the one that was encoded first at the front. */
   readonly #encoded = new Set<CachedContainer>()
   #metadataBytes = 0
-  /** Parsers by name; undefined: there is no such parser. */
-  readonly #parsers = new Map<string, Parser | undefined>()
+  /** Parsers by name, of which there are as many as are configured. */
+  readonly #parsers = new Map<string, Parser>()
+  /** Names that are those of no parser. */
+  readonly #unknownParsers = new Set<string>()
   /** Tags and pods that a warning was logged for. */
   readonly #logged = new Set<string>()
   readonly #useExcludeAnnotations: boolean
@@ -213,12 +215,7 @@ export class ContainerCache {
 
   #findParser(name: string | undefined, pod: Pod): Parser | undefined {
     if (name === undefined) return undefined
-    // Names come from pods, so their number is limited: to more than anyone has parsers.
-    if (name.length <= MAX_PARSER_NAME && !this.#parsers.has(name)) {
-      dropOldest(this.#parsers, MAX_PARSERS)
-      this.#parsers.set(name, this.#createParser(name))
-    }
-    const parser = this.#parsers.get(name)
+    const parser = this.#parserNamed(name)
     if (parser === undefined) {
       const key = `${pod.namespace}/${pod.name}`
       this.#ctx.counters.add('parsers_unknown')
@@ -226,6 +223,19 @@ export class ContainerCache {
         `parser ${key}`,
         `pod ${key} requests parser "${shown(name)}", which does not exist: its lines stay unparsed`,
       )
+    }
+    return parser
+  }
+
+  /** Returns the parser, the same for all pods: an expression is compiled once. Names of no parser displace each other only. */
+  #parserNamed(name: string): Parser | undefined {
+    const known = this.#parsers.get(name)
+    if (known !== undefined || name.length > MAX_PARSER_NAME || this.#unknownParsers.has(name)) return known
+    const parser = this.#createParser(name)
+    if (parser !== undefined) this.#parsers.set(name, parser)
+    else {
+      dropOldest(this.#unknownParsers, MAX_UNKNOWN_PARSERS)
+      this.#unknownParsers.add(name)
     }
     return parser
   }
@@ -284,6 +294,6 @@ function shown(text: string): string {
   return escapeControls(truncate(text, MAX_LOGGED_CHARS))
 }
 
-function dropOldest(map: Map<string, unknown>, max: number): void {
-  if (map.size >= max) map.delete(map.keys().next().value as string)
+function dropOldest(known: Map<string, unknown> | Set<string>, max: number): void {
+  if (known.size >= max) known.delete(known.keys().next().value as string)
 }

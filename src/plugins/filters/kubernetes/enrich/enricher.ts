@@ -86,8 +86,10 @@ export class Enricher {
       if (fastPath.isOpen) {
         if (this.#wasm.run(buf, this.#next, end)) {
           to = this.#copyWasmOutput(to)
-          count += this.#wasm.records
-          fastPath.hit(this.#wasm.records)
+          const { records, called } = this.#wasm
+          count += records
+          fastPath.hit(records - called)
+          if (called > 0) fastPath.assisted(called, this.#wasm.whyCalled)
           continue
         }
         fastPath.miss(this.#wasm.stopped)

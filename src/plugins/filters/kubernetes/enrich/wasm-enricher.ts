@@ -1,12 +1,14 @@
 import { encodeStr } from '../../../../core/msgpack/encode.ts'
+import type { Parser } from '../../../../core/parser.ts'
 import type { FallbackReason } from '../../../../lib/wasm/fast-path.ts'
-import { FormKernel } from '../../../../lib/wasm/form-kernel.ts'
+import { FieldsKernel } from '../../../../lib/wasm/fields-kernel.ts'
 import { InputBlock } from '../../../../lib/wasm/instance.ts'
 import {
   type MetadataMerger,
   sharedMetadataMerger,
   type Treatment,
 } from '../../../../lib/wasm/metadata-merger.ts'
+import { ParserRecord } from '../../../../lib/wasm/parser-record.ts'
 import type { MergeOptions } from './merge-log.ts'
 import type { ContainerMetadata, StreamHandling } from './metadata.ts'
 
@@ -26,6 +28,11 @@ export class WasmEnricher {
   records = 0
   size = 0
   next = 0
+  /** Lines among them that their parser has read, and the reason for that. */
+  called = 0
+  whyCalled: FallbackReason = 'parser'
+  /** Records of parsers that the module calls for each line. */
+  readonly #called = new WeakMap<Parser, ParserRecord>()
 
   constructor(options: MergeOptions) {
     this.#options = options.logKey.equals(LOG) ? options : undefined
@@ -51,7 +58,7 @@ export class WasmEnricher {
     if (options === undefined) return false
     this.#block?.clear()
     const { keepLog, trim, mergeKey } = options
-    const { other, stdout, stderr, parsed } = treatmentsOf(options, streams)
+    const { other, stdout, stderr, parsers } = this.#treatmentsOf(options, streams)
     return this.#merger.use({
       pairs: pairs.bytes,
       starts: pairs.starts,
@@ -61,7 +68,7 @@ export class WasmEnricher {
       other,
       stdout,
       stderr,
-      parsed,
+      parsers,
     })
   }
 
@@ -77,6 +84,7 @@ export class WasmEnricher {
       return merger.consumed > at - block.from
     })
     this.records = merger.records
+    this.called = merger.called
     this.next = block.from + merger.consumed
     return isRewritten
   }
@@ -90,26 +98,34 @@ export class WasmEnricher {
     this.#loadedMerger ??= sharedMetadataMerger()
     return this.#loadedMerger
   }
-}
 
-/**
- * Returns what happens with the records of each stream: what annotations of the pod request, else what the options say. The
- * module has the settings of one parser.
- */
-function treatmentsOf(options: MergeOptions, streams: ContainerMetadata['streams']) {
-  let kernel: FormKernel | undefined
-  const treatmentOf = (requested: StreamHandling | undefined): Treatment => {
-    if (requested?.exclude) return 'drop'
-    if (!options.merge && requested?.parser === undefined) return 'keep'
-    const parser = requested?.parser ?? options.parser
-    if (parser === undefined || parser.isPlainJson) return 'merge'
-    const own = options.mergeKey === undefined ? parser.kernel?.(0) : undefined
-    if (!(own instanceof FormKernel) || (kernel !== undefined && own !== kernel)) return 'leave'
-    kernel = own
-    return 'parse'
+  /** Returns what happens with the records of each stream: what annotations of the pod request, else what the options say. */
+  #treatmentsOf(options: MergeOptions, streams: ContainerMetadata['streams']) {
+    const parsers: ParserRecord[] = []
+    this.whyCalled = 'parser'
+    const treatmentOf = (requested: StreamHandling | undefined): Treatment => {
+      if (requested?.exclude) return 'drop'
+      if (!options.merge && requested?.parser === undefined) return 'keep'
+      const parser = requested?.parser ?? options.parser
+      if (parser === undefined || parser.isPlainJson) return 'merge'
+      const record = this.#recordOf(parser)
+      if (parsers.includes(record)) return parsers.indexOf(record)
+      if (!this.#merger.fits([...parsers, record])) return 'leave'
+      return parsers.push(record) - 1
+    }
+    const other = treatmentOf(undefined)
+    const stdout = treatmentOf(streams?.stdout)
+    const stderr = treatmentOf(streams?.stderr)
+    return { other, stdout, stderr, parsers }
   }
-  const other = treatmentOf(undefined)
-  const stdout = treatmentOf(streams?.stdout)
-  const stderr = treatmentOf(streams?.stderr)
-  return { other, stdout, stderr, parsed: kernel?.parsedForm }
+
+  #recordOf(parser: Parser): ParserRecord {
+    const kernel = parser.kernel?.(0)
+    if (kernel instanceof FieldsKernel) return kernel.record
+    // An expression has its module after some thousand lines.
+    if (parser.kernel !== undefined) this.whyCalled = 'small'
+    const known = this.#called.get(parser) ?? ParserRecord.of(parser)
+    this.#called.set(parser, known)
+    return known
+  }
 }

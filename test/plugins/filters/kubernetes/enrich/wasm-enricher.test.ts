@@ -1,12 +1,10 @@
 import { describe, expect, test } from 'bun:test'
 import { encode } from '@msgpack/msgpack'
-import type { Chunk } from '../../../../../src/core/chunk.ts'
 import { encodeStr } from '../../../../../src/core/msgpack/encode.ts'
 import type { Parser } from '../../../../../src/core/parser.ts'
 import { CounterMap } from '../../../../../src/engine/counters.ts'
 import { pathCounters } from '../../../../../src/lib/wasm/fast-path.ts'
 import { MetadataMerger } from '../../../../../src/lib/wasm/metadata-merger.ts'
-import { Enricher } from '../../../../../src/plugins/filters/kubernetes/enrich/enricher.ts'
 import {
   type ContainerMetadata,
   metadataPairs,
@@ -15,6 +13,16 @@ import { spec } from '../../../../../src/plugins/parsers/json.ts'
 import { spec as logfmtSpec } from '../../../../../src/plugins/parsers/logfmt.ts'
 import { spec as ltsvSpec } from '../../../../../src/plugins/parsers/ltsv.ts'
 import { chunkOf, LooseBuffers, recordsOf } from '../../../../support/engine/chunk-of.ts'
+import {
+  type Choice,
+  enriched,
+  enricherOf,
+  FILL,
+  OPTIONS,
+  oneByOne,
+  POD,
+  parsedBy,
+} from '../../../../support/kubernetes/enriched.ts'
 import { shortOrLong } from '../../../../support/long.ts'
 import { fc } from '../../../../support/property.ts'
 import { record } from '../../../../support/tail/container-records.ts'
@@ -25,7 +33,6 @@ import { parserOf } from '../../../../support/tail/parse-line.ts'
 const plainJson = () => parserOf(spec)
 const timedJson = () => parserOf(spec, { time_key: 'a', time_format: '%s' })
 
-const POD = Buffer.from(encode({ pod_name: 'web', labels: { app: 'web' }, host: 'n' }))
 const NAMESPACE = Buffer.from(encode({ name: 'shop' }))
 const METAS: Record<string, ContainerMetadata> = {
   'a pod': { pairs: metadataPairs(POD, undefined), streams: undefined },
@@ -45,10 +52,6 @@ const METAS: Record<string, ContainerMetadata> = {
     },
   },
 }
-const parsedBy = (parser: Parser) => ({
-  pairs: metadataPairs(POD, undefined),
-  streams: { stdout: { exclude: false, parser }, stderr: { exclude: false, parser } },
-})
 Object.assign(METAS, {
   'a pod that requests JSON with a time': parsedBy(
     parserOf(spec, { time_key: 'ts', time_format: '%Y-%m-%dT%H:%M:%S.%L%z' }),
@@ -60,73 +63,13 @@ Object.assign(METAS, {
     parserOf(ltsvSpec, { time_key: 'ts', time_format: '%s', time_keep: 'on', types: 'n:float' }),
   ),
 })
-const PLAIN = { mergeKey: undefined as Buffer | undefined }
-const OPTIONS = {
-  'with Merge_Log': { merge: true, keepLog: true, trim: true, ...PLAIN },
-  'with Merge_Log, without Keep_Log': { merge: true, keepLog: false, trim: true, ...PLAIN },
-  'with Merge_Log, without Merge_Log_Trim': { merge: true, keepLog: false, trim: false, ...PLAIN },
-  'without Merge_Log': { merge: false, keepLog: true, trim: true, ...PLAIN },
-  'with Merge_Log_Key': { merge: true, keepLog: false, trim: true, mergeKey: encodeStr('a') },
-  'with a long Merge_Log_Key, with Keep_Log': {
-    merge: true,
-    keepLog: true,
-    trim: true,
-    mergeKey: encodeStr('x'.repeat(33)),
-  },
-  'with the Merge_Log_Key kubernetes': {
-    merge: true,
-    keepLog: false,
-    trim: true,
-    mergeKey: encodeStr('kubernetes'),
-  },
-}
-type Choice = (typeof OPTIONS)[keyof typeof OPTIONS]
-
-/** Chunks of less than 8 KB are not passed to the wasm module, so each record in its own chunk takes the fallback. */
-function enricherOf(choice: Choice, buffers: LooseBuffers, counters?: CounterMap): Enricher {
-  return new Enricher({
-    logKey: encodeStr('log'),
-    parser: undefined,
-    buffers,
-    counters,
-    ...choice,
-  })
-}
-
-function apply(choice: Choice, meta: ContainerMetadata, records: object[]): Chunk {
-  const buffers = new LooseBuffers()
-  const chunk = chunkOf(records, 'k', buffers)
-  enricherOf(choice, buffers).apply(chunk, meta)
-  return chunk
-}
-
-/** Returns the entries as the fallback writes them, one chunk per record. */
-function oneByOne(choice: Choice, meta: ContainerMetadata, records: object[]): Buffer {
-  const buffers = new LooseBuffers()
-  const enricher = enricherOf(choice, buffers)
-  return Buffer.concat(
-    records.map((record, i) => {
-      const chunk = chunkOf([record], 'k', buffers)
-      chunk.buf.writeUInt32BE(1000 + i, chunk.start + 3)
-      enricher.apply(chunk, meta)
-      return chunk.entries()
-    }),
-  )
-}
-
-/** Makes the chunk large enough for the wasm module. */
-const FILL = Array.from({ length: 80 }, (_, i) => ({
-  stream: 'stdout',
-  log: `{"n":${i},"text":"${'f'.repeat(100)}"}`,
-}))
-
 for (const [how, choice] of Object.entries(OPTIONS)) {
   for (const [what, meta] of Object.entries(METAS)) {
     test(`${how}, ${what}: the wasm module writes the same bytes as the fallback`, () => {
       fc.assert(
         fc.property(fc.array(record, { minLength: 1, maxLength: 6 }), (records) => {
           const all = [...records, ...FILL]
-          const chunk = apply(choice, meta, all)
+          const chunk = enriched(choice, meta, all)
           expect(chunk.entries().toString('hex')).toBe(oneByOne(choice, meta, all).toString('hex'))
         }),
         { numRuns: 40 },
@@ -222,6 +165,21 @@ describe('the wasm module', () => {
   })
 })
 
+test('lines that grow most, of any length, stay within the memory of the module', () => {
+  const choice = OPTIONS['with Merge_Log']
+  const typed = parsedBy(parserOf(logfmtSpec, { types: 'a:float' }))
+  const json = METAS['a pod'] as ContainerMetadata
+  for (let size = 28_000; size < 48_000; size += 1000) {
+    const numbers = new Array(size / 4).fill(0.1)
+    const long = { stream: 'stdout', log: `{"a":[${numbers.join()}]}` }
+    const repeated = { stream: 'stdout', log: 'a=5 '.repeat(size / 4) }
+    const short = { stream: 'stdout', log: '{"a":1,"b":2,"a":3}' }
+    const merged = recordsOf(enriched(choice, json, [short, long, short]))
+    expect(merged).toMatchObject([{ a: 3, b: 2 }, { a: numbers }, { a: 3, b: 2 }])
+    expect(recordsOf(enriched(choice, typed, [repeated, repeated]))).toMatchObject([{ a: 5 }, { a: 5 }])
+  }
+})
+
 test('each record is counted, with the reason why it took the fallback', () => {
   const buffers = new LooseBuffers()
   const counters = new CounterMap(pathCounters('enriched', 'keys', 'size', 'parser', 'form'))
@@ -290,7 +248,7 @@ test('a chunk of several blocks, with entries split between blocks, is complete'
     log: i % 97 === 0 ? `{"a":1,"a":${i}}` : `{"n":${i},"text":"${'t'.repeat(i % 211)}"}`,
   }))
   const meta = METAS['a pod'] as ContainerMetadata
-  const chunk = apply(choice, meta, records)
+  const chunk = enriched(choice, meta, records)
   expect(chunk.entries().equals(oneByOne(choice, meta, records))).toBe(true)
 })
 
@@ -299,7 +257,7 @@ test('a chunk with only unsupported entries is complete', () => {
   const records = Array.from({ length: 1000 }, (_, i) => ({ stream: 'stdout', log: `{"a":1,"a":${i}}` }))
   const meta = METAS['a pod'] as ContainerMetadata
   expect(
-    apply(choice, meta, records)
+    enriched(choice, meta, records)
       .entries()
       .equals(oneByOne(choice, meta, records)),
   ).toBe(true)
@@ -311,7 +269,7 @@ function sameForAll(lines: string[]): void {
   const meta = METAS['a pod'] as ContainerMetadata
   // A supported line after each: several unsupported ones in a row would end the fast path for the chunk.
   const records = [...lines.flatMap((log) => [{ log }, { log: '{}' }]), ...FILL]
-  const [fast, fallback] = [apply(choice, meta, records).entries(), oneByOne(choice, meta, records)]
+  const [fast, fallback] = [enriched(choice, meta, records).entries(), oneByOne(choice, meta, records)]
   expect(fast.equals(fallback)).toBe(true)
 }
 
@@ -372,7 +330,7 @@ test('alternating records of few shapes equal the fallback’s', () => {
     fc.property(records, (some) => {
       const all = [...some, ...FILL]
       expect(
-        apply(choice, meta, all)
+        enriched(choice, meta, all)
           .entries()
           .equals(oneByOne(choice, meta, all)),
       ).toBe(true)
