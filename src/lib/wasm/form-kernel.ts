@@ -64,7 +64,7 @@ export class FormKernel extends FieldsKernel {
   }
 
   override run(start: number, end: number, room: number, base: number): number {
-    this.seesDocker ||= this.input.compare(DOCKER, 0, DOCKER.length, start, start + DOCKER.length) === 0
+    this.seesDocker ||= this.input.subarray(start, Math.min(start + DOCKER.length, end)).equals(DOCKER)
     return super.run(start, end, room, base)
   }
 
