@@ -104,6 +104,8 @@ export interface LineKernel {
   /** True when the last run ended because it took much work, so that a caller can look at the time. */
   readonly isTired: boolean
   failure(i: number): LineFailure
+  /** Returns the room without which `run` leaves a line of `length` bytes out. */
+  bound(length: number): number
   /**
    * Writes the complete lines of input[start, end) as entries to `output`, at most `room` bytes, and returns
    * the number of bytes. `base`: file offset of input[0].

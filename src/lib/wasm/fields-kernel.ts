@@ -22,6 +22,8 @@ export abstract class FieldsKernel implements ParserKernel {
   protected readonly module: FieldsModule
   readonly #fails: Uint32Array
   #keepEmpty = 1
+  /** Room of a line of no length. */
+  #most = 0
   /** Arguments of the last call of `use`. */
   #last: Parameters<ParserKernel['use']> | undefined
 
@@ -53,6 +55,10 @@ export abstract class FieldsKernel implements ParserKernel {
     return { start: this.#fails[2 * i] as number, end: end >>> 2, isUntimed: (end & 3) === 2 }
   }
 
+  bound(length: number): number {
+    return this.#most + length * Math.max(1, this.record.perByte) + this.module.exports.SLACK.value
+  }
+
   protected fits({ prefix, suffix }: LineFrame): boolean {
     return Math.max(prefix.length, suffix.length) <= this.module.exports.FIXED_BYTES.value
   }
@@ -66,6 +72,7 @@ export abstract class FieldsKernel implements ParserKernel {
     suffix.copy(bytes, x.SUFFIX.value)
     x.setFrame(prefix.length, prefixOffsetAt, suffix.length, suffixOffsetAt, extraPairs)
     const most = HEAD_BYTES + Math.max(prefix.length, others + suffix.length)
+    this.#most = most
     x.setLimits(Math.min(maxLineBytes, MAX_LINE_BYTES), Math.max(1, perByte), most)
     this.#keepEmpty = skipEmpty ? 0 : 1
     this.#last = [frame, maxLineBytes, skipEmpty]

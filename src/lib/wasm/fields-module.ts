@@ -27,6 +27,7 @@ export interface FieldsExports extends WasmExports {
   WORDS: WebAssembly.Global
   FAILS: WebAssembly.Global
   FAILS_BYTES: WebAssembly.Global
+  SLACK: WebAssembly.Global
   table: WebAssembly.Table
   linesEnd: WebAssembly.Global
   linesWritten: WebAssembly.Global

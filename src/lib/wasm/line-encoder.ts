@@ -35,6 +35,7 @@ interface Exports extends WasmExports {
   OUT_PAIRS: WebAssembly.Global
   ERR_PAIRS: WebAssembly.Global
   PAIRS_BYTES: WebAssembly.Global
+  OVERHEAD: WebAssembly.Global
   consumed: WebAssembly.Global
   records: WebAssembly.Global
   setupCri(
@@ -94,6 +95,7 @@ export class LineEncoder implements LineKernel {
   readonly #outPairs: Buffer
   readonly #errPairs: Buffer
   readonly #exports: Exports
+  #frameBytes = 0
   #form = 0
   #maxLineBytes = 0
   #keepEmpty = 0
@@ -127,6 +129,7 @@ export class LineEncoder implements LineKernel {
     suffix.copy(this.#suffix)
     const [keep, complete] = [keepTime ? 1 : 0, completeOnly === true ? 1 : 0]
     this.#exports.setup(prefix.length, suffix.length, offsetAt, extraPairs, keep, complete)
+    this.#frameBytes = prefix.length + suffix.length
     this.#form = FORMS[entry.form]
     this.#maxLineBytes = longest
     this.#keepEmpty = skipEmpty ? 0 : 1
@@ -159,6 +162,10 @@ export class LineEncoder implements LineKernel {
     this.consumed = x.consumed.value
     this.records = x.records.value
     return size
+  }
+
+  bound(length: number): number {
+    return length + this.#frameBytes + this.#exports.OVERHEAD.value
   }
 
   failure(): LineFailure {

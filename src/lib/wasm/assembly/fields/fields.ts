@@ -23,6 +23,6 @@ export {
 export { called } from './called'
 export { setStepsLeft } from './expression'
 export { begin, keepKeys } from './keys'
-export { failed, lines, linesEnd, linesWritten, setFrame, setLimits, tired } from './lines'
+export { failed, lines, linesEnd, linesWritten, SLACK, setFrame, setLimits, tired } from './lines'
 export { consumed, merge, metaKey, records, setGrowth, setup, stopped } from './merge'
 export { setTime } from './time'

@@ -14,7 +14,7 @@ const NOT_TIMED: u32 = 2
 const MAX_FAILS: u32 = (FAILS_BYTES / 8) as u32
 
 /** Bytes after an entry that 16-byte stores may overwrite. */
-const SLACK: usize = 64
+export const SLACK: usize = 64
 /** Size of `92 d7 00 sec nsec`. */
 const ENTRY_HEAD: usize = 11
 /** Steps of all searches after which `lines` ends. */

@@ -27,6 +27,8 @@ const CRI: i32 = 1
 const MAX_PARSED_OVERHEAD: usize = 320
 /** Bytes after an entry that 16-byte stores may overwrite. */
 const SLACK: usize = 32
+/** Room without which an entry is not begun, in addition to its line and the frame. */
+export const OVERHEAD: usize = MAX_PARSED_OVERHEAD + SLACK
 /** Size of the longest head of a string of a line. */
 const MAX_HEAD: usize = 5
 

@@ -88,19 +88,29 @@ export class JoinedLines extends BlockEncoder {
   ): number {
     const encoder = this.#joiner.fastPathEncoder(records)
     const kernel = encoder === undefined ? undefined : this.kernelFor(encoder, block)
-    if (kernel === undefined) {
+    if (encoder === undefined || kernel === undefined) {
       this.fastPath.miss(encoder?.withoutKernel ?? 'form')
       return start
     }
     let pos = start
+    let hasRoom = false
     for (;;) {
       const room = Math.max(0, out.buf.length - TAIL_ROOM - out.end)
       const size = kernel.run(pos, block.end, room, base)
       const bytes = kernel.consumed - pos
       if (bytes === 0) {
+        const newline = this.lineEnd(block, pos)
+        if (newline < 0) return pos
+        const length = Math.min(newline - pos, this.options.maxLineBytes)
+        const need = this.roomFor(kernel, length, encoder.bound(length))
+        if (!hasRoom && room < need && out.reserve(need, block.end - pos)) {
+          hasRoom = true
+          continue
+        }
         this.fastPath.miss()
         return pos
       }
+      hasRoom = false
       kernel.output.copy(out.buf, out.end, 0, size)
       out.end += size
       file.cursor.advance(bytes)

@@ -34,6 +34,9 @@ export interface Block {
   time: TurnTime
 }
 
+/** Most bytes of room that are made for a line because a kernel wants them, rather than the entry. */
+const MAX_KERNEL_ROOM = 16 * 1024
+
 /** full: the budget is exhausted · late: the time of the turn is over. The cursor is behind the lines that were written. */
 export type Encoded = 'ok' | 'full' | 'late'
 
@@ -102,6 +105,15 @@ export abstract class BlockEncoder {
   /** Returns the kernel if the block was read into its memory and it can write these entries. */
   protected kernelFor(encoder: EntryEncoder, block: Block): LineKernel | undefined {
     return encoder.kernelOf(block.buf, this.options.maxLineBytes, this.options.skipEmpty)
+  }
+
+  /**
+   * Returns the room to make in a chunk for a line of `length` bytes: what the kernel wants, which is often several times the entry,
+   * unless that is much; else `bound`, what the entry may need.
+   */
+  protected roomFor(kernel: LineKernel, length: number, bound: number): number {
+    const wanted = kernel.bound(length)
+    return wanted <= MAX_KERNEL_ROOM ? Math.max(bound, wanted) : bound
   }
 
   /** Commits lines written to `out`: `bytes` of input became `written` bytes. */

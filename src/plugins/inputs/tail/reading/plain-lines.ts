@@ -29,7 +29,8 @@ export class PlainLines extends BlockEncoder {
     const kernel = this.kernelFor(encoder, block)
     fastPath.begin(kernel !== undefined, encoder.withoutKernel)
     for (;;) {
-      if (kernel !== undefined && fastPath.isOpen) {
+      const isOffered = kernel !== undefined && fastPath.isOpen
+      if (isOffered) {
         const size = kernel.run(pos, blockEnd, Math.max(0, limit - at), base)
         if (kernel.consumed > pos) {
           kernel.output.copy(buf, at, 0, size)
@@ -42,7 +43,6 @@ export class PlainLines extends BlockEncoder {
           if (isLate) break
           continue
         }
-        fastPath.miss()
       }
       const newline = this.lineEnd(block, pos)
       if (newline < 0) break
@@ -59,7 +59,8 @@ export class PlainLines extends BlockEncoder {
         continue
       }
       const long = length > maxLineBytes
-      const need = encoder.bound(long ? maxLineBytes : length)
+      const bound = encoder.bound(long ? maxLineBytes : length)
+      const need = isOffered && !long ? this.roomFor(kernel, length, bound) : bound
       if (at + need > limit) {
         out.end = at
         cursor.moveTo(base + pos)
@@ -71,7 +72,10 @@ export class PlainLines extends BlockEncoder {
         limit = out.buf.length - TAIL_ROOM
         buf = out.buf
         view = viewOf(buf)
+        // There was no space for the line, which the kernel may know.
+        if (isOffered) continue
       }
+      if (isOffered) fastPath.miss()
       if (long) {
         let cut = pos
         if (!this.options.skipLong) {
