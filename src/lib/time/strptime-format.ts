@@ -87,7 +87,7 @@ const SHORTHANDS: Record<string, string> = {
  */
 export function compileFormat(format: string): FormatStep[] {
   const decimals = Object.hasOwn(EPOCHS, format) ? EPOCHS[format] : undefined
-  if (decimals !== undefined) return [{ op: 'epoch', decimals }]
+  if (decimals !== undefined) return [{ op: 'epoch', decimals }, ...compileFormat('.%L')]
   const steps: FormatStep[] = []
   const bytes = Buffer.from(format)
   for (let i = 0; i < bytes.length; i++) {

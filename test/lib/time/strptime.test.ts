@@ -114,6 +114,10 @@ describe('a strptime format', () => {
     expect(read('epoch_us', '1722587215768123')).toEqual({ sec: 1722587215, nsec: 768_123_000 })
     expect(read('epoch_ns', '1722587215768123457')).toEqual({ sec: 1722587215, nsec: 768_123_457 })
     expect(read('epoch', '1722587215')).toEqual({ sec: 1722587215, nsec: 0 })
+    expect(read('epoch', '1722587215.25')).toEqual({ sec: 1722587215, nsec: 250_000_000 })
+    expect(read('epoch_ms', '1722587215768.5')).toEqual({ sec: 1722587215, nsec: 768_500_000 })
+    expect(read('epoch', '1722587215.')).toEqual({ sec: 1722587215, nsec: 0 })
+    expect(read('%s', '1722587215.25')).toEqual({ sec: 1722587215, nsec: 0 })
     for (const [format, text] of [
       ['epoch', '1722587215768'],
       ['epoch_ms', '1722587215768123'],
