@@ -66,6 +66,7 @@ export class TailFile implements Contributor, DescriptorOwner {
   #linkTarget: string | undefined
   #state: FileState = 'reading'
   #predecessor: TailFile | undefined
+  #isTied = false
   #inChunk = false
   /** Modification time in nanoseconds of a file that was empty when it was last looked at. */
   #emptySinceNs: bigint | undefined
@@ -129,6 +130,11 @@ export class TailFile implements Contributor, DescriptorOwner {
     return this.#predecessor
   }
 
+  /** True once the file was one that another continues, or has continued one: a record may have bytes of both. */
+  get isTied(): boolean {
+    return this.#isTied
+  }
+
   /**
    * True while bytes of the file are in a chunk that is being filled or has not settled, or in an open
    * record.
@@ -181,6 +187,11 @@ export class TailFile implements Contributor, DescriptorOwner {
   readAfter(file: TailFile | undefined): void {
     for (let one = file; one !== undefined; one = one.#predecessor) if (one === this) return
     this.#predecessor = file
+    if (file !== undefined) this.#tieTo(file)
+  }
+
+  #tieTo(file: TailFile): void {
+    this.#isTied = file.#isTied = true
   }
 
   startWaiting(): void {
@@ -305,6 +316,7 @@ export class TailFile implements Contributor, DescriptorOwner {
    */
   handOver(heir: TailFile, offset = this.cursor.offset, settles = offset): void {
     heir.cursor.startAt(offset, heir.handle)
+    this.#tieTo(heir)
     this.acks.handOver(heir.acks, settles)
   }
 
