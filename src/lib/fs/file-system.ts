@@ -94,6 +94,8 @@ export function realPath(path: string): string | FsFailure {
 export interface OpenedFile {
   fd: number
   stat: BigIntStats
+  /** True when the file is known to have been reached through no link. */
+  isDirect?: boolean
 }
 
 /**
