@@ -30,6 +30,7 @@ export function tailFile(
     offset: 0,
     size: Number(stat.size),
     isSkipping: false,
+    stat,
     openedMs: nowMs,
     contentSinceMs: nowMs,
     origin: 'agent',

@@ -1,7 +1,7 @@
 import type { BigIntStats } from 'node:fs'
 import type { ClosedRange, Contributor, FileStatus } from '../../../../core/plugin.ts'
 import { FsFailure } from '../../../../lib/fs/file-system.ts'
-import { AckTracker } from './ack-tracker.ts'
+import { AckTracker, type SettlementListener } from './ack-tracker.ts'
 import type { DescriptorOwner } from './descriptor.ts'
 import type { EntryEncoder } from './entry-encoder.ts'
 import type { FileHandle } from './file-handle.ts'
@@ -26,6 +26,8 @@ interface TailFileInit {
   offset: number
   size: number
   isSkipping: boolean
+  /** Properties of the file when it was opened. */
+  stat: BigIntStats
   openedMs: number
   contentSinceMs: number
   /** Agent and input, as the first part of the identity of its ranges. */
@@ -47,7 +49,7 @@ interface TailFileInit {
  * acknowledged position, `rotation` the times of rename and rewrite, `stored` the database row, and
  * `failures` the number of unparsed lines. Names may change; `identity` does not.
  */
-export class TailFile implements Contributor, DescriptorOwner {
+export class TailFile implements Contributor, DescriptorOwner, SettlementListener {
   readonly identity: FileIdentity
   readonly handle: FileHandle
   readonly encoder: EntryEncoder
@@ -71,22 +73,24 @@ export class TailFile implements Contributor, DescriptorOwner {
   /** Modification time in nanoseconds of a file that was empty when it was last looked at. */
   #emptySinceNs: bigint | undefined
   readonly #origin: string
+  readonly #onSettled: TailFileInit['onSettled']
   readonly #onTruncated: (file: TailFile, truncation: Truncation) => void
 
   constructor(init: TailFileInit) {
-    const { offset, size, isSkipping, onSettled } = init
+    const { offset, size, isSkipping } = init
     this.identity = init.identity
     this.handle = init.handle
     this.encoder = init.encoder
     this.stored = init.stored
     this.cursor = new ReadCursor(offset, size, isSkipping, init.openedMs)
-    this.acks = new AckTracker(offset, isSkipping, (bytes) => onSettled(this, bytes))
+    this.acks = new AckTracker(offset, isSkipping, this)
     this.rotation = new RotationState(init.contentSinceMs)
     this.#path = this.#target = init.path
     this.#origin = init.origin
+    this.#onSettled = init.onSettled
     this.#onTruncated = init.onTruncated
     this.handle.descriptor.belongTo(this)
-    if (size === 0 && offset === 0) this.#recordEmpty(this.handle.stat())
+    if (size === 0 && offset === 0) this.#recordEmpty(init.stat)
     else if (offset === 0 && !this.handle.isCompressed) this.cursor.keepSeenBytes(this.handle)
   }
 
@@ -343,6 +347,11 @@ export class TailFile implements Contributor, DescriptorOwner {
   startAt(offset: number): void {
     this.cursor.startAt(offset, this.handle)
     this.acks.startAt(offset)
+  }
+
+  /** Implements `SettlementListener`. */
+  onSettled(bytes: number): void {
+    this.#onSettled(this, bytes)
   }
 
   /** Returns true once per chunk: the caller then joins the file to the chunk. */

@@ -89,6 +89,8 @@ export class OpenFiles {
   readonly #startOffset: StartOffset
   /** Encoder of all files, when entries do not name their file. */
   readonly #sharedEncoder: EntryEncoder | undefined
+  /** File that was opened last, if it was reached through no link. */
+  #openedDirectly: TailFile | undefined
   /** True once a descriptor was released, which is logged. */
   #hasReleased = false
   readonly #counters: TailCounters
@@ -226,7 +228,9 @@ export class OpenFiles {
   /** Records that `path` resolves to `file`; returns the directory in which events of its appends occur. */
   bind(path: string, file: TailFile): string {
     this.byPath.set(path, file)
-    const target = targetOf(file, path)
+    const isDirect = this.#openedDirectly === file && file.path === path
+    this.#openedDirectly = undefined
+    const target = isDirect ? path : targetOf(file, path)
     file.rename(path, target)
     if (target !== path) this.byPath.set(target, file)
     this.#recordTarget(path, target)
@@ -317,7 +321,7 @@ export class OpenFiles {
   ): TailFile | FsFailure | undefined {
     const opened = this.#openRegular(path)
     if (opened instanceof FsFailure) return opened
-    const { fd, stat } = opened
+    const { fd, stat, isDirect = false } = opened
     const key = identityKey(stat.dev, stat.ino)
     const isOther = rotated !== undefined && key !== rotated.key
     const known = this.#openFileOf(stat)
@@ -339,7 +343,8 @@ export class OpenFiles {
     const { format, origin, tag, tagRegex } = this.#options
     // `start.row` is the row only if it is this file's: that of a reused inode says nothing about this file.
     const openedAs = start.row?.openedAs ?? rotated?.openedAs ?? path
-    const identity = new FileIdentity(stat, openedAs, expandTag(tag, openedAs, tagRegex), firstTarget(path))
+    const target = isDirect ? path : firstTarget(path)
+    const identity = new FileIdentity(stat, openedAs, expandTag(tag, openedAs, tagRegex), target)
     const size = Number(stat.size)
     const nowMs = this.#clock.nowMs()
     const descriptor = new Descriptor(fd, this.#descriptors)
@@ -353,6 +358,7 @@ export class OpenFiles {
       offset: start.offset,
       size: handle.isCompressed ? start.offset : size,
       isSkipping: start.isSkipping,
+      stat,
       openedMs: nowMs,
       // A copy of a skipped file may have been made before that was opened.
       contentSinceMs: Math.max(
@@ -368,6 +374,7 @@ export class OpenFiles {
     // From now on the agent is responsible for this file, even if it crashes before it reads any of it.
     this.#positions.adopt(file, start.row)
     this.byKey.set(key, file)
+    this.#openedDirectly = isDirect ? file : undefined
     if (start.truncated !== undefined) this.#onSkippedTruncated(file, start.truncated, isFirstScan)
     this.#counters.add('files_opened')
     this.#log.debug(`${path} is followed`, {
