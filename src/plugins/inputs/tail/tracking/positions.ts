@@ -398,7 +398,7 @@ export class Positions {
   #sortResumed(): void {
     for (const [file, row] of this.#resumed) (hasRow(file, row) ? this.#unchanged : this.#dirty).add(file)
     this.#resumed.clear()
-    let left = MAX_ROWS
+    let left = MAX_ROWS - this.#dirty.size
     for (const waiting of [this.#fresh, this.#unchanged])
       for (const file of waiting) {
         if (left-- <= 0) return
