@@ -31,6 +31,7 @@ export function tailFile(
     size: Number(stat.size),
     isSkipping: false,
     stat,
+    head: Buffer.alloc(0),
     openedMs: nowMs,
     contentSinceMs: nowMs,
     origin: 'agent',

@@ -22,6 +22,8 @@ export interface Truncation {
   isRewritten: boolean
 }
 
+const NO_BYTES = Buffer.alloc(0)
+
 /** Position at which reading a file continues: offset, size as last seen, and the bytes before the offset. */
 export class ReadCursor {
   /** Offset at which reading began in this run. */
@@ -184,10 +186,11 @@ export class ReadCursor {
     return !this.#isRewritten && this.#compareLastBytes(handle) === true
   }
 
-  /** Keeps the last bytes that were seen of a file of which nothing was read. */
-  keepSeenBytes({ fd }: FileHandle): void {
+  /** Keeps the last bytes that were seen of a file of which nothing was read; `head`: its first bytes, if they are known. */
+  keepSeenBytes({ fd }: FileHandle, head: Buffer = NO_BYTES): void {
     const [end, length] = [this.#size, Math.min(MARKER_BYTES, this.#size)]
-    const bytes = this.#offset === 0 && length > 0 ? peek(fd, end - length, length) : undefined
+    const known = head.length === end ? head.subarray(end - length) : undefined
+    const bytes = this.#offset === 0 && length > 0 ? (known ?? peek(fd, end - length, length)) : undefined
     this.#seenLength = bytes === undefined ? 0 : bytes.copy(this.#lastBytes)
     this.#seenEnd = end
   }

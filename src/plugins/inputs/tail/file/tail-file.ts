@@ -28,6 +28,8 @@ interface TailFileInit {
   isSkipping: boolean
   /** Properties of the file when it was opened. */
   stat: BigIntStats
+  /** Its first bytes then; empty if they could not be read. */
+  head: Buffer
   openedMs: number
   contentSinceMs: number
   /** Agent and input, as the first part of the identity of its ranges. */
@@ -91,7 +93,13 @@ export class TailFile implements Contributor, DescriptorOwner, SettlementListene
     this.#onTruncated = init.onTruncated
     this.handle.descriptor.belongTo(this)
     if (size === 0 && offset === 0) this.#recordEmpty(init.stat)
-    else if (offset === 0 && !this.handle.isCompressed) this.cursor.keepSeenBytes(this.handle)
+    else if (offset === 0 && !this.handle.isCompressed) this.#keepOpened(init.head)
+  }
+
+  /** Keeps by what the content is recognized of which nothing was read; `head`: its first bytes. */
+  #keepOpened(head: Buffer): void {
+    if (this.stored.fingerprintSize === 0 && head.length > 0) this.stored.setFingerprint(head)
+    this.cursor.keepSeenBytes(this.handle, head)
   }
 
   /** Current path; changes with a rename. */

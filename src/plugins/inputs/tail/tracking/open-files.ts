@@ -20,7 +20,7 @@ import {
 import type { StringMatcher } from '../../../../lib/regex/string-matcher.ts'
 import type { TailCounters } from '../counters.ts'
 import { type ByteSource, PlainSource } from '../file/byte-source.ts'
-import { COMPRESSED, compressedFailure, isGzipName, MAGIC_BYTES } from '../file/compression.ts'
+import { COMPRESSED, compressedFailure, isGzipName } from '../file/compression.ts'
 import {
   Descriptor,
   type DescriptorEvents,
@@ -30,7 +30,7 @@ import {
 import { descriptorBudget } from '../file/descriptor-budget.ts'
 import { EntryEncoder, type EntryFormat, hasFileFields, NO_NAMES } from '../file/entry-encoder.ts'
 import { FileHandle } from '../file/file-handle.ts'
-import { peek, TICK_MS } from '../file/fingerprint.ts'
+import { headOf, TICK_MS } from '../file/fingerprint.ts'
 import { isPlainContent } from '../file/gzip-members.ts'
 import { GzipSource } from '../file/gzip-source.ts'
 import { FileIdentity, identityKey } from '../file/identity.ts'
@@ -329,7 +329,9 @@ export class OpenFiles {
       close(fd)
       return isOther ? undefined : known
     }
-    const compressed = compressedFailure(peek(fd, 0, Math.min(MAGIC_BYTES, Number(stat.size))) ?? NO_BYTES)
+    const size = Number(stat.size)
+    const head = headOf(fd, size)
+    const compressed = compressedFailure(head)
     if (compressed !== undefined) {
       close(fd)
       return compressed
@@ -345,7 +347,6 @@ export class OpenFiles {
     const openedAs = start.row?.openedAs ?? rotated?.openedAs ?? path
     const target = isDirect ? path : firstTarget(path)
     const identity = new FileIdentity(stat, openedAs, expandTag(tag, openedAs, tagRegex), target)
-    const size = Number(stat.size)
     const nowMs = this.#clock.nowMs()
     const descriptor = new Descriptor(fd, this.#descriptors)
     const handle = new FileHandle(descriptor, this.#source(descriptor, path, start, size, key))
@@ -359,6 +360,11 @@ export class OpenFiles {
       size: handle.isCompressed ? start.offset : size,
       isSkipping: start.isSkipping,
       stat,
+      // Of a file of which something was known, the start was found by what it had after that.
+      head:
+        start.row === undefined && start.known === undefined && start.truncated === undefined
+          ? head
+          : NO_BYTES,
       openedMs: nowMs,
       // A copy of a skipped file may have been made before that was opened.
       contentSinceMs: Math.max(
