@@ -64,7 +64,7 @@ export class TailFile implements Contributor, DescriptorOwner, SettlementListene
    * `before`: the previous file at its path.
    */
   newAt: { before: TailFile | undefined } | undefined
-  readonly failures = new LineFailures()
+  #failures: LineFailures | undefined
   #path: string
   #target: string
   #linkTarget: string | undefined
@@ -100,6 +100,12 @@ export class TailFile implements Contributor, DescriptorOwner, SettlementListene
   #keepOpened(head: Buffer): void {
     if (this.stored.fingerprintSize === 0 && head.length > 0) this.stored.setFingerprint(head)
     this.cursor.keepSeenBytes(this.handle, head)
+  }
+
+  /** Numbers of its lines that were not parsed; most files have none. */
+  get failures(): LineFailures {
+    this.#failures ??= new LineFailures()
+    return this.#failures
   }
 
   /** Current path; changes with a rename. */
@@ -230,11 +236,18 @@ export class TailFile implements Contributor, DescriptorOwner, SettlementListene
    * nothing changes, and the next read reports the error.
    */
   refresh(): void {
-    const stat = this.handle.stat()
-    if (stat instanceof FsFailure) return
-    this.handle.source.look(stat)
-    if (!this.handle.isCompressed) this.#observeSize(Number(stat.size))
-    if (stat.nlink === 0n) this.rotation.markDeleted()
+    const { isCompressed, descriptor, source } = this.handle
+    if (isCompressed) {
+      const stat = descriptor.stat()
+      if (stat instanceof FsFailure) return
+      source.look(stat)
+      if (stat.nlink === 0n) this.rotation.markDeleted()
+    } else {
+      const found = descriptor.look()
+      if (found instanceof FsFailure) return
+      this.#observeSize(found.size)
+      if (found.nlink === 0) this.rotation.markDeleted()
+    }
   }
 
   /**
@@ -379,7 +392,7 @@ export class TailFile implements Contributor, DescriptorOwner, SettlementListene
   }
 
   status(): FileStatus {
-    const { identity, cursor, acks, rotation, failures } = this
+    const { identity, cursor, acks, rotation } = this
     const acked = cursor.isRewritten ? 0 : acks.position
     const state = !rotation.isRotated ? this.#state : rotation.isDeleted ? 'deleted' : 'rotated'
     return {
@@ -391,8 +404,8 @@ export class TailFile implements Contributor, DescriptorOwner, SettlementListene
       acked,
       lag: Math.max(0, cursor.size - acked),
       state,
-      parseFailed: failures.unparsed,
-      timeFailed: failures.untimed,
+      parseFailed: this.#failures?.unparsed ?? 0,
+      timeFailed: this.#failures?.untimed ?? 0,
     }
   }
 }

@@ -507,7 +507,7 @@ function rowOf(file: TailFile, isCompared = false): OffsetRow {
   // In fluent-bit's column, a .gz has its compressed position, from which reading resumes only between
   // members.
   const { offset, streamOffset } = handle.source.resumePoint(acks.position)
-  const row = {
+  const row: OffsetRow = {
     id: stored.id,
     name: file.path,
     offset,
@@ -521,14 +521,12 @@ function rowOf(file: TailFile, isCompared = false): OffsetRow {
     fingerprintSize: stored.fingerprintSize,
     streamOffset,
     skipping: acks.isSkipping,
-    ...(file.target === file.path ? {} : { target: file.target }),
   }
+  if (file.target !== file.path) row.target = file.target
   // If no bytes before the offset are known, the birth time distinguishes the file from one that reuses its
   // inode.
   const needsBirth = isBlank(row) || handle.isCompressed
-  return {
-    ...row,
-    ...(needsBirth && identity.birthMs > 0 ? { birthMs: Math.floor(identity.birthMs) } : {}),
-    ...(isHashed && cursor.size > offset && !cursor.isRewritten ? { size: cursor.size } : {}),
-  }
+  if (needsBirth && identity.birthMs > 0) row.birthMs = Math.floor(identity.birthMs)
+  if (isHashed && cursor.size > offset && !cursor.isRewritten) row.size = cursor.size
+  return row
 }
