@@ -320,8 +320,8 @@ export class Positions {
   }
 
   /**
-   * Writes changes in one transaction: all of them if `isLast`, or when a file of them shares records with another one, and
-   * otherwise as many as fit into a turn of the event loop. Returns false on failure: the changes are kept and the write is
+   * Writes changes in one transaction: all of them if `isLast`, when COMMIT_BYTES were acknowledged, or when a file of them shares
+   * records with another one, and otherwise as many as fit into a turn of the event loop. Returns false on failure: the changes are kept and the write is
    * retried.
    */
   commit(isLast = false): boolean {
@@ -362,7 +362,6 @@ export class Positions {
     }
     this.#closed.clear()
     this.#removed = []
-    // Else the next acknowledgement has the rest written, if no timer has before.
     if (isAll) this.#uncommittedBytes = 0
     if (scanned !== undefined) this.#scanned = undefined
     if (skipped !== undefined) this.skipped.recordWritten()
@@ -375,7 +374,11 @@ export class Positions {
   #rowsToWrite(isLast: boolean): { files: TailFile[]; rows: OffsetRow[]; isAll: boolean } {
     const files: TailFile[] = []
     const rows: OffsetRow[] = []
-    const isWhole = isLast || this.#closed.size + this.#removed.length > 0 || some(this.#dirty, isTied)
+    const isWhole =
+      isLast ||
+      this.#uncommittedBytes >= COMMIT_BYTES ||
+      this.#closed.size + this.#removed.length > 0 ||
+      some(this.#dirty, isTied)
     const endMs = performance.now() + MAX_COMPARE_MS
     let compared = 0
     for (const file of this.#dirty) {

@@ -199,7 +199,11 @@ describe('the rows of many files', () => {
     expect(first.lastScan).toBeUndefined()
   })
 
-  test('are written at once when two of them may share a record, and at the stop', () => {
+  test('are written at once when 4 MB of them are acknowledged, when two may share a record, and at the stop', async () => {
+    const big = many()
+    big.positions.touch(big.file(), 4_000_000)
+    await Promise.resolve()
+    expect([big.store.writes, big.store.table.length]).toEqual([1, MANY + 1])
     const { store, positions, files } = many()
     files[MANY - 1]?.readAfter(files[0])
     positions.commit()
