@@ -1,3 +1,8 @@
+/** Marks an end as settled, or returns the end that was marked; offsets are beyond 32 bits. */
+function complement(end: number): number {
+  return -1 - end
+}
+
 /**
  * Turns settlements that arrive in any order into a position that advances only over a contiguous prefix.
  *
@@ -12,9 +17,9 @@
 export class Watermark {
   /** Offset before which everything is settled. */
   position: number
-  #starts: number[] = []
-  #ends: number[] = []
-  #done: boolean[] = []
+  /** End of each range that the position has not passed; of one that is settled, the complement of its end. Undefined: none is open. */
+  #ends: number[] | undefined
+  /** Index of the first open range. */
   #head = 0
   #base = 0
 
@@ -26,37 +31,34 @@ export class Watermark {
    * Opens the range [start, end) and returns its ticket for `settle`. `start` must not be below the end of the range
    * opened last.
    */
-  open(start: number, end: number): number {
-    this.#starts.push(start)
-    this.#ends.push(end)
-    this.#done.push(false)
-    return this.#base + this.#starts.length - 1
+  open(_start: number, end: number): number {
+    this.#ends ??= []
+    return this.#base + this.#ends.push(end) - 1
   }
 
   /** Settles a range; returns true when the position moved. A second settlement of a ticket has no effect. */
   settle(ticket: number): boolean {
+    const ends = this.#ends
     const at = ticket - this.#base
-    if (at < this.#head || at >= this.#done.length) return false
-    this.#done[at] = true
+    if (ends === undefined || at < this.#head || at >= ends.length) return false
+    const end = ends[at] as number
+    if (end >= 0) ends[at] = complement(end)
     const before = this.position
-    while (this.#head < this.#done.length && this.#done[this.#head]) {
-      this.position = this.#ends[this.#head] as number
-      this.#head++
-    }
-    if (this.#head > 64 && this.#head * 2 > this.#done.length) this.#compact()
+    for (; this.#head < ends.length && (ends[this.#head] as number) < 0; this.#head++)
+      this.position = complement(ends[this.#head] as number)
+    if (this.#head === ends.length || (this.#head > 64 && this.#head * 2 > ends.length)) this.#compact(ends)
     return this.position !== before
   }
 
   /** Number of opened ranges that the position has not passed yet. */
   get pending(): number {
-    return this.#starts.length - this.#head
+    return this.#ends === undefined ? 0 : this.#ends.length - this.#head
   }
 
-  #compact(): void {
-    this.#starts = this.#starts.slice(this.#head)
-    this.#ends = this.#ends.slice(this.#head)
-    this.#done = this.#done.slice(this.#head)
+  /** Most of the time nothing of a file is open: then it needs no memory for it. */
+  #compact(ends: number[]): void {
     this.#base += this.#head
+    this.#ends = this.#head === ends.length ? undefined : ends.slice(this.#head)
     this.#head = 0
   }
 }

@@ -61,6 +61,14 @@ export function fstat(fd: number): BigIntStats | FsFailure {
   return attempt(() => systemCalls.fstatSync(fd, { bigint: true }))
 }
 
+/**
+ * Returns size and number of links of an open file. `fstat` takes as long again for properties that need more bits than a
+ * number has.
+ */
+export function sizeAndLinks(fd: number): { size: number; nlink: number } | FsFailure {
+  return attempt(() => systemCalls.fstatSync(fd))
+}
+
 /** Returns the names in a directory, in no particular order. */
 export function namesIn(directory: string): string[] | FsFailure {
   return attempt(() => systemCalls.readdirSync(directory))
@@ -94,6 +102,8 @@ export function realPath(path: string): string | FsFailure {
 export interface OpenedFile {
   fd: number
   stat: BigIntStats
+  /** True when the file is known to have been reached through no link. */
+  isDirect?: boolean
 }
 
 /**

@@ -38,7 +38,10 @@ export function openFollowing(path: string, rule: LinkRule): OpenedFile | FsFail
     const opened = openFile(path)
     if (opened instanceof FsFailure) return opened
     const name = readLink(`/proc/self/fd/${opened.fd}`)
-    if (name === path) return opened
+    if (name === path) {
+      opened.isDirect = true
+      return opened
+    }
     const place = follow(path, rule)
     if (!(place instanceof FsFailure) && isPlaceOf(opened, name, place)) return opened
     close(opened.fd)

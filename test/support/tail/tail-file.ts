@@ -30,6 +30,8 @@ export function tailFile(
     offset: 0,
     size: Number(stat.size),
     isSkipping: false,
+    stat,
+    head: Buffer.alloc(0),
     openedMs: nowMs,
     contentSinceMs: nowMs,
     origin: 'agent',

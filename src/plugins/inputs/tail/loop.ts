@@ -192,12 +192,13 @@ export class TailLoop {
     if (found === 'read' && cursor.offset === 0 && !handle.isCompressed) file.refresh()
     const before = cursor.offset
     const wasInChunk = file.isInChunk
+    const wasUnknown = file.stored.fingerprintSize === 0
     const turn = found === 'empty' ? 'end' : this.#readTurn(file, limit)
     // A turn that finds nothing new is not activity: each scan causes one.
     if (turn !== 'end' || !cursor.isAt(before)) this.#progressCheck.recordActivity()
     if (cursor.offset !== before) {
       cursor.recordRead(this.#ctx.clock.nowMs())
-      this.#growFingerprint(file)
+      this.#growFingerprint(file, wasUnknown)
     }
     if (file.isInChunk && !wasInChunk && ++this.#filesInChunks >= MAX_FILES_IN_CHUNKS) {
       this.#filesInChunks = 0
@@ -235,11 +236,11 @@ export class TailLoop {
 
   /**
    * Extends the fingerprint over what was read; it identifies a copy after a truncation. The first
-   * fingerprint is stored at once, in case the file is rotated and compressed before its first ack.
+   * fingerprint (`wasUnknown`) is stored at once, in case the file is rotated and compressed before its first ack.
    */
-  #growFingerprint(file: TailFile): void {
+  #growFingerprint(file: TailFile, wasUnknown: boolean): void {
     const { stored, handle, cursor } = file
-    if (stored.fingerprintSize === 0) this.#positions.touch(file)
+    if (wasUnknown) this.#positions.touch(file)
     if (stored.fingerprintSize < FINGERPRINT_BYTES && !handle.isCompressed)
       stored.growFingerprint(handle, cursor.size)
   }

@@ -439,7 +439,7 @@ async function beforeLook(path: string, change: () => void): Promise<void> {
   atEnd(restore)
   systemCalls.fstatSync = ((fd: number, options: { bigint: true }) => {
     const stat = original(fd, options)
-    if (stat.ino !== ino) return stat
+    if (BigInt(stat.ino) !== ino) return stat
     restore()
     change()
     return original(fd, options)
@@ -461,7 +461,7 @@ describe('a copy is written after look', () => {
       })
       systemCalls.fstatSync = ((fd: number, options: { bigint: true }) => {
         const stat = original(fd, options)
-        if (stat.ino === inode && ++looks === n) writeFileSync(`${path}.1`, content)
+        if (BigInt(stat.ino) === inode && ++looks === n) writeFileSync(`${path}.1`, content)
         return stat
       }) as typeof original
       writeFileSync(`${path}.1`, '')

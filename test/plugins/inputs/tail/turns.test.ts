@@ -92,6 +92,6 @@ test('chunks are filled with the lines of many small files before they are seale
   // Nothing but its size ends a chunk.
   const run = follow({ path: `${dir}/*.log` }, { service: { flush: 3_600_000 } })
   await until(() => run.chunks.length >= 3)
-  // Chunk_Size is 256 KB, a file has 20 KB.
-  for (const { count } of run.chunks) expect(count).toBeGreaterThan(1000)
+  // Chunk_Size is 256 KB, a file has 20 KB. What comes after an idle time, as at the start, is sent with the turn that read it.
+  for (const { count } of run.chunks.slice(1)) expect(count).toBeGreaterThan(1000)
 })

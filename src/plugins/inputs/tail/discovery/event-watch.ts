@@ -1,4 +1,3 @@
-import { join } from 'node:path'
 import type { Clock, Logger, TimerHandle } from '../../../../core/services.ts'
 import type { FolderWatch, WatchEvents } from './folder-watch.ts'
 import { PollWatch } from './poll-watch.ts'
@@ -96,7 +95,7 @@ export class EventWatch implements FolderWatch, FolderListener {
   changed(folder: string, name: string | undefined, renamed: boolean): void {
     this.#endQuiet()
     if (name === undefined) this.#events.unknownChange()
-    else this.#events.pathChanged(join(folder, name), renamed)
+    else this.#events.pathChanged(folder === '/' ? `/${name}` : `${folder}/${name}`, renamed)
   }
 
   ended(folder: string, reason: string): void {

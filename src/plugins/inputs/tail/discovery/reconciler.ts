@@ -4,7 +4,7 @@ import { TICK_MS } from '../file/fingerprint.ts'
 import type { TailFile } from '../file/tail-file.ts'
 import type { Passes } from '../reading/passes.ts'
 import type { Scheduler } from '../reading/scheduler.ts'
-import { SLICE_MS, Slices } from '../reading/slices.ts'
+import { Slices } from '../reading/slices.ts'
 import type { RotatedFiles } from '../rotation/rotated-files.ts'
 import type { OpenFiles } from '../tracking/open-files.ts'
 import type { Positions } from '../tracking/positions.ts'
@@ -28,6 +28,8 @@ const MAX_SEARCHES = 4
  * Paths whose last file is remembered while there is no file at them; beyond that the oldest is forgotten.
  */
 const MAX_EMPTY_PATHS = 10_000
+/** Paths with events that wait. An inotify queue has room for 16,384 events by default. */
+export const MAX_EVENTS = 20_000
 /**
  * With more open files a log that appears is not searched for files that were rotated away from it unseen.
  */
@@ -64,9 +66,8 @@ export class Reconciler {
   readonly #eventSlices = new Slices()
   /** Paths with events that wait; true when the entry may be another file now. */
   readonly #events = new Map<string, boolean>()
-  /** Time spent on events of late, and when it was taken. */
-  #eventMs = 0
-  #eventEndMs = performance.now()
+  /** True when there were more: a scan finds out about them. */
+  #hasUnqueued = false
   readonly #watchEvents = {
     pathChanged: (path: string, renamed: boolean) => this.#touched(path, renamed),
     unknownChange: () => this.#scanSoon(),
@@ -137,7 +138,7 @@ export class Reconciler {
     after: Generator<void> | undefined,
   ): Generator<void> {
     for (const path of found.paths) {
-      this.reconcile(path, isFirst)
+      this.#reconcile(path, true, isFirst, false)
       yield
     }
     const scanned = new Set(found.paths)
@@ -165,7 +166,7 @@ export class Reconciler {
   *#newPass(paths: string[]): Generator<void> {
     for (const path of paths) {
       if (this.#files.byPath.has(path)) continue
-      this.reconcile(path, false)
+      this.#reconcile(path, true, false, false)
       yield
     }
   }
@@ -175,7 +176,10 @@ export class Reconciler {
    * a known file is scheduled only if its size changed.
    */
   reconcile(path: string, isFirstScan: boolean, onlyIfGrown = false): void {
-    const matches = this.#glob.matches(path)
+    this.#reconcile(path, this.#glob.matches(path), isFirstScan, onlyIfGrown)
+  }
+
+  #reconcile(path: string, matches: boolean, isFirstScan: boolean, onlyIfGrown: boolean): void {
     // What happens to the target of a link concerns the link: the file was found by that name and has its
     // tag.
     const links = matches ? undefined : this.#files.linksTo(path)
@@ -297,32 +301,36 @@ export class Reconciler {
   }
 
   /**
-   * Reconciles a path of which an event reported something. When there are so many events that this takes more
-   * than half of the time, they wait, the oldest first, and count once per path.
+   * Schedules a file that was written to. What else an event may mean takes system calls, so the path waits for the next turn of
+   * the event loop: there may be thousands of events in one. Paths are reconciled in slices, in their order, once for all
+   * their events.
    */
   #touched(path: string, renamed: boolean): void {
-    if (this.#isFirstScan) {
-      const file = renamed ? undefined : this.#files.byPath.get(path)
-      if (file !== undefined) this.#scheduler.add(file)
-      else this.#events.set(path, renamed || this.#events.get(path) === true)
-      return
+    const waits = this.#events.get(path)
+    const file = this.#files.byPath.get(path)
+    if (waits !== undefined) this.#events.set(path, renamed || waits)
+    else if (file !== undefined && !renamed) this.#scheduler.add(file)
+    else if (!this.#isFirstScan && !this.#concernsFile(path)) this.#touchedOther(path)
+    else if (this.#events.size >= MAX_EVENTS) this.#hasUnqueued = true
+    else {
+      this.#events.set(path, renamed)
+      if (this.#events.size === 1 && !this.#isFirstScan) this.#eventSlices.runLater(this.#eventSteps())
     }
-    const startMs = performance.now()
-    this.#eventMs = Math.max(0, this.#eventMs - (startMs - this.#eventEndMs) / 2)
-    this.#eventEndMs = startMs
-    if (this.#events.size > 0 || this.#eventMs >= SLICE_MS) {
-      this.#events.set(path, renamed || this.#events.get(path) === true)
-      // More of them may be reported in this turn of the event loop.
-      if (this.#events.size === 1) this.#eventSlices.runLater(this.#eventSteps())
-      return
-    }
-    this.#applyEvent(path, renamed)
-    this.#eventEndMs = performance.now()
-    this.#eventMs += this.#eventEndMs - startMs
+  }
+
+  /** True when there may be a file of this input at the path, or was. */
+  #concernsFile(path: string): boolean {
+    return this.#files.byPath.has(path) || this.#glob.matches(path) || this.#files.linksTo(path) !== undefined
+  }
+
+  #touchedOther(path: string): void {
+    if (this.#glob.mightContain(path)) this.#scanSoon()
   }
 
   *#eventSteps(): Generator<void> {
     while (this.#events.size > 0) yield* this.#passes.run(this.#eventPass([...this.#events.keys()]))
+    if (this.#hasUnqueued) this.#scanSoon()
+    this.#hasUnqueued = false
   }
 
   *#eventPass(paths: string[]): Generator<void> {
@@ -336,11 +344,10 @@ export class Reconciler {
   }
 
   #applyEvent(path: string, renamed: boolean): void {
-    const file = this.#files.byPath.get(path)
-    if (file !== undefined && !renamed) this.#scheduler.add(file)
-    else if (file !== undefined || this.#glob.matches(path) || this.#files.linksTo(path) !== undefined)
-      this.reconcile(path, false)
-    else if (this.#glob.mightContain(path)) this.#scanSoon()
+    const file = renamed ? undefined : this.#files.byPath.get(path)
+    if (file !== undefined) this.#scheduler.add(file)
+    else if (this.#concernsFile(path)) this.reconcile(path, false)
+    else this.#touchedOther(path)
   }
 
   #scanSoon(): void {

@@ -26,6 +26,8 @@ interface FolderIdentity {
 
 interface SharedWatch {
   watcher: FSWatcher
+  /** Last part of its path. */
+  name: string
   identity: FolderIdentity
   listeners: Set<FolderListener>
 }
@@ -52,7 +54,7 @@ export function startWatching(folder: string, listener: FolderListener): FsFailu
   const watcher = watchDirectory(folder, (event, name) => dispatch(folder, event === 'rename', name))
   if (watcher instanceof FsFailure) return watcher
   watcher.on('error', (error) => end(folder, error.message))
-  watches.set(folder, { watcher, identity, listeners: new Set([listener]) })
+  watches.set(folder, { watcher, name: basename(folder), identity, listeners: new Set([listener]) })
   return undefined
 }
 
@@ -81,7 +83,7 @@ export function checkWatch(folder: string): void {
 
 function dispatch(folder: string, renamed: boolean, name: string | null): void {
   // inotify reports an event of the directory itself under its own name, as if it were an entry in it.
-  if (name === basename(folder) && isMissing(lstat(join(folder, name)))) {
+  if (name === watches.get(folder)?.name && isMissing(lstat(join(folder, name)))) {
     // Either the directory was deleted, or an entry with its name was. Ending a valid watch is harmless, as
     // it is made again; keeping a dead one would miss events.
     if (renamed) end(folder, 'it was deleted')

@@ -20,6 +20,12 @@ interface Inheritance {
   ticket: number
 }
 
+/** The file of a tracker. */
+export interface SettlementListener {
+  /** Called when the acknowledged position has moved over this many bytes. */
+  onSettled(bytes: number): void
+}
+
 /** Turns the acks of chunks into the position of a file that may be stored. */
 export class AckTracker {
   #rangeStart: number
@@ -29,15 +35,15 @@ export class AckTracker {
   /** No position beyond it is stored: open multiline records begin there. */
   #commitLimit: number | undefined
   #hasRanges = false
-  readonly #onSettled: (bytes: number) => void
+  readonly #listener: SettlementListener
   /** What `handOver` handed over, by the watermark of the content; rarely any. */
   #heirs: WeakMap<Watermark, Inheritance[]> | undefined
 
-  constructor(offset: number, isSkipping: boolean, onSettled: (bytes: number) => void) {
+  constructor(offset: number, isSkipping: boolean, listener: SettlementListener) {
     this.#rangeStart = offset
     this.#watermark = new Watermark(offset)
     if (isSkipping) this.#skippingAt = new Set([offset])
-    this.#onSettled = onSettled
+    this.#listener = listener
   }
 
   /** Position up to which everything is acknowledged. */
@@ -103,7 +109,7 @@ export class AckTracker {
         // A range from before a truncation never moves the position of the new content.
         if (watermark !== this.#watermark) return
         for (const at of this.#skippingAt ?? []) if (at < watermark.position) this.#skippingAt?.delete(at)
-        this.#onSettled(watermark.position - before)
+        this.#listener.onSettled(watermark.position - before)
       },
     }
   }
@@ -151,7 +157,7 @@ export class AckTracker {
       const before = watermark.position
       if (!watermark.settle(ticket)) continue
       heir.#settleHeirs(watermark)
-      if (watermark === heir.#watermark) heir.#onSettled(watermark.position - before)
+      if (watermark === heir.#watermark) heir.#listener.onSettled(watermark.position - before)
     }
   }
 }

@@ -19,9 +19,6 @@ const MAGIC: [format: string, bytes: number[]][] = [
 /** The formats by their first byte, which rules out nearly all content. */
 const BY_FIRST_BYTE = Map.groupBy(MAGIC, ([, bytes]): number | undefined => bytes[0])
 
-/** Number of leading bytes that identify the format. */
-export const MAGIC_BYTES = 10
-
 /** Failure code of a file that is compressed in a format other than gzip. */
 export const COMPRESSED = 'COMPRESSED'
 

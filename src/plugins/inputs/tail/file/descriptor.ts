@@ -1,5 +1,14 @@
 import type { BigIntStats } from 'node:fs'
-import { close, FsFailure, fstat, isMissing, openFile, read, stat } from '../../../../lib/fs/file-system.ts'
+import {
+  close,
+  FsFailure,
+  fstat,
+  isMissing,
+  openFile,
+  read,
+  sizeAndLinks,
+  stat,
+} from '../../../../lib/fs/file-system.ts'
 import { type DescriptorBudget, descriptorBudget, type Releasable } from './descriptor-budget.ts'
 import type { FileIdentity } from './identity.ts'
 
@@ -98,6 +107,16 @@ export class Descriptor implements Releasable {
     }
     const fd = this.fd
     return fd < 0 && this.#failure !== undefined ? this.#failure : fstat(fd)
+  }
+
+  /** Returns size and number of links, under the same conditions as `stat`. */
+  look(): { size: number; nlink: number } | FsFailure {
+    if (this.#fd >= 0) {
+      this.lastUsed = this.#budget.nextUse()
+      return sizeAndLinks(this.#fd)
+    }
+    const found = this.stat()
+    return found instanceof FsFailure ? found : { size: Number(found.size), nlink: Number(found.nlink) }
   }
 
   get releaseRank(): number | undefined {

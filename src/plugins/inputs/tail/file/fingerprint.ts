@@ -29,18 +29,35 @@ const scratch = Buffer.alloc(FINGERPRINT_BYTES)
  */
 export function peek(fd: number, at: number, size: number): Buffer | undefined {
   if (size > scratch.length || at < 0) return undefined
+  return peekInto(scratch, fd, at, size)
+}
+
+function peekInto(buf: Buffer, fd: number, at: number, size: number): Buffer | undefined {
   let n = 0
   while (n < size) {
-    const got = read(fd, scratch, n, size - n, at + n)
+    const got = read(fd, buf, n, size - n, at + n)
     if (typeof got !== 'number' || got === 0) return undefined
     n += got
   }
-  return scratch.subarray(0, size)
+  return buf.subarray(0, size)
 }
+
+const openedScratch = Buffer.alloc(FINGERPRINT_BYTES)
+
+/**
+ * Returns the first bytes of a file that is being opened and has `size` bytes, as many as a fingerprint covers, in a buffer that
+ * only the next call overwrites. Empty when they cannot be read: see `peek`.
+ */
+export function headOf(fd: number, size: number): Buffer {
+  return peekInto(openedScratch, fd, 0, Math.min(FINGERPRINT_BYTES, size)) ?? NO_BYTES
+}
+
+const NO_BYTES = Buffer.alloc(0)
 
 /** Returns the first 16 hex digits of the SHA-1 of the bytes. */
 export function fingerprintOf(bytes: Buffer): string {
-  return createHash('sha1').update(bytes).digest('hex').slice(0, 16)
+  // A part of the text of all digits would keep those in memory.
+  return createHash('sha1').update(bytes).digest().toString('hex', 0, 8)
 }
 
 /** Fingerprints of NUL bytes, by their number. */

@@ -22,6 +22,8 @@ export interface Truncation {
   isRewritten: boolean
 }
 
+const NO_BYTES = Buffer.alloc(0)
+
 /** Position at which reading a file continues: offset, size as last seen, and the bytes before the offset. */
 export class ReadCursor {
   /** Offset at which reading began in this run. */
@@ -37,8 +39,12 @@ export class ReadCursor {
   /** Last bytes before the offset, compared at each read: a rewritten file shows there. */
   readonly #lastBytes = Buffer.alloc(MARKER_BYTES)
   #lastBytesLength = 0
-  /** Last bytes of a file of which nothing was read, and their end: others may follow the hole at its start by now. */
-  #seen: { bytes: Buffer; end: number } | undefined
+  /**
+   * End of the last bytes of a file of which nothing was read, and how many are in `#lastBytes`; 0: none. Others may follow the
+   * hole at its start by now.
+   */
+  #seenEnd = 0
+  #seenLength = 0
 
   constructor(offset: number, size: number, isSkipping: boolean, openedMs: number) {
     this.#offset = this.startedAt = offset
@@ -156,13 +162,14 @@ export class ReadCursor {
     const size = Math.min(MARKER_BYTES, end)
     block.copy(this.#lastBytes, 0, end - size, end)
     this.#lastBytesLength = Math.min(size, this.#offset)
-    this.#seen = undefined
+    this.#seenLength = 0
   }
 
   /** Reads the bytes before the offset from the file, for a file that was not read from its start. */
   loadLastBytes(handle: FileHandle): void {
     const size = Math.min(MARKER_BYTES, this.#offset)
     const bytes = size === 0 ? undefined : peek(handle.fd, this.#offset - size, size)
+    this.#seenLength = 0
     this.#lastBytesLength = bytes === undefined ? 0 : bytes.copy(this.#lastBytes)
   }
 
@@ -179,19 +186,20 @@ export class ReadCursor {
     return !this.#isRewritten && this.#compareLastBytes(handle) === true
   }
 
-  /** Keeps the last bytes that were seen of a file of which nothing was read. */
-  keepSeenBytes({ fd }: FileHandle): void {
+  /** Keeps the last bytes that were seen of a file of which nothing was read; `head`: its first bytes, if they are known. */
+  keepSeenBytes({ fd }: FileHandle, head: Buffer = NO_BYTES): void {
     const [end, length] = [this.#size, Math.min(MARKER_BYTES, this.#size)]
-    const bytes = this.#offset === 0 && length > 0 ? peek(fd, end - length, length) : undefined
-    this.#seen = bytes === undefined ? undefined : { bytes: Buffer.from(bytes), end }
+    const known = head.length === end ? head.subarray(end - length) : undefined
+    const bytes = this.#offset === 0 && length > 0 ? (known ?? peek(fd, end - length, length)) : undefined
+    this.#seenLength = bytes === undefined ? 0 : bytes.copy(this.#lastBytes)
+    this.#seenEnd = end
   }
 
   /** True when nothing was read of the file, and it has other bytes where its last ones were seen. */
   seenBytesDiffer({ fd, isOpen }: FileHandle): boolean {
-    if (this.#offset > 0) this.#seen = undefined
-    if (!isOpen || this.#seen === undefined) return false
-    const { bytes, end } = this.#seen
-    return peek(fd, end - bytes.length, bytes.length)?.equals(bytes) === false
+    const length = this.#offset > 0 ? 0 : this.#seenLength
+    if (!isOpen || length === 0) return false
+    return peek(fd, this.#seenEnd - length, length)?.equals(this.#lastBytes.subarray(0, length)) === false
   }
 
   /** True when the bytes before the offset differ from the kept ones; false when they cannot be read. */
@@ -219,6 +227,6 @@ export class ReadCursor {
     this.#isRewritten = false
     this.#skipping = false
     this.#lastBytesLength = 0
-    this.#seen = undefined
+    this.#seenLength = 0
   }
 }

@@ -107,6 +107,12 @@ export class StoredRow {
     if (head !== undefined && this.beginsAs(head)) this.setFingerprint(head)
   }
 
+  /** Extends the fingerprint over `block`, the beginning of the content, of which `beginsAs` was true. */
+  growFingerprintOver(block: Buffer): void {
+    const size = Math.min(FINGERPRINT_BYTES, block.length)
+    if (size > this.#fingerprintSize) this.setFingerprint(block.subarray(0, size))
+  }
+
   /** True when the first bytes of the file differ from the fingerprint; false when they cannot be read. */
   firstBytesDiffer(handle: FileHandle): boolean {
     if (this.#fingerprintSize === 0 || handle.isCompressed) return false

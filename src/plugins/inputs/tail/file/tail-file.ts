@@ -1,7 +1,7 @@
 import type { BigIntStats } from 'node:fs'
 import type { ClosedRange, Contributor, FileStatus } from '../../../../core/plugin.ts'
 import { FsFailure } from '../../../../lib/fs/file-system.ts'
-import { AckTracker } from './ack-tracker.ts'
+import { AckTracker, type SettlementListener } from './ack-tracker.ts'
 import type { DescriptorOwner } from './descriptor.ts'
 import type { EntryEncoder } from './entry-encoder.ts'
 import type { FileHandle } from './file-handle.ts'
@@ -26,6 +26,10 @@ interface TailFileInit {
   offset: number
   size: number
   isSkipping: boolean
+  /** Properties of the file when it was opened. */
+  stat: BigIntStats
+  /** Its first bytes then; empty if they could not be read. */
+  head: Buffer
   openedMs: number
   contentSinceMs: number
   /** Agent and input, as the first part of the identity of its ranges. */
@@ -47,7 +51,7 @@ interface TailFileInit {
  * acknowledged position, `rotation` the times of rename and rewrite, `stored` the database row, and
  * `failures` the number of unparsed lines. Names may change; `identity` does not.
  */
-export class TailFile implements Contributor, DescriptorOwner {
+export class TailFile implements Contributor, DescriptorOwner, SettlementListener {
   readonly identity: FileIdentity
   readonly handle: FileHandle
   readonly encoder: EntryEncoder
@@ -60,33 +64,48 @@ export class TailFile implements Contributor, DescriptorOwner {
    * `before`: the previous file at its path.
    */
   newAt: { before: TailFile | undefined } | undefined
-  readonly failures = new LineFailures()
+  #failures: LineFailures | undefined
   #path: string
   #target: string
   #linkTarget: string | undefined
   #state: FileState = 'reading'
   #predecessor: TailFile | undefined
+  #isTied = false
   #inChunk = false
   /** Modification time in nanoseconds of a file that was empty when it was last looked at. */
   #emptySinceNs: bigint | undefined
   readonly #origin: string
+  readonly #onSettled: TailFileInit['onSettled']
   readonly #onTruncated: (file: TailFile, truncation: Truncation) => void
 
   constructor(init: TailFileInit) {
-    const { offset, size, isSkipping, onSettled } = init
+    const { offset, size, isSkipping } = init
     this.identity = init.identity
     this.handle = init.handle
     this.encoder = init.encoder
     this.stored = init.stored
     this.cursor = new ReadCursor(offset, size, isSkipping, init.openedMs)
-    this.acks = new AckTracker(offset, isSkipping, (bytes) => onSettled(this, bytes))
+    this.acks = new AckTracker(offset, isSkipping, this)
     this.rotation = new RotationState(init.contentSinceMs)
     this.#path = this.#target = init.path
     this.#origin = init.origin
+    this.#onSettled = init.onSettled
     this.#onTruncated = init.onTruncated
     this.handle.descriptor.belongTo(this)
-    if (size === 0 && offset === 0) this.#recordEmpty(this.handle.stat())
-    else if (offset === 0 && !this.handle.isCompressed) this.cursor.keepSeenBytes(this.handle)
+    if (size === 0 && offset === 0) this.#recordEmpty(init.stat)
+    else if (offset === 0 && !this.handle.isCompressed) this.#keepOpened(init.head)
+  }
+
+  /** Keeps by what the content is recognized of which nothing was read; `head`: its first bytes. */
+  #keepOpened(head: Buffer): void {
+    if (this.stored.fingerprintSize === 0 && head.length > 0) this.stored.setFingerprint(head)
+    this.cursor.keepSeenBytes(this.handle, head)
+  }
+
+  /** Numbers of its lines that were not parsed; most files have none. */
+  get failures(): LineFailures {
+    this.#failures ??= new LineFailures()
+    return this.#failures
   }
 
   /** Current path; changes with a rename. */
@@ -127,6 +146,11 @@ export class TailFile implements Contributor, DescriptorOwner {
   /** File that has to be read to its end before this one; undefined: there is none. */
   get predecessor(): TailFile | undefined {
     return this.#predecessor
+  }
+
+  /** True once the file was one that another continues, or has continued one: a record may have bytes of both. */
+  get isTied(): boolean {
+    return this.#isTied
   }
 
   /**
@@ -181,6 +205,11 @@ export class TailFile implements Contributor, DescriptorOwner {
   readAfter(file: TailFile | undefined): void {
     for (let one = file; one !== undefined; one = one.#predecessor) if (one === this) return
     this.#predecessor = file
+    if (file !== undefined) this.#tieTo(file)
+  }
+
+  #tieTo(file: TailFile): void {
+    this.#isTied = file.#isTied = true
   }
 
   startWaiting(): void {
@@ -207,11 +236,18 @@ export class TailFile implements Contributor, DescriptorOwner {
    * nothing changes, and the next read reports the error.
    */
   refresh(): void {
-    const stat = this.handle.stat()
-    if (stat instanceof FsFailure) return
-    this.handle.source.look(stat)
-    if (!this.handle.isCompressed) this.#observeSize(Number(stat.size))
-    if (stat.nlink === 0n) this.rotation.markDeleted()
+    const { isCompressed, descriptor, source } = this.handle
+    if (isCompressed) {
+      const stat = descriptor.stat()
+      if (stat instanceof FsFailure) return
+      source.look(stat)
+      if (stat.nlink === 0n) this.rotation.markDeleted()
+    } else {
+      const found = descriptor.look()
+      if (found instanceof FsFailure) return
+      this.#observeSize(found.size)
+      if (found.nlink === 0) this.rotation.markDeleted()
+    }
   }
 
   /**
@@ -305,6 +341,7 @@ export class TailFile implements Contributor, DescriptorOwner {
    */
   handOver(heir: TailFile, offset = this.cursor.offset, settles = offset): void {
     heir.cursor.startAt(offset, heir.handle)
+    this.#tieTo(heir)
     this.acks.handOver(heir.acks, settles)
   }
 
@@ -333,6 +370,11 @@ export class TailFile implements Contributor, DescriptorOwner {
     this.acks.startAt(offset)
   }
 
+  /** Implements `SettlementListener`. */
+  onSettled(bytes: number): void {
+    this.#onSettled(this, bytes)
+  }
+
   /** Returns true once per chunk: the caller then joins the file to the chunk. */
   needsJoin(): boolean {
     if (this.#inChunk) return false
@@ -350,7 +392,7 @@ export class TailFile implements Contributor, DescriptorOwner {
   }
 
   status(): FileStatus {
-    const { identity, cursor, acks, rotation, failures } = this
+    const { identity, cursor, acks, rotation } = this
     const acked = cursor.isRewritten ? 0 : acks.position
     const state = !rotation.isRotated ? this.#state : rotation.isDeleted ? 'deleted' : 'rotated'
     return {
@@ -362,8 +404,8 @@ export class TailFile implements Contributor, DescriptorOwner {
       acked,
       lag: Math.max(0, cursor.size - acked),
       state,
-      parseFailed: failures.unparsed,
-      timeFailed: failures.untimed,
+      parseFailed: this.#failures?.unparsed ?? 0,
+      timeFailed: this.#failures?.untimed ?? 0,
     }
   }
 }

@@ -99,10 +99,12 @@ export class FileReader {
       if (n < before || !cursor.startsWithLastBytes(this.#block)) return 'rewritten'
       // Until something has been read, a truncation is detected by the first bytes.
       const isUnread = cursor.offset === 0 && !handle.isCompressed
-      if (isUnread && !file.stored.beginsAs(this.#block.subarray(0, n))) return 'rewritten'
+      const head = isUnread ? this.#block.subarray(0, n) : NONE
+      if (isUnread && !file.stored.beginsAs(head)) return 'rewritten'
       // A file that was empty when it was opened may turn out to be compressed.
-      const compressed = isUnread ? compressedFailure(this.#block.subarray(0, n)) : undefined
+      const compressed = isUnread ? compressedFailure(head) : undefined
       if (compressed !== undefined) return compressed
+      if (isUnread) file.stored.growFingerprintOver(head)
       // New lines often end like old ones: what was truncated and has grown again may differ at its beginning only.
       const isFirst = n > before && cursor.offset === started && !isUnread
       if (isFirst && file.stored.firstBytesDiffer(handle)) return 'rewritten'

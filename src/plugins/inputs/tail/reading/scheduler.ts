@@ -34,7 +34,7 @@ export class Scheduler {
   #onAdded: ((file: TailFile) => void) | undefined
   #signal: AbortSignal | undefined
   #lastWakeMs = 0
-  /** Time at which the event loop had its last turn. */
+  /** Time at which the event loop had its last turn that is known of: another event of the same turn may end a wait. */
   #sliceStartMs = performance.now()
   #soon: TimerHandle | undefined
   readonly #timers = new Set<TimerHandle>()
@@ -153,7 +153,7 @@ export class Scheduler {
   async wake(signal: AbortSignal): Promise<void> {
     if (this.#ready.size === 0 && this.#next === undefined && !signal.aborted) {
       await this.#sleep(signal)
-      this.#sliceStartMs = performance.now()
+      if (!signal.aborted) await this.pace()
     }
     const waitMs = this.#lastWakeMs + this.#coalesceMs - this.#clock.nowMs()
     if (waitMs > 0 && waitMs <= this.#coalesceMs && !signal.aborted) await this.#pause(waitMs)

@@ -20,7 +20,7 @@ import {
 import type { StringMatcher } from '../../../../lib/regex/string-matcher.ts'
 import type { TailCounters } from '../counters.ts'
 import { type ByteSource, PlainSource } from '../file/byte-source.ts'
-import { COMPRESSED, compressedFailure, isGzipName, MAGIC_BYTES } from '../file/compression.ts'
+import { COMPRESSED, compressedFailure, isGzipName } from '../file/compression.ts'
 import {
   Descriptor,
   type DescriptorEvents,
@@ -30,7 +30,7 @@ import {
 import { descriptorBudget } from '../file/descriptor-budget.ts'
 import { EntryEncoder, type EntryFormat, hasFileFields, NO_NAMES } from '../file/entry-encoder.ts'
 import { FileHandle } from '../file/file-handle.ts'
-import { peek, TICK_MS } from '../file/fingerprint.ts'
+import { headOf, TICK_MS } from '../file/fingerprint.ts'
 import { isPlainContent } from '../file/gzip-members.ts'
 import { GzipSource } from '../file/gzip-source.ts'
 import { FileIdentity, identityKey } from '../file/identity.ts'
@@ -89,6 +89,8 @@ export class OpenFiles {
   readonly #startOffset: StartOffset
   /** Encoder of all files, when entries do not name their file. */
   readonly #sharedEncoder: EntryEncoder | undefined
+  /** File that was opened last, if it was reached through no link. */
+  #openedDirectly: TailFile | undefined
   /** True once a descriptor was released, which is logged. */
   #hasReleased = false
   readonly #counters: TailCounters
@@ -226,7 +228,9 @@ export class OpenFiles {
   /** Records that `path` resolves to `file`; returns the directory in which events of its appends occur. */
   bind(path: string, file: TailFile): string {
     this.byPath.set(path, file)
-    const target = targetOf(file, path)
+    const isDirect = this.#openedDirectly === file && file.path === path
+    this.#openedDirectly = undefined
+    const target = isDirect ? path : targetOf(file, path)
     file.rename(path, target)
     if (target !== path) this.byPath.set(target, file)
     this.#recordTarget(path, target)
@@ -317,7 +321,7 @@ export class OpenFiles {
   ): TailFile | FsFailure | undefined {
     const opened = this.#openRegular(path)
     if (opened instanceof FsFailure) return opened
-    const { fd, stat } = opened
+    const { fd, stat, isDirect = false } = opened
     const key = identityKey(stat.dev, stat.ino)
     const isOther = rotated !== undefined && key !== rotated.key
     const known = this.#openFileOf(stat)
@@ -325,7 +329,9 @@ export class OpenFiles {
       close(fd)
       return isOther ? undefined : known
     }
-    const compressed = compressedFailure(peek(fd, 0, Math.min(MAGIC_BYTES, Number(stat.size))) ?? NO_BYTES)
+    const size = Number(stat.size)
+    const head = headOf(fd, size)
+    const compressed = compressedFailure(head)
     if (compressed !== undefined) {
       close(fd)
       return compressed
@@ -339,8 +345,8 @@ export class OpenFiles {
     const { format, origin, tag, tagRegex } = this.#options
     // `start.row` is the row only if it is this file's: that of a reused inode says nothing about this file.
     const openedAs = start.row?.openedAs ?? rotated?.openedAs ?? path
-    const identity = new FileIdentity(stat, openedAs, expandTag(tag, openedAs, tagRegex), firstTarget(path))
-    const size = Number(stat.size)
+    const target = isDirect ? path : firstTarget(path)
+    const identity = new FileIdentity(stat, openedAs, expandTag(tag, openedAs, tagRegex), target)
     const nowMs = this.#clock.nowMs()
     const descriptor = new Descriptor(fd, this.#descriptors)
     const handle = new FileHandle(descriptor, this.#source(descriptor, path, start, size, key))
@@ -353,6 +359,12 @@ export class OpenFiles {
       offset: start.offset,
       size: handle.isCompressed ? start.offset : size,
       isSkipping: start.isSkipping,
+      stat,
+      // Of a file of which something was known, the start was found by what it had after that.
+      head:
+        start.row === undefined && start.known === undefined && start.truncated === undefined
+          ? head
+          : NO_BYTES,
       openedMs: nowMs,
       // A copy of a skipped file may have been made before that was opened.
       contentSinceMs: Math.max(
@@ -368,6 +380,7 @@ export class OpenFiles {
     // From now on the agent is responsible for this file, even if it crashes before it reads any of it.
     this.#positions.adopt(file, start.row)
     this.byKey.set(key, file)
+    this.#openedDirectly = isDirect ? file : undefined
     if (start.truncated !== undefined) this.#onSkippedTruncated(file, start.truncated, isFirstScan)
     this.#counters.add('files_opened')
     this.#log.debug(`${path} is followed`, {

@@ -1,21 +1,25 @@
 import { type ErrorCode, messageOf, ShipperError } from '../../../../core/error.ts'
 import type { OffsetRow, OffsetStore, SkippedFile } from '../../../../core/offset-store.ts'
 import type { Clock, Logger, TimerHandle } from '../../../../core/services.ts'
-import { markerAt } from '../file/fingerprint.ts'
+import { MARKER_BYTES, markerAt } from '../file/fingerprint.ts'
 import { isBlank } from '../file/stored-row.ts'
 import type { TailFile } from '../file/tail-file.ts'
 import { append } from '../groups.ts'
+import { SLICE_MS } from '../reading/slices.ts'
 import { rowOfSkipped, SkippedFiles } from './skipped-files.ts'
 
 /** Acknowledged positions are written after at most this long, or this many acknowledged bytes. */
 const COMMIT_MS = 250
 const COMMIT_BYTES = 4_000_000
-/**
- * Files with acknowledged bytes after which positions are written, and most rows in one write that may wait: a row takes 50
- * microseconds, mostly to compare the file with what was read.
- */
+/** Files with acknowledged bytes after which positions are written. */
 const COMMIT_FILES = 1000
-const MAX_WAITING_ROWS = 200
+/**
+ * Most rows in one write, and the time in milliseconds to compare their files with what was read after which there are at most
+ * MIN_ROWS; the others follow in the next turns of the event loop. A row takes 20 microseconds where the disk is fast.
+ */
+const MAX_ROWS = 200
+const MAX_COMPARE_MS = SLICE_MS / 2
+const MIN_ROWS = 8
 /** Delay after a failed write, so that a full disk or a locked database is not tried at every tick. */
 const RETRY_MS = 2000
 
@@ -31,6 +35,9 @@ export class Positions {
   readonly #unclaimed = new Map<bigint, OffsetRow[]>()
   /** Files whose rows are to be written. */
   readonly #dirty = new Set<TailFile>()
+  /** Files of which no row can be written now: they are tried again when all others are written. */
+  readonly #unready = new Set<TailFile>()
+  #hasRest = false
   /** Files that continue a row and were opened since the last write, with their row. */
   readonly #resumed = new Map<TailFile, OffsetRow>()
   /** Files of which the database has what is known: their rows are written again in any order, some at a time. */
@@ -237,6 +244,7 @@ export class Positions {
   /** Writes nothing of the file any more: what is acknowledged later must not bring its row back, nor take that of another file. */
   #release(file: TailFile): void {
     this.#dirty.delete(file)
+    this.#unready.delete(file)
     this.#resumed.delete(file)
     this.#unchanged.delete(file)
     this.#fresh.delete(file)
@@ -312,28 +320,28 @@ export class Positions {
   }
 
   /**
-   * Writes all changes in one transaction. Returns false on failure: the changes are kept and the write is
+   * Writes changes in one transaction: all of them if `isLast`, when COMMIT_BYTES were acknowledged, or when a file of them shares
+   * records with another one, and otherwise as many as fit into a turn of the event loop. Returns false on failure: the changes are kept and the write is
    * retried.
    */
-  commit(): boolean {
+  commit(isLast = false): boolean {
     this.#clock.cancel(this.#timer)
     this.#timer = undefined
     if (this.areWritesHeld) return true
-    this.#uncommittedBytes = 0
     this.#sortResumed()
-    const skipped = this.skipped.changed
-    if (this.#dirty.size + this.#closed.size + this.#removed.length === 0 && skipped === undefined)
-      return true
-    const files: TailFile[] = []
-    const rows: OffsetRow[] = []
-    for (const file of this.#dirty) {
-      const row = storedRow(file)
-      if (row === undefined) continue
-      files.push(file)
-      rows.push(row)
+    if (!this.#hasRest || isLast) {
+      for (const file of this.#unready) this.#dirty.add(file)
+      this.#unready.clear()
     }
+    const skipped = this.skipped.changed
+    if (this.#dirty.size + this.#closed.size + this.#removed.length === 0 && skipped === undefined) {
+      this.#uncommittedBytes = 0
+      return true
+    }
+    const { files, rows, isAll } = this.#rowsToWrite(isLast)
+    this.#hasRest = !isAll
     const closed = [...this.#closed]
-    const scanned = this.#isScanHeld || this.#fresh.size > 0 ? undefined : this.#scanned
+    const scanned = this.#isScanHeld || this.#fresh.size > 0 || !isAll ? undefined : this.#scanned
     try {
       this.#store.write({
         upsert: [...rows, ...closed],
@@ -354,18 +362,46 @@ export class Positions {
     }
     this.#closed.clear()
     this.#removed = []
+    if (isAll) this.#uncommittedBytes = 0
     if (scanned !== undefined) this.#scanned = undefined
     if (skipped !== undefined) this.skipped.recordWritten()
-    if (this.#fresh.size > 0) this.#arm(0)
+    if (this.#fresh.size > 0 || !isAll) this.#arm(0)
     else if (this.#unchanged.size > 0) this.#arm()
     return true
+  }
+
+  /** Returns the rows of this write with their files; `isAll`: they are all that have changed. */
+  #rowsToWrite(isLast: boolean): { files: TailFile[]; rows: OffsetRow[]; isAll: boolean } {
+    const files: TailFile[] = []
+    const rows: OffsetRow[] = []
+    const isWhole =
+      isLast ||
+      this.#uncommittedBytes >= COMMIT_BYTES ||
+      this.#closed.size + this.#removed.length > 0 ||
+      some(this.#dirty, isTied)
+    const endMs = performance.now() + MAX_COMPARE_MS
+    let compared = 0
+    for (const file of this.#dirty) {
+      const isFull = compared >= MAX_ROWS || (compared >= MIN_ROWS && performance.now() >= endMs)
+      if (isFull && !isWhole) return { files, rows, isAll: false }
+      compared++
+      const row = storedRow(file)
+      if (row === undefined) {
+        this.#dirty.delete(file)
+        this.#unready.add(file)
+      } else {
+        files.push(file)
+        rows.push(row)
+      }
+    }
+    return { files, rows, isAll: true }
   }
 
   /** Chooses the files of this write: all of which the database does not have what is known, and some of the others. */
   #sortResumed(): void {
     for (const [file, row] of this.#resumed) (hasRow(file, row) ? this.#unchanged : this.#dirty).add(file)
     this.#resumed.clear()
-    let left = MAX_WAITING_ROWS
+    let left = MAX_ROWS - this.#dirty.size
     for (const waiting of [this.#fresh, this.#unchanged])
       for (const file of waiting) {
         if (left-- <= 0) return
@@ -377,7 +413,7 @@ export class Positions {
   close(): void {
     for (const file of this.#fresh) this.#dirty.add(file)
     this.#fresh.clear()
-    if (!this.commit())
+    if (!this.commit(true))
       this.#log.error('positions could not be stored: the next run may send acknowledged lines again', {
         code: this.#failure,
       })
@@ -397,6 +433,16 @@ export class Positions {
   #arm(ms = COMMIT_MS): void {
     this.#timer ??= this.#clock.after(ms, () => this.commit())
   }
+}
+
+/** True for a file that shares records with another one: a crash between the writes of their rows would repeat a part of a record. */
+function isTied({ isTied, rotation }: TailFile): boolean {
+  return isTied || rotation.isRotated
+}
+
+function some<T>(all: Iterable<T>, test: (one: T) => boolean): boolean {
+  for (const one of all) if (test(one)) return true
+  return false
 }
 
 /** Returns the value as SQLite stores it: its integers are signed. */
@@ -431,21 +477,32 @@ function hasRow(file: TailFile, row: OffsetRow): boolean {
  * be taken for a position in the new content.
  */
 function storedRow(file: TailFile): OffsetRow | undefined {
-  const row = rowOf(file)
+  const row = rowOf(file, true)
   // Compared last, so that everything in the row was read from the file before.
   if (file.cursor.lastBytesMatch(file.handle)) return row
   if (file.stored.id !== undefined) return undefined
   return { ...row, offset: 0, marker: 0n, markerSize: 0, fingerprint: undefined, fingerprintSize: 0 }
 }
 
-/** Returns the marker of the bytes before an offset; those that were read last of a file that cannot be opened again. */
-function markerOfRow({ handle, cursor }: TailFile, offset: number): { marker: bigint; markerSize: number } {
-  const isKept = handle.descriptor.isLost && !handle.isCompressed && offset === cursor.offset
-  if (isKept) return cursor.lastBytesMarker()
+/**
+ * Returns the marker of the bytes before an offset; those that were read last of a file that cannot be opened again, or that is
+ * compared with them after this (`isCompared`).
+ */
+function markerOfRow(
+  { handle, cursor }: TailFile,
+  offset: number,
+  isCompared: boolean,
+): { marker: bigint; markerSize: number } {
+  const isKept =
+    (isCompared ? handle.isOpen : handle.descriptor.isLost) &&
+    !handle.isCompressed &&
+    offset === cursor.offset
+  if (isKept && (!isCompared || cursor.lastBytesLength === Math.min(MARKER_BYTES, offset)))
+    return cursor.lastBytesMarker()
   return handle.isOpen ? markerAt(handle.fd, offset) : { marker: 0n, markerSize: 0 }
 }
 
-function rowOf(file: TailFile): OffsetRow {
+function rowOf(file: TailFile, isCompared = false): OffsetRow {
   const { identity, handle, cursor, acks, stored } = file
   // A .gz has no fingerprint of its own; its row may have that of the file that was compressed.
   const isHashed = handle.isOpen && !handle.isCompressed
@@ -453,28 +510,26 @@ function rowOf(file: TailFile): OffsetRow {
   // In fluent-bit's column, a .gz has its compressed position, from which reading resumes only between
   // members.
   const { offset, streamOffset } = handle.source.resumePoint(acks.position)
-  const row = {
+  const row: OffsetRow = {
     id: stored.id,
     name: file.path,
     offset,
     inode: asStored(identity.inode),
     created: stored.created,
     rotated: file.rotation.isRotated,
-    ...markerOfRow(file, offset),
+    ...markerOfRow(file, offset, isCompared),
     openedAs: identity.openedAs,
     device: asStored(identity.device),
     fingerprint: stored.fingerprint,
     fingerprintSize: stored.fingerprintSize,
     streamOffset,
     skipping: acks.isSkipping,
-    ...(file.target === file.path ? {} : { target: file.target }),
   }
+  if (file.target !== file.path) row.target = file.target
   // If no bytes before the offset are known, the birth time distinguishes the file from one that reuses its
   // inode.
   const needsBirth = isBlank(row) || handle.isCompressed
-  return {
-    ...row,
-    ...(needsBirth && identity.birthMs > 0 ? { birthMs: Math.floor(identity.birthMs) } : {}),
-    ...(isHashed && cursor.size > offset && !cursor.isRewritten ? { size: cursor.size } : {}),
-  }
+  if (needsBirth && identity.birthMs > 0) row.birthMs = Math.floor(identity.birthMs)
+  if (isHashed && cursor.size > offset && !cursor.isRewritten) row.size = cursor.size
+  return row
 }

@@ -14,7 +14,7 @@ class Content {
   #rangeStart = 0
 
   constructor() {
-    this.#add(new AckTracker(0, false, (bytes) => void this.#hear(0, bytes)))
+    this.#add(new AckTracker(0, false, { onSettled: (bytes) => void this.#hear(0, bytes) }))
   }
 
   get tracker(): AckTracker {
@@ -47,7 +47,7 @@ class Content {
     this.readTo += inOpenChunk
     const before = this.tracker
     const at = this.trackers.length
-    const heir = new AckTracker(0, false, (bytes) => void this.#hear(at, bytes))
+    const heir = new AckTracker(0, false, { onSettled: (bytes) => void this.#hear(at, bytes) })
     before.handOver(heir, this.readTo)
     this.#add(heir)
     this.#begunAt[at] = heir.position
@@ -118,10 +118,10 @@ test('the position of an heir never passes what is acknowledged, and reaches all
 })
 
 test('an heir that restarts does not get acks of the previous content', () => {
-  const original = new AckTracker(0, false, () => {})
+  const original = new AckTracker(0, false, { onSettled: () => {} })
   const range = original.endRange(50, false)
   const heard: number[] = []
-  const heir = new AckTracker(0, false, (bytes) => heard.push(bytes))
+  const heir = new AckTracker(0, false, { onSettled: (bytes) => void heard.push(bytes) })
   original.handOver(heir, 50)
   heir.restart()
   range?.settle('delivered')
@@ -129,10 +129,10 @@ test('an heir that restarts does not get acks of the previous content', () => {
 })
 
 test('an aborted range of the original blocks the position of the heir', () => {
-  const original = new AckTracker(0, false, () => {})
+  const original = new AckTracker(0, false, { onSettled: () => {} })
   original.endRange(20, false)?.settle('delivered')
   const range = original.endRange(50, false)
-  const heir = new AckTracker(0, false, () => {})
+  const heir = new AckTracker(0, false, { onSettled: () => {} })
   original.handOver(heir, 50)
   heir.endRange(80, false)?.settle('delivered')
   range?.settle('aborted')
@@ -140,18 +140,21 @@ test('an aborted range of the original blocks the position of the heir', () => {
 })
 
 test('the heir of an acknowledged content begins at its end', () => {
-  const original = new AckTracker(0, false, () => {})
+  const original = new AckTracker(0, false, { onSettled: () => {} })
   original.endRange(20, false)?.settle('delivered')
-  const heir = new AckTracker(0, false, () => {})
+  const heir = new AckTracker(0, false, { onSettled: () => {} })
   original.handOver(heir, 20)
   expect([heir.position, heir.isPending, heir.hasRanges]).toEqual([20, false, false])
   expect(heir.endRange(30, false)?.text).toBe('20-30')
 })
 
 test('each of two heirs of a content gets the acks of what it inherits', () => {
-  const original = new AckTracker(0, false, () => {})
+  const original = new AckTracker(0, false, { onSettled: () => {} })
   const range = original.endRange(50, false)
-  const heirs = [new AckTracker(0, false, () => {}), new AckTracker(0, false, () => {})]
+  const heirs = [
+    new AckTracker(0, false, { onSettled: () => {} }),
+    new AckTracker(0, false, { onSettled: () => {} }),
+  ]
   for (const heir of heirs) original.handOver(heir, 50)
   range?.settle('delivered')
   expect(heirs.map(({ position, isPending }) => [position, isPending])).toEqual([
@@ -161,9 +164,9 @@ test('each of two heirs of a content gets the acks of what it inherits', () => {
 })
 
 test('an heir that has less than is acknowledged begins at its own end', () => {
-  const original = new AckTracker(0, false, () => {})
+  const original = new AckTracker(0, false, { onSettled: () => {} })
   original.endRange(50, false)?.settle('delivered')
-  const heir = new AckTracker(0, false, () => {})
+  const heir = new AckTracker(0, false, { onSettled: () => {} })
   original.handOver(heir, 30)
   expect([heir.position, heir.isPending]).toEqual([30, false])
   heir.endRange(40, false)?.settle('delivered')
@@ -171,10 +174,10 @@ test('an heir that has less than is acknowledged begins at its own end', () => {
 })
 
 test('an heir hears nothing of what its original has acknowledged beyond the hand-over', () => {
-  const original = new AckTracker(0, false, () => {})
+  const original = new AckTracker(0, false, { onSettled: () => {} })
   const [inherited, more] = [original.endRange(50, false), original.endRange(80, false)]
   const heard: number[] = []
-  const heir = new AckTracker(0, false, (bytes) => heard.push(bytes))
+  const heir = new AckTracker(0, false, { onSettled: (bytes) => void heard.push(bytes) })
   original.handOver(heir, 50)
   inherited?.settle('delivered')
   more?.settle('delivered')

@@ -3,7 +3,7 @@ import { AckTracker } from '../../../../../src/plugins/inputs/tail/file/ack-trac
 
 function tracker(offset = 0) {
   const settled: number[] = []
-  return { settled, acks: new AckTracker(offset, false, (bytes) => settled.push(bytes)) }
+  return { settled, acks: new AckTracker(offset, false, { onSettled: (bytes) => void settled.push(bytes) }) }
 }
 
 test('the position moves over settled ranges only, in order', () => {
@@ -61,7 +61,7 @@ test('a range from before a restart does not move the position of the new conten
 })
 
 test('a file that is resumed within a skipped line is within it until that is read', () => {
-  const resumed = new AckTracker(30, true, () => {})
+  const resumed = new AckTracker(30, true, { onSettled: () => {} })
   expect(resumed.isSkipping).toBe(true)
   resumed.endRange(50, true)?.settle('delivered')
   expect(resumed.isSkipping).toBe(true)

@@ -1,6 +1,7 @@
 import { describe, expect, spyOn, test } from 'bun:test'
 import type { TailFile } from '../../../../../src/plugins/inputs/tail/file/tail-file.ts'
 import { Scheduler } from '../../../../../src/plugins/inputs/tail/reading/scheduler.ts'
+import { SLICE_MS } from '../../../../../src/plugins/inputs/tail/reading/slices.ts'
 import { ManualClock } from '../../../../support/engine/manual-clock.ts'
 
 /** Files of which only the identity matters. */
@@ -21,12 +22,13 @@ function setUp(coalesceMs = 20) {
   return { clock, scheduler, all }
 }
 
-/** Lets promises settle, and returns whether this one has. */
-async function isSettled(promise: Promise<unknown>): Promise<boolean> {
+/** Lets promises settle, and returns whether this one has; in the present turn of the event loop, or after the next one. */
+async function isSettled(promise: Promise<unknown>, inThisTurn = false): Promise<boolean> {
   let settled = false
   void promise.then(() => {
     settled = true
   })
+  if (!inThisTurn) await new Promise((resolve) => setImmediate(resolve))
   for (let i = 0; i < 20; i++) await Promise.resolve()
   return settled
 }
@@ -82,6 +84,30 @@ describe('a wait', () => {
     expect(await isSettled(second)).toBe(true)
     clock.set(clock.nowMs() - 3_600_000)
     expect(await isSettled(scheduler.wake(signal))).toBe(true)
+  })
+
+  test('ends in the next turn of the event loop once those before in this one have used up its time', async () => {
+    const { scheduler, clock } = setUp()
+    const { signal } = new AbortController()
+    let nowMs = 1000
+    const now = spyOn(performance, 'now').mockImplementation(() => nowMs)
+    try {
+      await scheduler.yield()
+      for (const file of [a, b]) {
+        const wait = scheduler.wake(signal)
+        scheduler.add(file)
+        expect(await isSettled(wait, true)).toBe(true)
+        scheduler.take()
+        clock.advance(100)
+        nowMs += SLICE_MS / 2
+      }
+      const wait = scheduler.wake(signal)
+      scheduler.add(c)
+      expect(await isSettled(wait, true)).toBe(false)
+      expect(await isSettled(wait)).toBe(true)
+    } finally {
+      now.mockRestore()
+    }
   })
 
   test('ends with the run, without a pause', async () => {

@@ -173,6 +173,60 @@ describe('a row is written', () => {
   })
 })
 
+describe('the rows of many files', () => {
+  const MANY = 250
+
+  function many() {
+    const made = setUp()
+    const dir = tmp()
+    const files = Array.from({ length: MANY }, (_, i) => tailFile(join(dir, `${i}.log`), CONTENT))
+    for (const one of files) made.positions.touch(one, 4)
+    return { ...made, files }
+  }
+
+  test('are written in several turns, each once, and the scan that found them with the last ones', () => {
+    const { store, clock, positions } = many()
+    positions.recordScan(1000)
+    clock.advance(250)
+    expect(store.writes).toBeGreaterThan(1)
+    expect(store.table).toHaveLength(MANY)
+    expect(new Set(store.table.map(({ name }) => name)).size).toBe(MANY)
+    expect(clock.waiting).toBe(0)
+    const { positions: next, store: first } = many()
+    next.recordScan(1000)
+    next.commit()
+    expect(first.table.length).toBeLessThan(MANY)
+    expect(first.lastScan).toBeUndefined()
+  })
+
+  test('are written at once when 4 MB of them are acknowledged, when two may share a record, and at the stop', async () => {
+    const big = many()
+    big.positions.touch(big.file(), 4_000_000)
+    await Promise.resolve()
+    expect([big.store.writes, big.store.table.length]).toEqual([1, MANY + 1])
+    const { store, positions, files } = many()
+    files[MANY - 1]?.readAfter(files[0])
+    positions.commit()
+    expect([store.writes, store.table.length]).toEqual([1, MANY])
+    const stopped = many()
+    stopped.positions.close()
+    expect([stopped.store.writes, stopped.store.table.length]).toEqual([1, MANY])
+  })
+
+  test('do not wait behind files that have nothing to be written', () => {
+    const { store, clock, positions, files, file } = many()
+    positions.commit()
+    clock.advance(0)
+    for (const one of files) {
+      one.cursor.recordTruncation(1, true)
+      positions.touch(one)
+    }
+    positions.touch(file())
+    for (let i = 0; i < MANY / 8 && store.table.length === MANY; i++) clock.advance(250)
+    expect(store.table).toHaveLength(MANY + 1)
+  })
+})
+
 describe('a write that fails', () => {
   test('is retried after 2 s, not earlier, whatever is opened and acknowledged, and logged once', async () => {
     const { store, clock, logged, positions, file } = setUp()
