@@ -39,6 +39,8 @@ export interface ExpressionSettings {
 
 const ROW_BYTES = 16
 const TIME_TYPE = 255
+/** Groups of one name: a byte holds the number of all but the first. */
+const MAX_SPANS = 256
 
 /**
  * Writes the lines of a block with the fields of an expression, whose module it calls within WebAssembly. Its output equals, byte
@@ -84,8 +86,8 @@ export class ExpressionKernel extends FieldsKernel {
 }
 
 /**
- * Returns rows, keys and lists of spans, as they are at the address `at`; undefined when a field has no group that can take part: `stored`
- * has the slots of those.
+ * Returns rows, keys and lists of spans, as they are at the address `at`; undefined when a field has no group that can take part, or
+ * too many: `stored` has the slots of those.
  */
 function encodeRows(fields: readonly ExpressionField[], stored: Int32Array, at: number): Buffer | undefined {
   const rows = Buffer.alloc(fields.length * ROW_BYTES)
@@ -100,7 +102,7 @@ function encodeRows(fields: readonly ExpressionField[], stored: Int32Array, at: 
   }
   for (const [i, { slots, key, type, isTime }] of fields.entries()) {
     const spans = slots.filter((slot) => stored.includes(slot)).map((slot) => SPANS + slot * 4)
-    if (spans.length === 0) return undefined
+    if (spans.length === 0 || spans.length > MAX_SPANS) return undefined
     const row = i * ROW_BYTES
     rows.writeUInt32LE(spans.at(-1) as number, row)
     rows.writeUInt32LE(add(key), row + 4)

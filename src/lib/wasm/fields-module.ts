@@ -59,6 +59,8 @@ export interface FieldsExports extends WasmExports {
 /** Sizes of what the module compares with the last time: the bytes after the fraction, and the digits of that. */
 const MAX_TAIL_BYTES = 16
 const MAX_DIGITS = 9
+/** Last second whose minute is within the time of an entry, which has 32 bits: it ends in 2106. */
+const LAST_MINUTE = 0xffffffff - 59
 
 /**
  * The module `fields`, of which there is one instance: its state is that of the call of `use` before, so `use` and
@@ -141,7 +143,8 @@ export class FieldsModule {
       fractionEnd - fractionAt <= MAX_DIGITS &&
       second < 60 &&
       !(tail > 0 && isDigit(bytes[start + fractionEnd] as number)) &&
-      this.#read.sec >= second
+      this.#read.sec >= second &&
+      this.#read.sec - second <= LAST_MINUTE
     if (!isKept) return false
     const mask = this.#memoBytes
     const last = 2 * this.#memoBytes

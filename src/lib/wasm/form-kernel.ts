@@ -84,7 +84,7 @@ export class FormKernel extends FieldsKernel {
   }
 
   override run(start: number, end: number, room: number, base: number): number {
-    this.seesDocker ||= this.input.compare(DOCKER, 0, DOCKER.length, start, start + DOCKER.length) === 0
+    this.seesDocker ||= DOCKER.compare(this.input, start, Math.min(start + DOCKER.length, end)) === 0
     return super.run(start, end, room, base)
   }
 
