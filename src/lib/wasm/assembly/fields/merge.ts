@@ -20,8 +20,12 @@ import { isTimed, pairs } from './rows'
 import { isLineEnd } from './text'
 import { nsec, sec } from './time'
 
-/** Growth factor: four bytes of JSON, `0.1,`, become at most nine; heads and 16-byte stores need SLACK in addition. */
+/**
+ * Growth factor: three bytes of JSON, `-0,`, become at most nine, beside which a line that is kept stays. Heads and 16-byte
+ * stores need SLACK in addition.
+ */
 const GROWTH: usize = 3
+const KEPT_GROWTH: usize = 4
 const SLACK: usize = 96
 
 /**
@@ -86,6 +90,7 @@ export function merge(start: usize, end: usize, room: usize): usize {
   let o = OUT
   const limit = OUT + room
   const added = metaSize + mergeKeySize + SLACK
+  const growth = keepLog ? KEPT_GROWTH : GROWTH
   let n = 0
   stopped = 0
   while (p < stop) {
@@ -100,7 +105,7 @@ export function merge(start: usize, end: usize, room: usize): usize {
         break
       }
     } else {
-      if (o + (entryEnd - p) * GROWTH + added > limit) {
+      if (o + (entryEnd - p) * growth + added > limit) {
         stopped = SIZE
         break
       }
