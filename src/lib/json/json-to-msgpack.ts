@@ -17,11 +17,11 @@ for (let c = 0; c < 0x20; c++) STOP[c] = 1
 STOP[0x22] = STOP[0x5c] = 1
 
 /**
- * Returns an upper bound of the MessagePack bytes for JSON of this length: four, as in `[1e1,1e1]`, become up
+ * Returns an upper bound of the MessagePack bytes for JSON of this length: three, as in `[-0,-0]`, become up
  * to nine.
  */
 export function jsonBound(length: number): number {
-  return Math.ceil(length * 2.25) + 16
+  return length * 3 + 16
 }
 
 /**

@@ -10,7 +10,7 @@ import type { TimeReader } from '../time/strptime.ts'
 import type { ValueType } from '../values/typed-value.ts'
 import { sharedFields } from '../wasm/fields-module.ts'
 import { ParserRecord } from '../wasm/parser-record.ts'
-import { encodeRows, ROW_BYTES, RowsKernel } from '../wasm/rows-kernel.ts'
+import { encodeRows, MAX_SPANS, ROW_BYTES, RowsKernel } from '../wasm/rows-kernel.ts'
 
 /** A field of an expression. */
 interface ExpressionField {
@@ -46,8 +46,8 @@ export class ExpressionKernel extends RowsKernel {
     const { fields, stepsPerByte } = settings
     const { exports: x } = sharedFields()
     const spans = fields.map(({ slots }) => slots.filter((slot) => matcher.slots.includes(slot)))
-    // A field of which no group can take part.
-    if (spans.some((slots) => slots.length === 0)) return undefined
+    // A field of which no group can take part, or too many.
+    if (spans.some(({ length }) => length === 0 || length > MAX_SPANS)) return undefined
     const rows = fields.map(({ key, type, isTime }, i) => ({
       spans: (spans[i] as number[]).map((slot) => SPANS + slot * 4),
       key,

@@ -55,6 +55,8 @@ const MAX_TAIL_BYTES = 16
 const MAX_DIGITS = 9
 /** Seconds before parsing, a value that no parser writes. */
 const NO_TIME = -1
+/** Last second whose minute is within the time of an entry, which has 32 bits: it ends in 2106. */
+const LAST_MINUTE = 0xffffffff - 59
 
 /**
  * The module `fields`, of which there is one instance: its state is that of the call of `use` before, so `use` and
@@ -167,7 +169,8 @@ export class FieldsModule {
       fractionEnd - fractionAt <= MAX_DIGITS &&
       second < 60 &&
       !(tail > 0 && isDigit(bytes[start + fractionEnd] as number)) &&
-      this.#read.sec >= second
+      this.#read.sec >= second &&
+      this.#read.sec - second <= LAST_MINUTE
     if (!isKept) return false
     const record = this.#recordAt(parser)
     const numbers = [head, tail, secondAt, hasFraction ? 1 : 0, this.#read.sec - second]

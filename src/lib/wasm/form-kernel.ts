@@ -24,7 +24,7 @@ const DOCKER = Buffer.from('{"log":"')
 
 const RULE_BYTES = 12
 const TIME_KIND = 0x80
-/** Growth of a line: four bytes of JSON, `0.1,`, become at most nine; `a=5` becomes eleven as a float. */
+/** Growth of a line: three bytes of JSON, `-0,`, become at most nine; `a=5` becomes eleven as a float. */
 const BOUNDS = { perByte: 4, others: 0, maxLength: Number.POSITIVE_INFINITY }
 /** Longest key that the module compares with those that are added later. */
 const MAX_KEY_BYTES = 31

@@ -13,6 +13,8 @@ export interface Row {
 }
 
 export const ROW_BYTES = 16
+/** Groups of one name: a byte holds the number of all but the first. */
+export const MAX_SPANS = 256
 const TIME_TYPE = 255
 
 /** Base of the kernels whose fields are spans of the line, with keys that are known beforehand. */

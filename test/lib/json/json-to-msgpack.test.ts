@@ -162,6 +162,14 @@ function raw(head: string, bytes: Uint8Array): void {
   expect(out.subarray(bound).every((byte) => byte === 0xaa)).toBe(true)
 }
 
+test.each(['-0', '1e1', '0.1', '[]', '{}', '""', '{"":-0}', `[${Array(16).fill('-0')}]`])(
+  'a list of %s stays within its bound',
+  (item) => {
+    const value = transcode(`[${Array(10_000).fill(item)}]`)
+    expect(value).toHaveLength(10_000)
+  },
+)
+
 describe('numbers', () => {
   test('integers are exact up to 64 bits', () => {
     for (const text of [

@@ -329,6 +329,14 @@ describe('the kernel of an expression writes the bytes of the parser', () => {
         expect(expectSame(options, lines)).toBe(lines.length)
       })
 
+  test('for 256 groups of one name, but not for more', () => {
+    const alternatives = (n: number) => Array.from({ length: n }, (_, i) => `(?<a>k${i}):`).join('|')
+    const regexOf = (n: number) => ({ regex: `^(?:${alternatives(n)})(?<b>.*)$` })
+    const lines = [0, 1, 128, 254, 255, 256].map((i) => Buffer.from(`k${i}: text`))
+    expect(expectSame(regexOf(256), lines)).toBe(lines.length)
+    expect(hasKernel(regexOf(257))).toBe(false)
+  })
+
   test('for fields with the name of another, and more than 15 of them', () => {
     const names = Array.from({ length: 20 }, (_, i) => `(?<field${i}>[a-z]*),`).join('')
     const same = '^(?:(?<a>\\d+)|(?<a>[a-z]+)|x(?<b>.)(?<a>-))$'

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'bun:test'
-import type { Parser } from '../../../src/core/parser.ts'
+import type { LineKernel, Parser } from '../../../src/core/parser.ts'
 import { compileTime, type TimeReader } from '../../../src/lib/time/strptime.ts'
 import { FormKernel } from '../../../src/lib/wasm/form-kernel.ts'
 import { MetadataMerger } from '../../../src/lib/wasm/metadata-merger.ts'
@@ -35,12 +35,18 @@ function encoderOf(format: string, options: Options, keys: Keys): EntryEncoder {
   return encoder
 }
 
+function kernelOf(encoder: EntryEncoder): LineKernel {
+  const block = encoder.kernel(1 << 30)?.input ?? Buffer.alloc(0)
+  const kernel = encoder.kernelOf(block, MAX_LINE_BYTES, false)
+  if (kernel === undefined) throw new Error('there is no kernel')
+  return kernel
+}
+
 /** Compares the kernel with the parser over a block; returns the number of lines that the kernel left out. */
 function expectSame(format: string, options: Options, lines: readonly Buffer[], keys = NO_KEYS): number {
   const block = Buffer.concat(lines.flatMap((line, i) => [line, Buffer.from(i % 5 === 0 ? '\r\n' : '\n')]))
   const [fast, slow] = [encoderOf(format, options, keys), encoderOf(format, options, keys)]
-  const kernel = fast.kernelOf(fast.kernel(1 << 30)?.input ?? block, MAX_LINE_BYTES, false)
-  if (kernel === undefined) throw new Error('there is no kernel')
+  const kernel = kernelOf(fast)
   block.copy(kernel.input)
   let left = 0
   for (let at = 0; at < block.length; ) {
@@ -147,6 +153,26 @@ describe.each(['json', 'logfmt', 'ltsv'])('the kernel of %s', (format) => {
       .map((line) => Buffer.from(line))
     for (const each of options) expect(expectSame(format, each, [...lines, ...lines])).toBe(0)
   })
+})
+
+test.each(['json', 'logfmt', 'ltsv'])(
+  'the kernel of %s can begin at any offset up to the end of its memory',
+  (format) => {
+    const kernel = kernelOf(encoderOf(format, {}, NO_KEYS))
+    const { length } = kernel.input
+    kernel.input.fill(10)
+    for (let start = length - 20; start <= length; start++) {
+      kernel.run(start, length, 1e9, BASE)
+      expect(kernel.consumed).toBe(length)
+      expect(kernel.records).toBe(length - start)
+    }
+  },
+)
+
+test.each(TIMES.slice(1, 3))('the last times of an entry, in 2106, are read as by the parser: %j', (time) => {
+  const seconds = ['10', '20', '14', '16', '15', '09']
+  const lines = seconds.map((second) => Buffer.from(`{"ts":"2106-02-07T06:28:${second}Z"}`))
+  expect(expectSame('json', time, lines)).toBe(0)
 })
 
 test('a record that a filter has changed before does not move the fields of a line', () => {

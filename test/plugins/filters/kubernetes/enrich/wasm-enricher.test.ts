@@ -78,6 +78,22 @@ for (const [how, choice] of Object.entries(OPTIONS)) {
   }
 }
 
+/** The JSON that grows most, three times as `-0,`, in lines up to the largest that the module takes. */
+test.each(['-0', '0.1', '[]'])(
+  'a long line of %s that is merged and kept does not leave the memory of its output',
+  (item) => {
+    const choice = OPTIONS['with Merge_Log']
+    const meta = METAS['a pod'] as ContainerMetadata
+    for (let bytes = 24_000; bytes < 64_000; bytes += 2000) {
+      const items = Array.from({ length: bytes / (item.length + 1) }, () => item)
+      const dense = { stream: 'stdout', log: `{"a":[${items}]}` }
+      const all = [dense, ...FILL.slice(0, 2)]
+      const entries = enriched(choice, meta, all).entries()
+      expect(entries.equals(oneByOne(choice, meta, all)), `${bytes} bytes`).toBe(true)
+    }
+  },
+)
+
 /** Returns how many of these lines the wasm module processes before it stops. */
 function processedLines(choice: Choice, lines: string[]): number {
   const records = lines.map((log) => ({ stream: 'stdout', _p: 'F', log }))
