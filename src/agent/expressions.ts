@@ -122,8 +122,8 @@ function linesOf(section: Section, name: string, option: Option, expression: str
 function writerOf(parser: Parser): string {
   const { lineFormat } = parser
   if (lineFormat !== undefined)
-    return `written as entries by the built-in fast path (${lineFormat.name.toUpperCase()}); other lines are matched`
+    return `fast: the expression is that of ${lineFormat.name.toUpperCase()} lines, which are read without it; other lines are matched`
   return parser.kernel?.(Number.POSITIVE_INFINITY) === undefined
-    ? 'written in TypeScript'
-    : 'written as entries by a WebAssembly kernel, once there is a module or when there is much to read'
+    ? 'slower: written in TypeScript'
+    : 'fast: written by WebAssembly, as soon as the expression is matched by it or there is more than 1 MB to read'
 }

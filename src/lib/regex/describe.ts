@@ -12,6 +12,7 @@ interface Matching {
   bound: string
 }
 
+const LINEAR = 'time grows with the length of the line'
 const ENDLESS = Number.POSITIVE_INFINITY
 const number = (n: number): string => n.toLocaleString('en-US')
 
@@ -20,22 +21,22 @@ export function describeMatching(expression: string, stepsPerByte = DEFAULT_STEP
   const { tree, program } = translateOnigmo(expression)
   const size = number(program.code.length / INSTRUCTION_SIZE)
   const budget = (limit: number): string =>
-    `at most ${number(stepsPerByte)} steps per byte and ${number(limit)} in all`
+    `at most ${number(stepsPerByte)} steps per byte (Regex_Step_Limit), and ${number(limit)} for a line (about 50 ms)`
   if (isCompilable(program)) {
     const texts = number(TEXTS_BEFORE_COMPILING)
     const places = notedPlacesOf(program)
     return {
-      how: `a WebAssembly module (${size} instructions) after ${texts} texts, or for one of more than ${number(LONG_TEXT_BYTES)} bytes; backtracking in TypeScript before`,
+      how: `fast: by WebAssembly (${size} instructions) after ${texts} lines, and for each line of more than ${number(LONG_TEXT_BYTES)} bytes; by backtracking in TypeScript before`,
       bound: `${linear(places)}; ${budget(moduleStepLimit(stepsPerByte, ENDLESS))}`,
     }
   }
   const reasons = [...new Set(reasonsOf(tree))]
   const because = reasons.length === 0 ? `of its size, ${size} instructions` : `of ${listOf(reasons)}`
   return {
-    how: `backtracking in TypeScript, because ${because}`,
+    how: `slower: by backtracking in TypeScript, because ${because}`,
     bound: program.isMemoryless
-      ? `${reasons.length === 0 ? 'linear by notes' : `linear outside of ${listOf(reasons)}`}; ${budget(stepLimit(stepsPerByte, ENDLESS))}`
-      : `Regex_Step_Limit only: ${budget(stepLimit(stepsPerByte, ENDLESS))}`,
+      ? `${reasons.length === 0 ? LINEAR : `${LINEAR} outside of ${listOf(reasons)}`}; ${budget(stepLimit(stepsPerByte, ENDLESS))}`
+      : `time may grow much faster than the length of the line; ${budget(stepLimit(stepsPerByte, ENDLESS))}`,
   }
 }
 
@@ -43,10 +44,10 @@ function listOf(reasons: readonly string[]): string {
   return [reasons.slice(0, -1).join(', '), ...reasons.slice(-1)].filter((part) => part !== '').join(' and ')
 }
 
+/** `places`: instructions at which an attempt may begin that could be made again. */
 function linear(places: number): string {
-  if (places === 0) return 'linear, as nothing is tried twice'
-  const which = places === 1 ? 'its one place' : `each of its ${number(places)} places`
-  return `linear by notes, as ${which} is tried once per byte`
+  if (places === 0) return `${LINEAR}: nothing is tried twice`
+  return `${LINEAR}: what has failed at a byte is remembered for ${number(places)} of the instructions`
 }
 
 /** Returns what in an expression a module cannot match. */

@@ -92,12 +92,12 @@ how it is matched, why not faster, and what bounds the time:
 
 \`\`\`
 parsers.conf:1: [PARSER] cri, regex: ^(?<time>[^ ]+) (?<stream>stdout|stderr) (?<logtag>[^ ]*) (?<message>.*)$
-  fields: written as entries by the built-in fast path (CRI); other lines are matched
-  matched: a WebAssembly module (24 instructions) after 4,000 texts, or for one of more than 20,000 bytes; backtracking in TypeScript before
-  bound: linear, as nothing is tried twice; at most 100 steps per byte and 6,410,000 in all
+  fields: fast: the expression is that of CRI lines, which are read without it; other lines are matched
+  matched: fast: by WebAssembly (24 instructions) after 4,000 lines, and for each line of more than 20,000 bytes; by backtracking in TypeScript before
+  bound: time grows with the length of the line: what has failed at a byte is remembered for 4 of the instructions; at most 100 steps per byte (Regex_Step_Limit), and 6,410,000 for a line (about 50 ms)
 shipper.conf:13: [FILTER] grep.0, exclude: (?=.*a)b
-  matched: backtracking in TypeScript, because of lookaround
-  bound: linear outside of lookaround; at most 100 steps per byte and 1,610,000 in all
+  matched: slower: by backtracking in TypeScript, because of lookaround
+  bound: time grows with the length of the line outside of lookaround; at most 100 steps per byte (Regex_Step_Limit), and 1,610,000 for a line (about 50 ms)
 \`\`\`
 
 ${DECODE_DESCRIPTION}`,
