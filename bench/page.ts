@@ -10,7 +10,7 @@ machine, run \`npm ci\` and \`npm run bench\` (about five minutes and 2 GB of di
 
 ${report(results)}
 
-¹ The binary before the last change of these figures, with all of the data, in the same run.
+¹ The binary before the last change of these figures, in the same run.
 
 ² ${peerNote(results)}
 
@@ -28,8 +28,9 @@ ${plots(results)
 - **floor**: a program in C that reads the same files in 1 MB blocks and writes the same bytes to a socket, unparsed
   (bench/floor.c; where there is no compiler, bench/floor.ts, which takes about twice the CPU time). Its runs alternate with those of shipper. \`floor / 2\` means that shipper uses twice the CPU time of
   only moving the bytes. Absolute figures differ from machine to machine; these ratios differ much less.
+- **goal**: the CPU time as a multiple of the floor, MB of input per second of wall time, peak RSS. What is not reached is in brackets.
 - **start, each further GB**: each workload is also run with a quarter of its data. The line through both gives what a run
-  costs once (loading the program, compiling the code that is hot, the first chunk) and what each further GB costs.
+  costs once (loading the program, compiling the code that is hot, opening the files, asking for the pods) and what each further GB costs.
 - **wall MB/s**: input divided by the time from start to end of the process. The sink uses the other core.
 - **peak RSS**: VmHWM, read every 10 ms. It includes the file pages of the runtime (5 to 45 MB, shared between processes).
 - **Arrival**: in a separate run before the measured ones, the sink parses every entry and checks off the number of each

@@ -68,7 +68,7 @@ function machineText({ date, machine, versions, settings, floor }: Results): str
   return [
     `${date}: ${machine.cpu}, ${machine.cores} cores, ${machine.memoryGb} GB, Linux ${machine.kernel}, load ${machine.load} at the start and ${machine.loadAtEnd} at the end.`,
     `The floor is a program in ${floor === 'C' ? 'C' : 'TypeScript, which takes about twice the CPU time of one in C'}.`,
-    `shipper ${versions.shipper}, bun ${versions.bun}${peer}. ${settings.lines.toLocaleString('en')} lines, median of ${settings.runs} runs.`,
+    `shipper ${versions.shipper}, bun ${versions.bun}${peer}. ${settings.lines.toLocaleString('en')} lines, ${settings.runs === 1 ? 'one run' : `median of ${settings.runs} runs`}.`,
     ...(busy
       ? ['The machine was busy with other work: absolute figures are too low, ratios are more reliable.']
       : []),
@@ -85,8 +85,9 @@ function drainTable({ drains }: Results): string {
   const head = [
     'workload',
     'MB/CPU-s',
-    'floor',
+    'floor, MB/CPU-s',
     'floor / n',
+    'before¹',
     'goal',
     'wall MB/s',
     'peak RSS',
@@ -114,10 +115,13 @@ function drainRow(result: DrainResult): string[] {
     own.mbPerCpuS.toFixed(0),
     floor.mbPerCpuS.toFixed(0),
     `floor / ${ratio.toFixed(1)}`,
+    result.before.length === 0
+      ? ''
+      : `floor / ${ratioOf(result.bytes, result.before, result.floor).toFixed(1)}`,
     goals.map((each) => each[0]).join(', '),
     own.wallMbS.toFixed(0),
     `${own.peakRssMb.toFixed(0)} MB`,
-    missed.length === 0 ? 'yes' : `no: ${missed.join(', ')}`,
+    missed.length === 0 ? 'yes' : `no (${missed.join(', ')})`,
     fluentBit === undefined ? '' : `floor / ${Number(fluentBit.toFixed(1))}`,
   ]
 }
@@ -125,14 +129,19 @@ function drainRow(result: DrainResult): string[] {
 /** The cost of a start, and that of each further GB, which is what counts in the long run. */
 function costTable({ drains }: Results): string {
   if (drains.length === 0) return ''
-  const rows = drains.map(({ title, bytes, runs, floor, quarter, before }) => {
+  const rows = drains.map(({ title, bytes, runs, floor, quarter }) => {
     const own = costs(bytes, runs, quarter)
     const least = costs(bytes, floor, { bytes: quarter.bytes, runs: quarter.floor })
     const ratio = `floor / ${(own.msPerGb / least.msPerGb).toFixed(1)}`
-    const old = before.length === 0 ? '' : `floor / ${ratioOf(bytes, before, floor).toFixed(1)}`
-    return [title, own.startMs.toFixed(0), own.msPerGb.toFixed(0), least.msPerGb.toFixed(0), ratio, old]
+    return [title, own.startMs.toFixed(0), own.msPerGb.toFixed(0), least.msPerGb.toFixed(0), ratio]
   })
-  const head = ['CPU time', 'start, ms', 'each further GB, ms', 'of the floor', 'floor / n', 'before¹']
+  const head = [
+    'CPU time',
+    'start, ms',
+    'each further GB, ms',
+    'each further GB of the floor, ms',
+    'floor / n',
+  ]
   return table(head, rows)
 }
 

@@ -27,7 +27,7 @@ const USAGE = `npm run bench -- [options]
   --parsers FILE       [PARSER] sections; default: bench/parsers.conf
   --idle-seconds 60    --refused-seconds 20    --relay-seconds 10 (for each rate)
   --before PATH        also measure an older binary
-  --peer               also measure fluent-bit from PATH; --peer-parsers FILE: its [PARSER] sections
+  --peer               also measure fluent-bit, found by $PATH; --peer-parsers FILE: its [PARSER] sections
   --write              write docs/BENCHMARKS.md with its plots, and docs/benchmarks.json
 `
 

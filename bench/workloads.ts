@@ -95,7 +95,7 @@ export const WORKLOADS: Workload[] = [
   {
     ...PLAIN,
     name: 'nginx-stock',
-    title: "the same, fluent-bit's expression",
+    title: "nginx access lines, fluent-bit's expression → forward",
     data: oneFile('nginx'),
     parser: 'stock-nginx',
     goal: { floors: 8, peakRssMb: PEAK_RSS_MB + 6 },
@@ -150,13 +150,13 @@ export const WORKLOADS: Workload[] = [
   {
     ...node(500),
     name: 'kube-500',
-    title: 'the same of 500 pods',
+    title: 'CRI of 500 pods, kubernetes, Merge_Log → forward',
     goal: { floors: 6, peakRssMb: 80 },
   },
   {
     ...node(110),
     name: 'kube-limit',
-    title: 'the same of 110 pods, Mem_Buf_Limit 5MB, Flush 1',
+    title: 'CRI of 110 pods, kubernetes, Mem_Buf_Limit 5MB → forward',
     tail: [...node(110).tail, 'mem_buf_limit=5MB'],
     goal: { wallMbS: 150, peakRssMb: 72 },
   },
