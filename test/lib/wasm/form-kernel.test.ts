@@ -169,6 +169,18 @@ test.each(['json', 'logfmt', 'ltsv'])(
   },
 )
 
+test('a line of Docker with a control character is left to the parser, which reads it', () => {
+  const lines = ['{"log":"a\tb\\n","stream":"stdout","time":"2026-11-21T06:00:07.1Z"}', '{"lag":"a\tb"}']
+  const time = { time_key: 'time', time_format: '%Y-%m-%dT%H:%M:%S.%L%z' }
+  expect(
+    expectSame(
+      'json',
+      time,
+      lines.map((line) => Buffer.from(line)),
+    ),
+  ).toBe(1)
+})
+
 test.each(TIMES.slice(1, 3))('the last times of an entry, in 2106, are read as by the parser: %j', (time) => {
   const seconds = ['10', '20', '14', '16', '15', '09']
   const lines = seconds.map((second) => Buffer.from(`{"ts":"2106-02-07T06:28:${second}Z"}`))

@@ -25,6 +25,8 @@ const JSON: u32 = 1
 const LOGFMT: u32 = 2
 const LTSV: u32 = 3
 const CRI: u32 = 4
+/** `{"log":"`, with which a line of Docker begins: its parser does not check it for control characters. */
+const DOCKER: u64 = 0x223a22676f6c227b
 
 let merged: bool = false
 let trimmed: bool = false
@@ -108,7 +110,7 @@ function jsonFields(p: usize, e: usize, o: usize): usize {
   if (from == e || load<u8>(from) != 0x7b) return UNPARSED
   clearWatched()
   let at = putPairs(from + 1, e, o, 0, trimmed)
-  if (at == 0) return isFull ? LEFT : UNPARSED
+  if (at == 0) return isFull || (e - p > 8 && load<u64>(p) == DOCKER) ? LEFT : UNPARSED
   if (skipBlanks(jsonEnd, e) != e) return UNPARSED
   let n = itemCount
   const slot = watched
