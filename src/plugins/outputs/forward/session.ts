@@ -228,7 +228,8 @@ export class Session {
     }
     for (const id of ids) {
       const pending = this.#pending.find((p) => p.id === id)
-      if (pending === undefined) {
+      // A peer cannot have what is not written yet; its bytes are released with the ack.
+      if (pending === undefined || this.#gathered.includes(pending)) {
         if (id === this.#lastAcked && ++this.#repeatedAcks <= MAX_REPEATED_ACKS) continue
         // It may be a late ack of an earlier attempt or belong to another chunk: there is no way to tell.
         this.fail('E_PEER_PROTOCOL', `acknowledgement of chunk "${id.slice(0, 64)}", which is not in flight`)
