@@ -169,7 +169,7 @@ function kafkaTable(result: KafkaResult | undefined): string {
     const missed =
       goal === undefined ? [] : [mbPerCpuS < goal.mbPerCpuS && 'CPU', peakRssMb > goal.peakRssMb && 'RSS']
     const names = missed.filter((name) => name !== false)
-    const reached = goal === undefined ? '' : names.length === 0 ? 'yes' : `no: ${names.join(', ')}`
+    const reached = goal === undefined ? '' : names.length === 0 ? 'yes' : `no (${names.join(', ')})`
     const wanted = goal === undefined ? '' : `${goal.mbPerCpuS} MB/CPU-s, ${goal.peakRssMb} MB`
     return [title, mbPerCpuS.toFixed(0), wanted, wallMbS.toFixed(0), `${peakRssMb.toFixed(0)} MB`, reached]
   })
