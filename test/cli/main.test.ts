@@ -122,7 +122,7 @@ test('a dry run with -v says how each expression is matched', async () => {
   const { code, stdout } = await check(GOOD.replace('Match *', 'Match_Regex ^a(?=p)'), '-v')
   expect(code).toBe(0)
   expect(stdout).toContain(
-    '[OUTPUT] null.0, match_regex: ^a(?=p)\n  matched: backtracking in TypeScript, because of',
+    '[OUTPUT] null.0, match_regex: ^a(?=p)\n  matched: slower: by backtracking in TypeScript, because of',
   )
   expect(stdout).toEndWith('configuration test is successful\n')
 })
