@@ -127,8 +127,24 @@ export const UNSUPPORTED_FLAGS: readonly (readonly [flags: string, hint: string]
   ['--trace-output-property <KEY=VALUE>', 'use -v to log every delivered chunk'],
 ]
 
+/** A flag as it is written in the tables; without help it is not shown. */
+interface Flag {
+  text: string
+  help?: string
+  handler: FlagHandler
+}
+
+/** Returns the flags of all tables. */
+export function allFlags(): Flag[] {
+  return [
+    ...FLAGS.map(([text, help, handler]) => ({ text, help, handler })),
+    ...[...ALIAS_FLAGS, ...IGNORED_FLAGS].map(([text, handler]) => ({ text, handler })),
+    ...UNSUPPORTED_FLAGS.map(([text, hint]) => ({ text, handler: refuse(hint) })),
+  ]
+}
+
 /** Returns the handler of an unsupported flag. */
-export function refuse(hint: string): FlagHandler {
+function refuse(hint: string): FlagHandler {
   return (_request, _value, flag) => {
     throw new ShipperError('E_CLI_USAGE', `${flag} of fluent-bit is not supported`, { hint })
   }

@@ -1,13 +1,4 @@
-import {
-  ALIAS_FLAGS,
-  FLAGS,
-  type FlagHandler,
-  IGNORED_FLAGS,
-  newRequest,
-  type Request,
-  refuse,
-  UNSUPPORTED_FLAGS,
-} from './arguments.ts'
+import { allFlags, type FlagHandler, newRequest, type Request } from './arguments.ts'
 
 interface PlainFlag {
   handler: FlagHandler
@@ -39,15 +30,12 @@ export function plainArguments(args: readonly string[]): Request | undefined {
 
 function plainFlags(): Map<string, PlainFlag> {
   const flags = new Map<string, PlainFlag>()
-  const add = (text: string, handler: FlagHandler): void => {
+  for (const { text, handler } of allFlags()) {
     const words = text.split(' ')
     const takesValue = words.at(-1)?.startsWith('<') === true
     const names = words.filter((word) => word.startsWith('-')).map((word) => word.replace(',', ''))
     const flag = { handler, name: names[0] as string, takesValue }
     for (const name of names) flags.set(name, flag)
   }
-  for (const [text, , handler] of FLAGS) add(text, handler)
-  for (const [text, handler] of [...ALIAS_FLAGS, ...IGNORED_FLAGS]) add(text, handler)
-  for (const [text, hint] of UNSUPPORTED_FLAGS) add(text, refuse(hint))
   return flags
 }

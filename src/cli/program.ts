@@ -1,14 +1,6 @@
 import { Command, CommanderError } from 'commander'
 import { ShipperError } from '../core/error.ts'
-import {
-  ALIAS_FLAGS,
-  FLAGS,
-  IGNORED_FLAGS,
-  newRequest,
-  type Request,
-  refuse,
-  UNSUPPORTED_FLAGS,
-} from './arguments.ts'
+import { allFlags, newRequest, type Request } from './arguments.ts'
 import { terminalWidth } from './wrap.ts'
 
 export type Program = Command
@@ -27,9 +19,8 @@ export function makeProgram(): Command {
     .exitOverride()
     .configureOutput({ outputError: () => {} })
     .configureHelp({ helpWidth: terminalWidth(), visibleArguments: () => [] })
-  for (const [flags, help] of FLAGS) program.option(flags, help)
-  for (const [flags] of [...ALIAS_FLAGS, ...IGNORED_FLAGS, ...UNSUPPORTED_FLAGS])
-    program.addOption(program.createOption(flags).hideHelp())
+  for (const { text, help } of allFlags())
+    program.addOption(program.createOption(text, help).hideHelp(help === undefined))
   return program
 }
 
@@ -44,17 +35,12 @@ export function parseWith(program: Command, args: readonly string[]): Request {
 
 function parse(program: Command, args: readonly string[]): Request {
   const request = newRequest()
-  const handlers = [
-    ...FLAGS.map(([, , handler]) => handler),
-    ...ALIAS_FLAGS.map(([, handler]) => handler),
-    ...IGNORED_FLAGS.map(([, handler]) => handler),
-    ...UNSUPPORTED_FLAGS.map(([, hint]) => refuse(hint)),
-  ]
+  const flags = allFlags()
   // Commander emits an event per option in the order of the arguments; its parsed values would lose that order.
   program.options.forEach((option, at) => {
     const flag = option.short ?? option.long ?? ''
     program.on(`option:${option.name()}`, (value: string | null) =>
-      handlers[at]?.(request, value ?? '', flag),
+      flags[at]?.handler(request, value ?? '', flag),
     )
   })
   program.parse(args, { from: 'user' })
