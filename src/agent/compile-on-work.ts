@@ -1,12 +1,12 @@
 import type { Clock } from '../core/services.ts'
 import { compileLate, compileSoon } from '../lib/wasm/compile-policy.ts'
+import { afterTimers } from './after-timers.ts'
 
 /** Records from which there is work; the modules of `lib/wasm` say it earlier, when there is much to read. */
 const MIN_RECORDS = 1000
 
 /**
- * Switches between compiling late, as at the start, and soon. Its clock looks for work with each timer, as there are timers
- * whenever there is work: that needs no wake-ups of its own.
+ * Switches between compiling late, as at the start, and soon. Its clock looks for work after each timer.
  */
 export class CompileOnWork {
   readonly clock: Clock
@@ -19,15 +19,7 @@ export class CompileOnWork {
   constructor(clock: Clock, records: () => number, set = { soon: compileSoon, late: compileLate }) {
     this.#records = records
     this.#set = set
-    this.clock = {
-      nowMs: () => clock.nowMs(),
-      after: (ms, fn) =>
-        clock.after(ms, () => {
-          fn()
-          this.#look()
-        }),
-      cancel: (handle) => clock.cancel(handle),
-    }
+    this.clock = afterTimers(clock, () => this.#look())
   }
 
   /** Called when the agent is idle. */

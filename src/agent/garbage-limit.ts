@@ -1,4 +1,5 @@
 import type { Clock } from '../core/services.ts'
+import { afterTimers } from './after-timers.ts'
 
 /** Resident memory below which the runtime is left alone: 30 MB more than what an idle agent with its program in memory has. */
 const MIN_BYTES = 56_000_000
@@ -59,15 +60,7 @@ export function limitGarbage(
     const pauseMs = Math.min(MAX_PAUSE_MS, factor * (endMs - startMs))
     nextMs = endMs + Math.max(LOOK_MS, pauseMs)
   }
-  return {
-    nowMs: () => clock.nowMs(),
-    after: (ms, fn) =>
-      clock.after(ms, () => {
-        fn()
-        look()
-      }),
-    cancel: (handle) => clock.cancel(handle),
-  }
+  return afterTimers(clock, look)
 }
 
 /** The collector of bun. The functions of bun:jsc collect, too, but keep the memory for a while. */

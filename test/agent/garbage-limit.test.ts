@@ -2,27 +2,33 @@ import { expect, test } from 'bun:test'
 import { limitGarbage } from '../../src/agent/garbage-limit.ts'
 import { ManualClock } from '../support/engine/manual-clock.ts'
 
-test('garbage is collected above 56 MB, and again after 16 MB more, for a 30th of the time', async () => {
+/** Returns a process of this many bytes whose garbage is limited: a collection takes 10 ms and gives 5 MB back. */
+async function limited(bytes: number) {
   const manual = new ManualClock(0)
-  let bytes = 40e6
-  let nowMs = 0
-  const collectedAt: number[] = []
+  const process = { bytes, isKnown: true, nowMs: 0, collectedAt: [] as number[] }
   const clock = limitGarbage(manual, async () => ({
-    resident: () => bytes,
+    resident: () => (process.isKnown ? process.bytes : undefined),
     collect: () => {
-      collectedAt.push(bytes)
-      bytes -= 5e6
-      nowMs += 10
+      process.collectedAt.push(process.bytes)
+      process.bytes -= 5e6
+      process.nowMs += 10
     },
-    now: () => nowMs,
+    now: () => process.nowMs,
   }))
   await Promise.resolve()
-  const tick = (growth: number, ms = 310) => {
-    bytes += growth
-    nowMs += ms
+  const tick = (growth: number, ms: number): void => {
+    process.bytes += growth
+    process.nowMs += ms
     clock.after(1, () => {})
     manual.advance(1)
   }
+  return { process, tick }
+}
+
+test('garbage is collected above 56 MB, and again after 16 MB more, for a 30th of the time', async () => {
+  const { process, tick: grow } = await limited(40e6)
+  const { collectedAt } = process
+  const tick = (growth: number, ms = 310) => grow(growth, ms)
   tick(0)
   tick(15e6)
   expect(collectedAt).toEqual([])
@@ -35,27 +41,9 @@ test('garbage is collected above 56 MB, and again after 16 MB more, for a 30th o
 })
 
 test('from 100 MB on garbage is collected for a tenth of the time', async () => {
-  const manual = new ManualClock(0)
-  let bytes = 45e6
-  let isKnown = true
-  let nowMs = 0
-  const collectedAt: number[] = []
-  const clock = limitGarbage(manual, async () => ({
-    resident: () => (isKnown ? bytes : undefined),
-    collect: () => {
-      collectedAt.push(bytes)
-      bytes -= 5e6
-      nowMs += 10
-    },
-    now: () => nowMs,
-  }))
-  await Promise.resolve()
-  const tick = (growth: number, ms = 110) => {
-    bytes += growth
-    nowMs += ms
-    clock.after(1, () => {})
-    manual.advance(1)
-  }
+  const { process, tick: grow } = await limited(45e6)
+  const { collectedAt } = process
+  const tick = (growth: number, ms = 110) => grow(growth, ms)
   tick(0)
   tick(55e6)
   tick(15e6)
@@ -73,10 +61,10 @@ test('from 100 MB on garbage is collected for a tenth of the time', async () => 
   expect(collectedAt).toHaveLength(3)
   tick(1e6)
   expect(collectedAt).toHaveLength(4)
-  isKnown = false
+  process.isKnown = false
   tick(50e6)
   expect(collectedAt).toHaveLength(4)
-  isKnown = true
+  process.isKnown = true
   tick(0)
   expect(collectedAt).toHaveLength(5)
 })
