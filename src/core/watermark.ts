@@ -28,10 +28,10 @@ export class Watermark {
   }
 
   /**
-   * Opens the range [start, end) and returns its ticket for `settle`. `start` must not be below the end of the range
-   * opened last.
+   * Opens the range from the end of the one opened last to `end`, which must not be below it; returns its ticket for
+   * `settle`.
    */
-  open(_start: number, end: number): number {
+  open(end: number): number {
     this.#ends ??= []
     return this.#base + this.#ends.push(end) - 1
   }

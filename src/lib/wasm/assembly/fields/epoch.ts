@@ -23,7 +23,7 @@ let nano: u64 = 0
 /** Decimal places of its unit. */
 let decimals: i32 = 0
 
-/** Reads the time in [p, end), ignoring what follows it; false, with nothing changed, when it is none. */
+/** Reads the time at the start of [p, end), sets it and returns true; returns false and changes nothing when there is none. */
 export function epochOf(p: usize, end: usize): bool {
   beginDigits()
   const intEnd = readDigits(p, end)

@@ -42,7 +42,7 @@ export function putRows(o: usize): usize {
   const skipEmpty = skipsEmpty()
   const keepTime = keepsTime()
   for (let row = table; row < rowsEnd; row += ROW) {
-    const span = load<u8>(row + 11) == 0 ? (load<u32>(row) as usize) : lastMatched(row, table)
+    const span = spanOf(row, table)
     let from = load<u32>(span) as usize
     let to = load<u32>(span + 4) as usize
     if (from == to) {
@@ -84,7 +84,7 @@ export function putMergedRows(o: usize, trim: bool): usize {
   const rowsEnd = setting(TABLE_END) as usize
   const skipEmpty = skipsEmpty()
   for (let row = table; row < rowsEnd; row += ROW) {
-    const span = load<u8>(row + 11) == 0 ? (load<u32>(row) as usize) : lastMatched(row, table)
+    const span = spanOf(row, table)
     let from = load<u32>(span) as usize
     let to = load<u32>(span + 4) as usize
     if (from == to) {
@@ -109,6 +109,12 @@ export function putMergedRows(o: usize, trim: bool): usize {
     if (isLeft) return 0
   }
   return endPairs() ? o : 1
+}
+
+/** Returns the address of the span that has the text of the row. */
+@inline
+function spanOf(row: usize, table: usize): usize {
+  return load<u8>(row + 11) == 0 ? (load<u32>(row) as usize) : lastMatched(row, table)
 }
 
 /** Returns the address of the span of the last group that took part, or that of the first one. */

@@ -30,8 +30,8 @@ import {
  */
 
 /**
- * Reads the time in [p, end) as parser number `index` does, and calls `setTime`; returns 0 when it is none. Writes a text that can be
- * kept to the record of the parser.
+ * Reads the text [p, end) as parser number `index` reads times, and calls `setTime`; returns 0 when the text is no time. When the next
+ * time may be read by comparing it with this text, writes the text to the record of the parser.
  */
 @external("env", "readTime")
 declare function readTime(p: usize, end: usize, index: usize): i32

@@ -96,7 +96,7 @@ export class AckTracker {
     this.#rangeStart = end
     this.#hasRanges = true
     const watermark = this.#watermark
-    const ticket = watermark.open(start, end)
+    const ticket = watermark.open(end)
     if (isSkipping && beyond === '') this.#skippingAt = (this.#skippingAt ?? new Set()).add(end)
     return {
       text: `${start}-${end}${beyond}`,
@@ -137,7 +137,7 @@ export class AckTracker {
     if (acked === offset) return
     heir.#rangeStart = offset
     const watermark = heir.#watermark
-    const ticket = watermark.open(acked, offset)
+    const ticket = watermark.open(offset)
     this.#heirs ??= new WeakMap()
     const heirs = this.#heirs.get(this.#watermark)
     const inheritance = { heir, end: offset, watermark, ticket }

@@ -321,8 +321,8 @@ export class Positions {
 
   /**
    * Writes changes in one transaction: all of them if `isLast`, when COMMIT_BYTES were acknowledged, or when a file of them shares
-   * records with another one, and otherwise as many as fit into a turn of the event loop. Returns false on failure: the changes are kept and the write is
-   * retried.
+   * records with another one, and otherwise as many as fit into a turn of the event loop. Returns false on failure: the
+   * changes are kept and the write is retried.
    */
   commit(isLast = false): boolean {
     this.#clock.cancel(this.#timer)
