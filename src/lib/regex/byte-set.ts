@@ -1,6 +1,11 @@
+const WORDS = 8
+/** Sets of one byte, which most of the sets of an expression are. */
+const SINGLES: ByteSet[] = []
+
 /** A set of byte values: those that one position of a regular expression can match. */
 export class ByteSet {
-  readonly #has = new Uint8Array(256)
+  /** One bit per byte: a configuration may have a thousand sets, which are made by code that is not compiled yet. */
+  readonly #bits = new Uint32Array(WORDS + 1)
 
   /** Creates a set from ranges, given as pairs of first and last characters as in `azAZ09`. */
   static of(ranges: string): ByteSet {
@@ -10,51 +15,73 @@ export class ByteSet {
     return set
   }
 
+  /** Returns a set that others share: it must not be changed. */
   static byte(byte: number): ByteSet {
-    return new ByteSet().addRange(byte, byte)
+    SINGLES[byte] ??= new ByteSet().addRange(byte, byte)
+    return SINGLES[byte]
+  }
+
+  /** The set as 256 bits, that of byte 0 first, and a word of zeros; not to be changed. */
+  get words(): Uint32Array {
+    return this.#bits
   }
 
   has(byte: number): boolean {
-    return this.#has[byte] === 1
+    return (((this.#bits[byte >> 5] ?? 0) >>> (byte & 31)) & 1) === 1
   }
 
   addRange(first: number, last: number): this {
-    this.#has.fill(1, first, last + 1)
+    const end = Math.min(last, 255)
+    if (first > end) return this
+    for (let word = first >> 5; word <= end >> 5; word++) {
+      const [from, to] = [Math.max(first - word * 32, 0), Math.min(end - word * 32, 31)]
+      this.#bits[word] = (this.#bits[word] as number) | ((0xffffffff >>> (31 - (to - from))) << from)
+    }
     return this
   }
 
   addAll(other: ByteSet): this {
-    for (let i = 0; i < 256; i++) if (other.has(i)) this.#has[i] = 1
+    for (let i = 0; i < WORDS; i++) this.#bits[i] = (this.#bits[i] as number) | (other.#bits[i] as number)
     return this
   }
 
   intersection(other: ByteSet): ByteSet {
     const set = new ByteSet()
-    for (let i = 0; i < 256; i++) if (this.has(i) && other.has(i)) set.addRange(i, i)
+    for (let i = 0; i < WORDS; i++) set.#bits[i] = (this.#bits[i] as number) & (other.#bits[i] as number)
     return set
   }
 
   complement(): ByteSet {
     const set = new ByteSet()
-    for (let i = 0; i < 256; i++) set.#has[i] = 1 - (this.#has[i] as number)
+    for (let i = 0; i < WORDS; i++) set.#bits[i] = ~(this.#bits[i] as number)
     return set
   }
 
   /** Returns the set with the other case of each of its ASCII letters. */
   folded(): ByteSet {
     const set = new ByteSet().addAll(this)
-    for (let lower = 0x61; lower <= 0x7a; lower++) {
-      if (this.has(lower) || this.has(lower - 32)) set.addRange(lower, lower).addRange(lower - 32, lower - 32)
-    }
+    // The letters are bits 1 to 26 of words 2 and 3.
+    const letters = ((this.#bits[2] as number) | (this.#bits[3] as number)) & 0x07fffffe
+    set.#bits[2] = (set.#bits[2] as number) | letters
+    set.#bits[3] = (set.#bits[3] as number) | letters
     return set
   }
 
   get size(): number {
-    return this.#has.reduce((n, bit) => n + bit, 0)
+    let size = 0
+    for (const word of this.#bits) for (let rest = word; rest !== 0; rest &= rest - 1) size++
+    return size
   }
 
   /** The only member, or -1 when there is not exactly one. */
   get only(): number {
-    return this.size === 1 ? this.#has.indexOf(1) : -1
+    let only = -1
+    for (let i = 0; i < WORDS; i++) {
+      const word = this.#bits[i] as number
+      if (word === 0) continue
+      if (only >= 0 || (word & (word - 1)) !== 0) return -1
+      only = i * 32 + 31 - Math.clz32(word)
+    }
+    return only
   }
 }

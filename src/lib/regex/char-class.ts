@@ -135,7 +135,8 @@ export function readCharacter(
   inClass: boolean,
   refuse: (what: string) => never,
 ): { byte: number; char: string; end: number } {
-  const char = String.fromCodePoint(text.codePointAt(start) as number)
+  const point = text.codePointAt(start) as number
+  const char = point < 0x80 ? (text[start] as string) : String.fromCodePoint(point)
   if (char !== '\\') return { byte: char < '\x80' ? char.charCodeAt(0) : -1, char, end: start + char.length }
   const rest = text.slice(start, start + 12)
   const hex = HEX_FORM.exec(rest)

@@ -1,6 +1,6 @@
 import { ShipperError } from '../../core/error.ts'
 import type { Node } from './ast.ts'
-import type { ByteSet } from './byte-set.ts'
+import { ByteSet } from './byte-set.ts'
 import {
   anything,
   END,
@@ -8,8 +8,10 @@ import {
   firstOf,
   firstOfSet,
   has,
+  isEqual,
   mayBeEmpty,
   overlap,
+  tabulate,
   union,
 } from './first-bytes.ts'
 
@@ -175,12 +177,12 @@ class Compiler {
     const first = this.#table(start.first)
     const tables = new Uint8Array(this.#tables.length * TABLE_SIZE)
     for (const [i, table] of this.#tables.entries())
-      for (let c = 0; c <= END; c++) if (has(table, c)) tables[i * TABLE_SIZE + c] = 1
+      tabulate(table, tables.subarray(i * TABLE_SIZE, (i + 1) * TABLE_SIZE))
     return {
-      code: Int32Array.from(this.#code),
+      code: new Int32Array(this.#code),
       start: start.at,
       tables,
-      texts: Uint8Array.from(this.#texts),
+      texts: new Uint8Array(this.#texts),
       first,
       startsAtLine: this.#code[start.at] === LINE_START,
       startsAtText: this.#code[start.at] === TEXT_START,
@@ -282,7 +284,9 @@ class Compiler {
     if (run.type === 'repeat' && run.node.type === 'set' && neverBacktracks(run, next))
       return this.#field(run, run.node.set, next, slot)
     const escaped =
-      run.type === 'sequence' && run.items.length === 2 ? escapedRun(run.items, next) : undefined
+      run.type === 'sequence' && run.items.length === 2
+        ? escapedRun(run.items[0], run.items[1], next)
+        : undefined
     if (escaped !== undefined) return this.#escaped(escaped, next, slot)
     const end = this.#emit(SAVE, next.at, this.#slot(node, 1))
     const inner = this.#node(node.node, { at: end, first: next.first })
@@ -292,9 +296,9 @@ class Compiler {
   #sequence(items: readonly Node[], next: Next): Next {
     let after: Next = next
     for (let i = items.length - 1; i >= 0; i--) {
-      const escaped: EscapedRun | undefined = i > 0 ? escapedRun(items.slice(i - 1, i + 1), after) : undefined
-      after =
-        escaped === undefined ? this.#node(items[i] as Node, after) : this.#escaped(escaped, after, NO_SLOT)
+      const item = items[i] as Node
+      const escaped: EscapedRun | undefined = escapedRun(items[i - 1], item, after)
+      after = escaped === undefined ? this.#node(item, after) : this.#escaped(escaped, after, NO_SLOT)
       if (escaped !== undefined) i--
     }
     return after
@@ -377,10 +381,10 @@ class Compiler {
     return { at, first: union(one.first, other.first) }
   }
 
-  #emit(...instruction: number[]): number {
+  #emit(op: number, next: number, a = 0, b = 0, c = 0, d = 0): number {
     const at = this.#code.length
     if (at >= MAX_INSTRUCTIONS * INSTRUCTION_SIZE) throw tooLarge()
-    for (let i = 0; i < INSTRUCTION_SIZE; i++) this.#code.push(instruction[i] ?? 0)
+    this.#code.push(op, next, a, b, c, d)
     return at
   }
 
@@ -393,7 +397,7 @@ class Compiler {
   }
 
   #table(table: First): number {
-    const known = this.#tables.findIndex((other) => other.every((word, i) => word === table[i]))
+    const known = this.#tables.findIndex((other) => isEqual(other, table))
     return (known >= 0 ? known : this.#tables.push(table) - 1) * TABLE_SIZE
   }
 }
@@ -409,36 +413,28 @@ interface EscapedRun {
  * Returns the escaped run that the two items form; undefined unless the first byte always decides between its
  * parts and what follows it.
  */
-function escapedRun([head, pairs]: readonly Node[], next: Next): EscapedRun | undefined {
+function escapedRun(head: Node | undefined, pairs: Node | undefined, next: Next): EscapedRun | undefined {
+  if (head?.type !== 'repeat' || pairs?.type !== 'repeat') return undefined
   const plain = starOf(head)
-  const pair = pairs?.type === 'repeat' && isStar(pairs) ? pairs.node : undefined
+  const pair = isStar(pairs) ? pairs.node : undefined
   if (plain === undefined || pair?.type !== 'sequence' || pair.items.length !== 3) return undefined
   const [first, any, rest] = pair.items as [Node, Node, Node]
   const tail = starOf(rest)
   if (first.type !== 'set' || any.type !== 'set' || tail === undefined || first.set.only < 0) return undefined
   const bytes = firstOfSet(plain)
-  const isSame = firstOfSet(tail).every((word, i) => word === bytes[i])
+  const isSame = isEqual(firstOfSet(tail), bytes)
   const firsts = union(bytes, firstOfSet(first.set))
   if (!isSame || has(bytes, first.set.only) || overlap(firsts, next.first)) return undefined
   return { plain, escapeByte: first.set, any: any.set }
 }
 
 function isAll(set: ByteSet): boolean {
-  const missing = set.complement()
-  for (let c = 0; c < END; c++) if (missing.has(c)) return false
-  return true
+  return set.size === END
 }
 
 /** Returns the only byte besides `escapeByte` that the set lacks; -1 when there are several or none. */
 function otherThan(set: ByteSet, escapeByte: number): number {
-  const missing = set.complement()
-  let other = -1
-  for (let c = 0; c < END; c++) {
-    if (c === escapeByte || !missing.has(c)) continue
-    if (other >= 0) return -1
-    other = c
-  }
-  return other
+  return new ByteSet().addRange(escapeByte, escapeByte).addAll(set).complement().only
 }
 
 function isStar({ min, max, mode }: Node & { type: 'repeat' }): boolean {

@@ -7,6 +7,9 @@ const REASONS: Record<RegexReason, string> = {
   grep: 'records kept unless another rule drops them',
   tag: 'tags or paths from which nothing was read',
   match: 'tags that count as matching Match_Regex',
+  condition: 'records for which a rule of a condition is false',
+  extract: 'records left as they are',
+  expression: 'records on which the expression failed',
 }
 
 /**

@@ -6,15 +6,12 @@ export const END = 256
 const WORDS = 9
 
 /**
- * The bytes that may come next, one bit for each and one for END; a bit set, because sets are often merged during
- * compilation. A bit too many costs time, one too few would give a wrong result.
+ * The bytes that may come next, one bit for each and one for END, as in `ByteSet.words`; not to be changed. A bit too many costs time, one too few would give a wrong result.
  */
 export type First = Uint32Array
 
 /** What may stand where an anchor holds. */
 const ENDS: Record<string, readonly number[]> = { $: [10, END], Z: [10, END], z: [END] }
-
-const cache = new WeakMap<ByteSet, First>()
 
 /** Returns the set of all bytes and END. */
 export function anything(): First {
@@ -45,12 +42,7 @@ export function firstOf(node: Node, after: First): First {
 }
 
 export function firstOfSet(set: ByteSet): First {
-  const known = cache.get(set)
-  if (known !== undefined) return known
-  const first = new Uint32Array(WORDS)
-  for (let c = 0; c < END; c++) if (set.has(c)) add(first, c)
-  cache.set(set, first)
-  return first
+  return set.words
 }
 
 /** Returns the part of `after` that is possible at the end of a line or of the text. */
@@ -69,11 +61,28 @@ function add(first: First, c: number): void {
 }
 
 export function union(a: First, b: First): First {
-  return a.map((word, i) => word | (b[i] as number))
+  const first = new Uint32Array(WORDS)
+  for (let i = 0; i < WORDS; i++) first[i] = (a[i] as number) | (b[i] as number)
+  return first
 }
 
 export function overlap(a: First, b: First): boolean {
-  return a.some((word, i) => (word & (b[i] as number)) !== 0)
+  for (let i = 0; i < WORDS; i++) if (((a[i] as number) & (b[i] as number)) !== 0) return true
+  return false
+}
+
+export function isEqual(a: First, b: First): boolean {
+  for (let i = 0; i < WORDS; i++) if (a[i] !== b[i]) return false
+  return true
+}
+
+/** Writes 1 for each member into `table`, at its value; the others are left as they are. */
+export function tabulate(first: First, table: Uint8Array): void {
+  for (let i = 0; i < WORDS; i++) {
+    const word = first[i] as number
+    if (word === 0xffffffff) table.fill(1, i * 32, i * 32 + 32)
+    else for (let rest = word; rest !== 0; rest &= rest - 1) table[i * 32 + 31 - Math.clz32(rest & -rest)] = 1
+  }
 }
 
 /** Returns true when the node can match the empty text. */

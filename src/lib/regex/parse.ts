@@ -6,6 +6,8 @@ import { CLASS_ESCAPES, readCharacter, readClass } from './char-class.ts'
 const WRAPPED = /^\/(.*)\/([imxo]*)$/s
 // Sticky: matched at an offset of the text, without copying the rest of it.
 const QUANTIFIER = /(?:[*+?]|\{(\d*)(,?)(\d*)\})([?+]?)/y
+/** Characters that a quantifier begins with: most pieces have none. */
+const QUANTIFIERS = '*+?{'
 const NAMED = /\(\?(?:<([^>=!][^>]*)>|'([^']+)')/y
 const NAME = /^[\x21-\x7e]+$/
 const OPTIONS = /\(\?([imx]*)(?:-([imx]*))?([:)])/y
@@ -114,7 +116,7 @@ class PatternParser {
     let node = atom
     for (let count = 0; ; count++) {
       this.#skipExtended()
-      const found = this.#here(QUANTIFIER)
+      const found = QUANTIFIERS.includes(this.#text[this.#at] ?? ' ') ? this.#here(QUANTIFIER) : null
       if (found === null) return node
       const [all, low = '', comma = '', high = '', suffix = ''] = found
       const isInterval = all[0] === '{'

@@ -1,10 +1,15 @@
+/** Longest name that is compared: the time grows with the product of the lengths. */
+const MAX_CHARS = 100
+
 /** Returns the candidate most similar to `name`, ignoring case; undefined when none is similar enough. */
 export function nearest(name: string, candidates: Iterable<string>): string | undefined {
+  if (name.length > MAX_CHARS) return undefined
   const wanted = name.toLowerCase()
   let best: string | undefined
   // One mistake in three letters: more would suggest an unrelated name.
   let limit = Math.max(1, Math.floor(wanted.length / 3)) + 1
   for (const candidate of candidates) {
+    if (Math.abs(candidate.length - wanted.length) >= limit) continue
     const distance = editDistance(wanted, candidate.toLowerCase())
     if (distance < limit && distance < candidate.length) {
       best = candidate
