@@ -1,6 +1,6 @@
-import type { OffsetStore } from '../../core/offset-store.ts'
+import type { OffsetOptions, OffsetStore } from '../../core/offset-store.ts'
 import { defineOptions, type OptionsOf } from '../../core/options/option.ts'
-import type { InputContext } from '../../core/plugin.ts'
+import type { InputContext, PreviewContext } from '../../core/plugin.ts'
 
 /** Options of the offset database; each input that has one defines `db` itself. */
 export const DATABASE_OPTIONS = defineOptions({
@@ -25,12 +25,25 @@ export const DATABASE_OPTIONS = defineOptions({
 
 type DatabaseOptions = OptionsOf<typeof DATABASE_OPTIONS> & { db: string | undefined }
 
+/** Opens a copy of the offset database, for a preview. */
+export function openStored(
+  ctx: PreviewContext,
+  database: DatabaseOptions,
+  owner?: string,
+): Promise<OffsetStore> {
+  return ctx.openOffsets(database.db, offsetOptions(database, owner))
+}
+
 /** Opens the offset database; without `db` offsets are kept in memory only. `owner`: see OffsetOptions. */
 export function openDatabase(
   ctx: InputContext,
   database: DatabaseOptions,
   owner?: string,
 ): Promise<OffsetStore> {
+  return ctx.openOffsets(database.db, offsetOptions(database, owner))
+}
+
+function offsetOptions(database: DatabaseOptions, owner: string | undefined): OffsetOptions {
   const options = { sync: database.dbSync, locking: database.dbLocking, journalMode: database.dbJournalMode }
-  return ctx.openOffsets(database.db, owner === undefined ? options : { ...options, owner })
+  return owner === undefined ? options : { ...options, owner }
 }

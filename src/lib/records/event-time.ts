@@ -1,10 +1,16 @@
-/** The time of an entry: `d7 00 <sec u32><nsec u32>`, or an unsigned integer of seconds. Formats it for outputs. */
+const PAIR = 0x92
+
+/**
+ * The time of an entry: `d7 00 <sec u32><nsec u32>`, or an unsigned integer of seconds; within `[time, metadata]` if the entry
+ * has metadata. Formats it for outputs.
+ */
 export class EventTime {
   sec = 0
   nsec = 0
 
-  /** Reads the time of the entry `[time, map]` at `at`. */
-  read(buf: Buffer, at: number): void {
+  /** Reads the time of the entry at `entry`. */
+  read(buf: Buffer, entry: number): void {
+    const at = buf[entry + 1] === PAIR ? entry + 1 : entry
     const t = buf[at + 1] as number
     this.nsec = 0
     if (t === 0xd7) {

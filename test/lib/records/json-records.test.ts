@@ -1,7 +1,7 @@
 import { expect, test } from 'bun:test'
 import { parseOptions } from '../../../src/core/options/parse.ts'
-import { JSON_TIME_OPTIONS, JsonRecords } from '../../../src/lib/json/json-records.ts'
 import { JsonText } from '../../../src/lib/json/msgpack-to-json.ts'
+import { JSON_TIME_OPTIONS, JsonRecords } from '../../../src/lib/records/json-records.ts'
 import { chunkOf } from '../../support/engine/chunk-of.ts'
 
 const ENTRY_TIME = '92d7006553f10000000000'

@@ -2,10 +2,10 @@ import type { Chunk } from '../../core/chunk.ts'
 import { encodeStr } from '../../core/msgpack/encode.ts'
 import { mapPairs } from '../../core/msgpack/record.ts'
 import { defineOptions } from '../../core/options/option.ts'
-import { Entry } from '../records/entry.ts'
-import type { EventTime } from '../records/event-time.ts'
-import { mayHaveKey } from '../records/may-have-key.ts'
-import { JsonText } from './msgpack-to-json.ts'
+import { JsonText } from '../json/msgpack-to-json.ts'
+import { Entry } from './entry.ts'
+import type { EventTime } from './event-time.ts'
+import { mayHaveKey } from './may-have-key.ts'
 
 /** Options of the time in JSON, as fluent-bit's outputs have them. */
 export const JSON_TIME_OPTIONS = defineOptions({
