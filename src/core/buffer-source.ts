@@ -7,8 +7,8 @@ export interface BufferSource {
   take(bytes: number): Buffer | undefined
   /**
    * Returns a buffer even when a limit is reached: for bytes that exist already and cannot wait (a filter's output, a
-   * compressed copy). It is counted, so later calls of `take` see it. The limit is exceeded by one chunk at most, because
-   * such callers run one at a time.
+   * compressed copy, the copy for a branch). It is counted, so later calls of `take` see it. The limit is exceeded by one
+   * chunk and its copies at most, because such callers run one at a time.
    */
   force(bytes: number): Buffer
   /**

@@ -8,7 +8,8 @@ export interface Origin {
 }
 
 /**
- * Sealed records of one tag: concatenated `[EventTime, map]` entries, ready to be sent as PackedForward.
+ * Sealed records of one tag: concatenated `[EventTime, map]` entries, ready to be sent as PackedForward. A filter may have made
+ * them `[[EventTime, metadata], map]`: see `hasMetadata`.
  *
  * ```
  *   buf  |  head room  | entry | entry | ... | entry |  tail room  |
@@ -32,6 +33,8 @@ export class Chunk {
   readonly inputBytes: number
   /** Files that the records were read from; empty for other inputs, and for records that a filter has emitted. */
   readonly origins: readonly Origin[]
+  /** True when entries may be `[[EventTime, metadata], map]`, which not every peer reads. */
+  hasMetadata: boolean
   #source: BufferSource
   #frameSpaceClaimed = false
 
@@ -45,6 +48,7 @@ export class Chunk {
     this.id = init.id
     this.inputBytes = init.inputBytes
     this.origins = init.origins ?? NO_ORIGINS
+    this.hasMetadata = init.hasMetadata ?? false
     this.#source = source
   }
 
@@ -86,11 +90,57 @@ export class Chunk {
     this.replace(buf, this.start, this.end, this.count)
   }
 
-  /** Gives the buffer back; called once, by the engine, when the last route has settled. */
+  /**
+   * Returns a chunk without entries that has space for `bytes` of them, in a buffer from the same source. It counts no bytes
+   * of input: they are counted once.
+   */
+  emptyCopy(id: string, bytes: number): Chunk {
+    const { tag, input, origins, hasMetadata } = this
+    const start = headRoom(tag)
+    const buf = this.#source.force(start + bytes + TAIL_ROOM)
+    return new Chunk(
+      { tag, input, buf, start, end: start, count: 0, id, inputBytes: 0, origins, hasMetadata },
+      this.#source,
+    )
+  }
+
+  /** Adds the entries in `[start, end)` of another chunk; there has to be space for them. */
+  append(from: Chunk, start: number, end: number, count: number): void {
+    this.end += from.buf.copy(this.buf, this.end, start, end)
+    this.count += count
+  }
+
+  /** Returns a chunk with the same entries in a buffer of its own. */
+  copy(id: string): Chunk {
+    const copy = this.emptyCopy(id, this.size)
+    copy.append(this, this.start, this.end, this.count)
+    return copy
+  }
+
+  /** Returns a chunk that takes over the buffer with the entries. This one is left with their size and number. */
+  move(id: string): Chunk {
+    const { tag, input, buf, start, end, count, origins, hasMetadata } = this
+    this.buf = EMPTY
+    return new Chunk(
+      { tag, input, buf, start, end, count, id, inputBytes: 0, origins, hasMetadata },
+      this.#source,
+    )
+  }
+
+  /** Gives the buffer back before the chunk settles, when no route needs the entries. Size and number are left. */
+  giveBuffer(): void {
+    this.#source.give(this.buf)
+    this.buf = EMPTY
+  }
+
+  /**
+   * Gives the buffer back; called once, by the engine, when the last route has settled. The count stays: the chunk's own outcome
+   * may still wait for what a filter has deferred from it.
+   */
   release(): void {
     this.#source.give(this.buf)
     this.buf = EMPTY
-    this.start = this.end = this.count = 0
+    this.start = this.end = 0
   }
 }
 
@@ -109,6 +159,7 @@ export interface ChunkInit {
   id: string
   inputBytes: number
   origins?: readonly Origin[]
+  hasMetadata?: boolean
 }
 
 /** Bytes after the entries that a frame may use; an option map with chunk, size and compressed needs 80. */

@@ -35,11 +35,11 @@ export const ERROR_CODES = {
     remedy: 'see the option in docs/plugins',
   },
   E_CONFIG_MISSING_OPTION: { exit: 1, summary: 'a required option is missing', remedy: 'add the option' },
-  E_CONFIG_NO_INPUT: { exit: 1, summary: 'there is no input', remedy: 'add an [INPUT] section or -i NAME' },
+  E_CONFIG_NO_INPUT: { exit: 1, summary: 'there is no input', remedy: 'add -i NAME, or name a file with -c' },
   E_CONFIG_NO_OUTPUT: {
     exit: 1,
     summary: 'there is no output',
-    remedy: 'add an [OUTPUT] section or -o NAME',
+    remedy: 'add -o NAME, or name a file with -c',
   },
   E_PARSER_REGEX: {
     exit: 1,
@@ -241,7 +241,7 @@ export interface ErrorOptions {
   location?: SourceLocation
   /**
    * Name of the invalid option of the plugin that throws the error; the location of its value is then looked
-   * up.
+   * up. Of an option that may be repeated: name, blank and value.
    */
   option?: string
   details?: Record<string, unknown>

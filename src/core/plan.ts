@@ -15,6 +15,8 @@ export interface Plan {
   multilines: MultilinePlan[]
   /** Messages logged once at start: ignored options, outputs that nothing can match, unset variables. */
   warnings: string[]
+  /** Order of filters and outputs as fluentd has it; undefined: by Match, as fluent-bit. */
+  routing?: OrderedRouting
 }
 
 interface StagePlan<S, C> {
@@ -36,9 +38,93 @@ interface StagePlan<S, C> {
 export interface InputPlan extends StagePlan<InputSpec, OptionsOf<typeof INPUT_OPTIONS>> {
   /** `common.tag`, or the instance name. */
   tag: string
+  /** Filters for the records of this input only, before all others. */
+  processors?: readonly ProcessorPlan[]
+  /** Routes by condition; outputs that one of them names get records of this input by no other way. */
+  routes?: readonly RoutePlan[]
+  /** Label of OrderedRouting at which its records begin; undefined: the steps outside of any label. */
+  label?: string
 }
 export type FilterPlan = StagePlan<FilterSpec, OptionsOf<typeof FILTER_OPTIONS>>
-export type OutputPlan = StagePlan<OutputSpec, OptionsOf<typeof OUTPUT_OPTIONS>>
+export interface OutputPlan extends StagePlan<OutputSpec, OptionsOf<typeof OUTPUT_OPTIONS>> {
+  /** Filters for what this output gets; the other outputs get the records without them. */
+  processors?: readonly ProcessorPlan[]
+}
+
+/** A filter that belongs to one input or one output; its Match is not used. */
+export interface ProcessorPlan extends FilterPlan {
+  /** Records that do not meet it pass unchanged, in their order. */
+  condition?: Condition
+}
+
+/**
+ * A condition on one record. A field that is missing never satisfies a comparison: it is only not equal, not in a list, and does
+ * not match.
+ */
+export interface Condition {
+  op: 'and' | 'or'
+  rules: readonly ConditionRule[]
+}
+
+export interface ConditionRule {
+  /** Record accessor, e.g. `$level`. */
+  field: string
+  op: 'eq' | 'neq' | 'gt' | 'lt' | 'gte' | 'lte' | 'regex' | 'not_regex' | 'in' | 'not_in'
+  /** One value; of `in` and `not_in` any number of them. */
+  values: readonly string[]
+  /** What the field is looked up in: the record, or its metadata. */
+  context: 'body' | 'metadata'
+  location: SourceLocation
+}
+
+/** An entry of `routes` of an input. */
+export interface RoutePlan {
+  name: string
+  /** `default`: what no other route of the input has taken. Undefined: every record. */
+  condition: Condition | 'default' | undefined
+  /** Names of output instances. */
+  outputs: readonly string[]
+  location: SourceLocation
+}
+
+/**
+ * Routing as in fluentd: records pass the steps of a label in the order of the file. Each filter whose patterns match changes
+ * them, the first match whose patterns match takes them. Each filter and output of a step is also in `filters` and `outputs`
+ * of the plan, under the same name; one that several steps have is one instance.
+ */
+export interface OrderedRouting {
+  /** Steps by the name of their label, with its `@`; the empty name has those outside of any label. */
+  labels: ReadonlyMap<string, readonly OrderedStep[]>
+}
+
+export interface OrderedStep {
+  /** Tag patterns as written, of which one has to match: `*` is one part, `**` any number, `{a,b}` alternatives. */
+  patterns: readonly string[]
+  location: SourceLocation
+  filter?: FilterPlan
+  /** Where a match sends its records; several of `copy`. None: they are discarded, as by `null`. */
+  targets?: readonly OrderedTarget[]
+}
+
+/** An output, or a label whose steps the records pass next. */
+export type OrderedTarget = { output: OutputPlan } | { label: string }
+
+/** Name in OrderedRouting.labels of the steps outside of any label. */
+export const ROOT = ''
+/** Label by which a target can mean them. */
+export const ROOT_LABEL = '@ROOT'
+/** Label that gets records on which a filter fails. */
+export const ERROR_LABEL = '@ERROR'
+
+/** Returns every filter of a plan: `filters` and all processors. */
+export function filtersOf({ inputs, filters, outputs }: Plan): (FilterPlan | ProcessorPlan)[] {
+  return [
+    ...inputs.flatMap(({ processors }) => processors ?? []),
+    ...filters,
+    ...outputs.flatMap(({ processors }) => processors ?? []),
+  ]
+}
+
 export interface ParserPlan {
   /** Spec of the section's Format. */
   spec: ParserSpec

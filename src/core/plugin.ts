@@ -117,7 +117,15 @@ export interface RegexLimit {
 }
 
 /** What an expression is used for: the reasons of the counter `regex_step_limit`. */
-export type RegexReason = 'parser' | 'multiline' | 'grep' | 'tag' | 'match'
+export type RegexReason =
+  | 'parser'
+  | 'multiline'
+  | 'grep'
+  | 'tag'
+  | 'match'
+  | 'condition'
+  | 'extract'
+  | 'expression'
 
 export interface RegexUse {
   readonly reason: RegexReason
@@ -238,10 +246,57 @@ export interface FileStatus {
   timeFailed?: number
 }
 
+/** Services for `InputSpec.preview`. */
+export interface PreviewContext extends Pick<PluginContext, 'name' | 'log' | 'counters' | 'clock'> {
+  /** Configured tag, or the name of the instance. */
+  readonly tag: string
+  readonly configuredTag: string | undefined
+  /** Number of sources whose start is to be found out; the others are counted. */
+  readonly maxSources: number
+  /** Opens a copy of the stored positions: the database is neither created nor changed. */
+  openOffsets(path: string | undefined, options: OffsetOptions): Promise<OffsetStore>
+}
+
+/** What an input would read if it started now. */
+export interface InputPreview {
+  /** Where its records come from, in a few words: `listens on 127.0.0.1:24224`, `3 files of /var/log/*.log`. */
+  source: string
+  /** Files or other sources with a position of their own, at most `maxSources`. */
+  sources: PreviewedSource[]
+  /** Number of further sources. */
+  more: number
+  /** Number of files that it would follow, each of which takes memory. */
+  files?: number
+  /** Tags of all sources, each once, at most MAX_PREVIEWED_TAGS; empty: `tag`, or what senders choose. */
+  tags: string[]
+  /** What the operator should know besides, as clauses. */
+  notes: string[]
+}
+
+export interface PreviewedSource {
+  name: string
+  /** Where reading starts, or why nothing is read: `from 1,234 of 5,678 bytes (position in pos.db)`. */
+  start: string
+  tag: string
+}
+
+/** Maximum number of different tags in a preview. */
+export const MAX_PREVIEWED_TAGS = 1000
+
 export interface FilterContext extends PluginContext, LineContext {
   readonly buffers: BufferSource
-  /** Sends deferred records as a chunk of their own to the filters after this one and the outputs. */
-  emit(records: ChunkInit, buffers: BufferSource, ack: Ack): void
+  /**
+   * Sends records as a chunk of their own to what comes after this filter on their path: the filters after it and the
+   * outputs; of a branch only those of the branch. With `label`, one of `labels`: to the first step of that label. The
+   * engine owns the buffer from here on, and calls `ack` once, at the latest when the agent stops. May be called within
+   * `apply`: what it sends is then ahead of the current chunk.
+   */
+  emit(records: ChunkInit, buffers: BufferSource, ack: Ack, label?: string): void
+  /**
+   * Names of the labels of a configuration that is routed as in fluentd, with their `@`: a filter looks here whether
+   * `@ERROR` is there. Undefined with fluent-bit's routing, which has none.
+   */
+  readonly labels?: ReadonlySet<string> | undefined
   /**
    * Folder of the first offset database, for state that a filter has to keep; undefined when no input has a
    * database.
@@ -259,8 +314,8 @@ export interface Deferral {
   /** Delays the outcome of the current chunk until the returned ack has been called as well. */
   defer(): Ack
   /**
-   * Calls `ack` with the outcome of the current chunk, which now contains records deferred from earlier
-   * chunks.
+   * Calls `ack` with the outcome of the records that the filter passes on from the current chunk, which now contains records
+   * deferred from earlier chunks. What the filter itself defers from the chunk is not waited for.
    */
   onSettled(ack: Ack): void
 }
@@ -357,16 +412,33 @@ interface SpecBase<T extends OptionTable> {
   readonly counters?: CounterTable
 }
 
+/** A host name or address, and a TCP port. */
+export interface Address {
+  host: string
+  port: number
+}
+
 export interface InputSpec<T extends OptionTable = OptionTable> extends SpecBase<T> {
   readonly kind: 'input'
   /** Returns the path of the offset database; other parts of the agent keep their state in its folder. */
   statePath?(options: OptionsOf<T>): string | undefined
   /** Returns true when the input follows the file at this absolute path. */
   reads?(options: OptionsOf<T>, path: string): boolean
+  /** Returns the address that the input listens on, if it is one. */
+  listensOn?(options: OptionsOf<T>): Address | undefined
   /** True when the senders keep what they have not got an acknowledgement for. */
   readonly resends?: true
   /** Returns the pattern of the tags that records bring with them; they are used where no Tag is configured. */
   ownTags?(options: OptionsOf<T>): string
+  /** Finds out what a start would read now. Writes nothing, opens no socket and starts no process. */
+  preview?(options: OptionsOf<T>, ctx: PreviewContext): Promise<InputPreview>
+  /**
+   * Returns options with which the input reads the lines of one file to its end and stops, without a database: for sample
+   * lines of what it follows.
+   */
+  sampleOptions?(options: OptionsOf<T>, path: string): OptionsOf<T>
+  /** True when a line that is a JSON object becomes the record, if no Parser is configured. */
+  readonly readsJson?: true
   create(options: OptionsOf<T>, ctx: InputContext): Input
 }
 export interface FilterSpec<T extends OptionTable = OptionTable> extends SpecBase<T> {
@@ -376,14 +448,35 @@ export interface FilterSpec<T extends OptionTable = OptionTable> extends SpecBas
    * `InputContext.isIdentity`.
    */
   identityTags?(options: OptionsOf<T>): string
+  /** For a filter that asks other machines: how it runs in a trial with sample lines, which asks nobody. */
+  readonly trial?: FilterTrial<T>
+  /** Names the records that the filter sends to the label @ERROR, where a configuration has it; undefined: none. */
+  errorRecords?(options: OptionsOf<T>): string | undefined
   create(options: OptionsOf<T>, ctx: FilterContext): Filter
+}
+interface FilterTrial<T extends OptionTable = OptionTable> {
+  /** Returns what the filter asks for, e.g. `pod metadata`; undefined when its options let it ask nobody. */
+  asks(options: OptionsOf<T>): string | undefined
+  /** Creates the filter with an object that is given instead of an answer, as records have it; undefined: without one. */
+  create(options: OptionsOf<T>, ctx: FilterContext, given: Record<string, unknown> | undefined): Filter
 }
 export interface OutputSpec<T extends OptionTable = OptionTable> extends SpecBase<T> {
   readonly kind: 'output'
   /** Maximum number of concurrent flushes. */
   readonly inFlight: number
+  /** Prefix of options that fluent-bit gives to a library, which logs and passes over unknown ones. */
+  readonly passesOn?: string
   /** Returns the path of the file that the output writes, if the configuration names it and not a tag. */
   writes?(options: OptionsOf<T>): string | undefined
+  /** Returns an example of a file that records with this tag may be written to, if the configuration does not name it. */
+  mayWrite?(options: OptionsOf<T>, tag: string): string | undefined
+  /** Returns the address that the output connects to, if it is one. */
+  connectsTo?(options: OptionsOf<T>): Address | undefined
+  /**
+   * Returns a check for trials: it says as a clause what the output would do with the first record of a chunk instead of sending
+   * it (`would be rejected: ...`), or returns undefined. Undefined when the options make the output take every record.
+   */
+  refusal?(options: OptionsOf<T>): ((chunk: Chunk) => string | undefined) | undefined
   create(options: OptionsOf<T>, ctx: OutputContext): Output
 }
 /** Spec of a parser format (`Format` of a [PARSER] section). */

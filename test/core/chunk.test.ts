@@ -53,11 +53,11 @@ test('replacing within the same buffer gives no buffer back', () => {
   expect([from.given.length, chunk.end, chunk.count]).toEqual([0, 3, 1])
 })
 
-test('a released chunk is empty', () => {
+test('a released chunk has no entries, but their count', () => {
   const from = source()
   const chunk = chunkOf(Buffer.alloc(8), from)
   chunk.release()
-  expect([from.given.length, chunk.size, chunk.count, chunk.buf.length]).toEqual([1, 0, 0, 0])
+  expect([from.given.length, chunk.size, chunk.count, chunk.buf.length]).toEqual([1, 0, 2, 0])
 })
 
 test('head and tail room fit the frame of any tag', () => {
@@ -67,4 +67,13 @@ test('head and tail room fit the frame of any tag', () => {
     expect(head).toBeLessThanOrEqual(headRoom(tag))
   }
   expect(TAIL_ROOM).toBeGreaterThanOrEqual(80)
+})
+
+test('copies and what takes the buffer over say as the chunk does whether records may have metadata', () => {
+  for (const hasMetadata of [true, false]) {
+    const chunk = chunkOf(Buffer.alloc(8), source())
+    chunk.hasMetadata = hasMetadata
+    const made = [chunk.emptyCopy('a', 4), chunk.copy('b'), chunk.move('c')]
+    expect(made.map((one) => one.hasMetadata)).toEqual([hasMetadata, hasMetadata, hasMetadata])
+  }
 })

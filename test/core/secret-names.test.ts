@@ -1,6 +1,6 @@
 import { expect, test } from 'bun:test'
 import type { OptionTable } from '../../src/core/options/option.ts'
-import { isSecretName } from '../../src/core/secret-names.ts'
+import { isSecretName, isSecretPath, mayBeSecretName } from '../../src/core/secret-names.ts'
 import { registry } from '../../src/registry.ts'
 
 test('every option that a table marks as secret is hidden in the log, too', async () => {
@@ -36,4 +36,19 @@ test('options of libraries that no table has are told apart by their names', () 
     'bearer_token',
     'shared_key',
   ])
+})
+
+test('names of logins are secret, and those of their kind are not', () => {
+  const names = ['Cloud_Auth', 'http.auth', 'auth_type', 'author', 'authority']
+  expect(names.filter(isSecretName)).toEqual(['Cloud_Auth', 'http.auth'])
+})
+
+test('a path is secret when one of its keys is', () => {
+  const paths = ["$a['token']['x']", '$api_key', 'a.password.b', '$level', "$kubernetes['labels']['app']"]
+  expect(paths.filter(isSecretPath)).toEqual(["$a['token']['x']", '$api_key', 'a.password.b'])
+})
+
+test('a secret name with one wrong letter may be one', () => {
+  const names = ['rdkafka.sasl.pasword', 'passwrod', 'secrte', 'tokn', 'topics', 'brokers', 'path', 'level']
+  expect(names.filter(mayBeSecretName)).toEqual(['rdkafka.sasl.pasword', 'passwrod', 'secrte', 'tokn'])
 })

@@ -12,6 +12,8 @@ export interface InvalidValue {
    * too and by which no data is lost.
    */
   instead?: string
+  /** Clause about a value that is accepted, but probably not what is meant: it turns the problem into a warning. */
+  doubt?: string
 }
 
 /** Checks a value by building what it is for and discarding the result; the error thrown becomes the reason. */
@@ -35,12 +37,23 @@ export function checkRetryLimit(text: string): InvalidValue | undefined {
   return { must: 'a number from 1, no_limits or no_retries', instead: 'retries are unlimited' }
 }
 
+/** A host and a port. An IPv6 address without brackets has more than one colon. */
+const WITH_PORT = /^(\[[^\]]*\]|[^:[\]]+):(\d+)$/
+
 /**
  * Checks a host name or address. An empty one, left by a variable that is not set, would connect to this machine or listen
  * on every address.
  */
 export function checkHost(text: unknown): InvalidValue | undefined {
-  if (typeof text !== 'string' || text.trim() !== '') return undefined
+  if (typeof text !== 'string') return undefined
+  const [, host, port] = WITH_PORT.exec(text) ?? []
+  if (host !== undefined)
+    return {
+      must: 'a host name or address',
+      reason: 'it holds a port',
+      hint: `write ${host} here and set Port, an option of its own, to ${port}`,
+    }
+  if (text.trim() !== '') return undefined
   return {
     must: 'a host name or address',
     reason: 'it is empty',

@@ -34,6 +34,8 @@ export interface Option {
   readonly raised?: true
   /** Number of words of an slist. */
   readonly words?: number
+  /** What these words are, with an example: `KEY EXPRESSION, e.g. log ^abc`. */
+  readonly form?: string
   readonly aliases?: readonly string[]
   /** True when the aliases differ in meaning and their order matters: each value begins with the name that was written. */
   readonly named?: true

@@ -1,3 +1,4 @@
+import { MASK, maskValue } from '../mask-secrets.ts'
 import type { InvalidValue } from './checks.ts'
 import type { Option, OptionsOf, OptionTable } from './option.ts'
 import { camelName } from './option.ts'
@@ -17,14 +18,26 @@ const INT = /^[+-]?\d+$/
 const DOUBLE = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?$/i
 const BLANK = /\s/
 
+/** Names of the options of a table, by their aliases in lower case. */
+const ALIASES = new WeakMap<OptionTable, ReadonlyMap<string, string>>()
+
 /** Returns the name of the option that `given` denotes, by name or alias, regardless of case. */
 export function findOption(table: OptionTable, given: string): string | undefined {
   const name = given.toLowerCase()
-  if (Object.hasOwn(table, name)) return name
-  for (const [other, option] of Object.entries(table)) {
-    if (option.aliases?.some((alias) => alias.toLowerCase() === name)) return other
+  return Object.hasOwn(table, name) ? name : aliasesOf(table).get(name)
+}
+
+function aliasesOf(table: OptionTable): ReadonlyMap<string, string> {
+  let aliases = ALIASES.get(table)
+  if (aliases === undefined) {
+    const pairs = Object.entries(table).flatMap(([name, option]) =>
+      (option.aliases ?? []).map((alias): [string, string] => [alias.toLowerCase(), name]),
+    )
+    // The first option with an alias has it.
+    aliases = new Map(pairs.toReversed())
+    ALIASES.set(table, aliases)
   }
-  return undefined
+  return aliases
 }
 
 /** Parses and checks one value. */
@@ -34,11 +47,12 @@ export function parseValue(name: string, option: Option, text: string): ValueRes
   const fits = value !== undefined && inRange(option, value)
   const invalid = fits && value === given ? option.check?.(value) : outOfRange(option, value)
   if (invalid === undefined) return { value }
-  const { must, reason: why, hint = '', instead } = invalid
+  const { must, reason: why, hint = '', instead, doubt } = invalid
+  if (doubt !== undefined) return { value, warning: `"${name}" ${doubt}` }
+  const shown = option.secret === true ? MASK : maskValue('', text)
   // The reason may repeat a part of the value.
-  const secret = option.secret === true
-  const reason = secret || why === undefined ? '' : `: ${why}`
-  const problem = `"${name}" must be ${must}, not ${secret ? '******' : `"${text}"`}${reason}`
+  const reason = shown !== text || why === undefined ? '' : `: ${why}`
+  const problem = `"${name}" must be ${must}, not ${shown === MASK ? MASK : `"${shown}"`}${reason}`
   return instead === undefined ? { problem, hint } : { value, warning: `${problem}: ${instead}` }
 }
 
@@ -56,6 +70,8 @@ function outOfRange(option: Option, value: unknown): InvalidValue {
   const must = describe(option)
   const isLimit = value === option.max || (option.raised === true && value === option.min)
   const wasAdjusted = option.type === 'size' && typeof value === 'number' && isLimit
+  const reason = option.form === undefined ? undefined : 'a word is missing'
+  if (reason !== undefined) return { must, reason }
   return wasAdjusted ? { must, instead: `using ${formatSize(value)}` } : { must }
 }
 
@@ -109,6 +125,7 @@ function describe(option: Option): string {
     case 'clist':
       return 'a list separated by commas'
     case 'slist':
+      if (option.form !== undefined) return option.form
       return option.words === undefined ? 'words separated by blanks' : `${option.words} words`
   }
 }

@@ -1,6 +1,5 @@
 import { describe, expect, test } from 'bun:test'
 import { decode, encode } from '@msgpack/msgpack'
-import { skip } from '../../../src/core/msgpack/encode.ts'
 import {
   arrayBody,
   arrayItems,
@@ -8,75 +7,10 @@ import {
   findKey,
   mapBody,
   mapPairs,
-  RecordAccessor,
   spanOf,
   textEquals,
 } from '../../../src/core/msgpack/record.ts'
 import { chunkOf } from '../../support/engine/chunk-of.ts'
-import { fc } from '../../support/property.ts'
-
-type Value = string | number | boolean | null | Value[] | { [key: string]: Value }
-
-const KEY = fc.constantFrom('a', 'b', 'app', 'a b', 'é', 'k'.repeat(40), 'x'.repeat(300))
-const scalar = fc.oneof(fc.string(), fc.integer(), fc.double(), fc.boolean(), fc.constant(null))
-/** Nested values are small: a few large ones would take most of the time. */
-const { value } = fc.letrec<{ value: Value }>((tie) => ({
-  value: fc.oneof(
-    { maxDepth: 3 },
-    scalar,
-    fc.array(scalar, { maxLength: 20 }),
-    fc.array(tie('value'), { maxLength: 4 }),
-    fc.dictionary(KEY, tie('value'), { maxKeys: 4 }),
-  ),
-}))
-const step = fc.oneof(KEY, fc.nat({ max: 4 }))
-
-/** Surrounds the bytes with others, so that reading too far is noticed. */
-function framed(bytes: Uint8Array): { buf: Buffer; at: number; end: number } {
-  const buf = Buffer.concat([Buffer.alloc(3, 0x81), bytes, Buffer.alloc(9, 0xa1)])
-  return { buf, at: 3, end: 3 + bytes.length }
-}
-
-function follow(from: Value, steps: (string | number)[]): Value | undefined {
-  let at: Value | undefined = from
-  for (const name of steps) {
-    if (typeof at !== 'object' || at === null || Array.isArray(at) !== (typeof name === 'number'))
-      return undefined
-    at = Object.hasOwn(at, name) ? (at as Record<string | number, Value>)[name] : undefined
-    if (at === undefined) return undefined
-  }
-  return at
-}
-
-describe('RecordAccessor', () => {
-  test('property: finds the same value as a lookup in the decoded record', () => {
-    const paths = fc.tuple(KEY, fc.array(step, { maxLength: 3 }))
-    fc.assert(
-      fc.property(fc.dictionary(KEY, value), paths, (record, [first, rest]) => {
-        const { buf, at, end } = framed(encode(record))
-        const text = `$${first}${rest.map((s) => (typeof s === 'number' ? `[${s}]` : `['${s}']`)).join('')}`
-        const found = RecordAccessor.parse(text)?.find(buf, at, end) as number
-        // Decoded, because MessagePack's integers have no negative zero.
-        const expected = follow(decode(encode(record)) as Value, [first, ...rest])
-        if (expected === undefined) expect(found).toBe(-1)
-        else expect(decode(buf.subarray(found, skip(buf, found, end)))).toEqual(expected)
-      }),
-      { numRuns: 1000 },
-    )
-  })
-
-  test('a text without a dollar sign is a single key, whatever it contains', () => {
-    const { buf, at, end } = framed(encode({ "a['b']": 1, a: { b: 2 } }))
-    expect(buf[RecordAccessor.parse("a['b']")?.find(buf, at, end) as number]).toBe(1)
-    expect(buf[RecordAccessor.parse(`$a["b"]`)?.find(buf, at, end) as number]).toBe(2)
-  })
-
-  test('rejects an invalid accessor', () => {
-    for (const text of ['', '$', "$['a']", '$a[', "$a['b", '$a[b]', "$a['b']c", '$a[-1]']) {
-      expect(RecordAccessor.parse(text)).toBeUndefined()
-    }
-  })
-})
 
 describe('findKey', () => {
   test('returns the last of equal keys', () => {

@@ -16,6 +16,16 @@ test('an empty host is refused, a name or address is not', () => {
   for (const host of ['', ' ']) expect(checkHost(host)).toMatchObject({ must: 'a host name or address' })
 })
 
+test('a host with a port is refused, an IPv6 address is not', () => {
+  for (const host of ['::1', 'fd00::1:24224', '[::1]', '::ffff:10.0.0.1'])
+    expect(checkHost(host)).toBeUndefined()
+  for (const host of ['10.0.0.5:24224', 'hub:1', '[::1]:24224'])
+    expect(checkHost(host)).toMatchObject({
+      reason: 'it holds a port',
+      hint: expect.stringContaining('set Port'),
+    })
+})
+
 test('invalidIfThrows passes on message and hint of the error', () => {
   const refuse = (): never => {
     throw new ShipperError('E_PARSER_REGEX', 'too odd', { hint: 'be plain' })
