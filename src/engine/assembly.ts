@@ -3,11 +3,12 @@ import { Chunk } from '../core/chunk.ts'
 import { messageOf, ShipperError } from '../core/error.ts'
 import type { OffsetOptions, OffsetStore } from '../core/offset-store.ts'
 import { parseRetryLimit } from '../core/options/retry-limit.ts'
-import type { Plan } from '../core/plan.ts'
-import type { FilterContext, InputContext, PluginContext, RegexLimit } from '../core/plugin.ts'
+import { type Condition, type Plan, type ProcessorPlan, ROOT } from '../core/plan.ts'
+import type { Filter, FilterContext, InputContext, PluginContext, RegexLimit } from '../core/plugin.ts'
 import type { Clock, Logger } from '../core/services.ts'
 import type { Snapshot } from '../core/snapshot.ts'
 import { matchTag } from '../core/tag.ts'
+import { BorrowedBuffers } from './borrowed-buffers.ts'
 import { Budget } from './budget.ts'
 import { CounterMap } from './counters.ts'
 import { DEAD_LETTER_COUNTERS, DeadLetters, type Keeper } from './dead-letters/dead-letters.ts'
@@ -15,12 +16,16 @@ import { DeadLetterFiles } from './dead-letters/places.ts'
 import { HeldUp } from './held-up.ts'
 import { InputStage } from './input-stage.ts'
 import { lineContext } from './line-context.ts'
+import { MatchRouter } from './match-router.ts'
+import { matchRouterOf, type Stages } from './match-routing.ts'
 import { OwnFiles } from './own-files.ts'
-import { BorrowedBuffers, type FilterStage, type OutputStage, Pipeline } from './pipeline.ts'
+import type { Parts } from './parts.ts'
+import type { FilterStage, OutputStage } from './path.ts'
+import { Pipeline } from './pipeline.ts'
 import { OutputQueue } from './queue.ts'
 import { CountedRegexLimit } from './regex-limit.ts'
 import { capMsOf } from './retry.ts'
-import { matches } from './router.ts'
+import type { Router } from './router.ts'
 import {
   type AnyStage,
   countersOf,
@@ -31,10 +36,12 @@ import {
   type RunningFilter,
   type RunningInput,
   type RunningOutput,
-  tagMatch,
 } from './stages.ts'
+import { type TagMatch, tagMatch } from './tag-match.ts'
 
 interface AssemblyOptions {
+  /** What `loadParts` has loaded for the plan. */
+  parts: Parts
   clock: Clock
   log: (name: string, level?: string, suppressMs?: number) => Logger
   agent: PluginContext['agent']
@@ -78,6 +85,9 @@ export class Assembly {
   readonly #startedMs: number
   readonly #heldUp: HeldUp
   readonly #deadLetterFiles = new DeadLetterFiles()
+  readonly #countersOfInputs = new Map<string, CounterMap>()
+  /** Labels of the plan, see `FilterContext.labels`. */
+  readonly #labels: ReadonlySet<string> | undefined
   #ownFiles: OwnFiles | undefined
 
   constructor(plan: Plan, options: AssemblyOptions) {
@@ -89,21 +99,13 @@ export class Assembly {
     this.#startedMs = options.clock.nowMs()
     this.#runId = `${options.agent.id}:${this.#startedMs}:${process.pid}`
     this.budget = new Budget(plan.service.memoryLimit, plan.service.chunkSize)
-    this.#heldUp = new HeldUp(options.log('engine'))
+    const { routing } = plan
+    if (routing !== undefined)
+      this.#labels = new Set([...routing.labels.keys()].filter((name) => name !== ROOT))
+    const log = options.log('engine')
+    this.#heldUp = new HeldUp(log, (input, tag) => this.pipeline.outputsOf(input, tag))
     const borrowed = new BorrowedBuffers()
-    for (const filter of plan.filters) {
-      this.#try(filter, () => this.#filters.push(this.#makeFilter(filter, borrowed)))
-    }
-    const outputStages: OutputStage[] = []
-    for (const output of plan.outputs) {
-      this.#try(output, () => {
-        const running = this.#makeOutput(output)
-        this.outputs.push(running)
-        outputStages.push({ ...running.match, queue: running.queue })
-      })
-    }
-    const stages = this.#filters.map((f) => f.stage)
-    this.pipeline = new Pipeline(stages, outputStages, borrowed, options.log('engine'))
+    this.pipeline = new Pipeline(this.#makeRouter(borrowed), borrowed, log)
     for (const input of plan.inputs) this.#try(input, () => this.inputs.push(this.#makeInput(input)))
   }
 
@@ -177,10 +179,95 @@ export class Assembly {
     }
   }
 
+  /** Makes filters, outputs and processors, and the router that knows the order in which records pass them. */
+  #makeRouter(buffers: BorrowedBuffers): Router {
+    const processors = new Map<ProcessorPlan, FilterStage>()
+    const makeProcessors = (plans: readonly ProcessorPlan[] = []): FilterStage[] =>
+      plans.flatMap((plan) => {
+        const stage = this.#addFilter(plan, buffers)
+        if (stage !== undefined) processors.set(plan, stage)
+        return stage ?? []
+      })
+    for (const input of this.#plan.inputs) makeProcessors(input.processors)
+    const filters = new Map<string, FilterStage>()
+    for (const filter of this.#plan.filters) {
+      const stage = this.#addFilter(filter, buffers)
+      if (stage !== undefined) filters.set(filter.name, stage)
+    }
+    const outputs = new Map<string, OutputStage>()
+    for (const output of this.#plan.outputs)
+      this.#try(output, () => {
+        const { running, match } = this.#makeOutput(output)
+        this.outputs.push(running)
+        const { name, queue } = running
+        outputs.set(name, { ...match, name, queue, processors: makeProcessors(output.processors) })
+      })
+    const limits = new Map<Plan['inputs'][number], RegexLimit>()
+    try {
+      return this.#routerOf({
+        filters,
+        outputs,
+        processors,
+        isComplete: this.problems.length === 0,
+        conditionOf: (input, condition) => {
+          const limit = limits.get(input) ?? this.#routeLimit(input)
+          limits.set(input, limit)
+          return this.#conditions.compileCondition(condition, limit)
+        },
+      })
+    } catch (error) {
+      this.problems.push(
+        error instanceof ShipperError
+          ? error
+          : new ShipperError('E_INTERNAL', messageOf(error), { cause: error }),
+      )
+      return new MatchRouter([], [])
+    }
+  }
+
+  #routerOf(stages: Stages): Router {
+    const { routing } = this.#plan
+    if (routing === undefined) return matchRouterOf(this.#plan, stages)
+    return loaded(this.#options.parts.orderedRouterOf)(this.#plan, routing, stages)
+  }
+
+  get #conditions(): NonNullable<Parts['conditions']> {
+    return loaded(this.#options.parts.conditions)
+  }
+
+  #conditional(filter: Filter, condition: Condition, limit: RegexLimit): Filter {
+    const { ConditionalFilter, compileCondition } = this.#conditions
+    return new ConditionalFilter(filter, compileCondition(condition, limit))
+  }
+
+  #addFilter(plan: ProcessorPlan, buffers: BorrowedBuffers): FilterStage | undefined {
+    let running: RunningFilter | undefined
+    this.#try(plan, () => {
+      running = this.#makeFilter(plan, buffers)
+      this.#filters.push(running)
+    })
+    return running?.stage
+  }
+
+  #routeLimit(plan: Plan['inputs'][number]): RegexLimit {
+    const log = this.#log(plan.logName ?? plan.name, plan.common.logLevel, plan.common.logSuppressInterval)
+    return this.#regexLimit(plan.common.regexStepLimit, this.#inputCounters(plan), log)
+  }
+
+  /** Counters of an input; the routes of the input, which are made before it, count there as well. */
+  #inputCounters(plan: Plan['inputs'][number]): CounterMap {
+    let counters = this.#countersOfInputs.get(plan.name)
+    if (counters === undefined) {
+      counters = new CounterMap(plan.spec.counters)
+      this.#countersOfInputs.set(plan.name, counters)
+    }
+    return counters
+  }
+
   #makeInput(plan: Plan['inputs'][number]): RunningInput {
     const limit = plan.common.memBufLimit || this.budget.limitBytes / INPUT_SHARE
     const account = this.budget.account(Math.min(limit, this.budget.limitBytes))
-    const counters = new CounterMap(plan.spec.counters)
+    const counters = this.#inputCounters(plan)
     const log = this.#log(plan.logName ?? plan.name, plan.common.logLevel, plan.common.logSuppressInterval)
     const stage = new InputStage({
       name: plan.name,
@@ -219,13 +306,13 @@ export class Assembly {
       openOffsets: (path, options) => this.#options.openOffsets(path, options, log),
       ...(this.pipeline.mayWait && {
         ready: (tag: string, path: string, target?: string) =>
-          this.pipeline.ready(tag, path, {
+          this.pipeline.ready(plan.name, tag, path, {
             target,
             seal: () => stage.appender(tag).seal(),
             limit: (bytes) => stage.appender(tag).limit(bytes),
           }),
       }),
-      isIdentity: (tag) => this.#isIdentity(tag),
+      isIdentity: (tag) => this.#isIdentity(plan.name, tag),
       finished: (incomplete) => this.#options.finished(plan.name, incomplete),
     }
     const input = plan.spec.create(plan.options as never, ctx)
@@ -240,11 +327,14 @@ export class Assembly {
     }
   }
 
-  #isIdentity(tag: string): boolean {
-    return this.#identities.some(({ pattern, stage }) => matchTag(pattern, tag) && matches(stage, tag))
+  #isIdentity(input: string, tag: string): boolean {
+    return this.#identities.some(
+      ({ pattern, stage }) =>
+        matchTag(pattern, tag) && this.pipeline.path(input, tag).allFilters.includes(stage),
+    )
   }
 
-  #makeFilter(plan: Plan['filters'][number], buffers: BorrowedBuffers): RunningFilter {
+  #makeFilter(plan: ProcessorPlan, buffers: BorrowedBuffers): RunningFilter {
     const counters = new CounterMap(countersOf(plan))
     const log = this.#log(plan.logName ?? plan.name, plan.common.logLevel)
     const regexLimit = this.#regexLimit(plan.common.regexStepLimit, counters, log)
@@ -252,18 +342,22 @@ export class Assembly {
       ...this.#context(plan.name, log, counters),
       ...lineContext(this.#plan, log, this.#clock, regexLimit),
       buffers,
-      emit: (records, from, ack) => this.pipeline.emit(stage, new Chunk(records, from), from, ack),
+      emit: (records, from, ack, label) =>
+        this.pipeline.emit(stage, new Chunk(records, from), from, ack, label),
+      labels: this.#labels,
       stateFolder: this.#stateFolder(),
     }
     const stats = { records: 0, bytes: 0, addRecords: 0, dropRecords: 0, dropBytes: 0 }
-    const filter = plan.spec.create(plan.options as never, ctx)
-    const stage: FilterStage = { ...tagMatch(plan, regexLimit), filter, stats }
+    const { name, condition } = plan
+    const made = plan.spec.create(plan.options as never, ctx)
+    const filter = condition === undefined ? made : this.#conditional(made, condition, regexLimit)
+    const stage: FilterStage = { ...tagMatch(plan, regexLimit), name, filter, stats }
     const pattern = plan.spec.identityTags?.(plan.options as never)
     if (pattern !== undefined) this.#identities.push({ pattern, stage })
     return { name: plan.name, plugin: plan.spec.name, stage, counters }
   }
 
-  #makeOutput(plan: Plan['outputs'][number]): RunningOutput {
+  #makeOutput(plan: Plan['outputs'][number]): { running: RunningOutput; match: TagMatch } {
     const counters = new CounterMap({ ...countersOf(plan), ...DEAD_LETTER_COUNTERS })
     const log = this.#log(plan.logName ?? plan.name, plan.common.logLevel)
     // Buffers of an output (a compressed copy of a chunk) count for the process, not for an input.
@@ -319,12 +413,8 @@ export class Assembly {
     })
     queue.outage.onChange.push(() => this.#heldUp.check(this.inputs, this.outputs))
     return {
-      name: plan.name,
-      plugin: plan.spec.name,
-      output,
-      queue,
+      running: { name: plan.name, plugin: plan.spec.name, output, queue, counters },
       match: tagMatch(plan, this.#regexLimit(plan.common.regexStepLimit, counters, log)),
-      counters,
     }
   }
 
@@ -343,4 +433,9 @@ export class Assembly {
   #context(name: string, log: Logger, counters: CounterMap): PluginContext {
     return { name, log, counters, clock: this.#clock, agent: this.#agent }
   }
+}
+
+function loaded<P>(part: P | undefined): P {
+  if (part === undefined) throw new ShipperError('E_INTERNAL', 'a part that the plan needs is not loaded')
+  return part
 }

@@ -1,10 +1,10 @@
 import type { Chunk } from '../core/chunk.ts'
 import type { ShipperError } from '../core/error.ts'
-import { skip } from '../core/msgpack/encode.ts'
 import type { Outcome } from '../core/plugin.ts'
 import type { Logger } from '../core/services.ts'
 import type { DeadLetterCause } from '../lib/dead-letters/row.ts'
 import type { Keeper } from './dead-letters/dead-letters.ts'
+import { entryEnd } from './entry-end.ts'
 import type { GivenUp, Route } from './lane.ts'
 
 /** Gives up records of a route: keeps each in the dead letters once, or drops it if the configuration says so. */
@@ -52,7 +52,7 @@ export class GivingUp {
       return this.settle(route)
     }
     for (let at = chunk.start; at < chunk.end; ) {
-      const end = entryEnd(chunk, at)
+      const end = entryEnd(chunk.buf, at, chunk.end)
       this.record(route, at, end, error, cause)
       at = end
     }
@@ -118,10 +118,4 @@ const HINTS: Record<DeadLetterCause, string> = {
 function givenUpOf(route: Route): GivenUp {
   route.givenUp ??= { starts: new Set(), unlogged: 0, reason: '', cause: 'rejected', isDropped: false }
   return route.givenUp
-}
-
-/** Returns the end of the entry at `at`; a malformed one takes the rest of the chunk with it. */
-function entryEnd({ buf, end }: Chunk, at: number): number {
-  const next = skip(buf, at, end)
-  return next > at && next <= end ? next : end
 }

@@ -1,5 +1,5 @@
 import type { Logger } from '../core/services.ts'
-import { matches } from './router.ts'
+import type { OutputStage } from './path.ts'
 import { isPaused, type RunningInput, type RunningOutput } from './stages.ts'
 
 /** Reports that are remembered, so that each outage is reported once per output that waits. */
@@ -11,10 +11,13 @@ const MAX_REPORTED = 1000
  */
 export class HeldUp {
   readonly #log: Logger
+  readonly #outputsOf: (input: string, tag: string) => readonly OutputStage[]
   readonly #reported = new Set<string>()
 
-  constructor(log: Logger) {
+  /** `outputsOf` returns the outputs of the chunks of an input with a tag. */
+  constructor(log: Logger, outputsOf: (input: string, tag: string) => readonly OutputStage[]) {
     this.#log = log
+    this.#outputsOf = outputsOf
   }
 
   /** Called when an input begins to wait for memory, and at each attempt and age of an outage. */
@@ -24,7 +27,7 @@ export class HeldUp {
       const paused = inputs.filter(isPaused)
       if (paused.length === 0) return
       for (const other of outputs)
-        if (other !== down && other.queue.down === undefined && sharesTags(down, other))
+        if (other !== down && other.queue.down === undefined && this.#shareChunks(down, other, paused))
           this.#report(down, other, paused)
     }
   }
@@ -42,10 +45,16 @@ export class HeldUp {
       },
     )
   }
-}
 
-/** Returns true when chunks that wait for the one output went to the other one too. */
-function sharesTags(down: RunningOutput, other: RunningOutput): boolean {
-  for (const tag of down.queue.tags()) if (matches(other.match, tag)) return true
-  return false
+  /** Returns true when chunks that wait for the one output went to the other one too. */
+  #shareChunks(down: RunningOutput, other: RunningOutput, paused: readonly RunningInput[]): boolean {
+    for (const tag of down.queue.tags())
+      for (const { name, stage } of paused)
+        if (stage.hasTag(tag)) {
+          const outputs = this.#outputsOf(name, tag)
+          if ([down, other].every(({ queue }) => outputs.some((output) => output.queue === queue)))
+            return true
+        }
+    return false
+  }
 }

@@ -67,7 +67,7 @@ export class InputStage {
   constructor(options: InputStageOptions) {
     this.#options = options
     this.#pipeline = options.pipeline
-    this.#shares = new Shares(options.account, options.pipeline)
+    this.#shares = new Shares(options.account, options.pipeline, options.name)
     this.#adaptiveBytes = { bytes: options.chunkBytes }
   }
 
@@ -102,6 +102,11 @@ export class InputStage {
     return state
   }
 
+  /** True when there is an appender of the tag: chunks of it may be on their way. */
+  hasTag(tag: string): boolean {
+    return this.#tags.has(tag)
+  }
+
   /** Implements `InputContext.room`. */
   room(tag: string, unsettledBytes: number, wantedBytes = 0): number {
     const state = this.#tags.get(tag)
@@ -129,10 +134,14 @@ export class InputStage {
 
   /** Called when an output begins to fail, or the lane of a tag. */
   onFailing(tag?: string): void {
-    if (tag !== undefined) this.#tags.get(tag)?.holding.distrust()
-    else
-      for (const [name, { holding }] of this.#tags)
-        if (holding.used > 0 && this.#pipeline.isFailing(name)) holding.distrust()
+    const { name } = this.#options
+    if (tag !== undefined) {
+      // Another input may have the same tag and other outputs.
+      const holding = this.#tags.get(tag)?.holding
+      if (holding !== undefined && this.#pipeline.isFailing(name, tag)) holding.distrust()
+    } else
+      for (const [other, { holding }] of this.#tags)
+        if (holding.used > 0 && this.#pipeline.isFailing(name, other)) holding.distrust()
     this.#shares.adaptExtra()
     if (this.#roomWaiters.length > 0) this.#wakeForRoomSoon()
   }
@@ -180,7 +189,7 @@ export class InputStage {
     this.records += chunk.count
     this.bytes += chunk.size
     this.openChunks++
-    if (this.#pipeline.isFailing(chunk.tag)) holding.distrust()
+    if (this.#pipeline.isFailing(chunk.input, chunk.tag)) holding.distrust()
     this.#pipeline.accept(chunk, origin, (outcome) => {
       this.openChunks--
       if (outcome === 'delivered' || outcome === 'filtered') holding.trust()

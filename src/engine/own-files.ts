@@ -1,5 +1,5 @@
 import { basename, dirname, join, resolve } from 'node:path'
-import type { Plan } from '../core/plan.ts'
+import { filtersOf, type Plan } from '../core/plan.ts'
 import { FsFailure, realPath } from '../lib/fs/file-system.ts'
 
 /** Names in the folder of the database under which outputs and filters keep something by default. */
@@ -16,12 +16,13 @@ export class OwnFiles {
   readonly #read: string[] = []
   readonly #stateFolder: string | undefined
 
-  constructor({ inputs, filters, outputs, parsers, service }: Plan) {
+  constructor(plan: Plan) {
+    const { inputs, outputs, parsers, service } = plan
     for (const { spec, options } of inputs) this.#keep(spec.statePath?.(options as never))
     this.#stateFolder = this.#kept[0] === undefined ? undefined : dirname(this.#kept[0])
     this.#keep(service.logFile)
     for (const { common } of outputs) this.#keep(common.deadLetterFile)
-    const files = [...inputs, ...filters, ...outputs, ...parsers].map(({ location }) => location.file)
+    const files = [...inputs, ...filtersOf(plan), ...outputs, ...parsers].map(({ location }) => location.file)
     this.#read = [...new Set(files)].map(canonical)
   }
 

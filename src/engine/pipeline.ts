@@ -1,50 +1,17 @@
 import type { BufferSource } from '../core/buffer-source.ts'
 import type { Chunk } from '../core/chunk.ts'
 import { messageOf } from '../core/error.ts'
-import type { Ack, Deferral, Filter, OpenedLog, Outcome } from '../core/plugin.ts'
+import type { Ack, OpenedLog } from '../core/plugin.ts'
 import type { Logger } from '../core/services.ts'
-import type { OutputQueue } from './queue.ts'
-import { Receipt } from './receipt.ts'
-import { Router, type TagMatch } from './router.ts'
-
-export interface FilterStage extends TagMatch {
-  filter: Filter
-  stats: { records: number; bytes: number; addRecords: number; dropRecords: number; dropBytes: number }
-}
-
-export interface OutputStage extends TagMatch {
-  queue: OutputQueue
-}
-
-/** Passes on the buffers of the input whose chunk is being filtered, so that what a filter adds counts there. */
-export class BorrowedBuffers implements BufferSource {
-  current: BufferSource | undefined
-
-  take(bytes: number): Buffer | undefined {
-    return this.#lender.take(bytes)
-  }
-
-  force(bytes: number): Buffer {
-    return this.#lender.force(bytes)
-  }
-
-  takeLongLived(bytes: number): Buffer {
-    return this.#lender.takeLongLived(bytes)
-  }
-
-  give(buf: Buffer): void {
-    this.#lender.give(buf)
-  }
-
-  get #lender(): BufferSource {
-    if (this.current === undefined) throw new Error('buffers are lent only while a chunk is being filtered')
-    return this.current
-  }
-}
+import type { BorrowedBuffers } from './borrowed-buffers.ts'
+import { FanOut } from './fan-out.ts'
+import type { FilterStage, OutputStage, Path } from './path.ts'
+import { branchId, type Division, divide } from './record-split.ts'
+import type { Router } from './router.ts'
 
 /** Properties of an input that determine, besides the tag, how its chunks are processed. */
 export interface ChunkOrigin {
-  /** Buffers of the input, for what filters add. */
+  /** Buffers of the input, for what filters add and for copies. */
   buffers: BufferSource
   /** False when no output gets the chunk. */
   routable: boolean
@@ -54,32 +21,36 @@ export interface ChunkOrigin {
 const MAX_LOGGED_TAGS = 1000
 
 /**
- * The path of a chunk: filters in order of declaration, then one queue per matching output. Everything here runs within
- * `accept`; chunks wait in the queues only, and the receipt reports the outcome.
+ * Sends chunks along the paths that the router finds: through filters, then into the queues of outputs, and a copy along each
+ * branch. Everything here runs within `accept`; chunks wait in the queues only. Each copy has a receipt of its own, which
+ * settles one route of the receipt of the chunk that it was copied from.
  */
 export class Pipeline {
-  readonly #filters: Router<FilterStage>
-  readonly #outputs: Router<OutputStage>
+  readonly #router: Router
   readonly #borrowed: BorrowedBuffers
   readonly #log: Logger
   readonly #unroutedTags = new Set<string>()
   unroutedRecords = 0
 
-  constructor(filters: FilterStage[], outputs: OutputStage[], borrowed: BorrowedBuffers, log: Logger) {
-    this.#filters = new Router(filters)
-    this.#outputs = new Router(outputs)
+  constructor(router: Router, borrowed: BorrowedBuffers, log: Logger) {
+    this.#router = router
     this.#borrowed = borrowed
     this.#log = log
   }
 
-  /** Filters and routes a chunk; `ack` is called once, with its outcome. */
-  accept(chunk: Chunk, origin: ChunkOrigin, ack: Ack): void {
-    this.#send(chunk, this.#filters.find(chunk.tag), origin, ack)
+  /** Returns what happens to the chunks of an input with this tag. */
+  path(input: string, tag: string): Path {
+    return this.#router.path(input, tag)
   }
 
-  /** Returns the outputs that get the chunks of a tag. */
-  outputsOf(tag: string): readonly OutputStage[] {
-    return this.#outputs.find(tag)
+  /** Filters and routes a chunk of an input; `ack` is called once, with its outcome. */
+  accept(chunk: Chunk, origin: ChunkOrigin, ack: Ack): void {
+    this.#send(chunk, this.#router.path(chunk.input, chunk.tag), origin, ack)
+  }
+
+  /** Returns all outputs that chunks of an input with this tag can reach. */
+  outputsOf(input: string, tag: string): readonly OutputStage[] {
+    return this.#router.path(input, tag).allOutputs
   }
 
   /**
@@ -88,88 +59,184 @@ export class Pipeline {
    */
   get hasFailing(): boolean {
     let isAnyFailing = false
-    for (const { queue } of this.#outputs.stages) isAnyFailing ||= queue.hasFailing
+    for (const { queue } of this.#router.outputs) isAnyFailing ||= queue.hasFailing
     return isAnyFailing && this.hasReachable
   }
 
   /** True when some output can be reached. */
   get hasReachable(): boolean {
-    for (const { queue } of this.#outputs.stages) if (queue.isReachable) return true
+    for (const { queue } of this.#router.outputs) if (queue.isReachable) return true
     return false
   }
 
-  /** True when chunks of this tag cannot be delivered to one of its outputs now. */
-  isFailing(tag: string): boolean {
-    for (const { queue } of this.#outputs.find(tag)) if (queue.isFailing(tag)) return true
+  /** True when chunks of an input with this tag cannot be delivered to one of their outputs now. */
+  isFailing(input: string, tag: string): boolean {
+    for (const { queue } of this.outputsOf(input, tag)) if (queue.isFailing(tag)) return true
     return false
   }
 
   /** True when some filter waits for data about files, see `ready`. */
   get mayWait(): boolean {
-    return this.#filters.stages.some(({ filter }) => filter.ready !== undefined)
+    return this.#router.filters.some(({ filter }) => filter.ready !== undefined)
   }
 
-  /** Processes records deferred by a filter: with the filters after it, then the outputs. */
-  emit(after: FilterStage, chunk: Chunk, buffers: BufferSource, ack: Ack): void {
-    const filters = this.#filters.find(chunk.tag)
-    const rest = filters.slice(filters.indexOf(after) + 1)
-    this.#send(chunk, rest, { buffers, routable: true }, ack)
-  }
-
-  #send(chunk: Chunk, filters: readonly FilterStage[], origin: ChunkOrigin, ack: Ack): void {
-    const fanOut = new FanOut(origin.buffers, ack)
-    if (filters.length > 0 && !this.#filter(chunk, filters, fanOut)) {
-      fanOut.receipt(chunk, 1).settle('aborted')
-      return
-    }
-    const outputs = this.#outputs.find(chunk.tag)
-    if (chunk.count === 0 || outputs.length === 0 || !origin.routable) {
-      if (chunk.count > 0 && origin.routable) this.#countUnrouted(chunk)
-      fanOut.receipt(chunk, 1).settle('filtered')
-      return
-    }
-    const receipt = fanOut.receipt(chunk, outputs.length)
-    for (const { queue } of outputs) queue.push(chunk, receipt)
-  }
-
-  /** Asks the tag's filters in order; returns the wait of the first one that is not ready. */
-  ready(tag: string, path: string, opened?: OpenedLog): Promise<void> | undefined {
-    for (const { filter } of this.#filters.find(tag)) {
+  /** Asks the filters of the tag in order; returns the wait of the first one that is not ready. */
+  ready(input: string, tag: string, path: string, opened?: OpenedLog): Promise<void> | undefined {
+    for (const { filter } of this.#router.path(input, tag).allFilters) {
       const wait = filter.ready?.(tag, path, opened)
       if (wait !== undefined) return wait
     }
     return undefined
   }
 
+  /** Implements `FilterContext.emit` for the filter `after`. */
+  emit(after: FilterStage, chunk: Chunk, buffers: BufferSource, ack: Ack, label?: string): void {
+    const origin = { buffers, routable: true }
+    const { input, tag } = chunk
+    const path =
+      label === undefined ? this.#router.behind(after, input, tag) : this.#router.ofLabel(label, tag)
+    if (path !== undefined) {
+      this.#send(chunk, path, origin, ack)
+      return
+    }
+    this.#log.error(`${after.name} sends ${chunk.count} records to label ${label}, which does not exist`, {
+      code: 'E_INTERNAL',
+      tag,
+      hint: DEFECT_HINT,
+    })
+    new FanOut(buffers, ack).abort(chunk)
+  }
+
+  #send(chunk: Chunk, path: Path, origin: ChunkOrigin, ack: Ack): void {
+    const fanOut = new FanOut(origin.buffers, ack)
+    if (path.filters.length > 0 && !this.#filter(chunk, path.filters, fanOut)) {
+      fanOut.abort(chunk)
+      return
+    }
+    if (chunk.count === 0 || !origin.routable) {
+      fanOut.settle(chunk, 'filtered')
+      return
+    }
+    if (path.branches.length > 0 || path.split !== undefined) {
+      this.#spread(chunk, path, origin, fanOut)
+      return
+    }
+    const { outputs } = path
+    if (outputs.length === 0) {
+      if (path.isUnrouted) this.#countUnrouted(chunk)
+      fanOut.settle(chunk, 'filtered')
+      return
+    }
+    const receipt = fanOut.receipt(chunk, outputs.length)
+    for (const { queue } of outputs) queue.push(chunk, receipt)
+  }
+
+  /** Sends a chunk to the outputs that share it, and copies of it along branches. */
+  #spread(chunk: Chunk, path: Path, origin: ChunkOrigin, fanOut: FanOut): void {
+    const division = this.#divide(chunk, path)
+    if (division === undefined) {
+      fanOut.abort(chunk)
+      return
+    }
+    const { shares, untaken } = division
+    // What no route takes is lost when nothing else gets all records.
+    if (path.outputs.length + path.branches.length === 0) this.#countUntaken(chunk, untaken)
+    const outputs = [...path.outputs]
+    const branches = [...path.branches]
+    const parts: { part: Chunk; path: Path }[] = []
+    for (const { part, path: group } of shares) {
+      if (part !== undefined) parts.push({ part, path: group })
+      else if (group.filters.length > 0) branches.push(group)
+      else {
+        outputs.push(...group.outputs)
+        branches.push(...group.branches)
+      }
+    }
+    const routes = outputs.length + branches.length + parts.length
+    if (routes === 0) {
+      fanOut.settle(chunk, 'filtered')
+      return
+    }
+    const receipt = fanOut.receipt(chunk, routes)
+    const ack: Ack = (outcome) => receipt.settle(outcome)
+    for (const { part, path: group } of parts) this.#send(part, group, origin, ack)
+    branches.forEach((branch, i) => {
+      const id = branchId(chunk, branch.key)
+      const isLast = outputs.length === 0 && i === branches.length - 1
+      this.#send(isLast ? chunk.move(id) : chunk.copy(id), branch, origin, ack)
+    })
+    // No output may have it before the last copy is made: an output writes its frame into the buffer.
+    if (outputs.length === 0) chunk.giveBuffer()
+    for (const { queue } of outputs) queue.push(chunk, receipt)
+  }
+
+  /** Returns undefined when a condition threw, which is a defect. */
+  #divide(chunk: Chunk, { split }: Path): Division | undefined {
+    if (split === undefined) return { shares: [], untaken: 0 }
+    try {
+      return divide(chunk, split)
+    } catch (error) {
+      this.#logDefect(`a condition of a route failed on ${chunk.count} records`, chunk, error)
+      return undefined
+    }
+  }
+
   /** Returns false when a filter threw, which is a defect: the chunk may be partly changed and is read again by the next run. */
   #filter(chunk: Chunk, filters: readonly FilterStage[], fanOut: FanOut): boolean {
-    this.#borrowed.current = fanOut.buffers
+    // A filter may emit records while it is applied, to filters that borrow as well.
+    const before = this.#borrowed.current
+    let running: string | undefined
     try {
       for (const stage of filters) {
         if (chunk.count === 0) break
+        running = stage.name
+        this.#borrowed.current = fanOut.buffers
+        fanOut.nextFilter()
         apply(stage, chunk, fanOut)
       }
       return true
     } catch (error) {
-      this.#log.error(`a filter failed on ${chunk.count} records: ${messageOf(error)}`, {
-        code: 'E_INTERNAL',
-        tag: chunk.tag,
-        hint: 'the records stay unacknowledged; inputs with a DB read them again after a restart',
-      })
+      this.#logDefect(`a filter failed on ${chunk.count} records`, chunk, error, running)
       return false
     } finally {
-      this.#borrowed.current = undefined
+      this.#borrowed.current = before
     }
+  }
+
+  #logDefect(what: string, { tag }: Chunk, error: unknown, filter?: string): void {
+    this.#log.error(`${what}: ${messageOf(error)}`, {
+      code: 'E_INTERNAL',
+      tag,
+      ...(filter === undefined ? {} : { filter }),
+      hint: DEFECT_HINT,
+    })
   }
 
   /** Counts records that no output matches, and logs each tag once. They are discarded, as in fluent-bit. */
   #countUnrouted(chunk: Chunk): void {
     this.unroutedRecords += chunk.count
-    if (this.#unroutedTags.has(chunk.tag) || this.#unroutedTags.size >= MAX_LOGGED_TAGS) return
-    this.#unroutedTags.add(chunk.tag)
+    if (!this.#isNewUnrouted(chunk.tag)) return
     this.#log.warn(`no output matches tag "${chunk.tag}": its records are discarded`, { tag: chunk.tag })
   }
+
+  /** Counts records that no route of their input takes, and logs each tag once. */
+  #countUntaken({ tag, input }: Chunk, records: number): void {
+    if (records === 0) return
+    this.unroutedRecords += records
+    if (!this.#isNewUnrouted(tag)) return
+    const what = `records with tag "${tag}" that no route of ${input} takes are discarded`
+    this.#log.warn(what, { tag, hint: 'a route with "default: true" takes what the others leave' })
+  }
+
+  /** Returns true the first time for a tag, of a limited number of tags. */
+  #isNewUnrouted(tag: string): boolean {
+    if (this.#unroutedTags.has(tag) || this.#unroutedTags.size >= MAX_LOGGED_TAGS) return false
+    this.#unroutedTags.add(tag)
+    return true
+  }
 }
+
+const DEFECT_HINT = 'the records stay unacknowledged; inputs with a DB read them again after a restart'
 
 function apply({ filter, stats }: FilterStage, chunk: Chunk, fanOut: FanOut): void {
   const { count, size } = chunk
@@ -179,46 +246,4 @@ function apply({ filter, stats }: FilterStage, chunk: Chunk, fanOut: FanOut): vo
   stats.dropRecords += Math.max(0, count - chunk.count)
   stats.addRecords += Math.max(0, chunk.count - count)
   if (chunk.count < count) stats.dropBytes += Math.max(0, size - chunk.size)
-}
-
-/**
- * The acks of one chunk: those that it waits for in addition to its outputs' (`defer`), and those that are called in
- * addition to its input's (`onSettled`).
- */
-class FanOut implements Deferral {
-  readonly buffers: BufferSource
-  readonly #ack: Ack
-  #deferred = 0
-  #listeners: Ack[] | undefined
-  #receipt: Receipt | undefined
-
-  constructor(buffers: BufferSource, ack: Ack) {
-    this.buffers = buffers
-    this.#ack = ack
-  }
-
-  defer(): Ack {
-    this.#deferred++
-    let called = false
-    return (outcome) => {
-      if (called) return
-      called = true
-      this.#receipt?.settle(outcome)
-    }
-  }
-
-  onSettled(ack: Ack): void {
-    this.#listeners = [...(this.#listeners ?? []), ack]
-  }
-
-  /** Creates the chunk's receipt; called once, after the filters. */
-  receipt(chunk: Chunk, routes: number): Receipt {
-    const listeners = this.#listeners
-    const ackAll = (outcome: Outcome) => {
-      this.#ack(outcome)
-      for (const ack of listeners ?? []) ack(outcome)
-    }
-    this.#receipt = new Receipt(chunk, routes + this.#deferred, listeners === undefined ? this.#ack : ackAll)
-    return this.#receipt
-  }
 }

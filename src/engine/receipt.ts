@@ -4,6 +4,11 @@ import type { Ack, Outcome } from '../core/plugin.ts'
 /** Outcomes from best to worst. */
 const RANK: Record<Outcome, number> = { filtered: 0, delivered: 1, dead_letter: 2, dropped: 3, aborted: 4 }
 
+/** Returns the worse of two outcomes. */
+export function worseOf(a: Outcome, b: Outcome): Outcome {
+  return RANK[b] > RANK[a] ? b : a
+}
+
 /** Settles a chunk with the worst outcome of its routes when the last of them has settled, then releases its buffer. */
 export class Receipt {
   #open: number
@@ -23,7 +28,7 @@ export class Receipt {
 
   settle(outcome: Outcome): void {
     if (this.#open <= 0) return
-    if (RANK[outcome] > RANK[this.#worst]) this.#worst = outcome
+    this.#worst = worseOf(this.#worst, outcome)
     this.#open--
     if (this.#open > 0) return
     // The ack precedes the release, so that a waiting input continues with its position already moved.

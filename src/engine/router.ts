@@ -1,34 +1,17 @@
-import { matchTag } from '../core/tag.ts'
+import type { FilterStage, OutputStage, Path } from './path.ts'
 
-/** The tags of a filter or output: a pattern, or a regular expression, which takes precedence. With neither, no tag. */
-export interface TagMatch {
-  match: string | undefined
-  matchRegex: { test(tag: string): boolean } | undefined
-}
-
-const MAX_CACHED_TAGS = 10_000
-
-/** Finds the stages for a tag, in order of declaration; the result is cached per tag. */
-export class Router<T extends TagMatch> {
-  readonly stages: readonly T[]
-  readonly #cache = new Map<string, T[]>()
-
-  constructor(stages: readonly T[]) {
-    this.stages = stages
-  }
-
-  find(tag: string): T[] {
-    const cached = this.#cache.get(tag)
-    if (cached !== undefined) return cached
-    // Tags are made from file names and may be many: clearing the cache now and then is a limit that costs nothing.
-    if (this.#cache.size >= MAX_CACHED_TAGS) this.#cache.clear()
-    const found = this.stages.filter((s) => matches(s, tag))
-    this.#cache.set(tag, found)
-    return found
-  }
-}
-
-export function matches(stage: TagMatch, tag: string): boolean {
-  if (stage.matchRegex !== undefined) return stage.matchRegex.test(tag)
-  return stage.match !== undefined && matchTag(stage.match, tag)
+/**
+ * Decides what happens to the chunks of an input. There are two: MatchRouter, with fluent-bit's rules, and OrderedRouter, with
+ * fluentd's.
+ */
+export interface Router {
+  /** Every filter and output that records can reach. */
+  readonly filters: readonly FilterStage[]
+  readonly outputs: readonly OutputStage[]
+  /** Returns the path of an input's chunks with this tag; the result is cached. */
+  path(input: string, tag: string): Path
+  /** Returns what follows the filter for records that it has kept back. */
+  behind(stage: FilterStage, input: string, tag: string): Path
+  /** Returns the path from the first step of a label; undefined when there is no such label. */
+  ofLabel(label: string, tag: string): Path | undefined
 }

@@ -21,6 +21,8 @@ const EXTRA_SHARE = 1 / 8
 const MIN_EXTRA_BYTES = 65_536
 /** Chunks that make up a window. */
 const WINDOW_CHUNKS = 3
+/** Least number of chunks, with their copies, for which an account has space. */
+const ACCOUNT_CHUNKS = 4
 const GROWTH_WEIGHT = 0.125
 
 /**
@@ -45,10 +47,13 @@ export class Shares {
   growth = 1
   readonly #account: Account
   readonly #pipeline: Pipeline
+  readonly #input: string
   readonly #extraBytes: number
 
-  constructor(account: Account, pipeline: Pipeline) {
+  /** `input` is the name of the input whose account it is. */
+  constructor(account: Account, pipeline: Pipeline, input: string) {
     this.#account = account
+    this.#input = input
     this.#pipeline = pipeline
     this.#extraBytes = Math.max(MIN_EXTRA_BYTES, account.limitBytes * EXTRA_SHARE)
   }
@@ -58,12 +63,18 @@ export class Shares {
     if (size > 0 && inputBytes > 0) this.growth += (size / inputBytes - this.growth) * GROWTH_WEIGHT
   }
 
-  /** Size at which a chunk of the tag is to be sealed, so that several make up the window of a slow output. */
+  /**
+   * Size at which a chunk of the tag is to be sealed: so that several make up the window of a slow output, and so that with its
+   * copies it is not more than a chunk of another tag.
+   */
   chunkBytes(tag: string, { isTrusted, used }: Holding): number {
     if (!isTrusted && used === 0 && this.#account.isHalfInDoubt) return PROBE_BUFFER_BYTES
+    const { allOutputs, copies } = this.#pipeline.path(this.#input, tag)
     let bytes = Number.POSITIVE_INFINITY
-    for (const { queue } of this.#pipeline.outputsOf(tag)) bytes = Math.min(bytes, queue.window.limitBytes)
-    return Math.max(MIN_TAG_BYTES, bytes / WINDOW_CHUNKS / this.growth)
+    for (const { queue } of allOutputs) bytes = Math.min(bytes, queue.window.limitBytes)
+    bytes /= WINDOW_CHUNKS
+    if (copies > 0) bytes = Math.min(bytes, this.#account.limitBytes / ACCOUNT_CHUNKS / (1 + copies))
+    return Math.max(MIN_TAG_BYTES, bytes / this.growth)
   }
 
   /** Implements `InputContext.room`; `pendingBytes` are in a chunk of the tag that is not sealed. */
@@ -77,7 +88,7 @@ export class Shares {
     const pipeline = this.#pipeline
     let window = Number.POSITIVE_INFINITY
     let isFailing = false
-    for (const { queue } of pipeline.outputsOf(tag)) {
+    for (const { queue } of pipeline.outputsOf(this.#input, tag)) {
       window = Math.min(window, queue.window.room)
       isFailing ||= queue.isFailing(tag)
     }

@@ -1,17 +1,14 @@
 import { messageOf, ShipperError } from '../core/error.ts'
 import type { Plan } from '../core/plan.ts'
-import type { Input, Output, RegexLimit, RegexUse } from '../core/plugin.ts'
+import type { Input, Output } from '../core/plugin.ts'
 import type { CounterTable, Logger } from '../core/services.ts'
 import type { FilterSnapshot, InputSnapshot, OutputSnapshot } from '../core/snapshot.ts'
 import { withMatchReason } from '../lib/regex/counters.ts'
-import { MATCH, TOO_MANY_STEPS } from '../lib/regex/match-result.ts'
-import { StringMatcher } from '../lib/regex/string-matcher.ts'
 import type { Account } from './budget.ts'
 import type { CounterMap } from './counters.ts'
 import type { InputStage } from './input-stage.ts'
-import type { FilterStage } from './pipeline.ts'
+import type { FilterStage } from './path.ts'
 import type { OutputQueue } from './queue.ts'
-import type { TagMatch } from './router.ts'
 
 interface Running {
   name: string
@@ -33,7 +30,6 @@ export interface RunningFilter extends Running {
 export interface RunningOutput extends Running {
   output: Output
   queue: OutputQueue
-  match: TagMatch
 }
 
 /** Returns true while an input, or some source of it, is not read because of memory. */
@@ -101,35 +97,4 @@ export function problemOf({ spec, location, optionLocations }: AnyStage, error: 
 /** Returns the counters of a filter or output. */
 export function countersOf({ spec, common }: Plan['filters' | 'outputs'][number]): CounterTable {
   return common.matchRegex === undefined ? (spec.counters ?? {}) : withMatchReason(spec.counters)
-}
-
-/** Returns the tags of a stage, from its common options. */
-export function tagMatch(
-  plan: { common: { match: string | undefined; matchRegex: string | undefined } },
-  limit: RegexLimit,
-): TagMatch {
-  const { match, matchRegex } = plan.common
-  return { match, matchRegex: matchRegex === undefined ? undefined : new TagTest(matchRegex, limit) }
-}
-
-const MATCHING: RegexUse = { reason: 'match', effect: 'the tag counts as matching' }
-
-/**
- * Tests tags with a Match_Regex. A tag that cannot be decided counts as matching: its records are delivered and
- * no filter is passed over.
- */
-class TagTest {
-  readonly #matcher: StringMatcher
-  readonly #limit: RegexLimit
-
-  constructor(expression: string, limit: RegexLimit) {
-    this.#matcher = new StringMatcher(expression, limit.stepsPerByte)
-    this.#limit = limit
-  }
-
-  test(tag: string): boolean {
-    const result = this.#matcher.match(tag)
-    if (result === TOO_MANY_STEPS) this.#limit.reached(this.#matcher.expression, 'Match_Regex', MATCHING)
-    return result === MATCH || result === TOO_MANY_STEPS
-  }
 }

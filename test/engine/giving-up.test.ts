@@ -309,7 +309,7 @@ describe('without a place for what is given up', () => {
     }
     const errors = b.logged.lines.filter((line) => line.startsWith('error'))
     expect(errors).toEqual([
-      `error rejected records wait, nothing is dropped: ${b.path} has reached its Dead_Letter_Limit of 1000 bytes; inputs pause at their memory limit`,
+      `error rejected records wait, nothing is dropped: ${b.path} has reached its Dead_Letter_Limit of 1000 bytes; inputs pause at their memory limit. The first of them: it did not work`,
     ])
     expect([outcomes, b.queue.stats.droppedRecords]).toEqual([[], 0])
     const reason = `${b.path} has reached its Dead_Letter_Limit of 1000 bytes`
@@ -364,7 +364,10 @@ describe('without a place for what is given up', () => {
       b.clock.advance(60_000)
     }
     expect(outcomes).toEqual([])
-    expect(b.logged.lines.filter((line) => line.startsWith('error'))).toHaveLength(1)
+    const errors = b.logged.lines.filter((line) => line.startsWith('error'))
+    expect(errors).toHaveLength(1)
+    // Only this line names the reason: without a file there is no row with it.
+    expect(errors[0]).toEndWith(`The first of them: ${rejected().message}`)
   })
 
   test('no file and no database: Retry_Limit drops, as the user asked', async () => {

@@ -1,22 +1,19 @@
 import { describe, expect, test } from 'bun:test'
 import { TAIL_ROOM } from '../../src/core/chunk.ts'
 import type { Outcome } from '../../src/core/plugin.ts'
+import { Budget } from '../../src/engine/budget.ts'
 import { InputStage } from '../../src/engine/input-stage.ts'
-import { BorrowedBuffers, type FilterStage, Pipeline } from '../../src/engine/pipeline.ts'
+import type { FilterStage } from '../../src/engine/path.ts'
 import { listLog, turn, unlimitedAccount } from '../support/engine/chunks.ts'
 import { ManualClock } from '../support/engine/manual-clock.ts'
 import { permanent, QueueBench } from '../support/engine/queue-bench.ts'
+import { filterStage, outputStage, pipelineOf } from '../support/engine/stages.ts'
 
 function bench(filters: FilterStage[] = []) {
   const clock = new ManualClock()
   const account = unlimitedAccount()
   const out = new QueueBench()
-  const pipeline = new Pipeline(
-    filters,
-    [{ queue: out.queue, match: '*', matchRegex: undefined }],
-    new BorrowedBuffers(),
-    listLog().log,
-  )
+  const pipeline = pipelineOf(filters, [outputStage(out.queue)], listLog().log)
   const sizes = {
     chunkBytes: 65_536,
     sizeWithin: (bytes: number) => bytes,
@@ -91,14 +88,51 @@ test('dropped records are counted after the filters', async () => {
       chunk.count = 1
     },
   }
-  const stats = { records: 0, bytes: 0, addRecords: 0, dropRecords: 0, dropBytes: 0 }
-  const { source, out } = bench([{ match: '*', matchRegex: undefined, filter: apply, stats }])
+  const { source, out } = bench([filterStage(apply)])
   write(source, 'a')
   write(source, 'b')
   source.sealAll()
   expect(source.records).toBe(2)
   await out.fail(out.calls[0]?.id as string, permanent())
   expect(source.droppedRecords).toBe(1)
+})
+
+test('a tag whose chunks are copied gets smaller chunks: with its copies it takes no more memory', () => {
+  const sizes = [0, 1, 3].map((copies) => {
+    const account = new Budget(8_000_000, 262_144).account(1_000_000)
+    const outputs = Array.from({ length: copies + 1 }, (_, i) =>
+      outputStage(new QueueBench().queue, '*', `out.${i}`, i === 0 ? [] : [filterStage(() => {})]),
+    )
+    const pipeline = pipelineOf([], outputs, listLog().log)
+    const source = new InputStage({
+      name: 'in.0',
+      runId: 'r',
+      chunkBytes: 250_000,
+      sizeWithin: (bytes) => bytes,
+      filteredBytes: 250_000,
+      flushMs: 1000,
+      account,
+      clock: new ManualClock(),
+      pipeline,
+      routable: true,
+    })
+    const appender = source.appender('t')
+    expect(appender.reserve(100, 10_000_000)).toBe(true)
+    return appender.buf.length
+  })
+  expect(sizes).toEqual([250_000, 125_000, 62_500])
+})
+
+test('a tag that fails for another input stays trusted when its own outputs take it', async () => {
+  const { source, out, account } = bench()
+  write(source, 'a')
+  source.sealAll()
+  await out.ok(out.calls[0]?.id as string)
+  write(source, 'b')
+  source.onFailing('t')
+  expect(account.doubtfulBytes).toBe(0)
+  expect(source.hasTag('t')).toBe(true)
+  expect(source.hasTag('other')).toBe(false)
 })
 
 test('bytes without records count as settled', () => {
@@ -151,8 +185,7 @@ test('a new tag starts with the seal size found for another tag', () => {
       chunk.replace(buf, chunk.start, chunk.start + chunk.size * 5, chunk.count)
     },
   }
-  const stats = { records: 0, bytes: 0, addRecords: 0, dropRecords: 0, dropBytes: 0 }
-  const made = bench([{ filter: grow, match: '*', matchRegex: undefined, stats }])
+  const made = bench([filterStage(grow)])
   const { account, source } = made
   for (const tag of ['a', 'b']) {
     const appender = source.appender(tag)

@@ -1,13 +1,15 @@
 import { describe, expect, test } from 'bun:test'
 import type { Chunk } from '../../src/core/chunk.ts'
 import type { Ack, Outcome } from '../../src/core/plugin.ts'
-import { BorrowedBuffers, type FilterStage, Pipeline } from '../../src/engine/pipeline.ts'
+import { BorrowedBuffers } from '../../src/engine/borrowed-buffers.ts'
+import type { FilterStage } from '../../src/engine/path.ts'
+import type { Pipeline } from '../../src/engine/pipeline.ts'
 import { listLog, makeChunk, turn, unlimitedAccount } from '../support/engine/chunks.ts'
 import { permanent, QueueBench } from '../support/engine/queue-bench.ts'
+import { filterStage, outputStage, pipelineOf } from '../support/engine/stages.ts'
 
 function stage(match: string, apply: (chunk: Chunk) => void): FilterStage {
-  const stats = { records: 0, bytes: 0, addRecords: 0, dropRecords: 0, dropBytes: 0 }
-  return { match, matchRegex: undefined, filter: { apply }, stats }
+  return filterStage(apply, match)
 }
 
 interface Line {
@@ -23,8 +25,8 @@ interface Line {
 function line(filters: FilterStage[], matches: string[], borrowed = new BorrowedBuffers()): Line {
   const outputs = matches.map(() => new QueueBench())
   const logged = listLog()
-  const stages = outputs.map(({ queue }, i) => ({ queue, match: matches[i], matchRegex: undefined }))
-  const pipeline = new Pipeline(filters, stages, borrowed, logged.log)
+  const stages = outputs.map(({ queue }, i) => outputStage(queue, matches[i]))
+  const pipeline = pipelineOf(filters, stages, logged.log, borrowed)
   const account = unlimitedAccount()
   const send = (text: string, tag = 't', routable = true): Outcome[] => {
     const outcomes: Outcome[] = []
@@ -148,8 +150,8 @@ describe('a chunk for several outputs', () => {
         close: async () => {},
       },
     })
-    const stages = [thrower, ...outputs].map(({ queue }) => ({ queue, match: '*', matchRegex: undefined }))
-    const both = new Pipeline([], stages, new BorrowedBuffers(), thrower.logged.log)
+    const stages = [thrower, ...outputs].map(({ queue }) => outputStage(queue))
+    const both = pipelineOf([], stages, thrower.logged.log)
     expect(pipeline.unroutedRecords).toBe(0)
     const outcomes: Outcome[] = []
     both.accept(makeChunk('ab', { account }), { buffers: account, routable: true }, (o) => outcomes.push(o))
@@ -203,9 +205,9 @@ describe('ready', () => {
       filter('*', 'last', wait),
     ]
     const { pipeline } = line(filters, ['*'])
-    expect(pipeline.ready('t', '/a')).toBe(wait)
+    expect(pipeline.ready('in.0', 't', '/a')).toBe(wait)
     expect(calls).toEqual(['first t /a', 'last t /a'])
-    expect(line(filters.slice(0, 2), ['*']).pipeline.ready('t', '/a')).toBeUndefined()
+    expect(line(filters.slice(0, 2), ['*']).pipeline.ready('in.0', 't', '/a')).toBeUndefined()
   })
 })
 
@@ -233,6 +235,62 @@ describe('a filter that defers records', () => {
     kept[0]?.('aborted')
     expect(outcomes).toEqual(['delivered'])
     expect(made.account.used).toBe(0)
+  })
+
+  /** Ends each chunk with an open record, which the next one completes. */
+  const joining = (): { filter: FilterStage['filter']; open: Ack[] } => {
+    const open: Ack[] = []
+    const apply: FilterStage['filter']['apply'] = (_chunk, deferral) => {
+      for (const ack of open.splice(0)) deferral.onSettled(ack)
+      open.push(deferral.defer())
+    }
+    return { filter: { apply }, open }
+  }
+
+  test('settles a chunk with the one that completes its last record, although that ends with an open record, too', async () => {
+    const made = line([{ ...stage('*', () => {}), filter: joining().filter }], ['*'])
+    const outcomes = ['a', 'b', 'c'].map((text) => made.send(text))
+    await answerAll(made.outputs[0])
+    expect(outcomes).toEqual([['delivered'], ['delivered'], []])
+    expect(made.account.used).toBe(0)
+  })
+
+  test('waits for what a later filter defers of the records that it passes on', async () => {
+    const later: Ack[] = []
+    const deferAll: FilterStage['filter'] = { apply: (_chunk, deferral) => void later.push(deferral.defer()) }
+    const stages = [joining().filter, deferAll].map((filter) => ({ ...stage('*', () => {}), filter }))
+    const made = line(stages, ['*'])
+    const outcomes = ['a', 'b'].map((text) => made.send(text))
+    await answerAll(made.outputs[0])
+    later[0]?.('delivered')
+    expect(outcomes).toEqual([[], []])
+    later[1]?.('dead_letter')
+    expect(outcomes).toEqual([['dead_letter'], []])
+  })
+
+  test('learns of every chunk once when acks settle each other', async () => {
+    const first = joining()
+    const made = line([{ ...stage('*', () => {}), filter: first.filter }], ['*'])
+    const outcomes = ['a', 'b', 'c'].map((text) => made.send(text))
+    for (const ack of first.open) ack('aborted')
+    await answerAll(made.outputs[0])
+    for (const ack of first.open) ack('delivered')
+    expect(outcomes).toEqual([['delivered'], ['delivered'], ['aborted']])
+  })
+
+  test('may use its buffers after it has emitted records in the middle of its work', async () => {
+    const borrowed = new BorrowedBuffers()
+    const kept: Buffer[] = []
+    const stage: FilterStage = filterStage((chunk) => {
+      made.pipeline.emit(stage, makeChunk('late', { account: made.account }), made.account, () => {})
+      kept.push(borrowed.force(10))
+      borrowed.give(kept[0] as Buffer)
+      chunk.count = 1
+    })
+    const made = line([stage, filterStage(() => {})], ['*'], borrowed)
+    const outcomes = made.send('whole')
+    await answerAll(made.outputs[0])
+    expect([kept.length, outcomes, made.account.used]).toEqual([1, ['delivered'], 0])
   })
 
   test('emits deferred records to later filters and outputs only', async () => {

@@ -1,9 +1,10 @@
 import { expect, test } from 'bun:test'
 import { CounterMap } from '../../src/engine/counters.ts'
 import { CountedRegexLimit } from '../../src/engine/regex-limit.ts'
-import { matches } from '../../src/engine/router.ts'
-import { tagMatch } from '../../src/engine/stages.ts'
+import { matches, tagMatch } from '../../src/engine/tag-match.ts'
 import { withMatchReason } from '../../src/lib/regex/counters.ts'
+
+const STARTS_B = /^b/
 
 function stageFor(matchRegex: string) {
   const warnings: string[] = []
@@ -24,4 +25,11 @@ test('a tag on which Match_Regex reaches the limit matches: it is counted, and l
   expect(tags.map((tag) => matches(stage, tag))).toEqual([true, true])
   expect([counters.get('regex_step_limit', 'match'), warnings.length]).toEqual([2, 1])
   expect(warnings[0]).toContain('Match_Regex: the expression reached Regex_Step_Limit')
+})
+
+test('a regular expression takes precedence over a pattern; without either no tag matches', () => {
+  const stage = (match?: string, matchRegex?: RegExp) => ({ match, matchRegex })
+  expect(matches(stage('*', STARTS_B), 'a')).toBe(false)
+  expect(matches(stage('a', STARTS_B), 'b')).toBe(true)
+  expect(matches(stage(), 'a')).toBe(false)
 })

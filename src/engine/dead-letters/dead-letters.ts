@@ -82,7 +82,7 @@ export class DeadLetters implements Keeper {
       if (typeof place === 'string') throw noPlace()
       place.append(this.#row(chunk, start, end, error, cause))
     } catch (failure) {
-      this.#logFailure(failure as Error)
+      this.#logFailure(failure as Error, error)
       throw failure
     }
     counters.add('dead_letters', 1, cause)
@@ -102,7 +102,8 @@ export class DeadLetters implements Keeper {
     log.info('rejected records can be kept again')
   }
 
-  #logFailure(failure: Error): void {
+  /** `rejection`: why the record that could not be kept is given up; only the file would name it. */
+  #logFailure(failure: Error, rejection?: ShipperError): void {
     const nowMs = this.#options.clock.nowMs()
     const isKnown = this.#failure === failure.message && nowMs - this.#failedMs < NEWS_MS
     this.#failedMs = nowMs
@@ -110,8 +111,9 @@ export class DeadLetters implements Keeper {
     this.#failure = failure.message
     const { code, hint } =
       failure instanceof ShipperError ? failure : { code: 'E_INTERNAL' as const, hint: undefined }
+    const reason = rejection === undefined ? '' : `. The first of them: ${rejection.message}`
     this.#options.log.error(
-      `rejected records wait, nothing is dropped: ${failure.message}; inputs pause at their memory limit`,
+      `rejected records wait, nothing is dropped: ${failure.message}; inputs pause at their memory limit${reason}`,
       { code, hint },
     )
   }
