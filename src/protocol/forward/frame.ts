@@ -156,7 +156,7 @@ function readStr(buf: Buffer, at: number): string | undefined {
 
 /**
  * Rewrites entries from EventTime to whole seconds, for receivers older than fluentd 0.14: `d7 00 <sec><nsec>` becomes
- * `ce <sec>`. Returns the end in `out`, or -1 when the bytes are not entries.
+ * `ce <sec>`; metadata is left out. Returns the end in `out`, or -1 when the bytes are not entries.
  */
 export function entriesWithIntegerTime(
   src: Buffer,
@@ -169,12 +169,47 @@ export function entriesWithIntegerTime(
   let to = at
   while (from < end) {
     const next = skip(src, from, end)
-    if (next < 0 || src[from] !== 0x92 || src[from + 1] !== 0xd7) return -1
+    const time = timeOf(src, from)
+    if (next < 0 || src[time] !== EVENT_TIME) return -1
+    const map = time === from + 1 ? from + 11 : skip(src, from + 1, next)
     out[to] = 0x92
     out[to + 1] = 0xce
-    src.copy(out, to + 2, from + 3, from + 7)
-    to += 6 + src.copy(out, to + 6, from + 11, next)
+    src.copy(out, to + 2, time + 2, time + 6)
+    to += 6 + src.copy(out, to + 6, map, next)
     from = next
   }
   return to
+}
+
+/** Rewrites entries `[[time, metadata], map]` to `[time, map]`. Returns the end in `out`, or -1 when the bytes are not entries. */
+export function entriesWithoutMetadata(
+  src: Buffer,
+  start: number,
+  end: number,
+  out: Buffer,
+  at: number,
+): number {
+  let from = start
+  let to = at
+  while (from < end) {
+    const next = skip(src, from, end)
+    if (next < 0 || src[from] !== 0x92) return -1
+    const time = timeOf(src, from)
+    out[to++] = 0x92
+    if (time === from + 1) to += src.copy(out, to, time, next)
+    else {
+      to += src.copy(out, to, time, skip(src, time, next))
+      to += src.copy(out, to, skip(src, from + 1, next), next)
+    }
+    from = next
+  }
+  return to
+}
+
+const EVENT_TIME = 0xd7
+
+/** Returns the offset of the time of the entry at `at`, with metadata or without; -1 when it is not an entry. */
+function timeOf(src: Buffer, at: number): number {
+  if (src[at] !== 0x92) return -1
+  return src[at + 1] === 0x92 ? at + 2 : at + 1
 }

@@ -4,6 +4,7 @@ import {
   AckReader,
   encodeFrameOptions,
   entriesWithIntegerTime,
+  entriesWithoutMetadata,
   frameHeadSize,
   writeFrameHead,
 } from '../../../src/protocol/forward/frame.ts'
@@ -124,4 +125,25 @@ test('entriesWithIntegerTime keeps records and seconds, and rejects bytes that a
   )
   const other = Buffer.from(encode([1, { a: 1 }]))
   expect(entriesWithIntegerTime(other, 0, other.length, Buffer.alloc(64), 0)).toBe(-1)
+})
+
+describe('entries with metadata', () => {
+  // [[EventTime, {"k": "v"}], {"a": 1}], and the same without metadata.
+  const WITH = '9292d7006553f1000000002a81a16ba17681a16101'
+  const WITHOUT = '92d7006553f1000000002a81a16101'
+  const rewritten = (rewrite: typeof entriesWithoutMetadata, hex: string): string => {
+    const src = Buffer.from(hex, 'hex')
+    const out = Buffer.alloc(src.length)
+    const end = rewrite(src, 0, src.length, out, 0)
+    return end < 0 ? 'none' : out.toString('hex', 0, end)
+  }
+
+  test('lose it, and others stay as they are', () => {
+    expect(rewritten(entriesWithoutMetadata, WITH + WITHOUT + WITH)).toBe(WITHOUT.repeat(3))
+    expect(rewritten(entriesWithoutMetadata, 'c0')).toBe('none')
+  })
+
+  test('lose it together with the fraction of their time', () => {
+    expect(rewritten(entriesWithIntegerTime, WITH + WITHOUT)).toBe('92ce6553f10081a16101'.repeat(2))
+  })
 })

@@ -35,5 +35,13 @@ export const spec = defineInput({
   },
   resends: true,
   ownTags: ({ tagPrefix = '' }) => `${tagPrefix}*`,
+  listensOn: ({ listen, port, unixPath }) => (unixPath === undefined ? { host: listen, port } : undefined),
+  preview: async ({ listen, port, unixPath }) => ({
+    source: `listens on ${unixPath ?? `${listen.includes(':') ? `[${listen}]` : listen}:${port}`}`,
+    sources: [],
+    more: 0,
+    tags: [],
+    notes: [],
+  }),
   create: (options, ctx) => new ForwardInput(options, ctx),
 })

@@ -6,6 +6,7 @@ import { connectPeer, peerName } from './connect.ts'
 import { type Frame, makeFrame } from './frame.ts'
 import type { ForwardOutputOptions } from './options.ts'
 import { Session } from './session.ts'
+import { TagOption } from './tags.ts'
 
 /** All chunks share one connection, and with it one order. */
 const CONNECTION = 'connection'
@@ -15,12 +16,14 @@ export class Forward implements Output {
   readonly #options: ForwardOutputOptions
   readonly #ctx: OutputContext
   readonly #sender = new OrderedSender()
+  readonly #tag: TagOption | undefined
   #session: Session | undefined
   readonly #stop = new AbortController()
 
   constructor(options: ForwardOutputOptions, ctx: OutputContext) {
     this.#options = options
     this.#ctx = ctx
+    if (options.tag !== undefined) this.#tag = new TagOption(options.tag)
     // One listener for the life of the output, not one per chunk.
     if (ctx.signal.aborted) this.#abort()
     else ctx.signal.addEventListener('abort', () => this.#abort(), { once: true })
@@ -33,8 +36,25 @@ export class Forward implements Output {
 
   flush(chunk: Chunk): Promise<void> {
     if (this.#stop.signal.aborted) return Promise.reject(stopped())
+    if (this.#tag === undefined) return this.#send(chunk, chunk.tag)
+    const tag = this.#tag.ofChunk(chunk)
+    return tag === undefined ? this.#sendByTag(chunk, this.#tag) : this.#send(chunk, tag)
+  }
+
+  /** Sends the records of each tag as a frame of their own; the chunk has arrived when all have. */
+  async #sendByTag(chunk: Chunk, option: TagOption): Promise<void> {
+    const parts = option.split(chunk, this.#ctx.buffers)
+    const sent = await Promise.allSettled(
+      parts.map((part) => this.#send(part, part.tag).finally(() => part.release())),
+    )
+    // All have ended before the first failure is reported: the chunk may then be sent again.
+    const failed = sent.find((result) => result.status === 'rejected')
+    if (failed !== undefined) throw failed.reason
+  }
+
+  #send(chunk: Chunk, tag: string): Promise<void> {
     return this.#sender.run<Frame, void>(CONNECTION, {
-      prepare: () => makeFrame(chunk, this.#options, this.#ctx.buffers),
+      prepare: () => makeFrame(chunk, this.#options, this.#ctx.buffers, tag),
       isReady: () => this.#session !== undefined && !this.#session.needsRecycle,
       makeReady: () => this.#makeReady(),
       send: (frame) => (this.#session as Session).send(chunk.id, frame),

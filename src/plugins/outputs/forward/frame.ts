@@ -3,6 +3,7 @@ import { type Chunk, TAIL_ROOM } from '../../../core/chunk.ts'
 import {
   encodeFrameOptions,
   entriesWithIntegerTime,
+  entriesWithoutMetadata,
   frameHeadSize,
   writeFrameHead,
 } from '../../../protocol/forward/frame.ts'
@@ -18,7 +19,7 @@ export interface Frame {
 }
 
 /**
- * Returns the frame of a chunk. In the plain case head and options are written into the space that the chunk keeps around
+ * Returns the frame of a chunk with this tag. In the plain case head and options are written into the space that the chunk keeps around
  * its entries, and the frame is one view of the chunk: no copy, one write. A second output of the same chunk, integer
  * times and compression need a copy.
  */
@@ -26,14 +27,19 @@ export function makeFrame(
   chunk: Chunk,
   options: ForwardOutputOptions,
   buffers: BufferSource,
+  tag = chunk.tag,
 ): Frame | Promise<Frame> {
-  const tag = options.tag ?? chunk.tag
   const tail = encodeFrameOptions(frameOptions(chunk, options))
-  if (options.compress !== 'text') return makeCompressedFrame(chunk, tag, tail, options.compress, buffers)
-  if (options.timeAsInteger) {
-    const copy = copyWithIntegerTime(chunk, buffers)
-    return { parts: wrap(tag, copy.bytes, tail), release: copy.release }
-  }
+  const copy = copyEntries(chunk, options, buffers)
+  if (options.compress !== 'text')
+    return makeCompressedFrame(
+      copy ?? { bytes: chunk.entries(), release: noop },
+      tag,
+      tail,
+      options.compress,
+      buffers,
+    )
+  if (copy !== undefined) return { parts: wrap(tag, copy.bytes, tail), release: copy.release }
   const inPlace = tail !== undefined && fitsInChunk(chunk, tag, tail) && chunk.claimFrameSpace()
   return {
     parts: inPlace ? [writeInPlace(chunk, tag, tail)] : wrap(tag, chunk.entries(), tail),
@@ -42,13 +48,13 @@ export function makeFrame(
 }
 
 async function makeCompressedFrame(
-  chunk: Chunk,
+  { bytes, release }: Entries,
   tag: string,
   tail: Buffer | undefined,
   algorithm: CompressionName,
   buffers: BufferSource,
 ): Promise<Frame> {
-  const { buf, size } = await COMPRESSORS[algorithm].compress(chunk.entries(), buffers)
+  const { buf, size } = await COMPRESSORS[algorithm].compress(bytes, buffers).finally(release)
   return { parts: wrap(tag, buf.subarray(0, size), tail), release: () => buffers.give(buf) }
 }
 
@@ -88,10 +94,23 @@ function frameOptions(chunk: Chunk, options: ForwardOutputOptions): Parameters<t
   }
 }
 
-/** Copies the entries of a chunk with whole seconds as time. */
-function copyWithIntegerTime(chunk: Chunk, buffers: BufferSource): { bytes: Buffer; release: () => void } {
+interface Entries {
+  bytes: Buffer
+  release: () => void
+}
+
+/** Copies the entries of a chunk in the form that the options ask for; undefined: they have it. */
+function copyEntries(
+  chunk: Chunk,
+  options: ForwardOutputOptions,
+  buffers: BufferSource,
+): Entries | undefined {
+  const { timeAsInteger, compress, retainMetadataInForwardMode: retains } = options
+  // Compression has always sent EventTime.
+  const convert = timeAsInteger && compress === 'text' ? entriesWithIntegerTime : entriesWithoutMetadata
+  if (convert === entriesWithoutMetadata && (!chunk.hasMetadata || retains)) return undefined
   const buf = buffers.force(chunk.size)
-  const end = entriesWithIntegerTime(chunk.buf, chunk.start, chunk.end, buf, 0)
+  const end = convert(chunk.buf, chunk.start, chunk.end, buf, 0)
   if (end < 0) {
     buffers.give(buf)
     throw new Error(`chunk ${chunk.id} contains entries that are not [EventTime, map]`)

@@ -19,6 +19,7 @@ export const spec = defineOutput({
     ack_timeouts: 'connections closed because an acknowledgement took too long',
   },
   inFlight: 8,
+  connectsTo: ({ host, port, unixPath }) => (unixPath === undefined ? { host, port } : undefined),
   create(options, ctx) {
     if (options.timeAsInteger && options.compress !== 'text') {
       throw new ShipperError('E_CONFIG_BAD_VALUE', '"time_as_integer" cannot be combined with "compress"', {

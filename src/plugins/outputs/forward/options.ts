@@ -1,17 +1,8 @@
 import { isIP } from 'node:net'
-import { checkHost, type InvalidValue } from '../../../core/options/checks.ts'
+import { checkHost } from '../../../core/options/checks.ts'
 import { defineOptions, type OptionsOf } from '../../../core/options/option.ts'
 import { UNSUPPORTED_SHARED_KEY, UNSUPPORTED_TLS } from '../../../lib/plugin/unsupported-security.ts'
-
-/** Refuses the record accessors that fluent-bit allows here. */
-function checkTag(tag: string): InvalidValue | undefined {
-  if (!tag.includes('$')) return undefined
-  return {
-    must: 'a fixed text',
-    reason: 'it cannot contain fields of the record',
-    hint: 'give a fixed tag, or none to keep the tag of the records',
-  }
-}
+import { checkTemplate } from '../../../lib/records/template.ts'
 
 /** Options with the names of fluent-bit; the help says where a default differs. */
 export const FORWARD_OUTPUT_OPTIONS = defineOptions({
@@ -51,18 +42,22 @@ export const FORWARD_OUTPUT_OPTIONS = defineOptions({
     default: 'false',
     help: 'Send the option map (chunk id, number of entries) even without acknowledgements.',
   },
-  tag: { type: 'string', check: checkTag, help: 'Tag to send instead of the tag of the records.' },
+  tag: {
+    type: 'string',
+    check: checkTemplate,
+    help: 'Tag to send instead of the tag of the records. `$TAG` is their own tag, `$TAG[1]` its second part, `$key` a field; a name ends at any character other than letters, digits and `_`. Where something is missing the record keeps its own tag. With fields the records of a chunk are sent as one message per tag.',
+  },
   add_option: {
     type: 'slist',
     words: 2,
+    form: 'KEY VALUE',
     repeat: true,
     help: 'Additional `key value` pair for the option map.',
   },
   retain_metadata_in_forward_mode: {
     type: 'bool',
     default: 'false',
-    help: 'Keep metadata in entries.',
-    ignored: 'entries are [time, record], which every receiver reads',
+    help: 'Send the metadata that a filter has given to records, as [[time, metadata], record]. Off by default here (on in fluent-bit): fluentd up to 1.19.2 cannot read such entries. With Time_As_Integer metadata is left out.',
   },
   fluentd_compat: {
     type: 'bool',

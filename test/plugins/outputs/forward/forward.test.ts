@@ -137,11 +137,49 @@ test('rejects options that it cannot follow, when they are parsed or when the ou
     }
   }
   expect(String(refused({ 'net.source_address': 'nonsense' }))).toContain('must be an IP address')
-  expect(String(refused({ tag: '$a' }))).toContain('"tag" must be a fixed text, not "$a"')
+  expect(String(refused({ tag: '$a[' }))).toContain('the bracket at character 3 is not closed')
   expect(refused({ time_as_integer: 'on', compress: 'gzip' })).toMatchObject({
     code: 'E_CONFIG_BAD_VALUE',
     option: 'time_as_integer',
   })
+})
+
+test('Tag may contain the tag of the records and parts of it; they keep their own where it lacks the part', async () => {
+  const peer = await forwardPeer()
+  const { output } = forwardTo(peer, { tag: 'other.$TAG[1].$TAG' })
+  await output.flush(entriesChunk('c1', ['a'], 'app.web'))
+  await output.flush(entriesChunk('c2', ['a'], 'app'))
+  expect(peer.arrivals.map(({ tag }) => tag)).toEqual(['other.web.app.web', 'app'])
+  expect(peer.ids).toEqual(['c1', 'c2'])
+})
+
+test('Tag with fields sends the records of a chunk as one message per tag, in their order, and gives its buffers back', async () => {
+  const peer = await forwardPeer()
+  const { output, account } = forwardTo(peer, { tag: '$TAG.$log' })
+  await output.flush(entriesChunk('c1', ['x', 'y', 'x', '', 'y'], 't'))
+  const sent = peer.arrivals.map((arrival) => [
+    arrival.tag,
+    (entriesOf(arrival) as [unknown, { log: string }][]).map(([, { log }]) => log),
+    arrival.options,
+  ])
+  expect(sent).toEqual([
+    ['t.x', ['x', 'x'], { chunk: 'c1.0', size: 2 }],
+    ['t.y', ['y', 'y'], { chunk: 'c1.1', size: 2 }],
+    ['t.', [''], { chunk: 'c1.2', size: 1 }],
+  ])
+  expect(account.used).toBe(0)
+})
+
+test('a chunk whose records have several tags fails as a whole when one message is not acknowledged', async () => {
+  const peer = await forwardPeer()
+  peer.answer = (arrival, socket) => {
+    if (arrival.options?.chunk === 'c1.1') socket.destroy()
+    else acknowledge(arrival, socket)
+  }
+  const { output, account } = forwardTo(peer, { tag: '$log' })
+  const error = await rejection(output.flush(entriesChunk('c1', ['x', 'y'])))
+  expect(error).toMatchObject({ retryable: true, scope: 'peer' })
+  expect(account.used).toBe(0)
 })
 
 test('two outputs of the same chunk both send it correctly', async () => {
