@@ -31,6 +31,15 @@ export const spec = defineOutput({
     request_timeouts: 'connections closed because a response timed out',
     ...pathCounters('encoded', 'small', 'options', 'form', 'mixed'),
   },
+  passesOn: 'rdkafka.',
   inFlight: 8,
-  create: (options, ctx) => new Kafka(options, settingsOf(options), ctx),
+  create: (options, ctx) => {
+    const settings = settingsOf(options)
+    const { saslUsername, saslPassword } = options
+    if (settings.sasl === undefined && (saslUsername ?? saslPassword) !== undefined)
+      ctx.log.warn(
+        'Sasl_Username and Sasl_Password have no effect: the agent does not authenticate without Sasl_Mechanism, e.g. SCRAM-SHA-512',
+      )
+    return new Kafka(options, settings, ctx)
+  },
 })

@@ -27,6 +27,13 @@ export const RDKAFKA_OPTIONS = defineOptions({
     min: 1000,
     help: 'Metadata_Max_Age in milliseconds.',
   },
+  'rdkafka.batch.size': {
+    type: 'size',
+    min: 1024,
+    max: 100_000_000,
+    raised: true,
+    help: 'Batch_Max_Bytes, or less: the smaller of the two counts.',
+  },
   'rdkafka.partitioner': {
     type: 'enum',
     values: ['murmur2', 'murmur2_random'],
@@ -41,6 +48,7 @@ export const RDKAFKA_OPTIONS = defineOptions({
   ...ignoredOption('queue.buffering.max.ms', 'Flush of [SERVICE] sets how long records are collected'),
   ...ignoredOption('queue.buffering.max.messages', 'use Mem_Buf_Limit and Memory_Limit'),
   ...ignoredOption('queue.buffering.max.kbytes', 'use Mem_Buf_Limit and Memory_Limit'),
+  ...ignoredOption('auto.offset.reset', 'it is for consumers, and this is a producer'),
   ...ignoredOption('batch.num.messages', 'use Batch_Max_Bytes'),
   ...ignoredOption('message.timeout.ms', 'records do not expire: see Retry_Limit'),
   ...ignoredOption('delivery.timeout.ms', 'records do not expire: see Retry_Limit'),

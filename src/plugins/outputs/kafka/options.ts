@@ -101,7 +101,7 @@ export const KAFKA_OPTIONS = defineOptions({
     default: '1000000',
     min: 1024,
     max: 100_000_000,
-    aliases: ['rdkafka.message.max.bytes', 'rdkafka.batch.size'],
+    aliases: ['rdkafka.message.max.bytes'],
     help: 'Maximum size of a batch before compression. The broker’s limit is message.max.bytes (1048588); a batch that it rejects as too large is split. A single record may be larger.',
   },
   partitioner: {

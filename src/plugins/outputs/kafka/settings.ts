@@ -1,5 +1,6 @@
 import { createPrivateKey } from 'node:crypto'
 import { messageOf, ShipperError } from '../../../core/error.ts'
+import { maskValue } from '../../../core/mask-secrets.ts'
 import { FsFailure, readWhole } from '../../../lib/fs/file-system.ts'
 import { translateLibrdkafka } from './librdkafka-options.ts'
 import type { KafkaOptions } from './options.ts'
@@ -78,7 +79,7 @@ function parseBroker(text: string): Address {
   if (match === null || port < 1 || port > 65535)
     throw badValue(
       'brokers',
-      `"${text}" in brokers is not host:port`,
+      `"${maskValue('', text)}" in brokers is not host:port`,
       'write host:port, or [address]:port for IPv6',
     )
   return { host: match[1] ?? match[2] ?? '', port }

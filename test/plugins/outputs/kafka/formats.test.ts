@@ -182,9 +182,13 @@ test('records without the fields for the headers are logged once', async () => {
   ])
 })
 
-test('a batch stays within batch_max_bytes; a larger record gets a batch of its own', async () => {
+test.each([
+  { batch_max_bytes: '2000' },
+  { 'rdkafka.batch.size': '2000' },
+  { batch_max_bytes: '2000', 'rdkafka.batch.size': '9000' },
+])('a batch stays within the smaller size of %p; a larger record gets a batch of its own', async (sizes) => {
   const peer = await kafkaPeer()
-  const { output } = await kafkaTo(peer, { batch_max_bytes: '2000' })
+  const { output } = await kafkaTo(peer, sizes)
   const lines = ['a'.repeat(900), 'b'.repeat(900), 'c'.repeat(900), 'd'.repeat(5000), 'e']
   await output.flush(chunkOf(lines.map((log) => ({ log }))))
   expect(peer.written().map((b) => b.count)).toEqual([2, 1, 1, 1])
@@ -221,7 +225,7 @@ test.each([
   [{ idempotence: 'on', acks: '1' }, 'idempotence requires acks all, not 1'],
   [{ sasl_mechanism: 'PLAIN' }, 'SASL requires a username and a password'],
   [{ tls: 'on', 'tls.crt_file': '/x' }, 'a client certificate requires its private key'],
-  [{ message_key_field: '$a[' }, '"$a[" is not a valid record accessor for message_key_field'],
+  [{ message_key_field: '$a[' }, '"$a[" is not a record accessor: the bracket at character 3 is not closed'],
   [{ 'rdkafka.transactional.id': 'x' }, 'the librdkafka option "rdkafka.transactional.id" is not supported'],
 ])('invalid options are reported: %p', async (given, message) => {
   const peer = await kafkaPeer()

@@ -33,6 +33,7 @@ const MIN_FAST_PATH_RECORDS = 32
 /** Encodes chunks as record batches, in one pass over the entries and without an allocation per entry. */
 export class Encoder {
   readonly #options: KafkaOptions
+  readonly #maxBatchBytes: number
   readonly #ctx: OutputContext
   readonly #entry = new Entry()
   readonly #key: Key
@@ -46,6 +47,7 @@ export class Encoder {
 
   constructor(options: KafkaOptions, ctx: OutputContext) {
     this.#options = options
+    this.#maxBatchBytes = Math.min(options.batchMaxBytes, options.rdkafkaBatchSize ?? options.batchMaxBytes)
     this.#ctx = ctx
     this.#key = new Key(options)
     this.#topics = new TopicSelector(options)
@@ -223,7 +225,7 @@ export class Encoder {
       reservedBytes: reserved,
       // With the reserved bytes it still fits a pooled buffer; one byte more, and each buffer would be a new
       // allocation.
-      maxBytes: Math.max(this.#options.batchMaxBytes - reserved, BATCH_HEADER_BYTES),
+      maxBytes: Math.max(this.#maxBatchBytes - reserved, BATCH_HEADER_BYTES),
       initialBytes: oneTarget ? size : Math.min(size, initialBatchBytes(open.size)),
       isPartial: !oneTarget,
     })

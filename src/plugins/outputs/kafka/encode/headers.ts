@@ -1,9 +1,9 @@
-import { type RecordAccessor, textHead, textLength } from '../../../../core/msgpack/record.ts'
+import { textHead, textLength } from '../../../../core/msgpack/record.ts'
+import { RecordAccessor } from '../../../../lib/records/accessor.ts'
 import type { Entry } from '../../../../lib/records/entry.ts'
 import { NO_HEADERS } from '../../../../protocol/kafka/batch.ts'
 import { writeVarint } from '../../../../protocol/kafka/varint.ts'
 import type { KafkaOptions } from '../options.ts'
-import { parseAccessor } from './accessor.ts'
 import { writeDecimal } from './timestamp.ts'
 
 const FILE = Buffer.from('file')
@@ -35,9 +35,9 @@ export class Headers {
   constructor(options: KafkaOptions, agentId: string, onIncomplete: () => void) {
     this.#onIncomplete = onIncomplete
     if (!options.positionHeaders) return
-    this.#file = parseAccessor('position_file_key', options.positionFileKey)
-    this.#id = parseAccessor('position_id_key', options.positionIdKey)
-    this.#offset = parseAccessor('position_offset_key', options.positionOffsetKey)
+    this.#file = RecordAccessor.parse(options.positionFileKey, 'position_file_key')
+    this.#id = RecordAccessor.parse(options.positionIdKey, 'position_id_key')
+    this.#offset = RecordAccessor.parse(options.positionOffsetKey, 'position_offset_key')
     const agent = Buffer.from(agentId)
     this.buf = Buffer.alloc(MAX_FILE_BYTES + MAX_ID_BYTES + agent.length + 128)
     this.#recordStart = this.#writeHeader(1, Buffer.from('agent'), agent, 0, agent.length)

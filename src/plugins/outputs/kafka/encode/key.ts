@@ -1,8 +1,8 @@
-import { type RecordAccessor, textHead, textLength } from '../../../../core/msgpack/record.ts'
+import { textHead, textLength } from '../../../../core/msgpack/record.ts'
 import { JsonText } from '../../../../lib/json/msgpack-to-json.ts'
+import { RecordAccessor } from '../../../../lib/records/accessor.ts'
 import type { Entry } from '../../../../lib/records/entry.ts'
 import type { KafkaOptions } from '../options.ts'
-import { parseAccessor } from './accessor.ts'
 import { type Span, setFieldText } from './field-text.ts'
 
 const TAG = '$TAG'
@@ -21,7 +21,7 @@ export class Key implements Span {
   constructor({ messageKey, messageKeyField }: KafkaOptions) {
     this.#template = messageKey
     this.#field =
-      messageKeyField === undefined ? undefined : parseAccessor('message_key_field', messageKeyField)
+      messageKeyField === undefined ? undefined : RecordAccessor.parse(messageKeyField, 'message_key_field')
   }
 
   /** True when all records of a chunk have the same key. */
@@ -71,7 +71,7 @@ export class TopicSelector {
 
   constructor({ topics, topicKey, dynamicTopic }: KafkaOptions) {
     this.#names = topics
-    this.#field = topicKey === undefined ? undefined : parseAccessor('topic_key', topicKey)
+    this.#field = topicKey === undefined ? undefined : RecordAccessor.parse(topicKey, 'topic_key')
     this.#isDynamic = dynamicTopic
   }
 

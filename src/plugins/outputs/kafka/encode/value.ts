@@ -1,12 +1,12 @@
 import type { Chunk } from '../../../../core/chunk.ts'
 import { encodeStr, writeMapHead } from '../../../../core/msgpack/encode.ts'
-import { mapBody, mapPairs, type RecordAccessor } from '../../../../core/msgpack/record.ts'
+import { mapBody, mapPairs } from '../../../../core/msgpack/record.ts'
 import { JsonText } from '../../../../lib/json/msgpack-to-json.ts'
+import { RecordAccessor } from '../../../../lib/records/accessor.ts'
 import type { Entry } from '../../../../lib/records/entry.ts'
 import { mayHaveKey } from '../../../../lib/records/may-have-key.ts'
 import type { RecordForm } from '../../../../lib/wasm/record-encoder.ts'
 import type { KafkaOptions } from '../options.ts'
-import { parseAccessor } from './accessor.ts'
 import { type Span, setFieldText, type TextFormat } from './field-text.ts'
 import { Gelf } from './gelf.ts'
 import { Timestamp } from './timestamp.ts'
@@ -67,7 +67,7 @@ class RawValue extends Value {
   constructor(key: string) {
     const nested = key.startsWith('$')
     super(nested ? undefined : Buffer.from(key))
-    if (nested) this.#accessor = parseAccessor('raw_log_key', key)
+    if (nested) this.#accessor = RecordAccessor.parse(key, 'raw_log_key')
     else this.form = { format: 'raw', name: Buffer.from(key) }
   }
 
