@@ -17,6 +17,9 @@ export class FileFormat {
   readonly #entry = new Entry()
   readonly #delimiter: string
   readonly #template: TemplatePart[]
+  /** Tag of the current records, escaped. */
+  #tag = ''
+  #needsColumns = false
 
   constructor(options: FileOptions) {
     this.#options = options
@@ -27,17 +30,27 @@ export class FileFormat {
 
   /** Writes the lines of the chunk to `text`, after the column names of csv when the file is empty. */
   write(chunk: Chunk, isNewFile: boolean): void {
-    const { buf, start, end } = chunk
-    const entry = this.#entry
-    const tag = escapeControls(chunk.tag)
+    this.begin(chunk.tag, isNewFile)
+    for (let at = chunk.start; at < chunk.end; ) at = this.add(chunk, at)
+  }
+
+  /** Begins a text for records of one tag; `isNewFile`: the file is empty. */
+  begin(tag: string, isNewFile: boolean): void {
     this.text.reset()
-    for (let at = start; at < end; at = entry.end) {
-      entry.read(chunk, at)
-      if (isNewFile && at === start && this.#options.format === 'csv' && this.#options.csvColumnNames)
-        this.#columns(buf, entry.map, end)
-      this.#line(tag, buf, entry.map, end)
-      this.text.byte(0x0a)
-    }
+    this.#tag = escapeControls(tag)
+    this.#needsColumns = isNewFile && this.#options.format === 'csv' && this.#options.csvColumnNames
+  }
+
+  /** Adds the line of the entry at `at`; returns the offset after the entry. */
+  add(chunk: Chunk, at: number): number {
+    const { buf, end } = chunk
+    const entry = this.#entry
+    entry.read(chunk, at)
+    if (this.#needsColumns) this.#columns(buf, entry.map, end)
+    this.#needsColumns = false
+    this.#line(this.#tag, buf, entry.map, end)
+    this.text.byte(0x0a)
+    return entry.end
   }
 
   #line(tag: string, buf: Buffer, map: number, end: number): void {

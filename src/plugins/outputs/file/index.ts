@@ -1,173 +1,65 @@
-import { dirname, join, relative } from 'node:path'
 import type { Chunk } from '../../../core/chunk.ts'
-import { type ErrorScope, ShipperError } from '../../../core/error.ts'
-import { defineOutput, type Output } from '../../../core/plugin.ts'
-import {
-  close,
-  closeWritten,
-  FOREIGN_LINK,
-  FsFailure,
-  isForeignLink,
-  makeDirectories,
-  NOT_A_FILE,
-  type OpenedFile,
-  openFile,
-  openToAppend,
-  read,
-  readLink,
-  realPath,
-  stat,
-  truncate,
-  write,
-} from '../../../lib/fs/file-system.ts'
+import { defineOutput, type Output, type OutputContext } from '../../../core/plugin.ts'
+import { CHOSEN_COUNTERS, ChosenFileOutput } from './chosen-output.ts'
+import { ChosenPath, isChosen } from './chosen-path.ts'
 import { FileFormat } from './format.ts'
 import { FILE_OPTIONS, type FileOptions } from './options.ts'
-import { type Destination, destinationOf } from './path.ts'
+import { configuredDestination, destinationOf } from './path.ts'
+import { refusalBy } from './refusal.ts'
+import { FileWriter } from './writer.ts'
 
-/**
- * Appends each chunk to its file, which is opened per chunk. A partial write is truncated, so a retry
- * duplicates nothing.
- */
+/** Appends each chunk to the file that the configuration or its tag names. */
 class FileOutput implements Output {
   readonly #options: FileOptions
+  readonly #writer: FileWriter
   readonly #format: FileFormat
-  readonly #isOwnFile: (path: string) => boolean
 
-  constructor(options: FileOptions, isOwnFile: (path: string) => boolean) {
+  constructor(options: FileOptions, writer: FileWriter, format: FileFormat) {
     this.#options = options
-    this.#isOwnFile = isOwnFile
-    this.#format = new FileFormat(options)
+    this.#writer = writer
+    this.#format = format
   }
 
   async flush(chunk: Chunk): Promise<void> {
+    const format = this.#format
     const destination = destinationOf(chunk.tag, this.#options)
-    const { path } = destination
-    const opened = this.#open(destination)
-    if (opened instanceof FsFailure) throw writeError(opened, destination, this.#options)
-    const failure = this.#append(opened, path, chunk)
-    const lost = closeWritten(opened.fd)
-    if (failure !== undefined || lost !== undefined)
-      throw writeError((failure ?? lost) as FsFailure, destination, this.#options)
+    const failed = this.#writer.append(destination, format.text, (isNewFile) =>
+      format.write(chunk, isNewFile),
+    )
+    if (failed !== undefined) throw failed.error
   }
 
   async close(): Promise<void> {}
+}
 
-  #open({ path, isConfigured }: Destination): OpenedFile | FsFailure {
-    const { mkdir, path: directory = '.' } = this.#options
-    if (!isConfigured && this.#isOwnFile(path)) return OWN
-    if (!mkdir) return openToAppend(path, { mode: FILE_MODE, devices: isConfigured })
-    // A tag with slashes chooses directories, too.
-    const refused = isConfigured ? undefined : foreignLinkBelow(directory, path)
-    const failure = refused ?? makeDirectories(dirname(path))
-    if (failure !== undefined) return failure
-    // A device is opened only if the configuration names it, as a tag may come from a sender.
-    const opened = openToAppend(path, { mode: FILE_MODE, devices: isConfigured })
-    if (isConfigured || opened instanceof FsFailure) return opened
-    // A link that was made since then led the call elsewhere, and may be gone again.
-    const changed = foreignLinkBelow(directory, path) ?? (isAt(opened.fd, path) ? undefined : MOVED)
-    if (changed === undefined) return opened
-    close(opened.fd)
-    return changed
-  }
+/** Returns the path of the file that the configuration names. */
+function configuredPath(options: FileOptions): string | undefined {
+  const { fallbackPath, fallbackFile } = options
+  if (isChosen(options))
+    return fallbackFile === undefined ? undefined : configuredDestination(fallbackPath, fallbackFile).path
+  const { path, chosenBy } = destinationOf('', options)
+  return chosenBy === 'configuration' ? path : undefined
+}
 
-  #append({ fd, stat }: OpenedFile, path: string, chunk: Chunk): FsFailure | undefined {
-    const size = Number(stat.size)
-    this.#format.write(chunk, size === 0)
-    if (size > 0 && endsMidLine(path, size)) {
-      const ended = write(fd, NEWLINE)
-      if (ended instanceof FsFailure) return ended
-    }
-    const bytes = this.#format.text.bytes()
-    for (let at = 0; at < bytes.length; ) {
-      const written = write(fd, bytes, at)
-      if (written instanceof FsFailure) {
-        // Removes a partial write. A device cannot be truncated, so a retry writes the complete chunk again.
-        if (at > 0) truncate(fd, size)
-        return written
-      }
-      at += written
-    }
+/** Returns an example of a file that records with this tag may choose, with Path and File as written where they are wrong. */
+function examplePath(options: FileOptions, tag: string): string | undefined {
+  if (!isChosen(options)) return destinationOf(tag, options).path
+  try {
+    return new ChosenPath(options).exampleOf(tag)
+  } catch {
     return undefined
   }
 }
 
-const FILE_MODE = 0o666
-const OWN_FILE = 'OWN_FILE'
-const OWN = new FsFailure(OWN_FILE, 'it is a file of the agent itself')
-const MOVED = new FsFailure(FOREIGN_LINK, 'its directories change while it is opened')
+/** A directive of strftime, as far as one is used for files. */
+const DIRECTIVE = /%[-0^#_]*[YymdHMSjFT]/
 
-/** Refuses a directory below `directory` on the way to the path that is a link of another user. */
-function foreignLinkBelow(directory: string, path: string): FsFailure | undefined {
-  const parts = relative(directory, dirname(path)).split('/')
-  let at = directory
-  for (const part of parts) {
-    at = join(at, part)
-    if (part !== '' && isForeignLink(at))
-      return new FsFailure(FOREIGN_LINK, `${at} is a link that belongs to another user`)
-  }
-  return undefined
-}
-
-/** True when the open file has this path now. Without /proc that cannot be told. */
-function isAt(fd: number, path: string): boolean {
-  const opened = readLink(`/proc/self/fd/${fd}`)
-  return opened instanceof FsFailure || opened === realPath(path)
-}
-const NEWLINE = Buffer.from('\n')
-
-/**
- * Returns true when the last line has no end: a crash during a write leaves it so, and the next line must not
- * join it.
- */
-function endsMidLine(path: string, size: number): boolean {
-  // A second descriptor is opened for reading. An unreadable file is appended to as it is.
-  const opened = openFile(path)
-  if (opened instanceof FsFailure) return false
-  const isRead = read(opened.fd, LAST_BYTE, 0, 1, size - 1) === 1
-  close(opened.fd)
-  return isRead && LAST_BYTE[0] !== 0x0a
-}
-
-const LAST_BYTE = Buffer.alloc(1)
-
-/** Failures that concern one file name, not the directory or the disk. */
-const SINGLE_FILE_ERRORS = [
-  'EEXIST',
-  'EISDIR',
-  'ENOTDIR',
-  'ELOOP',
-  'ENAMETOOLONG',
-  NOT_A_FILE,
-  FOREIGN_LINK,
-  OWN_FILE,
-]
-
-/** Failures that concern one file if it exists, or one of the directories that a tag has named, below Path. */
-const PERMISSION_ERRORS = ['EACCES', 'EPERM', 'ENOENT', 'ETXTBSY']
-
-function scopeOf(code: string, { path, isConfigured }: Destination, directory: string): ErrorScope {
-  if (SINGLE_FILE_ERRORS.includes(code)) return isConfigured ? 'chunk' : 'destination'
-  if (isConfigured || !PERMISSION_ERRORS.includes(code)) return 'peer'
-  const isBelow = dirname(path) !== dirname(join(directory, 'x')) && !(stat(directory) instanceof FsFailure)
-  return isBelow || !(stat(path) instanceof FsFailure) ? 'destination' : 'peer'
-}
-
-function writeError(failure: FsFailure, destination: Destination, options: FileOptions): ShipperError {
-  const { code, message } = failure
-  const { mkdir, path: directory = '.' } = options
-  const hint =
-    code === 'ENOENT' && !mkdir
-      ? 'create the directory, or set Mkdir to on'
-      : code === NOT_A_FILE
-        ? 'only regular files, and devices named by File, are written; to write to a pipe, use the output stdout'
-        : code === OWN_FILE
-          ? 'a tag must not name it: choose a Path in which the agent keeps nothing'
-          : undefined
-  return new ShipperError('E_OUTPUT_WRITE', `cannot write ${destination.path}: ${message}`, {
-    retryable: true,
-    scope: scopeOf(code, destination, directory),
-    ...(hint === undefined ? {} : { hint }),
-  })
+/** Warns of what looks like a time in Path or File without Enable_Strftime: the file would have the name as it is written. */
+function warnOfTimes({ path = '', file = '', enableStrftime }: FileOptions, { log }: OutputContext): void {
+  const [directive] = DIRECTIVE.exec(`${path}/${file}`) ?? []
+  if (enableStrftime || directive === undefined) return
+  const option = DIRECTIVE.test(path) ? `Path ${path}` : `File ${file}`
+  log.warn(`${option}: "${directive}" stays as written; set Enable_Strftime on to replace it by the time`)
 }
 
 export const spec = defineOutput({
@@ -176,15 +68,38 @@ export const spec = defineOutput({
   summary: 'Appends records to files.',
   description:
     'A chunk counts as delivered when the operating system has taken its text. When the disk is full the write is ' +
-    'retried, and nothing is written twice. An incomplete last line, left by a crash, is ended before more is appended. ' +
-    'Only regular files are written, and character devices (a terminal, /dev/null) that File names, but never a FIFO. A tag cannot name a file ' +
-    'of the agent itself, such as its database, log or configuration.',
+    'retried, and nothing is written twice, except after a kill, see below. An incomplete last line, left by a crash, is ended before more is appended. ' +
+    'Only regular files are written, and character devices (a terminal, /dev/null) that File names, but never a FIFO. A tag or a record cannot name a file ' +
+    'of the agent itself, such as its database, log or configuration.\n\n' +
+    'With record accessors in Path or File, or Enable_Strftime and a `%` in them, each record chooses its file, as in fluent-bit ' +
+    '5.1. The example writes `{"service":"cart"}` to `cart-2026-11-30.log`. Path has to begin with a directory, which no record can leave: a field or a tag is a single name in File, and ' +
+    'may have slashes in Path, where the directories are created only by Mkdir. A record has no file when a field is missing or empty, ' +
+    'is a map or a list, contains a control character or bytes that are not UTF-8, or makes a name that is empty, `.`, `..` or longer than 255 ' +
+    'bytes, or a File with one of `/ : * ? " < > |`; On_Missing_Field says what becomes of it. Records of one file keep their order. ' +
+    'A file that cannot be written does not hold up the others of its chunk, whose lines are written once. A path that never becomes ' +
+    'a file, such as that of a directory, of a FIFO or of a file of the agent, is rejected at once: its records go to the dead letters. ' +
+    'For what may heal, such as a missing permission, the chunk and those after it wait, and after Dead_Letter_After its records go to the ' +
+    'dead letters. When the agent ends before that, or is killed between two files of a chunk, the next run writes the lines of the others again.',
   options: FILE_OPTIONS,
-  example: '[OUTPUT]\n    Name   file\n    Match  *\n    Path   /tmp\n    File   records.log\n',
+  example: `[OUTPUT]
+    Name             file
+    Match            *
+    Path             /var/log/archive
+    File             $service-%Y-%m-%d.log
+    Enable_Strftime  on
+    Mkdir            on
+`,
   inFlight: 1,
-  writes: (options) => {
-    const { path, isConfigured } = destinationOf('', options)
-    return isConfigured ? path : undefined
+  writes: configuredPath,
+  mayWrite: examplePath,
+  refusal: (options) => (isChosen(options) ? refusalBy(options) : undefined),
+  counters: CHOSEN_COUNTERS,
+  create: (options, ctx) => {
+    warnOfTimes(options, ctx)
+    const writer = new FileWriter(options.mkdir, (path) => ctx.isOwnFile?.(path) === true)
+    const format = new FileFormat(options)
+    return isChosen(options)
+      ? new ChosenFileOutput(options, ctx, writer, format)
+      : new FileOutput(options, writer, format)
   },
-  create: (options, ctx) => new FileOutput(options, (path) => ctx.isOwnFile?.(path) === true),
 })

@@ -2,11 +2,13 @@ import { dirname, isAbsolute, join } from 'node:path'
 import { isMissing, stat } from '../../../lib/fs/file-system.ts'
 import type { FileOptions } from './options.ts'
 
-/** Where the records of a tag are written. */
+/** Where records are written. */
 export interface Destination {
   path: string
-  /** True when the configuration names the file, and not the tag, which may come from a sender. */
-  isConfigured: boolean
+  /** Directory that the configuration names. What is below it may have been chosen by a tag or a record. */
+  directory: string
+  /** What names the file: the tag of a record and its fields may come from a sender. */
+  chosenBy: 'configuration' | 'tag' | 'record'
 }
 
 /**
@@ -15,13 +17,17 @@ export interface Destination {
  * file per tag; any other Path is the file itself, as in fluent-bit before 1.0 (`-o file -p path=/tmp/output.txt`).
  */
 export function destinationOf(tag: string, { path, file, mkdir }: FileOptions): Destination {
-  if (file !== undefined) {
-    const configured = path === undefined && isAbsolute(file) ? file : join(path ?? '.', file)
-    return { path: configured, isConfigured: true }
-  }
+  if (file !== undefined) return configuredDestination(path, file)
   const directory = path ?? '.'
-  if (!isDirectory(directory, mkdir)) return { path: directory, isConfigured: true }
-  return { path: join(directory, nameOf(tag, mkdir)), isConfigured: false }
+  if (!isDirectory(directory, mkdir))
+    return { path: directory, directory: dirname(directory), chosenBy: 'configuration' }
+  return { path: join(directory, nameOf(tag, mkdir)), directory, chosenBy: 'tag' }
+}
+
+/** Returns the destination of a file in a directory, of which the first may be an absolute path without the second. */
+export function configuredDestination(directory: string | undefined, file: string): Destination {
+  const path = directory === undefined && isAbsolute(file) ? file : join(directory ?? '.', file)
+  return { path, directory: dirname(path), chosenBy: 'configuration' }
 }
 
 function isDirectory(path: string, mkdir: boolean): boolean {
@@ -33,7 +39,7 @@ function isDirectory(path: string, mkdir: boolean): boolean {
 }
 
 /** Longest name in a directory on Linux. */
-const MAX_NAME_BYTES = 255
+export const MAX_NAME_BYTES = 255
 const NUL = /\0/g
 
 /**
@@ -41,7 +47,7 @@ const NUL = /\0/g
  * Mkdir creates them, else `_`. Any tag that a sender may choose becomes a name that can be written: one that cannot would
  * block all the others.
  */
-function nameOf(tag: string, mkdir: boolean): string {
+export function nameOf(tag: string, mkdir: boolean): string {
   const parts = tag.split('/').filter((part) => part !== '')
   if (parts.length === 0) return '_'
   return mkdir ? parts.map(validName).join('/') : validName(parts.join('_'))
