@@ -4,9 +4,10 @@ import { messageOf, ShipperError, systemCode } from '../../core/error.ts'
 import { escapeControls } from '../../core/escape-controls.ts'
 import { defineOptions, type OptionsOf } from '../../core/options/option.ts'
 import { defineOutput, type Output, type OutputContext } from '../../core/plugin.ts'
-import { JSON_TIME_OPTIONS, JsonRecords } from '../../lib/json/json-records.ts'
 import { JsonText } from '../../lib/json/msgpack-to-json.ts'
 import { Entry } from '../../lib/records/entry.ts'
+import { metadataAt } from '../../lib/records/entry-parts.ts'
+import { JSON_TIME_OPTIONS, JsonRecords } from '../../lib/records/json-records.ts'
 
 const OPTIONS = defineOptions({
   format: {
@@ -57,7 +58,11 @@ class Stdout implements Output {
     let n = 0
     for (let at = chunk.start; at < chunk.end; at = entry.end) {
       entry.read(chunk, at)
-      text.raw(`[${n}] ${tag}: [[${entry.time.seconds()}, {}], `)
+      text.raw(`[${n}] ${tag}: [[${entry.time.seconds()}, `)
+      const metadata = chunk.hasMetadata ? metadataAt(chunk.buf, at, entry.end) : -1
+      if (metadata < 0) text.raw('{}')
+      else text.value(chunk.buf, metadata)
+      text.raw('], ')
       text.value(chunk.buf, entry.map)
       text.raw(']\n')
       n++

@@ -1,22 +1,17 @@
 import type { Socket } from 'node:net'
 import type { Chunk } from '../../core/chunk.ts'
 import { messageOf, ShipperError } from '../../core/error.ts'
-import { checkHost, type InvalidValue } from '../../core/options/checks.ts'
+import { checkHost } from '../../core/options/checks.ts'
 import { defineOptions, type OptionsOf } from '../../core/options/option.ts'
 import { defineOutput, type Output, type OutputContext } from '../../core/plugin.ts'
-import { JSON_TIME_OPTIONS, JsonRecords } from '../../lib/json/json-records.ts'
 import { JsonText } from '../../lib/json/msgpack-to-json.ts'
 import { connectSocket, formatAddress } from '../../lib/net/connect.ts'
 import { stopped } from '../../lib/net/stopped.ts'
 import { UNSUPPORTED_TLS } from '../../lib/plugin/unsupported-security.ts'
+import { checkAccessor, RecordAccessor } from '../../lib/records/accessor.ts'
 import { Entry } from '../../lib/records/entry.ts'
-
-/** A key, perhaps after `$`, without the brackets of a nested one. */
-const KEY = /^\$?[^$[\]][^[\]]*$/
-
-function checkKey(text: string): InvalidValue | undefined {
-  return KEY.test(text) ? undefined : { must: 'a key of the record, with or without `$`' }
-}
+import { metadataAt } from '../../lib/records/entry-parts.ts'
+import { JSON_TIME_OPTIONS, JsonRecords } from '../../lib/records/json-records.ts'
 
 const OPTIONS = defineOptions({
   host: { type: 'string', default: '127.0.0.1', check: checkHost, help: 'Host name or address of the peer.' },
@@ -30,8 +25,8 @@ const OPTIONS = defineOptions({
   ...JSON_TIME_OPTIONS,
   raw_message_key: {
     type: 'string',
-    check: checkKey,
-    help: 'Send only the value of this key, one per line, whatever the format. A record without it is sent as JSON.',
+    check: checkAccessor,
+    help: 'Send only the value of this key (or record accessor), one per line, whatever the format. A record without it is sent as JSON.',
   },
   'net.connect_timeout': { type: 'time', default: '10', min: 1, help: 'Longest wait for a connection.' },
   ...UNSUPPORTED_TLS,
@@ -139,18 +134,22 @@ function encoder(options: Options, text: JsonText): (chunk: Chunk) => void {
   const { format, rawMessageKey } = options
   const entry = new Entry()
   if (rawMessageKey !== undefined) {
-    const key = Buffer.from(rawMessageKey.startsWith('$') ? rawMessageKey.slice(1) : rawMessageKey)
-    return (chunk) => appendRaw(chunk, key, text, entry)
+    const accessor = RecordAccessor.parseLoose(rawMessageKey, 'raw_message_key')
+    return (chunk) => appendRaw(chunk, accessor, text, entry)
   }
   if (format === 'msgpack') return (chunk) => appendMsgpack(chunk, text, entry)
   const json = new JsonRecords(format, options, text)
   return (chunk) => json.append(chunk)
 }
 
-/** Appends `[[time, {}], record]` for each record. The empty map is for metadata; fluent-bit has it since 2.1. */
+/** Appends `[[time, metadata], record]` for each record, as fluent-bit since 2.1; most have an empty map of metadata. */
 function appendMsgpack(chunk: Chunk, text: JsonText, entry: Entry): void {
   for (let at = chunk.start; at < chunk.end; at = entry.end) {
     entry.read(chunk, at)
+    if (chunk.hasMetadata && metadataAt(chunk.buf, at, entry.end) > 0) {
+      text.copy(chunk.buf, at, entry.end)
+      continue
+    }
     text.byte(0x92)
     // The array head of the entry and its time become the inner array.
     text.copy(chunk.buf, at, entry.map)
@@ -159,10 +158,11 @@ function appendMsgpack(chunk: Chunk, text: JsonText, entry: Entry): void {
   }
 }
 
-function appendRaw(chunk: Chunk, key: Buffer, text: JsonText, entry: Entry): void {
+function appendRaw(chunk: Chunk, accessor: RecordAccessor, text: JsonText, entry: Entry): void {
   for (let at = chunk.start; at < chunk.end; at = entry.end) {
-    entry.read(chunk, at, key)
-    text.plain(chunk.buf, entry.value < 0 ? entry.map : entry.value)
+    entry.read(chunk, at)
+    const value = accessor.find(chunk.buf, entry.map, entry.end)
+    text.plain(chunk.buf, value < 0 ? entry.map : value)
     text.byte(0x0a)
   }
 }
@@ -179,6 +179,7 @@ export const spec = defineOutput({
   options: OPTIONS,
   example:
     '[OUTPUT]\n    Name   tcp\n    Match  *\n    Host   127.0.0.1\n    Port   5170\n    Format json_lines\n',
+  connectsTo: ({ host, port }) => ({ host, port }),
   counters: { connections: 'connections made' },
   inFlight: 1,
   create: (options, ctx) => new Tcp(options, ctx),

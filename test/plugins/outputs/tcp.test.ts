@@ -118,9 +118,12 @@ test('raw_message_key sends only the value, with or without $, and a record with
     )
     expect(String(bytes)).toBe('é "x"\n5\n{"other":"a"}\n')
   }
-  expect(() => parseOptions(spec.options, { raw_message_key: "$a['b']" })).toThrow(
-    'must be a key of the record',
-  )
+})
+
+test('raw_message_key follows a record accessor, and refuses an invalid one', async () => {
+  const bytes = await sent({ raw_message_key: "$a['b']" }, [{ a: { b: 'x' } }, { a: 1 }], [{}])
+  expect(String(bytes)).toBe('x\n{"a":1}\n{}\n')
+  expect(() => parseOptions(spec.options, { raw_message_key: '$a[' })).toThrow('is not closed')
 })
 
 test('warns at the start that nothing is acknowledged', async () => {
