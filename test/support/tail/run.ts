@@ -112,6 +112,7 @@ export class TailRun {
   constructor(options: TailRunOptions) {
     this.store = options.store ?? new MemoryStore()
     this.assembly = new Assembly(this.#plan(options), {
+      parts: {},
       clock: systemClock,
       log: () => this.#logger(),
       agent: { version: 'test', id: 'agent', hostname: 'host' },
@@ -289,4 +290,9 @@ export async function readAll(
   await run.waitForLines(lines)
   await run.stop()
   return run.lines()
+}
+
+/** Returns true when a file is open, and read or acknowledged to its end. */
+export function isAtEnd(file: TailRun['files'][number] | undefined, offset: 'read' | 'acked'): boolean {
+  return file !== undefined && file[offset] === file.size
 }

@@ -1,6 +1,7 @@
 import { resolve } from 'node:path'
 import { ShipperError } from '../../../core/error.ts'
-import { COMPANION_SUFFIXES } from '../../../core/offset-store.ts'
+import { COMPANION_SUFFIXES, type OffsetStore } from '../../../core/offset-store.ts'
+import type { Logger } from '../../../core/services.ts'
 import { FsFailure } from '../../../lib/fs/file-system.ts'
 import { openDatabase } from '../../../lib/plugin/database-options.ts'
 import type { StringMatcher } from '../../../lib/regex/string-matcher.ts'
@@ -8,13 +9,13 @@ import type { TailContext } from './counters.ts'
 import { escapePattern } from './discovery/fnmatch.ts'
 import { Glob } from './discovery/glob.ts'
 import { linkRuleOf } from './discovery/link-rule.ts'
-import { ExcludePattern, PathPattern } from './discovery/path-pattern.ts'
+import { ExcludePattern } from './discovery/path-pattern.ts'
 import { ProgressCheck } from './discovery/progress-check.ts'
 import { Reconciler } from './discovery/reconciler.ts'
 import type { TailFile } from './file/tail-file.ts'
 import { JoinedLines } from './multiline/joined-lines.ts'
 import { type Joiner, makeJoiner } from './multiline/joiner.ts'
-import { MAX_TURN_BYTES, type TailOptions } from './options.ts'
+import { MAX_TURN_BYTES, ownerOf, type TailOptions } from './options.ts'
 import type { BlockEncoder } from './reading/block-encoder.ts'
 import { DecodedLines } from './reading/decoded-lines.ts'
 import { FileEncodings } from './reading/file-encoding.ts'
@@ -31,6 +32,7 @@ import { RotatedFiles } from './rotation/rotated-files.ts'
 import { siblingsOf } from './rotation/siblings.ts'
 import { SkippedWatch } from './rotation/skipped-watch.ts'
 import { reportTruncation } from './rotation/truncation.ts'
+import { scannedPaths } from './scanned-paths.ts'
 import { OpenFiles } from './tracking/open-files.ts'
 import { OtherInputs } from './tracking/other-inputs.ts'
 import { Positions } from './tracking/positions.ts'
@@ -76,18 +78,45 @@ export function buildStaticParts(options: TailOptions, ctx: TailContext): Static
     )
   }
   const readErrors = new ReadErrors(ctx.counters, ctx.log)
-  const glob = new Glob({
-    patterns: options.path.flat(),
-    excludes: options.excludePath.flat(),
-    hidden: databaseFiles(options.db),
-    errors: readErrors,
-    linkRule: linkRuleOf(options.followSymlinks),
-    counters: ctx.counters,
-    log: ctx.log,
-  })
+  const glob = globOf(options, ctx, readErrors)
   // Registers before any input runs, as the first input to scan already asks for the others.
   const otherInputs = new OtherInputs(ctx.agent, glob)
   return { glob, readErrors, otherInputs, joiner: makeJoiner(options, ctx) }
+}
+
+/** Builds the search for the files that the options name. */
+export function globOf(
+  options: TailOptions,
+  { counters, log }: Pick<TailContext, 'counters' | 'log'>,
+  errors: ReadErrors,
+): Glob {
+  return new Glob({
+    patterns: options.path.flat(),
+    excludes: options.excludePath.flat(),
+    hidden: databaseFiles(options.db),
+    errors,
+    linkRule: linkRuleOf(options.followSymlinks),
+    counters,
+    log,
+  })
+}
+
+/** Returns the store with the positions that fluentd has left, if there are any to take over. */
+export async function seeded(
+  store: OffsetStore,
+  options: TailOptions,
+  glob: Glob,
+  log: Logger,
+): Promise<OffsetStore> {
+  const { posFileSeed: file, db } = options
+  if (file === undefined) return store
+  if (db === undefined) {
+    log.warn('Pos_File_Seed has no effect without DB')
+    return store
+  }
+  const { seedFromPosFile } = await import('./tracking/pos-file.ts')
+  const isFollowed = (path: string): boolean => glob.matches(path)
+  return seedFromPosFile({ file, store, patterns: options.path.flat(), isFollowed, log })
 }
 
 /** Opens the database and builds the running parts. Nothing is scanned, watched or read yet. */
@@ -106,7 +135,12 @@ export async function buildTail(
       hint: 'set DB to a file, e.g. /var/lib/shipper/pos.db',
     })
   }
-  const store = await openDatabase(ctx, options, `${patterns.join(',')} ${ctx.configuredTag ?? ''}`)
+  const store = await seeded(
+    await openDatabase(ctx, options, ownerOf(options, ctx.configuredTag)),
+    options,
+    glob,
+    log,
+  )
   const positions = new Positions(store, patterns, clock, log)
   const search = new IdentitySearch()
   const closed = new ClosedFiles({
@@ -258,16 +292,6 @@ export async function buildTail(
     passes,
     reader,
   }
-}
-
-/**
- * Returns a test for paths that an earlier run scanned. A pattern that is new in Path gets a first scan of
- * its own.
- */
-function scannedPaths({ scannedBefore }: Positions, patterns: readonly string[]): (path: string) => boolean {
-  if (scannedBefore.length === patterns.length) return () => true
-  const before = scannedBefore.map((text) => new PathPattern(text))
-  return (path) => before.some((pattern) => pattern.matches(path))
 }
 
 /** Builds the encoder of blocks. Long lines and holes are logged once per file. */

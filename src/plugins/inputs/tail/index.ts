@@ -1,7 +1,9 @@
 import { defineInput } from '../../../core/plugin.ts'
 import { TAIL_COUNTERS } from './counters.ts'
+import { escapePattern } from './discovery/fnmatch.ts'
 import { ExcludePattern, PathPattern } from './discovery/path-pattern.ts'
 import { TagRegex } from './file/tag.ts'
+import { withJoinRulesOfPaths } from './multiline/join-rules.ts'
 import { TAIL_OPTIONS } from './options.ts'
 import { Tail } from './tail.ts'
 
@@ -21,6 +23,29 @@ export const spec = defineInput({
   reads: ({ path, excludePath = [] }, file) =>
     path.flat().some((text) => new PathPattern(text).matches(file)) &&
     !excludePath.flat().some((text) => new ExcludePattern(text).matches(file)),
+  preview: async (options, ctx) => {
+    const { previewTail } = await import('./preview.ts')
+    return previewTail(
+      options,
+      ctx,
+      options.tagRegex === undefined ? undefined : new TagRegex(options.tagRegex, undefined),
+    )
+  },
+  sampleOptions: (options, path) => ({
+    ...withJoinRulesOfPaths(options),
+    path: [[escapePattern(path)]],
+    excludePath: [],
+    followSymlinks: 'on',
+    tagRegex: undefined,
+    // A sample has no path of its own.
+    pathKey: undefined,
+    fileIdKey: undefined,
+    readFromHead: true,
+    ignoreOlder: 0,
+    exitOnEof: true,
+    inotifyWatcher: false,
+    db: undefined,
+  }),
   create: (options, ctx) =>
     new Tail(
       options,

@@ -212,6 +212,10 @@ export const TAIL_OPTIONS = defineOptions({
     type: 'string',
     help: 'SQLite file for the positions. Several inputs may share one, even for the same files. Without it no positions are stored, and a restart behaves like a first start.',
   },
+  pos_file_seed: {
+    type: 'string',
+    help: 'File of positions of fluentd (its pos_file), from which reading continues when DB has no positions of this input yet. It is read once and never written, so that fluentd can be started again. A file of which no line can be read ends the start; single lines are warned of. Not in fluent-bit.',
+  },
   ...DATABASE_OPTIONS,
   'db.compare_filename': {
     type: 'bool',
@@ -221,6 +225,11 @@ export const TAIL_OPTIONS = defineOptions({
 })
 
 export type TailOptions = OptionsOf<typeof TAIL_OPTIONS>
+
+/** Returns the owner of the rows in a database that several inputs share; see OffsetOptions. */
+export function ownerOf({ path }: TailOptions, configuredTag: string | undefined): string {
+  return `${path.flat().join(',')} ${configuredTag ?? ''}`
+}
 
 /** Maximum bytes that are read from one file in a turn. */
 export const MAX_TURN_BYTES = 1_000_000

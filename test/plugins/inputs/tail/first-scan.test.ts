@@ -41,14 +41,24 @@ function atOpen(log: string, then: () => void): void {
   })
 }
 
+/** Calls `act` in the middle of a scan, when one of the files is opened, and waits for what it returns. */
+async function duringScan(logs: readonly string[], act: () => Promise<void>): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>()
+  atOpen(logs[FILES / 2] as string, () => resolve(act()))
+  await promise
+}
+
 describe('the first scan of many files', () => {
   test('does not hold the event loop, and its first lines leave before its last file is opened', async () => {
-    const { path } = manyLogs()
+    const { path, logs } = manyLogs()
     const most = countCallsPerTurn()
     const run = follow({ path })
-    await until(() => run.received.length > 0)
-    expect(run.files.length).toBeLessThan(FILES)
+    let received = 0
+    atOpen(logs[FILES - 1] as string, () => {
+      received = run.received.length
+    })
     await run.waitForLines(FILES)
+    expect(received).toBeGreaterThan(0)
     expect(most()).toBeLessThan(MOST_CALLS)
     expect(run.lines().toSorted()).toEqual(Array.from({ length: FILES }, (_, i) => `line of ${i}`).toSorted())
   })
@@ -79,9 +89,10 @@ describe('the first scan of many files', () => {
     const store = new MemoryStore()
     countCallsPerTurn()
     const first = follow({ path, read_from_head: 'off' }, { store })
-    await until(() => first.files.length > 0)
-    expect(first.files.length).toBeLessThan(FILES)
-    await first.stop()
+    await duringScan(logs, () => {
+      expect(first.files.length).toBeLessThan(FILES)
+      return first.stop()
+    })
     restoreCalls()
     for (const log of logs) appendFileSync(log, 'after the stop\n')
     const next = follow({ path, read_from_head: 'off' }, { store })
@@ -103,9 +114,10 @@ describe('the first scan of many files', () => {
     writeFileSync(join(log, '..', 'new.log'), 'live\n')
     countCallsPerTurn()
     const cut = follow({ path }, { store })
-    await until(() => cut.files.length > 0)
-    expect(cut.files.length).toBeLessThan(FILES)
-    await cut.abort()
+    await duringScan(logs, () => {
+      expect(cut.files.length).toBeLessThan(FILES)
+      return cut.abort()
+    })
     restoreCalls()
     expect(cut.received).toEqual([])
     expect(store.table).toEqual(before)
@@ -196,8 +208,11 @@ describe('the first scan of many files', () => {
     const one = new TailRun({ tail: { path: a.path, read_from_head: 'on' } }).start()
     const other = new TailRun({ tail: { path: b.path, read_from_head: 'on' }, name: 'tail.1' }).start()
     atEnd(() => Promise.all([one.abort(), other.abort()]).then(() => {}))
-    await until(() => one.received.length > 0 && other.received.length > 0)
-    expect(one.files.length).toBeLessThan(FILES)
-    expect(other.files.length).toBeLessThan(FILES)
+    // What the other has opened when an input opens its last file.
+    const opened: number[] = []
+    atOpen(a.logs[FILES - 1] as string, () => opened.push(other.files.length))
+    atOpen(b.logs[FILES - 1] as string, () => opened.push(one.files.length))
+    await until(() => opened.length === 2)
+    expect(Math.min(...opened)).toBeGreaterThan(0)
   })
 })

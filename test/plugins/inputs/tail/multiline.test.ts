@@ -9,7 +9,7 @@ import { TAIL_OPTIONS } from '../../../../src/plugins/inputs/tail/options.ts'
 import { spec as criSpec } from '../../../../src/plugins/parsers/cri.ts'
 import { WRITTEN } from '../../../lib/multiline/written-traces.ts'
 import { fc } from '../../../support/property.ts'
-import { MemoryStore, TailRun, type TailRunOptions } from '../../../support/tail/run.ts'
+import { isAtEnd, MemoryStore, TailRun, type TailRunOptions } from '../../../support/tail/run.ts'
 import { atEnd, tmp } from '../../../support/tmp.ts'
 import { until } from '../../../support/until.ts'
 
@@ -151,7 +151,7 @@ describe('container lines', () => {
     const made = run(path, 'cri')
     await until(() => made.received.length === 1, { limitMs: 120_000 })
     expect(made.received[0]?.record.log).toBe('half')
-    await until(() => made.files[0]?.acked === made.files[0]?.size)
+    await until(() => isAtEnd(made.files[0], 'acked'))
   }, 180_000)
 
   test('continues a record larger than Multiline_Buffer_Limit in another one, and counts it', async () => {
@@ -188,7 +188,7 @@ describe('an open record', () => {
     const second = run(path, 'cri', { store })
     await until(() => second.received.length === 2)
     expect(second.received.map(({ record }) => record.log)).toEqual(['other', 'ab'])
-    await until(() => second.files[0]?.acked === second.files[0]?.size)
+    await until(() => isAtEnd(second.files[0], 'acked'))
   })
 
   test('is never cut by a stored position, however streams overlap and chunks end', async () => {
@@ -216,7 +216,7 @@ describe('an open record', () => {
         block += cri(left === 0 ? 'F' : 'P', 'x'.repeat(Math.random() * 150), stream)
       }
       appendFileSync(path, block)
-      await until(() => made.files[0]?.read === made.files[0]?.size)
+      await until(() => isAtEnd(made.files[0], 'read'))
     }
     await until(() => made.received.length >= completeCount)
     await made.stop()
@@ -230,7 +230,7 @@ describe('an open record', () => {
     writeFileSync(path, cri('F', 'one') + cri('P', 'half '))
     const made = run(path, 'cri', { store })
     await until(() => made.received.length === 1)
-    await until(() => made.files[0]?.read === made.files[0]?.size)
+    await until(() => isAtEnd(made.files[0], 'read'))
     renameSync(path, `${path}.1`)
     writeFileSync(path, cri('F', 'and half') + cri('F', 'two'))
     await until(() => made.received.length === 3)
@@ -244,7 +244,7 @@ describe('an open record', () => {
     writeFileSync(path, cri('P', 'a'))
     const made = run(path, 'cri', { store })
     made.hold = true
-    await until(() => made.files[0]?.read === made.files[0]?.size)
+    await until(() => isAtEnd(made.files[0], 'read'))
     appendFileSync(path, cri('F', 'lost?', 'stderr'))
     await until(() => made.chunks.length === 1)
     appendFileSync(path, cri('F', 'b'))
@@ -265,7 +265,7 @@ describe('lines that may belong to the message of an exception', () => {
     const store = new MemoryStore()
     writeFileSync(path, lines('before', head, 'of two', 'and three lines'))
     const first = run(path, 'java', { store })
-    await until(() => first.files[0]?.read === first.files[0]?.size)
+    await until(() => isAtEnd(first.files[0], 'read'))
     await until(() => first.files[0]?.acked === lines('before').length)
     await first.abort()
     expect(first.lines()).toEqual(['before'])
@@ -280,7 +280,7 @@ describe('lines that may belong to the message of an exception', () => {
     const path = join(tmp(), 'a.log')
     writeFileSync(path, lines('before', head, 'of two lines'))
     const made = run(path, 'java')
-    await until(() => made.files[0]?.read === made.files[0]?.size)
+    await until(() => isAtEnd(made.files[0], 'read'))
     renameSync(path, `${path}.1`)
     writeFileSync(path, lines(frame, 'after'))
     await until(() => made.received.length === 3)
@@ -293,7 +293,7 @@ describe('lines that may belong to the message of an exception', () => {
     writeFileSync(path, lines(head, 'next', '', 'last'))
     const made = run(path, 'java')
     expect(await made.waitForLines(4)).toEqual([head, 'next', '', 'last'])
-    await until(() => made.files[0]?.acked === made.files[0]?.size)
+    await until(() => isAtEnd(made.files[0], 'acked'))
   }, 180_000)
 
   test('are records of their own when they are too many or too long', async () => {

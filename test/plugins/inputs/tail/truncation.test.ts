@@ -14,7 +14,7 @@ import {
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { gate } from '../../../support/tail/gate.ts'
-import { follow, type TailRun } from '../../../support/tail/run.ts'
+import { follow, isAtEnd, type TailRun } from '../../../support/tail/run.ts'
 import { tmp } from '../../../support/tmp.ts'
 import { until } from '../../../support/until.ts'
 
@@ -45,7 +45,7 @@ async function stopped(
 
 const truncated = (run: TailRun): number =>
   run.assembly.inputs[0]?.counters.get('lost_bytes', 'truncated') ?? 0
-const settled = (run: TailRun): boolean => run.files[0]?.acked === run.files[0]?.size
+const settled = (run: TailRun): boolean => isAtEnd(run.files[0], 'acked')
 
 describe('while nothing is read because the output does not acknowledge', () => {
   const OLD = numbered('old', 100_000)

@@ -72,9 +72,19 @@ export function joinRulesOf(options: TailOptions, ctx: InputContext): JoinRule[]
   }
   if (options.multiline) return [firstLine(options, ctx)]
   if (options.dockerMode) return dockerMode(options, ctx)
-  return options.parser === undefined && options.path.flat().every(isContainerLog)
-    ? makeJoinRules(CONTAINER_FORMATS, options.key, ctx)
-    : []
+  return isForContainers(options) ? makeJoinRules(CONTAINER_FORMATS, options.key, ctx) : []
+}
+
+/** Returns the options with what the paths decide about the lines written out, so that it holds for any path. */
+export function withJoinRulesOfPaths(options: TailOptions): TailOptions {
+  const { multiline, dockerMode, multilineParser } = options
+  const isDecidedByPath =
+    multilineParser.flat().length === 0 && !multiline && !dockerMode && isForContainers(options)
+  return isDecidedByPath ? { ...options, multilineParser: [CONTAINER_FORMATS] } : options
+}
+
+function isForContainers({ parser, path }: TailOptions): boolean {
+  return parser === undefined && path.flat().every(isContainerLog)
 }
 
 /** True for paths in the directories of the kubelet, which hold nothing but container logs. */
