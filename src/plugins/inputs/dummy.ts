@@ -53,6 +53,11 @@ const OPTIONS = defineOptions({
     help: 'Nanoseconds added to Start_Time_Sec.',
   },
   fixed_timestamp: { type: 'bool', default: 'off', help: 'Give every record the start time.' },
+  flush_on_startup: {
+    type: 'bool',
+    default: 'off',
+    help: 'Send the first sample at once, and not after the first interval.',
+  },
 })
 
 /** Minimum pause: at high rates records are created in groups, because a timer per record would cost more than the record. */
@@ -71,7 +76,7 @@ class DummyInput implements Input {
   }
 
   async run(signal: AbortSignal): Promise<void> {
-    const { intervalSec, intervalNsec, rate, samples, copies } = this.#options
+    const { intervalSec, intervalNsec, rate, samples, copies, flushOnStartup } = this.#options
     const configuredMs = intervalSec * 1000 + intervalNsec / 1e6
     const intervalMs = configuredMs > 0 ? configuredMs : 1000 / rate
     this.#startMs = this.#ctx.clock.nowMs()
@@ -79,7 +84,8 @@ class DummyInput implements Input {
     let records = 0
     while (!signal.aborted && records < maxRecords) {
       const due = Math.floor((this.#ctx.clock.nowMs() - this.#startMs) / intervalMs)
-      while (records < Math.min(due * copies, maxRecords)) {
+      const samplesDue = flushOnStartup ? due + 1 : due
+      while (records < Math.min(samplesDue * copies, maxRecords)) {
         if (!(await appendRecord(this.#ctx, this.#record, this.#recordTime(), signal))) return
         records++
       }
@@ -116,6 +122,10 @@ function encodeRecord(json: string): Buffer {
   return Buffer.from(out.subarray(0, end))
 }
 
+function recordsText(n: number): string {
+  return n === 1 ? '1 record' : `${n} records`
+}
+
 export const spec = defineInput({
   kind: 'input',
   name: 'dummy',
@@ -123,5 +133,12 @@ export const spec = defineInput({
   description: 'Useful for testing filters and outputs.',
   options: OPTIONS,
   example: '[INPUT]\n    Name  dummy\n    Dummy {"message":"hello"}\n    Rate  10\n',
+  preview: async ({ rate, samples }) => ({
+    source: samples === 0 ? `${recordsText(rate)} a second` : recordsText(samples),
+    sources: [],
+    more: 0,
+    tags: [],
+    notes: [],
+  }),
   create: (options, ctx) => new DummyInput(options, ctx),
 })

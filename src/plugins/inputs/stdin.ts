@@ -284,11 +284,13 @@ export const spec = defineInput({
     'becomes a record with that time, in seconds. Any other line is kept under `log`. At the end of the input all records ' +
     'are sent and acknowledged, and the agent exits if it has no other input.',
   options: OPTIONS,
+  readsJson: true,
   counters: {
     ...regexCounter('parser'),
     parse_failed: 'lines that could not be parsed, kept unchanged under `log`',
     time_failed: 'records whose time could not be read; they have the time of reading',
   },
   example: '[INPUT]\n    Name stdin\n    Tag  piped\n',
+  preview: async () => ({ source: 'standard input', sources: [], more: 0, tags: [], notes: [] }),
   create: (options, ctx) => new StdinInput(options, ctx),
 })

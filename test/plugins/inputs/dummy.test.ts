@@ -30,6 +30,12 @@ test('Rate is samples per second, Copies is records per sample, Samples is the n
   expect(await recordsOf({ interval_nsec: '500000000' }, 2000)).toHaveLength(4)
 })
 
+test('with Flush_On_Startup the first sample comes at once, and counts', async () => {
+  expect(await recordsOf({ flush_on_startup: 'on' }, 100)).toHaveLength(1)
+  expect(await recordsOf({ flush_on_startup: 'on', interval_sec: '2' }, 4100)).toHaveLength(3)
+  expect(await recordsOf({ flush_on_startup: 'on', samples: '1' }, 3000)).toHaveLength(1)
+})
+
 test('timestamps begin at Start_Time, exact to the nanosecond, and stay there with Fixed_Timestamp', async () => {
   const start = { start_time_sec: '1700000000', start_time_nsec: '123456789', rate: '2' }
   const fixed = await recordsOf({ ...start, fixed_timestamp: 'on' }, 1000)

@@ -1,6 +1,10 @@
 import { defineInput } from '../../../core/plugin.ts'
+import { openStored } from '../../../lib/plugin/database-options.ts'
 import { SYSTEMD_OPTIONS } from './options.ts'
 import { SystemdInput } from './systemd.ts'
+
+const SKIPS_AT_RESTART = 'no DB: the cursor is not stored, so a restart skips what was written in between'
+const REPEATS_AT_RESTART = 'no DB: the cursor is not stored, so a restart reads everything again'
 
 export const spec = defineInput({
   kind: 'input',
@@ -43,5 +47,28 @@ The database has fluent-bit’s format (\`in_systemd_cursor\`): it can be taken 
     fields_left_out: 'fields left out because of Max_Fields or Max_Entry_Size',
   },
   statePath: ({ db }) => db,
+  preview: async (options, ctx) => {
+    const store = await openStored(ctx, options)
+    try {
+      const cursor = store.claimCursor()
+      const { path, readFromTail, db } = options
+      const start = readFromTail ? 'from its end' : 'from its oldest entry'
+      return {
+        source: `the journal ${path === undefined ? 'of this machine' : `in ${path}`}`,
+        sources: [
+          {
+            name: 'journal',
+            start: cursor === undefined ? start : `after the cursor in ${db}: ${cursor}`,
+            tag: ctx.tag,
+          },
+        ],
+        more: 0,
+        tags: [],
+        notes: db === undefined ? [readFromTail ? SKIPS_AT_RESTART : REPEATS_AT_RESTART] : [],
+      }
+    } finally {
+      store.close()
+    }
+  },
   create: (options, ctx) => new SystemdInput(options, ctx),
 })
