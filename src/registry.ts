@@ -23,10 +23,13 @@ const PLUGINS: Record<PluginKind, Record<string, Load>> = {
     docker: () => import('./plugins/parsers/docker.ts'),
   },
   filter: {
+    concat: () => import('./plugins/filters/concat/index.ts'),
     grep: () => import('./plugins/filters/grep.ts'),
     record_modifier: () => import('./plugins/filters/record-modifier.ts'),
+    record_transformer: () => import('./plugins/filters/record-transformer/index.ts'),
     kubernetes: () => import('./plugins/filters/kubernetes/index.ts'),
     multiline: () => import('./plugins/filters/multiline/index.ts'),
+    content_modifier: () => import('./plugins/filters/content-modifier/index.ts'),
   },
   output: {
     forward: () => import('./plugins/outputs/forward/index.ts'),

@@ -7,7 +7,7 @@ import { ENTRY_HEAD, encodeStr, writeEntryHead } from '../../src/core/msgpack/en
 import type { OptionTable } from '../../src/core/options/option.ts'
 import { parseOptions } from '../../src/core/options/parse.ts'
 import type { ParserSpec } from '../../src/core/plugin.ts'
-import { JSON_TIME_OPTIONS, JsonRecords } from '../../src/lib/json/json-records.ts'
+import { JSON_TIME_OPTIONS, JsonRecords } from '../../src/lib/records/json-records.ts'
 import { Enricher } from '../../src/plugins/filters/kubernetes/enrich/enricher.ts'
 import { metadataPairs } from '../../src/plugins/filters/kubernetes/enrich/metadata.ts'
 import { spec as modifier } from '../../src/plugins/filters/record-modifier.ts'

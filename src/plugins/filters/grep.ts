@@ -1,7 +1,7 @@
 import type { Chunk } from '../../core/chunk.ts'
 import { ShipperError } from '../../core/error.ts'
 import { skip } from '../../core/msgpack/encode.ts'
-import { entryMap, RecordAccessor, textHead, textLength } from '../../core/msgpack/record.ts'
+import { entryMap, textHead, textLength } from '../../core/msgpack/record.ts'
 import { type InvalidValue, invalidIfThrows } from '../../core/options/checks.ts'
 import { defineOptions, type OptionsOf } from '../../core/options/option.ts'
 import {
@@ -11,16 +11,22 @@ import {
   type RegexLimit,
   type RegexUse,
 } from '../../core/plugin.ts'
+import { JsonText } from '../../lib/json/msgpack-to-json.ts'
+import { dottedKey, RecordAccessor } from '../../lib/records/accessor.ts'
 import { regexCounter } from '../../lib/regex/counters.ts'
 import { type LineMatcher, matcherOf } from '../../lib/regex/line-matcher.ts'
 import { isLiteral } from '../../lib/regex/literal.ts'
 import { MATCH, TOO_MANY_STEPS } from '../../lib/regex/match-result.ts'
 import { translateOnigmo } from '../../lib/regex/onigmo.ts'
 
+/** Form of a rule. */
+const FORM = 'KEY EXPRESSION, e.g. `log ^abc`'
+
 const OPTIONS = defineOptions({
   regex: {
     type: 'slist',
     words: 2,
+    form: FORM,
     expression: 'search',
     repeat: true,
     check: checkRule,
@@ -29,6 +35,7 @@ const OPTIONS = defineOptions({
   exclude: {
     type: 'slist',
     words: 2,
+    form: FORM,
     expression: 'search',
     repeat: true,
     check: checkRule,
@@ -40,7 +47,15 @@ const OPTIONS = defineOptions({
     default: 'legacy',
     help: 'legacy: keep records that every Regex matches and no Exclude matches. AND, OR: all rules must match, or one; all rules must then be Regex or all Exclude.',
   },
+  values_as_text: {
+    type: 'bool',
+    default: 'off',
+    help: 'Match a number, true and false as their text, a list or a map as JSON, and a missing value or null as an empty text, as fluentd does. Default: only a text matches.',
+  },
 })
+
+/** Byte of null in MessagePack. */
+const NIL = 0xc0
 
 const KEPT: RegexUse = { reason: 'grep', effect: 'the record is kept unless another rule drops it' }
 
@@ -52,19 +67,19 @@ class GrepRule {
   readonly #expression: string
   readonly #limit: RegexLimit | undefined
   readonly #matcher: LineMatcher
+  /** Text of a value that is none; undefined: such a value does not match. */
+  readonly #text: JsonText | undefined
   /** Offset in the chunk of the next occurrence of the literal, from the last search on. */
   #nextHit = -1
 
-  constructor(words: string[], exclude: boolean, limit?: RegexLimit) {
+  constructor(words: string[], exclude: boolean, limit?: RegexLimit, text?: JsonText) {
     const [key = '', expression = ''] = words
-    // As in fluent-bit, the dollar sign is optional: `kubernetes['host']`.
-    const accessor = RecordAccessor.parse(key.startsWith('$') ? key : `$${key}`) ?? RecordAccessor.parse(key)
-    if (accessor === undefined) throw badRule(`"${key}" is not a key or a record accessor`)
     this.exclude = exclude
-    this.#accessor = accessor
+    this.#accessor = RecordAccessor.parseLoose(key)
     this.#literal = isLiteral(expression) ? Buffer.from(expression) : undefined
     this.#expression = expression
     this.#limit = limit
+    this.#text = text
     this.#matcher = matcherOf(translateOnigmo(expression), limit?.stepsPerByte)
   }
 
@@ -73,24 +88,34 @@ class GrepRule {
     this.#nextHit = -1
   }
 
-  /**
-   * True when the value exists, is a string and matches. What takes too many steps gets the result by which the
-   * record is kept.
-   */
+  /** True when the value is a string, or has a text, and matches. */
   matches(buf: Buffer, map: number, end: number): boolean {
     const at = this.#accessor.find(buf, map, end)
     const head = at < 0 ? -1 : textHead(buf, at)
-    if (head < 0) return false
+    if (head < 0) return this.#text !== undefined && this.#matchesOther(buf, at, this.#text)
     const start = at + head
     const stop = start + textLength(buf, at)
-    if (this.#literal === undefined) {
-      const result = this.#matcher.match(buf, start, stop)
-      if (result !== TOO_MANY_STEPS) return result === MATCH
-      const owner = this.exclude ? 'Exclude' : 'Regex'
-      this.#limit?.reached(this.#expression, owner, KEPT)
-      return !this.exclude
-    }
-    return this.#findFrom(buf, this.#literal, start) + this.#literal.length <= stop
+    return this.#literal === undefined
+      ? this.#matchesText(buf, start, stop)
+      : this.#findFrom(buf, this.#literal, start) + this.#literal.length <= stop
+  }
+
+  /** True when the text of a value that is no string matches; `at` is negative when there is no value. */
+  #matchesOther(buf: Buffer, at: number, text: JsonText): boolean {
+    text.reset()
+    if (at >= 0 && buf[at] !== NIL) text.value(buf, at)
+    if (this.#literal === undefined) return this.#matchesText(text.buf, 0, text.at)
+    const found = text.buf.indexOf(this.#literal)
+    return found >= 0 && found + this.#literal.length <= text.at
+  }
+
+  /** What takes too many steps gets the result by which the record is kept. */
+  #matchesText(buf: Buffer, start: number, stop: number): boolean {
+    const result = this.#matcher.match(buf, start, stop)
+    if (result !== TOO_MANY_STEPS) return result === MATCH
+    const owner = this.exclude ? 'Exclude' : 'Regex'
+    this.#limit?.reached(this.#expression, owner, KEPT)
+    return !this.exclude
   }
 
   /**
@@ -115,9 +140,10 @@ class Grep implements Filter {
       throw badRule('Regex and Exclude cannot be combined when Logical_Op is AND or OR', 'logical_op')
     }
     this.#op = options.logicalOp
+    const text = options.valuesAsText ? new JsonText() : undefined
     this.#rules = [
-      ...options.regex.map((words) => new GrepRule(words, false, regexLimit)),
-      ...options.exclude.map((words) => new GrepRule(words, true, regexLimit)),
+      ...options.regex.map((words) => new GrepRule(words, false, regexLimit, text)),
+      ...options.exclude.map((words) => new GrepRule(words, true, regexLimit, text)),
     ]
   }
 
@@ -153,8 +179,14 @@ class Grep implements Filter {
   }
 }
 
-function checkRule(words: string[]): InvalidValue | undefined {
-  return invalidIfThrows('a key and a regular expression', () => new GrepRule(words, false))
+function checkRule([key = '', expression = '']: string[]): InvalidValue | undefined {
+  const invalid = invalidIfThrows('a key and a regular expression', () => {
+    RecordAccessor.parseLoose(key)
+    translateOnigmo(expression)
+  })
+  const dotted = dottedKey(key)
+  if (invalid !== undefined || dotted === undefined) return invalid
+  return { must: 'a key and a regular expression', doubt: `${key} ${dotted}` }
 }
 
 function badRule(message: string, option?: string): ShipperError {
@@ -168,7 +200,7 @@ export const spec = defineFilter({
   summary: 'Keeps or drops records by regular expressions on their values.',
   description:
     'Values are matched as bytes: `.` is one byte, and character classes and `(?i)` are ASCII only. A value that is missing ' +
-    'or not a string never matches. A record on which an expression reaches Regex_Step_Limit is kept and counted. `legacy` follows the manual of fluent-bit; its code stops at the first Regex that ' +
+    'or not a string never matches, unless Values_As_Text is on. A record on which an expression reaches Regex_Step_Limit is kept and counted. `legacy` follows the manual of fluent-bit; its code stops at the first Regex that ' +
     'matches, in file order, and ignores the rules after it.',
   options: OPTIONS,
   example: '[FILTER]\n    Name    grep\n    Match   *\n    Exclude log healthz\n',

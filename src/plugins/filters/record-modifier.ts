@@ -8,7 +8,13 @@ import { defineFilter, type Filter, type FilterContext } from '../../core/plugin
 import { mayHaveKey } from '../../lib/records/may-have-key.ts'
 
 const OPTIONS = defineOptions({
-  record: { type: 'slist', words: 2, repeat: true, help: 'Add `KEY VALUE` to each record.' },
+  record: {
+    type: 'slist',
+    words: 2,
+    form: 'KEY VALUE, e.g. `env production`',
+    repeat: true,
+    help: 'Add `KEY VALUE` to each record.',
+  },
   remove_key: {
     type: 'string',
     repeat: true,

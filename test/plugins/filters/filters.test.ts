@@ -81,6 +81,18 @@ test('grep with Logical_Op: AND requires all rules, OR one', () => {
   expect(through(grepSpec, { exclude: rules, logical_op: 'OR' }, LOGS)).toEqual([{ other: 1 }])
 })
 
+// What a real fluentd 1.19 keeps of these records.
+test('grep with Values_As_Text matches numbers, and missing values as empty texts', () => {
+  const records = [{ a: 'foo', n: 5 }, { a: 'bar', n: 50, t: true }, { n: '5' }, { a: '' }, { a: null }]
+  const kept = (options: Record<string, string>): object[] =>
+    through(grepSpec, { ...options, values_as_text: 'on' }, records)
+  expect(kept({ exclude: 'n ^50$' })).toEqual([records[0], records[2], records[3], records[4]] as never)
+  expect(kept({ regex: 'n 5' })).toEqual(records.slice(0, 3))
+  expect(kept({ regex: 't ^true$' })).toEqual([records[1]] as never)
+  expect(kept({ regex: 'a ^$' })).toEqual(records.slice(2))
+  expect(kept({ regex: 'n 50' })).toEqual([records[1]] as never)
+})
+
 test('grep does not find a literal beyond the end of its value', () => {
   expect(through(grepSpec, { regex: 'a needle' }, [{ a: 'hay', b: 'needle' }])).toEqual([])
 })
@@ -96,7 +108,9 @@ test('grep follows a record accessor into maps and lists', () => {
 
 test('grep rejects an invalid rule with the reason', () => {
   const must = 'must be a key and a regular expression, not'
-  expect(() => filterOf(grepSpec, { regex: '$[ x' })).toThrow(`"regex" ${must} "$[ x": "$[" is not a key`)
+  expect(() => filterOf(grepSpec, { regex: '$[ x' })).toThrow(
+    `"regex" ${must} "$[ x": "$[" is not a record accessor`,
+  )
   expect(() => filterOf(grepSpec, { exclude: 'a (' })).toThrow(`"exclude" ${must} "a (": `)
   expect(() => filterOf(grepSpec, { regex: 'a b', exclude: 'c d', logical_op: 'AND' })).toThrow(
     'cannot be combined',

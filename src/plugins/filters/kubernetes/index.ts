@@ -41,6 +41,10 @@ on average 8 MB/s and a quarter of a core. One object: Buffer_Size, 100 levels, 
 then by \`-CONTAINER\`; the most specific annotation wins. The stream is the field \`stream\` of the record. A parser is one of a
 [PARSER] section, a format that needs no options (json, logfmt, ltsv), or one of conf/parsers.conf (nginx, apache2), for which
 no Parsers_File is needed. A parser that does not exist is logged once per pod, and the lines stay unparsed.`,
+  trial: {
+    asks: ({ useTagForMeta, dummyMeta }) => (useTagForMeta || dummyMeta ? undefined : 'pod metadata'),
+    create: (options, ctx, given) => new Kubernetes(options, ctx, { given }),
+  },
   options: KUBERNETES_OPTIONS,
   example: `[FILTER]
     Name                kubernetes

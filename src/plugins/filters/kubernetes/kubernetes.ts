@@ -8,6 +8,7 @@ import { PodSource } from './api/pod-source.ts'
 import { CacheFile } from './cache-file.ts'
 import { type CachedContainer, ContainerCache } from './enrich/container-cache.ts'
 import { Enricher } from './enrich/enricher.ts'
+import { givenMetadata } from './enrich/given-metadata.ts'
 import type { ContainerMetadata } from './enrich/metadata.ts'
 import { encodeDummy, metadataPairs } from './enrich/metadata.ts'
 import type { KubernetesOptions } from './options.ts'
@@ -51,8 +52,8 @@ export class Kubernetes implements Filter {
   readonly #enricher: Enricher
   readonly #source: PodSource | undefined
   readonly #cacheFile: CacheFile | undefined
-  /** Metadata for all records with Dummy_Meta. */
-  readonly #dummyMetadata: ContainerMetadata | undefined
+  /** Metadata for all records, with Dummy_Meta or in a trial. */
+  readonly #fixedMetadata: ContainerMetadata | undefined
   readonly #addsNamespaces: boolean
   readonly #podFields: PodFields
   /** Uids of pods whose omitted labels or annotations were logged. */
@@ -60,7 +61,12 @@ export class Kubernetes implements Filter {
   /** Containers whose lines wait, by namespace and by namespace/pod. */
   readonly #waiting = new Map<string, Set<CachedContainer>>()
 
-  constructor(options: KubernetesOptions, ctx: FilterContext) {
+  /** `trial`: nothing is asked for, and all records get the metadata that is given, if any. */
+  constructor(
+    options: KubernetesOptions,
+    ctx: FilterContext,
+    trial?: { given: Record<string, unknown> | undefined },
+  ) {
     this.#options = options
     this.#ctx = ctx
     this.#clock = ctx.clock
@@ -75,7 +81,7 @@ export class Kubernetes implements Filter {
     const { labels, annotations, ownerReferences: owners } = options
     this.#podFields = { labels, annotations, owners, loggingAnnotations }
     this.#addsNamespaces = options.namespaceLabels || options.namespaceAnnotations
-    this.#source = this.#createSource()
+    this.#source = trial === undefined ? this.#createSource() : undefined
     this.#cacheFile = this.#createCacheFile()
     this.#containers = this.#createContainers()
     this.#enricher = new Enricher({
@@ -88,8 +94,9 @@ export class Kubernetes implements Filter {
       buffers: ctx.buffers,
       counters: ctx.counters,
     })
-    if (options.dummyMeta)
-      this.#dummyMetadata = {
+    if (trial !== undefined) this.#fixedMetadata = givenMetadata(trial.given, options, this.#containers)
+    else if (options.dummyMeta)
+      this.#fixedMetadata = {
         pairs: metadataPairs(encodeDummy(ctx.clock.nowMs()), undefined),
         streams: undefined,
       }
@@ -107,11 +114,13 @@ export class Kubernetes implements Filter {
   }
 
   apply(chunk: Chunk): void {
-    if (this.#dummyMetadata !== undefined) this.#enricher.apply(chunk, this.#dummyMetadata)
-    else if (this.#options.useJournal)
+    const { count } = chunk
+    if (this.#fixedMetadata !== undefined) {
+      this.#enricher.apply(chunk, this.#fixedMetadata)
+      if (chunk.count < count) this.#counters.add('records_excluded', count - chunk.count)
+    } else if (this.#options.useJournal)
       this.#enricher.apply(chunk, (buf, map, end) => this.#metadataOfJournal(buf, map, end))
     else {
-      const { count } = chunk
       const container = this.#containers.get(chunk.tag)
       this.#enricher.apply(chunk, this.#metadataOf(container))
       if (container.pod === undefined) this.#counters.add('records_incomplete', chunk.count)

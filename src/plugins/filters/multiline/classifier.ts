@@ -67,7 +67,12 @@ export class RuleClassifier implements RecordClassifier {
       options.groupKey ?? own.find(({ keyGroup }) => keyGroup)?.keyGroup ?? 'stream',
     )
     this.#patternKey = pattern === undefined ? undefined : Buffer.from(pattern)
-    this.#classifier = new LineClassifier(names.map((name) => candidateFor(name, ctx)))
+    const joined = names.filter((name) => !isContainerFormat(name))
+    if (joined.length < names.length)
+      ctx.log.warn(
+        '"docker" and "cri" of multiline.parser have no effect in a filter: they join lines of files, in the input tail',
+      )
+    this.#classifier = new LineClassifier(joined.map((name) => candidateFor(name, ctx)))
   }
 
   get machine(): StateMachine | undefined {
@@ -155,8 +160,6 @@ function isTrue(buf: Buffer, at: number): boolean {
 }
 
 function candidateFor(name: string, ctx: FilterContext): Candidate {
-  if (isContainerFormat(name))
-    throw bad(`"${name}" joins lines of files, not records`, 'set it in multiline.parser of the input tail')
   const options = ctx.multiline(name)
   const trace = options === undefined ? traceStateMachine(name) : undefined
   if (trace !== undefined) return { machine: trace, ownLinesOnly: false }
@@ -171,7 +174,7 @@ function candidateFor(name: string, ctx: FilterContext): Candidate {
 }
 
 function bad(message: string, hint: string): ShipperError {
-  return new ShipperError('E_CONFIG_BAD_VALUE', message, { hint })
+  return new ShipperError('E_CONFIG_BAD_VALUE', message, { option: 'multiline.parser', hint })
 }
 
 /** Copies the entry at `at` to `out` without the pairs whose keys begin with `partial_`; returns its size. */

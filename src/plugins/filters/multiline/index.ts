@@ -8,7 +8,7 @@ export const spec = defineFilter({
   name: 'multiline',
   summary: 'Joins records that belong together, such as the lines of a stack trace.',
   description: `For files, use \`multiline.parser\` of the input tail instead: it joins with less work, per file, and across rotation.
-A record that is incomplete at the end of a chunk waits for more for Flush_Ms. The chunk is acknowledged only once the joined record is.`,
+A record that is incomplete at the end of a chunk waits for more for Flush_Ms. The chunk is acknowledged only once the joined record is. At most 1,000 records are open; beyond that the oldest is sent incomplete.`,
   options: MULTILINE_FILTER_OPTIONS,
   example: `[FILTER]
     Name                  multiline
@@ -18,6 +18,7 @@ A record that is incomplete at the end of a chunk waits for more for Flush_Ms. T
 `,
   counters: {
     multiline_truncated: 'joined records that reached Multiline_Buffer_Limit',
+    multiline_evicted: 'incomplete records sent because too many were open',
     ...regexCounter('multiline'),
   },
   create: (options, ctx) => new Multiline(options, ctx),

@@ -5,7 +5,13 @@ import { MULTILINE_OPTIONS } from '../../../../src/core/multiline.ts'
 import { parseOptions } from '../../../../src/core/options/parse.ts'
 import type { Ack, FilterContext, Outcome } from '../../../../src/core/plugin.ts'
 import { spec } from '../../../../src/plugins/filters/multiline/index.ts'
-import { chunkOf, LooseBuffers, recordsOf } from '../../../support/engine/chunk-of.ts'
+import {
+  chunkOf,
+  LooseBuffers,
+  metadataOf,
+  recordsOf,
+  withMetadata,
+} from '../../../support/engine/chunk-of.ts'
 import { ManualClock } from '../../../support/engine/manual-clock.ts'
 import { LaterList } from '../../../support/later.ts'
 
@@ -16,8 +22,9 @@ class FilterRun {
   readonly buffers = new LooseBuffers()
   readonly clock = new ManualClock()
   readonly counted: string[] = []
+  readonly warned: string[] = []
   /** Records that were sent as a chunk of their own. */
-  readonly emitted: { records: Record<string, unknown>[]; id: string; ack: Ack }[] = []
+  readonly emitted: { records: Record<string, unknown>[]; id: string; hasMetadata: boolean; ack: Ack }[] = []
   readonly filter
 
   constructor(texts: Record<string, string>, limitBytes = 100_000) {
@@ -29,12 +36,14 @@ class FilterRun {
       name: 'multiline.0',
       buffers: this.buffers,
       clock: this.clock,
+      log: { warn: (message: string) => void this.warned.push(message) },
       counters: { add: (name: string) => void this.counted.push(name) },
       multiline: (name: string) => ({ upto: lines, keyed })[name],
       multilineBytes: limitBytes,
       emit: (init: ChunkInit, buffers: BufferSource, ack: Ack) => {
         const chunk = new Chunk(init, buffers)
-        this.emitted.push({ records: recordsOf(chunk), id: chunk.id, ack })
+        const { id, hasMetadata } = chunk
+        this.emitted.push({ records: recordsOf(chunk), id, hasMetadata, ack })
         chunk.release()
       },
     } as unknown as FilterContext)
@@ -240,6 +249,58 @@ test('aborts deferred chunks on close', () => {
   expect(run.buffers.out.size).toBe(0)
 })
 
+test('takes its buffers from the input of the chunk, and gives them back there', () => {
+  const run = new FilterRun({})
+  const inputs = [new LooseBuffers(), new LooseBuffers()]
+  for (const buffers of [...inputs, ...inputs]) {
+    const chunk = chunkOf([{ log: TRACE[0] }, { log: 'b' }, { log: TRACE[0] }], 'app', buffers)
+    run.filter.apply(chunk, new LaterList(buffers))
+    chunk.release()
+    expect(run.buffers.out.size).toBe(0)
+  }
+  run.clock.advance(2000)
+  expect(run.emitted).toHaveLength(1)
+  expect([run.buffers, ...inputs].map(({ out }) => out.size)).toEqual([0, 0, 0])
+})
+
+test('at most 1,000 records are open: the oldest is sent incomplete, and counted', () => {
+  const run = new FilterRun({})
+  const records = Array.from({ length: 1500 }, (_, n) => ({ log: TRACE[0], stream: `${n}` }))
+  const { left, deferral } = run.send(records)
+  expect(left).toEqual(records.slice(0, 500))
+  expect(deferral.kept).toHaveLength(1000)
+  expect(run.counted).toEqual(Array(500).fill('multiline_evicted'))
+  // A record of another tag has no older one of its tag to make room.
+  expect(run.send([{ log: TRACE[0] }], 'other').left).toEqual([])
+  expect(run.emitted.map(({ records }) => records)).toEqual([[records[500] as never]])
+  run.emitted[0]?.ack('delivered')
+  expect(deferral.kept.filter((outcome) => outcome === 'delivered')).toHaveLength(1)
+  expect(run.buffers.out.size).toBe(1000)
+})
+
+test('a record with metadata keeps it, and its chunk says that it may have some', () => {
+  const run = new FilterRun({})
+  const sent = (logs: string[], tag?: string) => {
+    const chunk = withMetadata(
+      logs.map((log) => ({ log })),
+      { n: 'x' },
+      tag,
+      run.buffers,
+    )
+    run.filter.apply(chunk, new LaterList(run.buffers))
+    chunk.release()
+  }
+  sent(TRACE.slice(0, 2))
+  sent(TRACE.slice(0, 1), 'other')
+  const chunk = chunkOf([{ log: 'after' }], 'app', run.buffers)
+  run.filter.apply(chunk, new LaterList(run.buffers))
+  expect([chunk.hasMetadata, metadataOf(chunk)]).toEqual([true, [{ n: 'x' }, undefined]])
+  chunk.release()
+  run.clock.advance(2000)
+  expect(run.emitted.map(({ hasMetadata }) => hasMetadata)).toEqual([true])
+  expect(run.buffers.out.size).toBe(0)
+})
+
 test('passes records without text through', () => {
   const run = new FilterRun({})
   const records = [{ log: 5 }, {}, { log: ['a'] }, { other: 'x' }, { log: '' }]
@@ -264,8 +325,13 @@ test('ends the open records of a tag at a record without text, which keeps the o
   expect(run.buffers.out.size).toBe(0)
 })
 
-test('rejects unknown multiline parsers and those for files', () => {
-  expect(() => new FilterRun({ 'multiline.parser': 'cri' })).toThrow('joins lines of files')
+test('docker and cri have no effect: records pass as they are', () => {
+  const run = new FilterRun({ 'multiline.parser': 'docker, cri' })
+  expect(run.send([{ log: HEAD }, { log: 'b' }]).left).toEqual([{ log: HEAD }, { log: 'b' }])
+  expect(run.warned).toHaveLength(1)
+})
+
+test('rejects unknown multiline parsers', () => {
   expect(() => new FilterRun({ 'multiline.parser': 'none' })).toThrow('there is no multiline parser "none"')
   expect(() => new FilterRun({ 'multiline.parser': '' })).toThrow('"multiline.parser" is missing')
 })

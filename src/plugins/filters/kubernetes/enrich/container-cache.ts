@@ -40,6 +40,9 @@ export interface CachedContainer {
   metadata: ContainerMetadata | undefined
 }
 
+/** What of a pod decides how its lines are handled. */
+type AnnotatedPod = Pick<Pod, 'namespace' | 'name' | 'annotations'>
+
 interface ContainerCacheOptions {
   options: KubernetesOptions
   ctx: FilterContext
@@ -196,14 +199,14 @@ export class ContainerCache {
     const pairs = metadataPairs(fields.namespaceOnly ? undefined : podMap, namespaceMap)
     return {
       pairs,
-      streams: pod === undefined || ref === undefined ? undefined : this.#streamRules(pod, ref),
+      streams: pod === undefined || ref === undefined ? undefined : this.streamRules(pod, ref.container),
     }
   }
 
   /** Returns the log handling requested by the pod's annotations; undefined when there is none. */
-  #streamRules(pod: Pod, ref: ContainerRef): ContainerMetadata['streams'] {
+  streamRules(pod: AnnotatedPod, container: string | undefined): ContainerMetadata['streams'] {
     if (!this.#useExcludeAnnotations && !this.#useParserAnnotations) return undefined
-    const { parser, exclude } = loggingAnnotations(pod.annotations, ref.container)
+    const { parser, exclude } = loggingAnnotations(pod.annotations, container)
     const [stdout, stderr] = STREAMS.map((stream) => ({
       exclude: this.#useExcludeAnnotations && exclude[stream],
       parser: this.#useParserAnnotations ? this.#findParser(parser[stream], pod) : undefined,
@@ -213,7 +216,7 @@ export class ContainerCache {
     return hasRules ? { stdout, stderr } : undefined
   }
 
-  #findParser(name: string | undefined, pod: Pod): Parser | undefined {
+  #findParser(name: string | undefined, pod: AnnotatedPod): Parser | undefined {
     if (name === undefined) return undefined
     const parser = this.#parserNamed(name)
     if (parser === undefined) {

@@ -14,5 +14,7 @@ test('Kubelet_Host may be a host name, an IPv4 or an IPv6 address', () => {
   expect(kubeletUrl('10.0.0.9', 443)).toBe('https://10.0.0.9:443')
   expect(kubeletUrl('fd00::9', 10250)).toBe('https://[fd00::9]:10250')
   for (const kubelet_host of ['a b', 'node:10250', 'https://node', 'user@node'])
-    expect(() => new KubeRun(undefined, { texts: { kubelet_host } })).toThrow('is not a host')
+    expect(() => new KubeRun(undefined, { texts: { kubelet_host } })).toThrow(
+      /is not a host|must be a host name/,
+    )
 })
