@@ -1,12 +1,31 @@
 import type { SourceLocation } from '../core/error.ts'
 import { truncate } from '../core/escape-controls.ts'
-import { newSection, problem, type Section, type SectionOrigin, type Tree } from './config-tree.ts'
+import { newSection, problem, type Section, type SectionOrigin, type Tree, warn } from './config-tree.ts'
 
 const BOM = /^\uFEFF/
-const LINE_END = /\r?\n/
+const BLANK_END = /[ \t]$/
+/** Number of problems after which a file is not read on: it is something else. */
+const MAX_PROBLEMS = 1000
+/** Maximum number of lines with content in a file and those that it includes. */
+export const MAX_LINES = 100_000
+
+/** Lines with content that may still be read. */
+export interface LineBudget {
+  lines: number
+}
+
 const INDENT = /^[ \t]*/
 const COMMAND = /^@(\w+)\s*(.*)$/s
 const ENTRY = /^(\S+)(?:(\s+)(\S.*))?$/s
+/** Sections in which fluent-bit passes over unknown options. */
+const LENIENT_SECTIONS = ['service', 'parser', 'multiline_parser']
+/** Names of sections that fluent-bit reads as the singular. */
+const PLURALS: Readonly<Record<string, string>> = {
+  inputs: 'INPUT',
+  filters: 'FILTER',
+  outputs: 'OUTPUT',
+  customs: 'CUSTOM',
+}
 const ASSIGNMENT = /^([^=\s]+)\s*=\s*(.*)$/s
 
 /**
@@ -18,15 +37,20 @@ const ASSIGNMENT = /^([^=\s]+)\s*=\s*(.*)$/s
  * ```
  * Headers and commands begin in column 1, properties are indented. All properties of a section have the indent of its first
  * property or of the file's first property. Twice that is accepted as well (fluent-bit takes it for a group without a header).
- * A value is the rest of its line: no quotes, no comment after it, no continuation. A deeper header begins a group, whose
- * properties are indented further. All problems are recorded; reading continues at the next line.
+ * A value is the rest of its line: no quotes, no comment after it, no continuation; it is empty after a key that a blank ends. A
+ * deeper header begins a group, whose properties are indented further. All problems are recorded; reading continues at the next
+ * line.
  */
 export class ClassicText {
   readonly #file: string
   readonly #origin: SectionOrigin
   readonly #tree: Tree
-  readonly #include: (pattern: string, location: SourceLocation) => void
+  readonly #budget: LineBudget
+  readonly #include: (pattern: string, location: SourceLocation) => void | Promise<void>
   #line = 0
+  #problems = 0
+  /** True when the current line ends with a blank, which makes an empty value of a key alone. */
+  #endsBlank = false
   #section: Section | undefined
   #indent: string | undefined
   #fileIndent: string | undefined
@@ -38,35 +62,57 @@ export class ClassicText {
     file: string,
     origin: SectionOrigin,
     tree: Tree,
-    include: (pattern: string, location: SourceLocation) => void,
+    include: (pattern: string, location: SourceLocation) => void | Promise<void>,
+    budget: LineBudget = { lines: MAX_LINES },
   ) {
     this.#file = file
     this.#origin = origin
     this.#tree = tree
     this.#include = include
+    this.#budget = budget
   }
 
-  read(text: string): void {
-    for (const line of text.replace(BOM, '').split(LINE_END)) {
+  async read(text: string): Promise<void> {
+    for (let at = BOM.test(text) ? 1 : 0; at < text.length; ) {
+      const feed = text.indexOf('\n', at)
+      const end = feed < 0 ? text.length : feed
+      const line = text.slice(at, text[end - 1] === '\r' ? end - 1 : end)
+      at = end + 1
       this.#line++
       const content = line.trim()
-      if (content !== '' && !content.startsWith('#')) this.#read(line, content)
+      if (content === '' || content.startsWith('#')) continue
+      if (this.#problems >= MAX_PROBLEMS)
+        return this.#problem('this file is not in classic format', { file: this.#file })
+      if (this.#budget.lines-- === 0)
+        this.#problem(`a configuration has at most ${MAX_LINES} lines`, { file: this.#file })
+      if (this.#budget.lines < 0) return
+      this.#endsBlank = BLANK_END.test(line)
+      const included = this.#read(line, content)
+      if (included !== undefined) await included
     }
   }
 
-  #read(line: string, content: string): void {
+  #read(line: string, content: string): void | Promise<void> {
     const [indent = ''] = INDENT.exec(line) ?? []
     const at = this.#at(indent.length)
-    if (indent === '') this.#topLevel(content, at)
-    else if (content.startsWith('@')) this.#problem(`${keyOf(content)} must begin in column 1`, at)
+    if (indent === '') return this.#topLevel(content, at)
+    if (content.startsWith('@')) this.#indentedCommand(content, at)
     else if (this.#section === undefined) this.#problem(`"${keyOf(content)}" is outside of any section`, at)
     else if (content.startsWith('[')) this.#beginGroup(this.#section, content, indent, at)
     else this.#property(this.#section, content, indent)
   }
 
-  #topLevel(content: string, at: SourceLocation): void {
-    if (content.startsWith('@')) this.#command(content, at)
-    else if (content.startsWith('[')) this.#beginSection(content, at)
+  /** Reports a command that is not in column 1. For fluent-bit it is an option, which it passes over in some sections. */
+  #indentedCommand(content: string, at: SourceLocation): void {
+    const message = `${keyOf(content)} must begin in column 1`
+    const section = this.#section?.name.toLowerCase() ?? ''
+    if (LENIENT_SECTIONS.includes(section)) warn(this.#tree, `${message}: it has no effect here`, at)
+    else this.#problem(message, at)
+  }
+
+  #topLevel(content: string, at: SourceLocation): void | Promise<void> {
+    if (content.startsWith('@')) return this.#command(content, at)
+    if (content.startsWith('[')) this.#beginSection(content, at)
     else if (this.#section === undefined) this.#problem(`"${keyOf(content)}" is outside of any section`, at)
     else {
       this.#problem(`"${keyOf(content)}" must be indented`, at)
@@ -75,20 +121,22 @@ export class ClassicText {
   }
 
   #beginSection(content: string, at: SourceLocation): void {
-    const name = this.#headerName(content, at)
-    if (name === undefined) return
-    this.#section = newSection(name, this.#origin, at)
+    const written = this.#headerName(content, at)
+    if (written === undefined) return
+    const singular = PLURALS[written.toLowerCase()]
+    if (singular !== undefined)
+      warn(this.#tree, `section [${written}] is read as [${singular}], as by fluent-bit`, at)
+    this.#section = newSection(singular ?? written, this.#origin, at)
     this.#indent = this.#group = undefined
     this.#tree.sections.push(this.#section)
   }
 
-  #command(content: string, at: SourceLocation): void {
+  #command(content: string, at: SourceLocation): void | Promise<void> {
     const [, name = '', argument = ''] = COMMAND.exec(content) ?? []
     switch (name.toUpperCase()) {
       case 'INCLUDE':
-        if (argument === '') this.#problem('@INCLUDE names no file', at)
-        else this.#include(argument, at)
-        return
+        if (argument !== '') return this.#include(argument, at)
+        return this.#problem('@INCLUDE names no file', at)
       case 'SET': {
         const [, variable, value] = ASSIGNMENT.exec(argument) ?? []
         if (variable === undefined || value === undefined) {
@@ -138,10 +186,10 @@ export class ClassicText {
   #add(section: Section, content: string, column: number): void {
     const [, key = '', gap = '', value] = ENTRY.exec(content) ?? []
     const location = this.#at(column)
-    if (value === undefined) this.#problem(`"${keyOf(key)}" has no value`, location)
+    if (value === undefined && !this.#endsBlank) this.#problem(`"${keyOf(key)}" has no value`, location)
     else {
       const valueLocation = this.#at(column + key.length + gap.length)
-      section.properties.push({ key, value, location, valueLocation })
+      section.properties.push({ key, value: value ?? '', location, valueLocation })
     }
   }
 
@@ -150,6 +198,7 @@ export class ClassicText {
   }
 
   #problem(message: string, location: SourceLocation, hint = ''): void {
+    this.#problems++
     this.#tree.problems.push(problem('E_CONFIG_SYNTAX', message, location, hint))
   }
 }

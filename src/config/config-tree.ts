@@ -6,8 +6,51 @@ import { type ErrorCode, formatLocation, ShipperError, type SourceLocation } fro
  */
 export interface Tree extends Diagnostics {
   sections: Section[]
+  /** Path of the configuration file; undefined when the command line is all there is. */
+  file?: string
   /** Variables set in the configuration itself (`@SET`); they take precedence over the environment. */
   variables: Map<string, string>
+  /** Plugins that a fluentd file names and that are not there; the others are found out by the plan. */
+  missing?: MissingInFile[]
+  /** Values of variables whose names are secret; absent when there are none. */
+  secrets?: Set<string>
+  /** What a fluentd file takes from the environment or the host by its expressions. */
+  localValues?: LocalValue[]
+  /** Set by a fluentd file: the order of its filters and matches. Without it filters and outputs have a Match. */
+  routing?: TreeRouting
+}
+
+/** The sections of OrderedRouting (core/plan.ts) by label. Each is in `sections`, too. */
+export interface TreeRouting {
+  labels: Map<string, TreeStep[]>
+}
+
+/** A value that may be another one on another machine. */
+export interface LocalValue {
+  /** What has it: a parameter, or a section. */
+  name: string
+  /** Location of the values of properties that are made from it. */
+  location: SourceLocation
+  /** The value on this machine; undefined: it is as if the parameter were not there. */
+  value: string | undefined
+  /** True when it is no variable of ours. */
+  isFixed: boolean
+}
+
+/** A plugin that a file of another program names and that is not there. */
+export interface MissingInFile {
+  kind: 'input' | 'filter' | 'output'
+  name: string
+  location: SourceLocation
+  standIn: string
+  program: string
+}
+
+export interface TreeStep {
+  patterns: string[]
+  location: SourceLocation
+  filter?: Section
+  targets?: ({ output: Section } | { label: string })[]
 }
 
 export interface Diagnostics {
@@ -15,6 +58,8 @@ export interface Diagnostics {
   problems: ShipperError[]
   /** Messages to be logged, each with its location. */
   warnings: string[]
+  /** What differs from the program whose format the file has, without harm; printed by `-D` only. */
+  notes?: string[]
 }
 
 /** File name in the location of a command-line argument. */
@@ -29,8 +74,15 @@ export interface Section {
   origin: SectionOrigin
   location: SourceLocation
   properties: Property[]
-  /** Sections within this section. */
+  /**
+   * Sections within this section: PROCESSOR (of INPUT and OUTPUT; a filter by its name), ROUTE (of INPUT), CONDITION (of PROCESSOR
+   * and ROUTE), RULE (of CONDITION), NODE (of UPSTREAM), and those of TEST.
+   */
   groups: Section[]
+  /** Label in TreeRouting at which the records of an input begin. */
+  label?: string
+  /** True when the values have no variables: `${...}` in them belongs to the plugin. */
+  isLiteral?: true
 }
 
 export interface Property {
@@ -38,6 +90,8 @@ export interface Property {
   value: string
   /** Variables expanded in the value, as written: `${PORT}`. */
   variables?: string[]
+  /** The value before variables were expanded in it. */
+  written?: string
   location: SourceLocation
   valueLocation: SourceLocation
 }
@@ -56,6 +110,11 @@ export function append(tree: Tree, other: Tree): void {
   for (const [name, value] of other.variables) tree.variables.set(name, value)
   tree.problems.push(...other.problems)
   tree.warnings.push(...other.warnings)
+  if (other.notes !== undefined) tree.notes = [...(tree.notes ?? []), ...other.notes]
+  if (other.localValues !== undefined) tree.localValues = [...(tree.localValues ?? []), ...other.localValues]
+  if (other.missing !== undefined) tree.missing = [...(tree.missing ?? []), ...other.missing]
+  if (other.secrets !== undefined) tree.secrets = new Set([...(tree.secrets ?? []), ...other.secrets])
+  if (other.routing !== undefined) tree.routing = other.routing
 }
 
 /** Returns the first property with this lower-case key; the first one counts, as for names in fluent-bit. */
@@ -66,6 +125,12 @@ export function propertyOf(section: Section, key: string): Property | undefined 
 /** Adds a warning with its location. */
 export function warn(diagnostics: Diagnostics, message: string, location: SourceLocation): void {
   diagnostics.warnings.push(`${formatLocation(location)}: ${message}`)
+}
+
+/** Adds a note with its location. */
+export function note(diagnostics: Diagnostics, message: string, location: SourceLocation): void {
+  diagnostics.notes ??= []
+  diagnostics.notes.push(`${formatLocation(location)}: ${message}`)
 }
 
 /** Creates an error with a location; the default of `hint` is the remedy of the code. */

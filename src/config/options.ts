@@ -2,28 +2,13 @@ import type { SourceLocation } from '../core/error.ts'
 import { camelName, type Option, type OptionTable } from '../core/options/option.ts'
 import { defaultValue, findOption, parseValue } from '../core/options/parse.ts'
 import { readWholeText } from '../lib/fs/file-system.ts'
-import { didYouMean, nearest } from '../lib/text/did-you-mean.ts'
+import { didYouMean } from '../lib/text/did-you-mean.ts'
 import { COMMAND_LINE, type Diagnostics, type Property, problem, warn } from './config-tree.ts'
+import { reportRepeated, reportUnknown } from './misplaced-options.ts'
+import type { OptionContext } from './option-context.ts'
 
 /** Text in a value that may have been meant as a comment. */
 export const COMMENT = /\s#/
-
-/** The section that options are read from. */
-interface OptionContext {
-  /** Owner of the options, as named in messages: `tail`, `service`. */
-  label: string
-  /** Location reported for a missing required option. */
-  location: SourceLocation
-  /** Command or page that lists the options, e.g. `shipper -i tail -h`. */
-  list: string
-  /**
-   * Unknown options that cause a warning only: those not similar to a known name in [PARSER] and [SERVICE], where
-   * fluent-bit silently ignores them; all of them in parsers files, which other programs share. Default: none.
-   */
-  lenient?: 'dissimilar' | 'all'
-  /** True when the first value of a repeated option counts, as for fluent-bit's parsers; else the last, as for plugins. */
-  firstWins?: boolean
-}
 
 /**
  * Parses properties with option tables. Returns one object per table, with camel-case names and defaults; an option belongs
@@ -39,24 +24,56 @@ export function readOptions(
   for (const property of properties) {
     // An option whose value is empty because of an unset variable is ignored, as in fluent-bit.
     if (property.value === '' && property.variables !== undefined && !isRequired(property, tables)) continue
-    const at = tables.findIndex((table) => findOption(table, property.key) !== undefined)
-    const table = tables[at]
-    if (table === undefined) {
+    let at = 0
+    let name: string | undefined
+    for (; at < tables.length; at++) {
+      name = findOption(tables[at] as OptionTable, property.key)
+      if (name !== undefined) break
+    }
+    if (name === undefined) {
       reportUnknown(property, tables, context, diagnostics)
       continue
     }
-    const name = findOption(table, property.key) as string
     const values = given[at]?.get(name)
     if (values === undefined) given[at]?.set(name, [property])
     else values.push(property)
   }
   return tables.map((table, at) => {
     const parsed: Record<string, unknown> = {}
-    for (const [name, option] of Object.entries(table)) {
-      parsed[camelName(name)] = readOption(name, option, given[at]?.get(name) ?? [], context, diagnostics)
+    const own = at === 0 ? context : { ...context, repeatedIsError: false }
+    for (const { name, camel, option, absent } of entriesOf(table)) {
+      const values = given[at]?.get(name)
+      parsed[camel] =
+        values === undefined && absent !== undefined
+          ? absent.value
+          : readOption(name, option, values ?? [], own, diagnostics)
     }
     return parsed
   })
+}
+
+/** An option with what is the same for every section that has its table. */
+interface Entry {
+  name: string
+  camel: string
+  option: Option
+  /** Value without a property; undefined where one is required, or where each section needs a value of its own. */
+  absent: { value: unknown } | undefined
+}
+
+const ENTRIES = new WeakMap<OptionTable, Entry[]>()
+
+/** Returns the entries of a table, which are made once: a configuration may have hundreds of sections of one plugin. */
+function entriesOf(table: OptionTable): Entry[] {
+  const known = ENTRIES.get(table)
+  if (known !== undefined) return known
+  const entries = Object.entries(table).map(([name, option]) => {
+    const value = option.required === true ? undefined : defaultValue(name, option)
+    const isShared = option.required !== true && typeof value !== 'object'
+    return { name, camel: camelName(name), option, absent: isShared ? { value } : undefined }
+  })
+  ENTRIES.set(table, entries)
+  return entries
 }
 
 function isRequired({ key }: Property, tables: readonly OptionTable[]): boolean {
@@ -82,13 +99,16 @@ function readOption(
   const first = properties[0]
   if (first === undefined) return defaultValue(name, option)
   if (option.ignored !== undefined && !properties.every(({ value }) => isDefault(name, option, value))) {
-    warn(diagnostics, `[${label}] "${name}" has no effect: ${option.ignored}`, first.location)
+    warn(diagnostics, `[${label}] "${first.key}" has no effect: ${option.ignored}`, first.location)
   }
-  if (option.repeat === true)
-    return properties.map((property) => readValue(name, option, property, context, diagnostics))
+  if (option.repeat === true) {
+    const values = properties.filter((property) => !isLeftOut(property, option, context, diagnostics))
+    return values.map((property) => readValue(name, option, property, context, diagnostics))
+  }
   const winner = context.firstWins === true ? first : (properties.at(-1) as Property)
   for (const property of properties)
-    if (property !== winner) reportRepeated(name, property, winner, context, diagnostics)
+    if (property !== winner) reportRepeated(property, winner, context, diagnostics)
+  if (isLeftOut(winner, option, context, diagnostics)) return defaultValue(name, option)
   return readValue(name, option, winner, context, diagnostics)
 }
 
@@ -98,6 +118,20 @@ function isDefault(name: string, option: Option, value: string): boolean {
   return parsed.problem === undefined && parsed.value === defaultValue(name, option)
 }
 
+/** Returns true, with a warning, for a key without a value whose option cannot be empty. */
+function isLeftOut(
+  property: Property,
+  option: Option,
+  { label }: OptionContext,
+  found: Diagnostics,
+): boolean {
+  const { key, value, variables, location } = property
+  if (value !== '' || variables !== undefined || parseValue(key, option, '').problem === undefined)
+    return false
+  warn(found, `[${label}] "${key}" has no value: it is left out`, location)
+  return true
+}
+
 function readValue(
   name: string,
   option: Option,
@@ -105,31 +139,70 @@ function readValue(
   context: OptionContext,
   diagnostics: Diagnostics,
 ): unknown {
+  const { key, valueLocation } = property
   const value = option.secret === true ? secretOf(name, property, context, diagnostics) : property.value
-  const text = option.named === true ? `${property.key.toLowerCase()} ${value}` : value
-  const result = parseValue(name, option, text)
-  if (result.problem === undefined) {
-    if (result.warning !== undefined)
-      warn(diagnostics, `[${context.label}] ${result.warning}`, property.valueLocation)
+  const parse = (text: string): ReturnType<typeof parseValue> =>
+    parseValue(key, option, option.named === true ? `${key.toLowerCase()} ${text}` : text)
+  const result = parse(value)
+  if (result.problem === undefined && result.warning === undefined) {
+    if (isPlain(name, option) && COMMENT.test(value))
+      warn(diagnostics, `[${context.label}] ${partOfValue(key)}`, valueLocation)
     return result.value
   }
-  const bare = withoutComment(property.value, option)
-  const again = bare === undefined ? result : parseValue(name, option, bare)
-  if (again.problem === undefined) {
-    warn(
-      diagnostics,
-      `[${context.label}] "${name}" is ${bare}: a comment needs a line of its own`,
-      property.valueLocation,
-    )
+  for (const [text, reason] of readings(value, option)) {
+    const again = parse(text)
+    if (again.problem !== undefined || again.warning !== undefined) continue
+    warn(diagnostics, `[${context.label}] "${key}" is ${text}: ${reason}`, valueLocation)
     return again.value
+  }
+  if (result.problem === undefined) {
+    warn(diagnostics, `[${context.label}] ${result.warning}`, valueLocation)
+    return result.value
   }
   // The value of an option without effect does not matter.
   if (option.ignored !== undefined) return undefined
+  if (context.isLenient === true && option.type === 'bool') {
+    warn(diagnostics, `[${context.label}] ${result.problem}: it is off, as in fluent-bit`, valueLocation)
+    return false
+  }
   const near = option.type === 'enum' ? didYouMean(property.value, option.values ?? []) : ''
   const message = `[${context.label}] ${result.problem}${near}`
   const hint = hintOf(property, option) ?? result.hint ?? ''
-  diagnostics.problems.push(problem('E_CONFIG_BAD_VALUE', message, property.valueLocation, hint))
+  diagnostics.problems.push(problem('E_CONFIG_BAD_VALUE', message, valueLocation, hint))
   return undefined
+}
+
+/** Options whose text is a path, an address, a tag or a name: a comment in one is never meant. */
+const PLAIN_NAME = /(?:^|[._])(?:path|dir|file|host|listen|address|match|tag|db|brokers|topics|alias|name)$/
+
+function isPlain(name: string, { type, expression }: Option): boolean {
+  return (type === 'string' || type === 'clist') && expression === undefined && PLAIN_NAME.test(name)
+}
+
+function partOfValue(key: string): string {
+  return `"${key}" contains " #", which is part of the value: a comment needs a line of its own`
+}
+
+const WITH_UNIT = /^([+-]?\d+)\s*[A-Za-z]+$/
+const FRACTION = /^[+]?(?:\d*\.\d+|\d+\.)$/
+
+/**
+ * Returns other readings of a value that its option does not accept, each with its reason. fluent-bit reads a number up to the
+ * first character that does not belong to it. Here only a comment, a unit and a fraction are passed over: anything else is more
+ * likely to be a mistake.
+ */
+function readings(value: string, option: Option): [text: string, reason: string][] {
+  const texts: [string, string][] = []
+  const bare = withoutComment(value, option)
+  if (bare !== undefined) texts.push([bare, 'a comment needs a line of its own'])
+  if (option.type !== 'int') return texts
+  const [, integer] = WITH_UNIT.exec(value) ?? []
+  if (integer !== undefined) texts.push([integer, 'the unit after a whole number is not read'])
+  if (FRACTION.test(value)) {
+    const least = Math.max(Math.trunc(Number(value)), option.min ?? Number.NEGATIVE_INFINITY)
+    texts.push([String(least), 'it must be a whole number'])
+  }
+  return texts
 }
 
 /** Maximum size of a file with a secret: more than any key that is used as an option. */
@@ -170,8 +243,8 @@ function secretOf(
  * Returns the value before a `#`, or undefined when there is none or the option is a text, which may contain one. The
  * format has no comments after values, but fluent-bit parses a number up to the first character that does not belong to it.
  */
-function withoutComment(value: string, { type }: Option): string | undefined {
-  if (type === 'string' || type === 'slist' || type === 'clist') return undefined
+function withoutComment(value: string, { type, check }: Option): string | undefined {
+  if (type === 'slist' || type === 'clist' || (type === 'string' && check === undefined)) return undefined
   const at = value.search(COMMENT)
   return at < 0 ? undefined : value.slice(0, at).trimEnd()
 }
@@ -182,48 +255,23 @@ function hintOf({ value, variables }: Property, option: Option): string | undefi
   return withoutComment(value, option) === undefined ? undefined : 'a comment needs a line of its own'
 }
 
-/** Returns the locations of the option values, by name in the table; of a repeated option, the last. */
+/**
+ * Returns the locations of the option values, by name in the first table that has it. Of an option that may be repeated,
+ * that of the last value, and that of each value by name, blank and value.
+ */
 export function locationsOf(
   properties: readonly Property[],
-  table: OptionTable,
+  tables: readonly OptionTable[],
 ): Map<string, SourceLocation> {
   const locations = new Map<string, SourceLocation>()
-  for (const { key, valueLocation } of properties) {
-    const name = findOption(table, key)
-    if (name !== undefined) locations.set(name, valueLocation)
+  for (const { key, value, valueLocation } of properties) {
+    for (const table of tables) {
+      const name = findOption(table, key)
+      if (name === undefined) continue
+      locations.set(name, valueLocation)
+      if (table[name]?.repeat === true) locations.set(`${name} ${value}`, valueLocation)
+      break
+    }
   }
   return locations
-}
-
-/** Warns of a value that is overridden, except by a flag: flags are meant to override the file. */
-function reportRepeated(
-  name: string,
-  property: Property,
-  winner: Property,
-  context: OptionContext,
-  diagnostics: Diagnostics,
-): void {
-  if (property.location.line !== undefined && winner.location.line === undefined) return
-  const where = context.firstWins === true ? 'is already set above' : 'is set again below'
-  const message = `[${context.label}] "${name}" ${where}: this value is ignored`
-  warn(diagnostics, message, property.location)
-}
-
-function reportUnknown(
-  property: Property,
-  tables: readonly OptionTable[],
-  context: OptionContext,
-  diagnostics: Diagnostics,
-): void {
-  const names = tables.flatMap((table) => Object.keys(table))
-  const near = nearest(property.key, names)
-  // A line such as `password=x y` has a secret in its first word.
-  const [key = property.key] = property.key.split('=', 1)
-  const message = `[${context.label}] unknown option "${key}"${didYouMean(key, names)}`
-  if (context.lenient === 'all' || (context.lenient === 'dissimilar' && near === undefined))
-    warn(diagnostics, `${message}: it has no effect`, property.location)
-  else {
-    const hint = near === undefined ? `\`${context.list}\` lists them` : ''
-    diagnostics.problems.push(problem('E_CONFIG_UNKNOWN_OPTION', message, property.location, hint))
-  }
 }

@@ -122,7 +122,7 @@ export class ParserPlanner {
 
   /** Returns the sections of conf/parsers.conf, which is parsed on first use. */
   async #builtin(): Promise<ReadonlyMap<string, Section>> {
-    this.#sections ??= (await import('./builtin-parsers.ts')).builtinParsers()
+    this.#sections ??= await (await import('./builtin-parsers.ts')).builtinParsers()
     return this.#sections
   }
 
@@ -142,8 +142,13 @@ export class ParserPlanner {
       found.problems.push(problem('E_CONFIG_UNKNOWN_PLUGIN', message, format.valueLocation, hint))
       return undefined
     }
-    const lenient = section.origin === 'parsers' ? ('all' as const) : ('dissimilar' as const)
-    const context = { label, location: section.location, list: 'shipper plugins', lenient, firstWins: true }
+    const context = {
+      label,
+      location: section.location,
+      list: 'shipper plugins',
+      isLenient: true,
+      firstWins: true,
+    }
     const own = section.properties.filter(
       (property) => !['name', 'format'].includes(property.key.toLowerCase()),
     )
@@ -163,8 +168,9 @@ export class ParserPlanner {
 /** Returns all words in the values of sections: a superset of the names of parsers that they use. */
 export function wordsOf(sections: readonly Section[]): Set<string> {
   const words = new Set<string>()
-  for (const { properties } of sections) {
+  for (const { properties, groups } of sections) {
     for (const { value } of properties) for (const word of value.split(TOKEN_END)) words.add(word)
+    for (const word of wordsOf(groups)) words.add(word)
   }
   return words
 }

@@ -20,11 +20,22 @@ import {
 } from './config-tree.ts'
 import type { StageKind } from './flags.ts'
 import { InstanceNames } from './instance-names.ts'
+import { type MissingPlugin, MissingPlugins, namesOfPeers } from './missing-plugins.ts'
 import { MultilinePlanner } from './multiline-parsers.ts'
+import { isPassedOver, OptionOwners } from './option-owners.ts'
 import { COMMENT, locationsOf, readOptions } from './options.ts'
 import { ParserPlanner, wordsOf } from './parsers.ts'
 import { parseUri, uriProperties, withoutSecrets } from './plugin-uri.ts'
-import { checkLoops, checkMatches } from './route-check.ts'
+import type { GroupOwner, GroupPlanner } from './processors.ts'
+import {
+  checkLogFile,
+  checkLoops,
+  checkMatches,
+  connectWithoutMatch,
+  withoutMissingOutputs,
+} from './route-check.ts'
+import { maskedProblem, maskOf } from './secret-values.ts'
+import { sectionsByKind } from './sections.ts'
 
 interface PlanOptions {
   registry: Registry
@@ -37,17 +48,25 @@ export interface PlanResult extends Diagnostics {
   plan: Plan | undefined
   /** The stages that are valid by themselves, for further checks in spite of problems of others. Not to be run. */
   validPart: Plan
+  /** The valid part with the valid processors of stages that are not in it, as filters without a match. Not to be run. */
+  checkable: Plan
+  /** Plugins that sections name and that are not there, for a summary; each has a problem. */
+  missing: MissingPlugin[]
+  /** Masks the values of secret variables in a text for people. */
+  mask: (text: string) => string
 }
-
-type Sections = Record<StageKind | 'service' | 'parser' | 'multiline_parser', Section[]>
 
 const COMMON: Record<StageKind, OptionTable> = {
   input: INPUT_OPTIONS,
   filter: FILTER_OPTIONS,
   output: OUTPUT_OPTIONS,
 }
+const GROUPS: Record<StageKind, readonly string[]> = {
+  input: ['processors', 'routes'],
+  filter: [],
+  output: ['processors'],
+}
 const FLAG: Record<StageKind, string> = { input: '-i', filter: '-F', output: '-o' }
-const SECTIONS = ['SERVICE', 'INPUT', 'FILTER', 'OUTPUT', 'PARSER', 'MULTILINE_PARSER']
 /** Errors after which sections may be missing from the tree, so that their absence is not reported. */
 const SECTIONS_UNCERTAIN_AFTER = new Set([
   'E_CONFIG_UNREADABLE',
@@ -58,8 +77,6 @@ const SECTIONS_UNCERTAIN_AFTER = new Set([
 const PARSER_OPTIONS = ['parser', 'merge_parser', 'regex_parser']
 /** Parsed name of the option that lets pods name any parser. */
 const ANY_PARSER_OPTION = 'k8s-loggingParser'
-/** Sections of fluent-bit without effect here, with the reason; their contents are not checked. */
-const IGNORED_SECTIONS: Record<string, string> = { plugins: 'all plugins are built in' }
 
 /**
  * Checks a tree, whose variables are expanded, against the option tables of the plugins that it names. Checking continues
@@ -68,26 +85,55 @@ const IGNORED_SECTIONS: Record<string, string> = { plugins: 'all plugins are bui
 export async function buildPlan(tree: Tree, options: PlanOptions): Promise<PlanResult> {
   const planner = new Planner(tree, options)
   const plan = await planner.build()
-  const { problems, warnings } = planner
+  const { problems, warnings } = await folded(planner, tree)
+  plan.warnings = warnings
   return {
     plan: problems.length === 0 ? plan : undefined,
     validPart: planner.validPartOf(plan),
-    problems: sortByLocation(problems),
+    checkable: planner.checkablePartOf(plan),
+    problems,
     warnings,
+    ...(tree.notes === undefined ? {} : { notes: tree.notes }),
+    missing: planner.missing.all,
+    mask: maskOf(tree.secrets ?? NONE),
   }
 }
+
+/** Returns messages sorted, and those that say the same as one, without the values of secret variables. */
+async function folded(
+  { problems, warnings }: Diagnostics,
+  { secrets = NONE }: Pick<Tree, 'secrets'>,
+): Promise<Diagnostics> {
+  if (problems.length + warnings.length === 0) return { problems, warnings }
+  const { foldProblems, foldWarnings } = await import('./repeated-messages.ts')
+  const mask = maskOf(secrets)
+  return {
+    problems: foldProblems(sortByLocation(problems)).map((one) => maskedProblem(one, mask)),
+    warnings: foldWarnings(warnings).map(mask),
+  }
+}
+
+const NONE = new Set<string>()
 
 class Planner implements Diagnostics {
   readonly problems: ShipperError[]
   readonly warnings: string[]
+  readonly missing = new MissingPlugins()
   readonly #tree: Tree
   readonly #registry: Registry
   readonly #checkUnused: boolean
   readonly #names = new InstanceNames()
+  /** Plans by the sections that they are made from. */
+  readonly #planOf = new Map<Section, unknown>()
+  readonly #owners: OptionOwners
   /** Stages and service options with problems. */
   readonly #invalid = new Set<unknown>()
   /** Entries that name parsers, which are looked up after all sections have been read. */
   readonly #parserNames: { property: Property; label: string; stage?: unknown }[] = []
+  /** Plans processors and routes; loaded for the first section that has groups. */
+  #groupPlanner: GroupPlanner | undefined
+  /** Number of problems of the filters of processors. */
+  #processorProblems = 0
   readonly #multilineNames: { property: Property; label: string; stage: unknown }[] = []
 
   constructor(tree: Tree, { registry, checkUnused = false }: PlanOptions) {
@@ -96,10 +142,14 @@ class Planner implements Diagnostics {
     this.warnings = [...tree.warnings]
     this.#registry = registry
     this.#checkUnused = checkUnused
+    this.#owners = new OptionOwners(registry, checkUnused)
+    for (const { location, ...plugin } of tree.missing ?? [])
+      this.missing.addPlugin({ ...plugin, places: [location] })
   }
 
   async build(): Promise<Plan> {
-    const sections = this.#sectionsByKind()
+    const sections = sectionsByKind(this.#tree, this)
+    await this.#owners.add(sections)
     const plan: Plan = {
       service: this.#service(sections.service),
       inputs: await this.#stages<InputPlan>('input', sections.input),
@@ -109,43 +159,78 @@ class Planner implements Diagnostics {
       multilines: [],
       warnings: this.warnings,
     }
-    const used = wordsOf([...sections.input, ...sections.filter, ...sections.multiline_parser])
-    plan.multilines = this.#multilines(
-      sections.multiline_parser,
-      wordsOf([...sections.input, ...sections.filter]),
-    )
+    this.#groupPlanner?.connect(plan.outputs, sections.output)
+    const stages = [...sections.input, ...sections.filter, ...sections.output.flatMap(({ groups }) => groups)]
+    const used = wordsOf([...stages, ...sections.multiline_parser])
+    plan.multilines = this.#multilines(sections.multiline_parser, wordsOf(stages))
     const parsers = new ParserPlanner(this.#registry, this, used, this.#checkUnused)
     for (const section of sections.parser) await parsers.add(section)
     for (const { property, label, stage } of this.#parserNames) {
       await parsers.require(property, label)
       if (!parsers.plans.some(({ name }) => name === property.value)) this.#invalid.add(stage)
     }
-    if (plan.filters.some(({ options }) => (options as Record<string, unknown>)[ANY_PARSER_OPTION] === true))
+    const processors = [...plan.inputs, ...plan.outputs].flatMap((stage) => stage.processors ?? [])
+    const filters = [...plan.filters, ...processors]
+    if (filters.some(({ options }) => (options as Record<string, unknown>)[ANY_PARSER_OPTION] === true))
       await parsers.addUnlisted()
     plan.parsers = parsers.plans
-    const complete = !this.problems.some(({ code }) => SECTIONS_UNCERTAIN_AFTER.has(code))
-    if (complete && sections.input.length === 0) {
-      this.#problem('E_CONFIG_NO_INPUT', 'there is no input', undefined)
-    }
-    if (complete && sections.output.length === 0) {
-      this.#problem('E_CONFIG_NO_OUTPUT', 'there is no output', undefined)
-    }
-    if (this.problems.length === 0) {
+    this.problems.push(...this.missing.problems())
+    const { routing, missing = [] } = this.#tree
+    const complete =
+      missing.length === 0 && !this.problems.some(({ code }) => SECTIONS_UNCERTAIN_AFTER.has(code))
+    if (complete) this.#checkEnds(sections.input.length > 0, sections.output.length > 0)
+    if (routing !== undefined) {
+      const { orderedRouting, reachesInOrder } = await import('./ordered-routing.ts')
+      plan.routing = orderedRouting(routing, this.#planOf)
+      if (this.problems.length === 0)
+        checkLoops(plan.inputs, plan.outputs, this, reachesInOrder(plan.routing))
+    } else if (complete) connectWithoutMatch(plan, sections.output.length, this)
+    if (this.problems.length === 0 && routing === undefined) {
       checkMatches(plan.inputs, [...plan.filters, ...plan.outputs], this)
       checkLoops(plan.inputs, plan.outputs, this)
     }
+    if (this.problems.length === 0) checkLogFile(plan, this)
     return plan
+  }
+
+  /**
+   * Reports that there is no input or no output. An agent with a configuration file starts all the same, as fluent-bit does: the
+   * rest may be added to the file later. On a command line it is a mistake.
+   */
+  #checkEnds(hasInput: boolean, hasOutput: boolean): void {
+    const { file } = this.#tree
+    if (file === undefined) {
+      if (!hasInput) this.#problem('E_CONFIG_NO_INPUT', 'there is no input', undefined)
+      if (!hasOutput) this.#problem('E_CONFIG_NO_OUTPUT', 'there is no output', undefined)
+    } else if (!hasInput && !hasOutput)
+      warn(this, 'there is no input and no output: nothing is read or sent', { file })
+    else if (!hasOutput) warn(this, 'there is no output: nothing is read until one is configured', { file })
+    else if (!hasInput) warn(this, 'there is no input: nothing is sent until one is configured', { file })
   }
 
   validPartOf(plan: Plan): Plan {
     const isValid = (stage: unknown): boolean => !this.#invalid.has(stage)
+    // The valid processors of a stage are kept, so that all of them are checked.
+    const withProcessors = <S extends GroupOwner>(stage: S): S => {
+      const processors = stage.processors?.filter(isValid) ?? []
+      return processors.length === (stage.processors?.length ?? 0) ? stage : { ...stage, processors }
+    }
+    const outputs = plan.outputs.filter(isValid).map(withProcessors)
+    const inputs = plan.inputs.filter(isValid).map(withProcessors)
     return {
       ...plan,
       service: isValid(plan.service) ? plan.service : parseOptions(SERVICE_OPTIONS, {}),
-      inputs: plan.inputs.filter(isValid),
+      inputs: withoutMissingOutputs(inputs, outputs),
       filters: plan.filters.filter(isValid),
-      outputs: plan.outputs.filter(isValid),
+      outputs,
     }
+  }
+
+  checkablePartOf(plan: Plan): Plan {
+    const part = this.validPartOf(plan)
+    const invalid = [...plan.inputs, ...plan.outputs].filter((stage) => this.#invalid.has(stage))
+    const processors = invalid.flatMap((stage) => stage.processors ?? [])
+    return { ...part, filters: [...part.filters, ...processors.filter((each) => !this.#invalid.has(each))] }
   }
 
   #multilines(sections: Section[], used: ReadonlySet<string>): Plan['multilines'] {
@@ -159,42 +244,12 @@ class Planner implements Diagnostics {
     return planner.plans
   }
 
-  #sectionsByKind(): Sections {
-    const found: Record<string, Section[]> = Object.fromEntries(SECTIONS.map((s) => [s.toLowerCase(), []]))
-    for (const section of this.#tree.sections) {
-      const kind = section.name.toLowerCase()
-      if (IGNORED_SECTIONS[kind] !== undefined) {
-        warn(this, `section [${section.name}] has no effect: ${IGNORED_SECTIONS[kind]}`, section.location)
-      } else if (section.origin === 'parsers' && !kind.endsWith('parser')) {
-        warn(this, `section [${section.name}] has no effect in a parsers file`, section.location)
-      } else if (found[kind] === undefined) {
-        this.#unknownSection(section)
-      } else found[kind].push(section)
-      this.#groups(section)
-    }
-    return found as unknown as Sections
-  }
-
-  /** Reports an unknown section. fluent-bit ignores it silently; here a name that looks like a typo is a problem. */
-  #unknownSection({ name, location }: Section): void {
-    const near = didYouMean(name, SECTIONS)
-    if (near === '') warn(this, `unknown section [${name}]: it has no effect`, location)
-    else this.#problem('E_CONFIG_UNKNOWN_SECTION', `unknown section [${name}]${near}`, location, '')
-  }
-
-  #groups(section: Section): void {
-    for (const { name, location } of section.groups) {
-      const known = SECTIONS.includes(name.toUpperCase())
-      const what = known ? 'must begin in column 1' : `is not allowed within [${section.name}]`
-      this.#problem('E_CONFIG_UNKNOWN_SECTION', `section [${name}] ${what}`, location, '')
-    }
-  }
-
   /** Merges all [SERVICE] sections; flags follow the file and so take precedence. */
   #service(sections: Section[]): Plan['service'] {
     const properties = sections.flatMap((section) => section.properties)
     const location = sections[0]?.location ?? { file: COMMAND_LINE }
-    const context = { label: 'service', location, list: 'shipper -h', lenient: 'dissimilar' as const }
+    const ownerOf = (key: string): string | undefined => this.#owners.of(key)
+    const context = { label: 'service', location, list: 'shipper -h', isLenient: true, ownerOf }
     const before = this.problems.length
     const [service] = readOptions(properties, [SERVICE_OPTIONS], context, this)
     if (this.problems.length > before) this.#invalid.add(service)
@@ -205,12 +260,15 @@ class Planner implements Diagnostics {
     const plans: P[] = []
     for (const section of sections) {
       const plan = await this.#stage(kind, section)
-      if (plan !== undefined) plans.push(plan as P)
+      if (plan === undefined) continue
+      plans.push(plan as P)
+      this.#planOf.set(section, plan)
     }
     return plans
   }
 
-  async #stage(kind: StageKind, section: Section): Promise<unknown> {
+  /** Plans a stage, or the filter of a processor of the stage `owner`. */
+  async #stage(kind: StageKind, section: Section, owner?: string): Promise<unknown> {
     const name = propertyOf(section, 'name')
     if (name === undefined || name.value === '') {
       this.#nameMissing(kind, section)
@@ -222,7 +280,12 @@ class Planner implements Diagnostics {
     const uri = parseUri(name.value)
     const plugin = uri?.plugin ?? name.value
     const spec = await this.#registry.find(kind, plugin)
-    if (spec === undefined) return this.#unknownPlugin(kind, plugin, name)
+    if (spec === undefined) {
+      // Processors and routes are checked all the same, so that all that is missing is reported at once.
+      const missing = { name: plugin, spec: { kind } } as unknown as GroupOwner
+      if (kind !== 'filter') await this.#planGroups(section, missing)
+      return this.#unknownPlugin(kind, plugin, name)
+    }
     const before = this.problems.length
     const properties = section.properties.filter((property) => property.key.toLowerCase() !== 'name')
     if (uri !== undefined) properties.unshift(...uriProperties(uri, name, spec.options, this))
@@ -230,13 +293,22 @@ class Planner implements Diagnostics {
       label: spec.name,
       location: section.location,
       list: `shipper ${FLAG[kind]} ${spec.name} -h`,
+      ownerOf: (key: string) => this.#owners.of(key),
+      isPassedOver: (key: string, value: string) => isPassedOver(kind, key, value),
+      repeatedIsError: true,
+      groups: GROUPS[kind],
+      ...(spec.kind === 'output' && spec.passesOn !== undefined ? { passesOn: spec.passesOn } : {}),
     }
     const [options, common = {}] = readOptions(properties, [spec.options, COMMON[kind]], context, this)
     this.#checkMatchRegex(spec.name, properties)
     if (kind !== 'input' && section.origin === 'flags' && common.matchRegex === undefined)
       common.match ??= '*'
     const alias = properties.findLast(({ key }) => key.toLowerCase() === 'alias')
-    const { name: instance, numbered, logName } = this.#names.next(kind, spec.name, alias, this)
+    const {
+      name: instance,
+      numbered,
+      logName,
+    } = this.#names.next(kind, owner === undefined ? spec.name : `${owner}/${spec.name}`, alias, this)
     const stage = {
       spec,
       name: instance,
@@ -244,19 +316,43 @@ class Planner implements Diagnostics {
       options,
       common,
       location: section.location,
-      optionLocations: locationsOf(properties, { ...COMMON[kind], ...spec.options }),
+      optionLocations: locationsOf(properties, [spec.options, COMMON[kind]]),
     }
-    const plan = kind === 'input' ? { ...stage, tag: common.tag ?? numbered } : stage
-    if (this.problems.length > before) this.#invalid.add(plan)
+    const label = section.label === undefined ? {} : { label: section.label }
+    const plan = kind === 'input' ? { ...stage, tag: common.tag ?? numbered, ...label } : stage
+    const isValid = this.problems.length === before
+    const groupsValid = kind === 'filter' || (await this.#planGroups(section, plan as unknown as GroupOwner))
+    if (!isValid || !groupsValid) this.#invalid.add(plan)
     this.#recordParsers(properties, spec, plan)
     return plan
+  }
+
+  /** Plans processors and routes; returns false when there are problems besides those of the filters of processors. */
+  async #planGroups(section: Section, owner: GroupOwner): Promise<boolean> {
+    if (section.groups.length === 0) return true
+    const { GroupPlanner } = await import('./processors.ts')
+    this.#groupPlanner ??= new GroupPlanner(
+      this,
+      { registry: this.#registry, missing: this.missing },
+      (filter, name) => this.#processor(filter, name),
+    )
+    const before = this.problems.length - this.#processorProblems
+    await this.#groupPlanner.add(section, owner)
+    return this.problems.length - this.#processorProblems === before
+  }
+
+  async #processor(section: Section, owner: string): Promise<FilterPlan | undefined> {
+    const before = this.problems.length
+    const plan = await this.#stage('filter', section, owner)
+    this.#processorProblems += this.problems.length - before
+    return plan as FilterPlan | undefined
   }
 
   #checkMatchRegex(name: string, properties: readonly Property[]): void {
     const property = properties.findLast(({ key }) => key.toLowerCase() === 'match_regex')
     const invalid = property === undefined ? undefined : checkExpression(property.value)
     if (property === undefined || invalid === undefined) return
-    const message = `[${name}] "match_regex" must be ${invalid.must}, not "${property.value}": ${invalid.reason}`
+    const message = `[${name}] "${property.key}" must be ${invalid.must}, not "${property.value}": ${invalid.reason}`
     this.#problem('E_CONFIG_BAD_VALUE', message, property.valueLocation, invalid.hint ?? '')
   }
 
@@ -286,11 +382,12 @@ class Planner implements Diagnostics {
     }
   }
 
-  #unknownPlugin(kind: StageKind, plugin: string, name: Property): undefined {
+  async #unknownPlugin(kind: StageKind, plugin: string, name: Property): Promise<undefined> {
+    if (await this.missing.add(kind, plugin, name.valueLocation)) return
     const others = (['input', 'filter', 'output'] as const).filter((other) =>
       this.#registry.names(other).includes(plugin.toLowerCase()),
     )
-    const near = didYouMean(plugin, this.#registry.names(kind))
+    const near = didYouMean(plugin, await namesOfPeers(kind, this.#registry.names(kind)))
     const elsewhere = others.length > 0 ? ` (there is an ${others.join(' and an ')} of this name)` : ''
     const message = `unknown ${kind} "${withoutSecrets(plugin)}"${near === '' ? elsewhere : near}`
     const list = near === '' ? '`shipper plugins` lists them' : ''

@@ -1,16 +1,20 @@
 import { hostname } from 'node:os'
-import { type Section, type Tree, warn } from './config-tree.ts'
+import { problem, type Section, type Tree, warn } from './config-tree.ts'
+import { noteSecret } from './secret-values.ts'
 
 export type Environment = Readonly<Record<string, string | undefined>>
 
 /** `${NAME}` or `${NAME:-default}`, not nested. Any other `$` (as in a regular expression) is left unchanged. */
 const VARIABLE = /\$\{([A-Za-z_][A-Za-z0-9_.]*)(?::-([^}]*))?\}/g
 
-/** Returns the variables in a text, in order, and whether each use has a default. */
-export function variablesIn(text: string): { name: string; hasDefault: boolean }[] {
+/** Returns the variables in a text, in order, each with its default. */
+export function variablesIn(
+  text: string,
+): { name: string; hasDefault: boolean; fallback: string | undefined }[] {
   return [...text.matchAll(VARIABLE)].map(([, name = '', fallback]) => ({
     name,
     hasDefault: fallback !== undefined,
+    fallback,
   }))
 }
 
@@ -35,7 +39,7 @@ export function expand(
 export function unsetWarning(name: string, omitted?: string): string {
   const effect =
     omitted === undefined
-      ? 'nothing takes its place'
+      ? 'an empty text takes its place'
       : `"${omitted}" is left out, as if it were not given, and its default applies if it has one`
   return `variable ${name} is not set: ${effect}`
 }
@@ -45,19 +49,42 @@ export function lookupIn(tree: Tree, env: Environment): (name: string) => string
   return (name) => tree.variables.get(name) ?? env[name] ?? (name === 'HOSTNAME' ? hostname() : undefined)
 }
 
+/** Maximum length of all values with variables: a variable of a file may be long, and occur often. */
+const MAX_EXPANDED_CHARS = 16_000_000
+
 /** Expands the values of sections in place; also those from the command line, as fluent-bit does. */
-export function expandSections(tree: Tree, sections: Section[], env: Environment): void {
+export function expandSections(
+  tree: Tree,
+  sections: Section[],
+  env: Environment,
+  budget = { chars: MAX_EXPANDED_CHARS },
+): void {
   const lookup = lookupIn(tree, env)
+  const secrets = tree.secrets ?? new Set<string>()
   for (const section of sections) {
+    if (section.isLiteral === true) continue
     for (const property of section.properties) {
       const variables = property.value.match(VARIABLE)
       if (variables === null) continue
       property.variables = variables
+      property.written = property.value
+      for (const { name, fallback } of variablesIn(property.value)) {
+        const value = lookup(name)
+        budget.chars -= value?.length ?? 0
+        noteSecret(secrets, name, value)
+        noteSecret(secrets, name, fallback)
+      }
+      if (secrets.size > 0) tree.secrets = secrets
+      if (budget.chars < 0) {
+        const message = `more than ${MAX_EXPANDED_CHARS} characters with the values of variables`
+        tree.problems.push(problem('E_CONFIG_BAD_VALUE', message, property.valueLocation, ''))
+        return
+      }
       const unset: string[] = []
       property.value = expand(property.value, lookup, (name) => unset.push(name))
       const omitted = property.value === '' ? property.key : undefined
       for (const name of unset) warn(tree, unsetWarning(name, omitted), property.valueLocation)
     }
-    expandSections(tree, section.groups, env)
+    expandSections(tree, section.groups, env, budget)
   }
 }

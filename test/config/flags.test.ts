@@ -78,7 +78,7 @@ test('a secret may be @FILE or a variable on the command line, and a warning nam
     'command line, -p key: [send] "key" must be a whole number, not ******',
   ])
   const inFile = await load(`[INPUT]\n    Name clock\n${OUT}    Key @${dir}/key\n`)
-  expect(inFile.reported).toEqual(['a.conf:6:9: [send] "key" must be a whole number, not ******'])
+  expect(inFile.reported).toEqual(['a.conf:6:9: [send] "Key" must be a whole number, not ******'])
 })
 
 test('problems of flags name the argument and not its value', async () => {

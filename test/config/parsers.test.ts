@@ -22,10 +22,10 @@ test('parsers are read from files relative to the configuration file; the first 
     ['bad', 'regex', { regex: '(' }],
   ])
   expect(warnings).toEqual([
-    'p/parsers.conf:17:1: [multiline_parser m] required option "type" is missing: the multiline parser is ignored',
     'p/parsers.conf:5:5: [parser good] unknown option "Decode_Feld": it has no effect',
     'p/parsers.conf:12:12: [parser odd] unknown format "plan" (did you mean plain?): the parser is ignored',
     'p/parsers.conf:13:1: [parser good] duplicate name: this section is ignored',
+    'p/parsers.conf:17:1: [multiline_parser m] required option "type" is missing: the multiline parser is ignored',
   ])
 })
 
@@ -47,10 +47,7 @@ test('parsers in the main file must be valid', async () => {
   const { reported } = await load(
     `[INPUT]\n    Name clock\n${OUT}[PARSER]\n    Name a\n    Format plain\n    Tim_Key b\n[PARSER]\n    Format x\n`,
   )
-  expect(reported).toEqual([
-    'a.conf:9:5: [parser a] unknown option "Tim_Key" (did you mean time_key?)',
-    'a.conf:10:1: [parser] required option "name" is missing',
-  ])
+  expect(reported).toEqual(['a.conf:10:1: [parser] required option "name" is missing'])
 })
 
 test('parsers named by an input must exist; a format without required options counts as one', async () => {

@@ -37,24 +37,33 @@ test('a configuration with problems yields no plan; all problems are reported in
   )
   expect(plan).toBeUndefined()
   expect(reported).toEqual([
-    'a.conf:2:5: [service] unknown option "Flsh" (did you mean flush?)',
-    'a.conf:3:15: [service] "http_port" must be a whole number from 0 to 65535, not "70000"',
+    'a.conf:3:15: [service] "Http_Port" must be a whole number from 0 to 65535, not "70000"',
     'a.conf:4:1: unknown section [INPT] (did you mean INPUT?)',
     'a.conf:7:10: unknown input "folow" (did you mean follow?)',
     'a.conf:8:1: [follow] required option "path" is missing',
     'a.conf:10:5: [follow] unknown option "Refresh_Intervall" (did you mean refresh_interval?)',
     'a.conf:11:22: [follow] "refresh_interval" must be a time like 60 or 5m of at least 1ms, not "abc"',
     'a.conf:12:13: [follow] "db.sync" must be one of full, normal, off, not "ful" (did you mean full?)',
-    'a.conf:17:17: [send] "match_regex" must be a regular expression, not "(": unsupported regular expression: a group without a closing parenthesis, near character 2',
+    'a.conf:17:17: [send] "Match_Regex" must be a regular expression, not "(": unsupported regular expression: a group without a closing parenthesis, near character 2',
     'a.conf:18:1: [filter] required option "name" is missing',
   ])
 })
 
-test('a plan needs an input and an output', async () => {
-  expect((await load('[SERVICE]\n    Flush 1\n')).problems.map((p) => p.code)).toEqual([
+test('a command line needs an input and an output', async () => {
+  expect((await load(undefined)).problems.map((p) => p.code)).toEqual([
     'E_CONFIG_NO_INPUT',
     'E_CONFIG_NO_OUTPUT',
   ])
+})
+
+test.each([
+  ['[SERVICE]\n    Flush 1\n', 'there is no input and no output: nothing is read or sent'],
+  ['[INPUT]\n    Name clock\n', 'there is no output: nothing is read until one is configured'],
+  [OUT, 'there is no input: nothing is sent until one is configured'],
+])('a file without an input or an output has a plan, and a warning', async (text, warning) => {
+  const { plan, warnings } = await load(text)
+  expect(plan).toBeDefined()
+  expect(warnings).toEqual([`a.conf: ${warning}`])
 })
 
 test('missing sections are not reported when the file cannot be read completely', async () => {
@@ -83,7 +92,7 @@ test('a plugin of another kind is reported as such', async () => {
 
 test('a problem does not show a secret', async () => {
   const { reported } = await load(`[INPUT]\n    Name clock\n${OUT}    Key hunter2\n`)
-  expect(reported).toEqual(['a.conf:6:9: [send] "key" must be a whole number, not ******'])
+  expect(reported).toEqual(['a.conf:6:9: [send] "Key" must be a whole number, not ******'])
 })
 
 test('a problem does not show the secrets of an address', async () => {
@@ -93,9 +102,8 @@ test('a problem does not show the secrets of an address', async () => {
     'a.conf:2:10: [clock] takes no user or password, and "clock://h:1/" has one',
     'a.conf:2:10: [clock] takes no host, and "clock://h:1/" has one',
     'a.conf:2:10: [clock] takes no port, and "clock://h:1/" has one',
-    'a.conf:2:10: [clock] unknown option "key"',
+    'a.conf:2:10: [clock] unknown option "key", an option of output send (also at line 4)',
     'a.conf:4:10: [clock] takes no host, and "clock://h" has one',
-    'a.conf:4:10: [clock] unknown option "key"',
   ])
 })
 
@@ -127,6 +135,8 @@ test('a plan has the location of each value', async () => {
   ])
   expect(lines).toEqual([
     ['path', 4, 10],
+    ['path a', 3, 10],
+    ['path b', 4, 10],
     ['read_from_head', 5, 15],
     ['tag', 6, 9],
   ])
@@ -138,7 +148,7 @@ test('an invalid value from a variable is reported with the name of the variable
   })
   expect(problems.map((p) => [p.message, p.hint])).toEqual([
     [
-      '[send] "port" must be a whole number from 1 to 65535, not "x\n"',
+      '[send] "Port" must be a whole number from 1 to 65535, not "x\n"',
       `the value comes from \${P} and \${Q:-}`,
     ],
   ])
@@ -153,7 +163,10 @@ test('a value before a comment is used, except in a text', async () => {
   const text = `[SERVICE]\n    Flush 2  ## often\n    Log_File a #1\n[INPUT]\n    Name clock\n${OUT}`
   const { plan, warnings } = await load(text)
   expect(plan?.service).toMatchObject({ flush: 2000, logFile: 'a #1' })
-  expect(warnings).toEqual(['a.conf:2:11: [service] "flush" is 2: a comment needs a line of its own'])
+  expect(warnings).toEqual([
+    'a.conf:2:11: [service] "Flush" is 2: a comment needs a line of its own',
+    'a.conf:3:14: [service] "Log_File" contains " #", which is part of the value: a comment needs a line of its own',
+  ])
 })
 
 test('an option set by an unset variable has its default', async () => {

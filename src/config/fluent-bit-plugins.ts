@@ -1,0 +1,169 @@
+import type { StageKind } from './flags.ts'
+
+export type CatalogueKind = StageKind | 'processor'
+
+const AGGREGATOR = 'send the records with `forward` to a fluent-bit or fluentd that has it'
+const NO_METRICS = 'only logs are collected'
+const METRICS_OUTPUT = 'only logs are sent; HTTP_Server in [SERVICE] has the metrics of the agent itself'
+const BY_AGENT = 'run a fluent-bit that has it, and receive its records with the input `forward`'
+const ON_AGGREGATOR = 'run it in the fluent-bit or fluentd to which `forward` sends'
+const WINDOWS = 'Windows is not supported'
+const INTERNAL = 'part of fluent-bit itself: remove the section'
+const FOR_TESTS = 'for tests of fluent-bit only'
+
+/**
+ * Plugins of fluent-bit 5 that are not there, also by the names of its Go plugins, and what stands in for each. A test fails for
+ * an entry that the registry has.
+ */
+const MISSING: Record<CatalogueKind, Readonly<Record<string, string>>> = {
+  input: {
+    blob: 'the input `tail` reads text files',
+    calyptia_fleet: INTERNAL,
+    collectd: NO_METRICS,
+    disk: NO_METRICS,
+    docker: NO_METRICS,
+    docker_events:
+      'let `docker events --format json` write to a file and follow it with `tail`, or use `stdin`',
+    dummy_thread: 'the input `dummy`',
+    ebpf: BY_AGENT,
+    elasticsearch: 'let the sender use its forward or file output',
+    emitter: INTERNAL,
+    etw: WINDOWS,
+    event_test: FOR_TESTS,
+    event_tracing_windows: WINDOWS,
+    event_type: FOR_TESTS,
+    exec: 'let the command write to a file and follow it with `tail`, or pipe it into the input `stdin`',
+    exec_wasi: 'pipe the output of the program into the input `stdin`',
+    fluentbit_logs: 'Log_File in [SERVICE] has the log of the agent',
+    fluentbit_metrics: METRICS_OUTPUT,
+    gpu_metrics: NO_METRICS,
+    head: 'the input `tail` with Read_From_Head on',
+    http: 'let the sender use the forward protocol, or write to a file for `tail`',
+    kafka: BY_AGENT,
+    kmsg: 'the input `systemd` has the messages of the kernel (_TRANSPORT=kernel)',
+    kubernetes_events: BY_AGENT,
+    lib: INTERNAL,
+    mqtt: BY_AGENT,
+    netif: NO_METRICS,
+    nginx_exporter_metrics: NO_METRICS,
+    nginx_metrics: NO_METRICS,
+    node_exporter_metrics: NO_METRICS,
+    opentelemetry: BY_AGENT,
+    podman_metrics: NO_METRICS,
+    proc: 'the input `health` tests whether a port answers',
+    process_exporter_metrics: NO_METRICS,
+    prometheus_remote_write: NO_METRICS,
+    prometheus_scrape: NO_METRICS,
+    prometheus_textfile: NO_METRICS,
+    random: 'the input `dummy`',
+    serial: 'pipe the device into the input `stdin`',
+    splunk: BY_AGENT,
+    statsd: NO_METRICS,
+    storage_backlog: INTERNAL,
+    stream_processor: INTERNAL,
+    syslog: 'let the syslog daemon write to a file for `tail`, or read the journal with `systemd`',
+    tcp: 'let the sender use the forward protocol, or pipe `nc -lk PORT` into the input `stdin`',
+    thermal: NO_METRICS,
+    udp: 'pipe `nc -lku PORT` into the input `stdin`',
+    unix_socket: 'the input `forward` has Unix_Path for senders of the forward protocol',
+    windows_exporter_metrics: WINDOWS,
+    winevtlog: WINDOWS,
+    winlog: WINDOWS,
+    winstat: WINDOWS,
+  },
+  filter: {
+    alter_size: FOR_TESTS,
+    aws: '`record_modifier` adds fixed fields, also from ${VARIABLES}',
+    checklist: '`grep` keeps or excludes by regular expressions',
+    ecs: '`record_modifier` adds fixed fields, also from ${VARIABLES}',
+    expect: 'the output `stdout` shows the records',
+    geoip2: ON_AGGREGATOR,
+    log_to_metrics: ON_AGGREGATOR,
+    lua: '`grep` drops records, `record_modifier` adds and removes fields; what else it does, do where the records arrive',
+    modify: '`record_modifier` adds and removes fields; nothing renames them yet',
+    nest: ON_AGGREGATOR,
+    nightfall: ON_AGGREGATOR,
+    parser: 'Parser of the input `tail`, when the whole line is parsed',
+    rewrite_tag: 'Tag and Tag_Regex of the input `tail`, when the tag depends on the file',
+    stdout: 'an output `stdout` with the same Match',
+    sysinfo: '`record_modifier` adds fixed fields, also from ${HOSTNAME}',
+    tensorflow: ON_AGGREGATOR,
+    throttle: 'Mem_Buf_Limit of the input limits memory; nothing limits the rate yet',
+    throttle_size: 'Mem_Buf_Limit of the input limits memory; nothing limits the rate yet',
+    type_converter: 'Types of a regex [PARSER], when the value comes from there',
+    wasm: ON_AGGREGATOR,
+  },
+  output: {
+    azure: AGGREGATOR,
+    azure_blob: AGGREGATOR,
+    azure_kusto: AGGREGATOR,
+    azure_logs_ingestion: AGGREGATOR,
+    bigquery: AGGREGATOR,
+    calyptia: INTERNAL,
+    chronicle: AGGREGATOR,
+    cloudwatch: AGGREGATOR,
+    cloudwatch_logs: AGGREGATOR,
+    counter: 'HTTP_Server in [SERVICE] has the counters of every output',
+    datadog: AGGREGATOR,
+    es: `${AGGREGATOR}, or to \`kafka\` for a connector`,
+    exit: '`timeout` of the shell ends the agent',
+    firehose: AGGREGATOR,
+    flowcounter: 'HTTP_Server in [SERVICE] has the counters of every output',
+    gcs: AGGREGATOR,
+    gelf: '`kafka` with Format gelf, for an input of Graylog that reads Kafka',
+    http: AGGREGATOR,
+    influxdb: AGGREGATOR,
+    'kafka-rest': 'the output `kafka` speaks to the brokers',
+    kinesis: AGGREGATOR,
+    kinesis_firehose: AGGREGATOR,
+    kinesis_streams: AGGREGATOR,
+    lib: INTERNAL,
+    logdna: AGGREGATOR,
+    loki: AGGREGATOR,
+    nats: AGGREGATOR,
+    newrelic: AGGREGATOR,
+    nrlogs: AGGREGATOR,
+    opensearch: `${AGGREGATOR}, or to \`kafka\` for a connector`,
+    opentelemetry: AGGREGATOR,
+    oracle_log_analytics: AGGREGATOR,
+    pgsql: AGGREGATOR,
+    plot: 'the output `file`',
+    prometheus_exporter: METRICS_OUTPUT,
+    prometheus_remote_write: METRICS_OUTPUT,
+    retry: FOR_TESTS,
+    s3: AGGREGATOR,
+    skywalking: AGGREGATOR,
+    slack: AGGREGATOR,
+    splunk: AGGREGATOR,
+    stackdriver: AGGREGATOR,
+    syslog: AGGREGATOR,
+    td: AGGREGATOR,
+    udp: 'the output `tcp`',
+    vivo_exporter: METRICS_OUTPUT,
+    websocket: AGGREGATOR,
+    zig_demo: FOR_TESTS,
+  },
+  processor: {
+    content_modifier: 'the filter `record_modifier` adds and removes fields',
+    cumulative_to_delta: NO_METRICS,
+    labels: NO_METRICS,
+    metrics_selector: NO_METRICS,
+    opentelemetry_envelope: 'only the output opentelemetry of fluent-bit needs it',
+    sampling: 'only traces of fluent-bit need it',
+    sql: 'the filter `grep` keeps or excludes records',
+    tda: NO_METRICS,
+    template: FOR_TESTS,
+  },
+}
+
+/** Returns what stands in for a plugin of fluent-bit that is not there; undefined for a name that fluent-bit does not have. */
+export function standInFor(kind: CatalogueKind, name: string): string | undefined {
+  const entries = MISSING[kind]
+  const key = name.toLowerCase()
+  return Object.hasOwn(entries, key) ? entries[key] : undefined
+}
+
+/** Returns the names of the plugins of fluent-bit that are not there. */
+export function missingNames(kind: CatalogueKind): string[] {
+  return Object.keys(MISSING[kind])
+}

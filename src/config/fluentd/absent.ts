@@ -1,0 +1,132 @@
+import { didYouMean } from '../../lib/text/did-you-mean.ts'
+import type { StageKind } from '../flags.ts'
+import type { Element } from './element.ts'
+import { typeOf } from './element.ts'
+import type { Translation } from './translation.ts'
+
+type Kind = 'source' | 'filter' | 'match'
+
+const AGGREGATOR = 'send the records with forward to a fluentd or fluent-bit that has it'
+
+/** Plugins of fluentd without a counterpart, with what stands in for each. */
+const ABSENT: Readonly<Record<Kind, Readonly<Record<string, string>>>> = {
+  source: {
+    http: 'programs can send by forward',
+    syslog: 'let rsyslog write files and follow them with tail',
+    tcp: 'programs can send by forward',
+    udp: 'programs can send by forward',
+    exec: 'let the command append to a file and follow it with tail',
+    unix: 'use forward with a unix socket in the classic format: Unix_Path',
+    windows_eventlog: 'there is no agent for Windows',
+    windows_eventlog2: 'there is no agent for Windows',
+    kafka: 'records are sent to Kafka, and not read from it',
+    kafka_group: 'records are sent to Kafka, and not read from it',
+    s3: AGGREGATOR,
+    multiprocess: 'one process does the work; start further agents with configurations of their own',
+    kubernetes_events: AGGREGATOR,
+    docker_events: AGGREGATOR,
+  },
+  filter: {
+    parser: 'let the source parse: <parse> of tail',
+    geoip: 'let the aggregator add it',
+    prometheus: 'metrics are at /api/v1/metrics/prometheus of the HTTP server',
+    throttle: AGGREGATOR,
+    dedot: 'record_transformer can rename fields',
+    detect_exceptions: 'use concat, or the filter multiline of the classic format',
+    elasticsearch_genid: AGGREGATOR,
+    record_enricher: 'use record_transformer',
+    ua_parser: 'let the aggregator do it',
+    docker_metadata: 'use kubernetes_metadata',
+    systemd_entry: 'use strip_underscores and lowercase of the source systemd',
+    flatten_hash: AGGREGATOR,
+    sampling: AGGREGATOR,
+  },
+  match: {
+    elasticsearch: AGGREGATOR,
+    elasticsearch_dynamic: AGGREGATOR,
+    elasticsearch_data_stream: AGGREGATOR,
+    opensearch: AGGREGATOR,
+    opensearch_data_stream: AGGREGATOR,
+    http: AGGREGATOR,
+    http_ext: AGGREGATOR,
+    s3: AGGREGATOR,
+    cloudwatch_logs: AGGREGATOR,
+    kinesis_streams: AGGREGATOR,
+    kinesis_streams_aggregated: AGGREGATOR,
+    kinesis_firehose: AGGREGATOR,
+    aws_elasticsearch_service: AGGREGATOR,
+    'aws-elasticsearch-service': AGGREGATOR,
+    syslog: AGGREGATOR,
+    remote_syslog: AGGREGATOR,
+    syslog_tls: AGGREGATOR,
+    gelf: 'kafka can write GELF',
+    datadog: AGGREGATOR,
+    splunk_hec: AGGREGATOR,
+    splunk_hec_events: AGGREGATOR,
+    loki: AGGREGATOR,
+    google_cloud: AGGREGATOR,
+    bigquery: AGGREGATOR,
+    bigquery_insert: AGGREGATOR,
+    logzio_buffered: AGGREGATOR,
+    newrelic: AGGREGATOR,
+    sumologic: AGGREGATOR,
+    mongo: AGGREGATOR,
+    mongo_replset: AGGREGATOR,
+    influxdb: AGGREGATOR,
+    webhdfs: AGGREGATOR,
+    td: AGGREGATOR,
+    tdlog: AGGREGATOR,
+    azure_loganalytics: AGGREGATOR,
+    azurestorage: AGGREGATOR,
+    opentelemetry: AGGREGATOR,
+    prometheus: 'metrics are at /api/v1/metrics/prometheus of the HTTP server',
+    exec: 'use stdout and a pipe: shipper -c FILE | PROGRAM',
+    exec_filter: 'filter in another process that takes records by forward',
+    rewrite_tag_filter:
+      'several <match> with patterns, and a <filter> grep in each <label>, can separate records',
+    detect_exceptions: 'use the filter concat on the key of the message, and relabel',
+    roundrobin: 'name one <store>; a host name that resolves to several addresses spreads connections',
+    forest: 'write a <match> for each tag',
+    secondary_file: 'it belongs into <secondary>',
+    buffer: 'relabel does it without a file: the file that is read is the buffer',
+    retag: 'relabel leads records to other steps',
+    record_reformer: 'use the filter record_transformer; nothing changes tags yet',
+    parser: 'let the source parse: <parse> of tail',
+    grep: 'use the filter grep',
+    route: 'use copy and relabel',
+    flowcounter: 'counters are at /api/v1/metrics of the HTTP server',
+    slack: AGGREGATOR,
+  },
+}
+
+const WHAT: Record<Kind, StageKind> = { source: 'input', filter: 'filter', match: 'output' }
+
+/** Reports a plugin that has no counterpart, or is unknown. */
+export function reportAbsent(
+  kind: Kind,
+  element: Element,
+  known: readonly string[],
+  translation: Translation,
+): void {
+  const type = typeOf(element)
+  const name = type?.value ?? ''
+  if (type === undefined || name === '') {
+    const message = `[${element.name}] "@type" is missing`
+    translation.problem(
+      'E_CONFIG_MISSING_OPTION',
+      message,
+      element.location,
+      'it names the plugin, e.g. @type forward',
+    )
+    return
+  }
+  const hint = Object.hasOwn(ABSENT[kind], name) ? ABSENT[kind][name] : undefined
+  if (hint !== undefined) {
+    translation.missing({ kind: WHAT[kind], name, location: type.valueLocation, standIn: hint })
+    return
+  }
+  const near = didYouMean(name, [...known, ...Object.keys(ABSENT[kind])])
+  const message = `unknown ${WHAT[kind]} "${name}"${near}`
+  const list = near === '' ? `<${kind}> knows ${known.join(', ')}` : ''
+  translation.problem('E_CONFIG_UNKNOWN_PLUGIN', message, type.valueLocation, list)
+}

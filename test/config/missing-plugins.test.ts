@@ -1,0 +1,40 @@
+import { expect, test } from 'bun:test'
+import { missingNames } from '../../src/config/fluent-bit-plugins.ts'
+import { missingText } from '../../src/config/missing-plugins.ts'
+import { registry } from '../../src/registry.ts'
+import { load, OUT } from './loading.ts'
+
+test('no plugin is listed as missing that the registry has', () => {
+  for (const kind of ['input', 'filter', 'output'] as const) {
+    const own = registry.names(kind)
+    expect([kind, missingNames(kind).filter((name) => own.includes(name))]).toEqual([kind, []])
+  }
+})
+
+test('the list of missing plugins is sorted, and in lower case', () => {
+  for (const kind of ['input', 'filter', 'output', 'processor'] as const) {
+    const names = missingNames(kind)
+    expect(names).toEqual(names.map((name) => name.toLowerCase()).toSorted())
+  }
+})
+
+test('a plugin of fluent-bit is reported once with all its places, what stands in for it, and counts', async () => {
+  const lua = '[FILTER]\n    Name lua\n    Match *\n    script a.lua\n    call f\n'
+  const { problems, reported, missing } = await load(
+    `[INPUT]\n    Name clock\n${lua}${lua}${OUT}[OUTPUT]\n    Name  ES\n    Match *\n`,
+  )
+  expect(reported).toEqual([
+    'a.conf:4:10: unknown filter "lua": a plugin of fluent-bit that is not there yet (also at line 9)',
+    'a.conf:17:11: unknown output "ES": a plugin of fluent-bit that is not there yet',
+  ])
+  expect(problems[1]?.hint).toContain('`forward`')
+  expect(missingText(missing)).toBe('missing: filter lua (2 sections), output ES (1 section)')
+})
+
+test('a name that nobody knows is no plugin of fluent-bit, and may be meant as one', async () => {
+  const { reported, missing } = await load(
+    `[INPUT]\n    Name clock\n[OUTPUT]\n    Name opensaerch\n    Match *\n`,
+  )
+  expect(reported).toEqual(['a.conf:4:10: unknown output "opensaerch" (did you mean opensearch?)'])
+  expect(missing).toEqual([])
+})
