@@ -7,6 +7,7 @@ import type { Plan } from '../core/plan.ts'
 import type { Snapshot } from '../core/snapshot.ts'
 import { Assembly } from '../engine/assembly.ts'
 import { systemClock } from '../engine/clock.ts'
+import { loadParts, type Parts } from '../engine/parts.ts'
 import type { RunningInput } from '../engine/stages.ts'
 import { settlesWithin } from '../lib/async/sleep.ts'
 import { EarlyLog } from '../observe/log/early-log.ts'
@@ -55,7 +56,7 @@ const MAX_FOUND_MS = 5000
  */
 export async function runAgent(plan: Plan, options: AgentOptions): Promise<number | PlanCheck> {
   const early = new EarlyLog()
-  const agent = new Agent(plan, options, early)
+  const agent = new Agent(plan, options, early, await loadParts(plan))
   const { problems } = agent
   if (problems.length > 0) {
     await agent.discard()
@@ -119,12 +120,15 @@ class Agent {
   readonly #end = deferred<EndReason>()
   /** Resolved by the first stop signal. */
   readonly #stopSignal = deferred<void>()
+  /** True when there is no output: nothing may be read, because it would be lost. */
+  readonly #isIdle: boolean
   /** Error of the first input that failed, at any time. */
   #failure: { error: unknown } | undefined
 
-  constructor(plan: Plan, options: AgentOptions, log: EarlyLog) {
+  constructor(plan: Plan, options: AgentOptions, log: EarlyLog, parts: Parts) {
     this.#plan = plan
     this.#options = options
+    this.#isIdle = plan.outputs.length === 0
     this.#compiler = new CompileOnWork(limitGarbage(systemClock), () => this.#records())
     this.#eventLoop = new EventLoopWatch(this.#compiler.clock, log.child('shipper'))
     this.#idleMemory = new IdleMemory(systemClock, () => {
@@ -139,6 +143,7 @@ class Agent {
       closeLog: () => this.#log.close(),
     })
     this.#assembly = new Assembly(plan, {
+      parts,
       clock: this.#eventLoop.clock,
       log: (name, level, suppressMs) => log.child(name, level as LogLevel | undefined, suppressMs),
       agent: { version: options.version, id: machineId(), hostname: hostname() },
@@ -176,7 +181,7 @@ class Agent {
     let hasStarted = false
     try {
       http = await this.#startHttp()
-      await this.#assembly.start()
+      if (!this.#isIdle) await this.#assembly.start()
       stopReleasing = await releaseCleanPages(this.#eventLoop.clock)
       manager?.ready()
       hasStarted = true
@@ -220,8 +225,8 @@ class Agent {
   }
 
   async #runToEnd(log: ReturnType<Log['child']>, manager?: ServiceManager): Promise<number> {
-    const runs = this.#assembly.inputs.map((input) => this.#runInput(input))
-    const stopProgress = await this.#startProgress()
+    const runs = this.#isIdle ? [] : this.#assembly.inputs.map((input) => this.#runInput(input))
+    const stopProgress = this.#isIdle ? undefined : await this.#startProgress()
     const started = this.#logStart(log)
     const reason = await this.#end.promise
     // What runs is said before its end, also when that comes at once.
@@ -285,6 +290,7 @@ class Agent {
 
   #status(reason: EndReason, isComplete: boolean, log: ReturnType<Log['child']>): number {
     if (reason === 'readerClosed') return SIGPIPE_STATUS
+    if (this.#isIdle) return 0
     const finite = this.#assembly.inputs.filter((i) => i.input.finite)
     if (finite.length === 0) return 0
     const dropped = finite.reduce((n, i) => n + i.stage.droppedRecords, 0)
@@ -364,14 +370,14 @@ class Agent {
     const { version, config } = this.#options
     const { inputs } = this.#assembly
     const isOpen = (): boolean =>
-      inputs.some(({ input }) => input.found !== undefined && input.found() === undefined)
+      !this.#isIdle && inputs.some(({ input }) => input.found !== undefined && input.found() === undefined)
     let hasEnded = false
     const end = this.#end.promise.then(() => {
       hasEnded = true
     })
     for (let ms = 0; isOpen() && !hasEnded && ms < MAX_FOUND_MS; ms += FOUND_INTERVAL_MS)
       await Promise.race([end, new Promise((resolve) => setTimeout(resolve, FOUND_INTERVAL_MS).unref())])
-    if (this.#failure === undefined) log.info(startLine(this.#plan, inputs, version, config))
+    if (this.#failure === undefined) log.info(await startLine(this.#plan, inputs, version, config))
   }
 
   async #startHttp(): Promise<{ close(): Promise<void> } | undefined> {

@@ -4,7 +4,9 @@ import type { Plan } from '../core/plan.ts'
 import type { Logger } from '../core/services.ts'
 import { Assembly } from '../engine/assembly.ts'
 import { systemClock } from '../engine/clock.ts'
+import { loadParts } from '../engine/parts.ts'
 import { FsFailure, stat } from '../lib/fs/file-system.ts'
+import type { FindPath } from './route-path.ts'
 import { sharedFileProblems } from './shared-files.ts'
 
 /** Result of a check. */
@@ -14,11 +16,19 @@ export interface PlanCheck {
   warnings: string[]
 }
 
+/** Result of a check, with what is known of the stages that can be created. */
+interface CheckedPlan extends PlanCheck {
+  /** Memory limits of the inputs in bytes, by name. */
+  inputLimits: ReadonlyMap<string, number>
+  /** Finds the path of records through the stages. */
+  findPath: FindPath
+}
+
 /**
  * Finds the problems of a plan that only show when its plugins are created. The plugins are created and closed again but
  * not started: no file, database or socket is opened, and nothing is logged. Files of ours are looked at, not opened.
  */
-export async function checkPlan(plan: Plan, version: string): Promise<PlanCheck> {
+export async function checkPlan(plan: Plan, version: string): Promise<CheckedPlan> {
   const stop = new AbortController()
   const warnings: string[] = []
   const log = (name: string): Logger => ({
@@ -28,6 +38,7 @@ export async function checkPlan(plan: Plan, version: string): Promise<PlanCheck>
     debug() {},
   })
   const assembly = new Assembly(plan, {
+    parts: await loadParts(plan),
     clock: systemClock,
     log,
     agent: { version, id: 'check', hostname: hostname() },
@@ -36,7 +47,14 @@ export async function checkPlan(plan: Plan, version: string): Promise<PlanCheck>
     signal: stop.signal,
   })
   await discardAssembly(assembly, stop)
-  return { problems: [...assembly.problems, ...planFileProblems(plan)], warnings }
+  const inputLimits = new Map(assembly.inputs.map(({ name, account }) => [name, account.limitBytes]))
+  const { problems, pipeline } = assembly
+  return {
+    problems: [...problems, ...planFileProblems(plan)],
+    warnings,
+    inputLimits,
+    findPath: (input, tag) => pipeline.path(input, tag),
+  }
 }
 
 /** Closes the parts of an agent that was not started; `flushes` is the source of its signal. */

@@ -53,6 +53,8 @@ export class StatusSentence {
   }
 
   of({ inputs, outputs }: StatusSource): string {
+    if (outputs.length === 0) return 'idle: there is no output, nothing is read'
+    if (inputs.length === 0) return 'idle: there is no input'
     const failing = outputs.flatMap((output) => {
       const sinceMs = this.#failingSince(output)
       if (sinceMs === undefined) return []

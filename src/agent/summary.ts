@@ -1,9 +1,8 @@
-import { patternsMeet, tagsOf } from '../config/route-check.ts'
 import type { InputPlan, OutputPlan, Plan } from '../core/plan.ts'
-import { matchTag } from '../core/tag.ts'
 import type { Assembly } from '../engine/assembly.ts'
 import type { RunningInput } from '../engine/stages.ts'
 import { countText } from '../lib/text/duration.ts'
+import { reachedOutputs } from './reached-outputs.ts'
 
 /** The first and the last line of a run: what it does, and what it has done. */
 
@@ -14,24 +13,28 @@ const MAX_NAMED = 8
  * Returns `shipper 0.1.0, shipper.conf: tail.0 6 files, 741 KB to read -> forward.0 10.0.0.5:24224`. Inputs whose records
  * go to the same outputs stand together.
  */
-export function startLine(
+export async function startLine(
   plan: Plan,
   inputs: readonly RunningInput[],
   version: string,
   config?: string,
-): string {
+): Promise<string> {
+  const program = `shipper ${version}${config === undefined ? '' : `, ${config}`}`
+  if (plan.inputs.length === 0) return `${program}: no input, nothing to send`
   const routes = new Map<string, string[]>()
   for (const input of plan.inputs) {
-    const tags = tagsOf(input)
-    const outputs = plan.outputs.filter((output) => mayGet(output, tags) && input.common.routable)
-    const to = named(outputs.map((output) => described(output.name, placeOf(output))))
+    const to = named(
+      (await reachedOutputs(plan, input)).map((output) => described(output.name, placeOf(output))),
+    )
     const found = inputs.find(({ name }) => name === input.name)?.input.found?.()
     const from = routes.get(to) ?? []
     from.push(described(input.name, found ?? placeOf(input)))
     routes.set(to, from)
   }
+  if (plan.outputs.length === 0)
+    return `${program}: no output, ${[...routes.values()].map(named).join(', ')} not read`
   const texts = [...routes].map(([to, from]) => `${named(from)} -> ${to === '' ? 'no output' : to}`)
-  return `shipper ${version}${config === undefined ? '' : `, ${config}`}: ${texts.slice(0, MAX_NAMED).join('; ')}`
+  return `${program}: ${texts.slice(0, MAX_NAMED).join('; ')}`
 }
 
 function named(parts: string[]): string {
@@ -55,18 +58,10 @@ function placeOf({ options }: InputPlan | OutputPlan): string | undefined {
   return Array.isArray(first) ? first.flat().join(',') : undefined
 }
 
-function mayGet({ common: { match, matchRegex } }: OutputPlan, tag: string): boolean {
-  // A path or a part of it stands for `*` and `<name>`: which tags there will be is not known.
-  const pattern = tag.replace(GROUP, '*')
-  if (matchRegex !== undefined) return true
-  return match !== undefined && (pattern.includes('*') ? patternsMeet(pattern, match) : matchTag(match, tag))
-}
-
-const GROUP = /<[^>]*>/g
-
 /** Returns `8,408 records sent, all acknowledged`, or what is missing and what becomes of it. */
 export function stopLine(plan: Plan, assembly: Assembly): string {
   const outputs = assembly.snapshot().outputs
+  if (outputs.length === 0) return 'nothing was read or sent'
   const counts = outputs.map(({ name, procRecords }) => ({ name, records: procRecords }))
   const [first] = counts
   const sent =

@@ -32,7 +32,7 @@ test('a valid plan has no problems, and each stage is closed without being start
       },
     ],
   })
-  expect(await checkPlan(plan, '1.2.3')).toEqual({ problems: [], warnings: [] })
+  expect(await checkPlan(plan, '1.2.3')).toMatchObject({ problems: [], warnings: [] })
   expect(did.sort()).toEqual(['close f', 'close in', 'close out'])
 })
 
@@ -52,10 +52,25 @@ test.each(plugins)(
     const { plan, problems } = await loadPlan({ file, flags: undefined, registry, env: {} })
     expect(problems).toEqual([])
     const before = readdirSync('/proc/self/fd').length
-    expect(await checkPlan(plan as Plan, '1.2.3')).toEqual({ problems: [], warnings: [] })
+    expect(await checkPlan(plan as Plan, '1.2.3')).toMatchObject({ problems: [], warnings: [] })
     expect(readdirSync('/proc/self/fd').length).toBe(before)
   },
 )
+
+test('a problem with one value of a repeated option has the place of that value', async () => {
+  const file = join(tmp(), 'shipper.conf')
+  const records = ['a ${record["x"]}', 'b ${record.map { 1 }}', 'c 1'].map((text) => `    Record ${text}\n`)
+  const filter = `[FILTER]\n    Name record_transformer\n    Match *\n    Enable_Ruby on\n${records.join('')}`
+  writeFileSync(file, `[INPUT]\n    Name mem\n[OUTPUT]\n    Name null\n    Match *\n${filter}`)
+  const { plan } = await loadPlan({ file, flags: undefined, registry, env: {} })
+  const { problems } = await checkPlan(plan as Plan, '1.2.3')
+  expect(problems.map(({ message, location }) => [message, location?.line])).toEqual([
+    [
+      '[record_transformer] only a part of Ruby is translated, without a block of "map" in ${record.map { 1 }}, character 14',
+      11,
+    ],
+  ])
+})
 
 const TAIL = '[INPUT]\n    Name tail\n    Path a\n    Tag kube.*\n'
 const NULL = '[OUTPUT]\n    Name null\n    Match *\n'
@@ -68,7 +83,7 @@ test.each([
     '[grep] Regex and',
   ],
   ['a.conf:8:13', kafka('Brokers h:0\n    Topics t'), '[kafka] "h:0" in brokers is not'],
-  ['a.conf:8:15', kafka('Topic_Key $['), '[kafka] "$[" is not a valid record accessor'],
+  ['a.conf:8:15', kafka('Topic_Key $['), '[kafka] "$[" is not a record accessor: there is no key after "$"'],
   ['a.conf:9:17', kafka('Acks 1\n    Idempotence on'), '[kafka] idempotence requires acks all'],
   ['a.conf:8:20', kafka('Sasl_Mechanism PLAIN'), '[kafka] SASL requires'],
   ['a.conf:8:18', kafka('tls.crt_file x\n    tls on'), '[kafka] a client certificate requires'],
@@ -99,7 +114,7 @@ test('a check creates no file, directory or database', async () => {
   for (const option of [`path=${folder}/out`, 'mkdir=on']) flags.property(option)
   flags.service('log_file', `${folder}/agent.log`)
   const { plan } = await loadPlan({ file: undefined, flags: flags.tree, registry, env: {} })
-  expect(await checkPlan(plan as Plan, '1.2.3')).toEqual({ problems: [], warnings: [] })
+  expect(await checkPlan(plan as Plan, '1.2.3')).toMatchObject({ problems: [], warnings: [] })
   expect(readdirSync(folder)).toEqual([])
 })
 

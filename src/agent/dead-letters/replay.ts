@@ -65,7 +65,8 @@ export async function replayLetters(plan: Plan, options: ReplayOptions): Promise
   try {
     const named = outputsNamedIn(files, options)
     const outputs = plan.outputs.filter(({ name }) => named.has(name))
-    const replay = new Replay({ ...plan, inputs: [], filters: [], outputs }, options)
+    const { routing: _, ...rest } = plan
+    const replay = new Replay({ ...rest, inputs: [], filters: [], outputs }, options)
     return await replay.run()
   } finally {
     lock.release()
@@ -143,10 +144,15 @@ class Replay {
     this.#options = options
     const log = createLog({ level: plan.service.logLevel, clock: systemClock })
     // A destination that is refused once more is not waited for: the row stays where it is.
-    const outputs = plan.outputs.map((o) => ({ ...o, common: { ...o.common, deadLetterAfter: 0 } }))
+    const outputs = plan.outputs.map(({ processors: _, ...o }) => ({
+      ...o,
+      common: { ...o.common, deadLetterAfter: 0 },
+    }))
     this.#assembly = new Assembly(
       { ...plan, outputs },
       {
+        // No inputs, filters or processors: nothing has a condition.
+        parts: {},
         clock: systemClock,
         log: (name, level) => log.child(name, level as never),
         agent: { version: options.version, id: 'replay', hostname: hostname() },
