@@ -1,10 +1,12 @@
 import { Flags, type StageKind } from '../config/flags.ts'
+import { CONFIG_FORMATS, type ConfigFormat } from '../config/format.ts'
 import { ShipperError } from '../core/error.ts'
 
 /** The parsed command line. */
 export interface Request {
   flags: Flags
   config: string | undefined
+  configFormat: ConfigFormat | undefined
   parsersFiles: string[]
   workdir: string | undefined
   dryRun: boolean
@@ -16,8 +18,14 @@ export interface Request {
   namespace: string | undefined
   /** Option of the command `status`: base of the agent's HTTP server. */
   url: string | undefined
-  /** Option of the command `dead-letters show`. */
+  /** Option of the commands `dead-letters show` and `try`. */
   limit: string | undefined
+  /** A `--tag` that belongs to no input: for `try`; of any other command it is the error. */
+  tag: { value: string; misplaced: unknown } | undefined
+  /** Option of the command `migrate`. */
+  to: string | undefined
+  /** Option of the command `try`. */
+  json: boolean
   /** Set by `-h`: the plugin before it, or undefined for the general help. */
   help: { plugin: { kind: StageKind; plugin: string } | undefined } | undefined
 }
@@ -29,6 +37,7 @@ export function newRequest(): Request {
   return {
     flags: new Flags(),
     config: undefined,
+    configFormat: undefined,
     parsersFiles: [],
     workdir: undefined,
     dryRun: false,
@@ -38,6 +47,9 @@ export function newRequest(): Request {
     namespace: undefined,
     url: undefined,
     limit: undefined,
+    tag: undefined,
+    to: undefined,
+    json: false,
     help: undefined,
   }
 }
@@ -45,6 +57,11 @@ export function newRequest(): Request {
 /** Supported flags with their help and handler; they are applied from left to right. */
 export const FLAGS: readonly (readonly [flags: string, help: string, handler: FlagHandler])[] = [
   ['-c, --config <FILE>', 'configuration file', set('config')],
+  [
+    '--config-format <FORMAT>',
+    'format of the configuration file: classic, yaml or fluentd (default: by its name and content)',
+    configFormat,
+  ],
   [
     '-i, --input <NAME>',
     'add an input; NAME may be an address such as health://127.0.0.1:8080',
@@ -61,7 +78,7 @@ export const FLAGS: readonly (readonly [flags: string, help: string, handler: Fl
     "set an option of the preceding -i, -F or -o; a secret may be @FILE or '${VARIABLE}', as others can list the arguments of a process",
     (r, v) => r.flags.property(v),
   ],
-  ['-t, --tag <TAG>', 'set the tag of the preceding -i', (r, v) => r.flags.tag(v)],
+  ['-t, --tag <TAG>', 'set the tag of the preceding -i; for `try`: the tag of the sample', tag],
   [
     '-m, --match <PATTERN>',
     'set the tags that the preceding -F or -o receives (default: all)',
@@ -83,10 +100,12 @@ export const FLAGS: readonly (readonly [flags: string, help: string, handler: Fl
   ['--image <IMAGE>', 'image of the DaemonSet, for `manifest`', set('image')],
   ['--namespace <NAME>', 'namespace, for `manifest` (default: shipper)', set('namespace')],
   ['--url <URL>', 'address of the agent, for `status` (default: http://127.0.0.1:2020)', set('url')],
-  ['--limit <N>', 'maximum number of rows, for `dead-letters show`', set('limit')],
+  ['--limit <N>', 'maximum number of rows or lines, for `dead-letters show` and `try`', set('limit')],
+  ['--to <FORMAT>', 'format to write, for `migrate`: yaml or classic', set('to')],
+  ['--json', 'each line of the sample is a JSON object that is the record, for `try`', set('json', true)],
   [
     '-D, --dry-run',
-    'check the configuration and exit; with -v also say how each regular expression is matched',
+    'check the configuration, print the plan and exit; with -v also say how each regular expression is matched',
     set('dryRun', true),
   ],
   ['-V, --version', 'print the version and exit', set('version', true)],
@@ -166,6 +185,23 @@ function set<K extends keyof Request>(key: K, fixed?: Request[K]): FlagHandler {
 
 function verbose(request: Request): void {
   request.logLevel = request.logLevel === 'debug' ? 'trace' : 'debug'
+}
+
+function configFormat(request: Request, value: string, flag: string): void {
+  const format = CONFIG_FORMATS.find((name) => name === value.toLowerCase())
+  if (format === undefined) {
+    const message = `${flag} must be ${CONFIG_FORMATS.join(', ')}, not "${value}"`
+    throw new ShipperError('E_CLI_USAGE', message, { hint: '' })
+  }
+  request.configFormat = format
+}
+
+function tag(request: Request, value: string): void {
+  try {
+    request.flags.tag(value)
+  } catch (misplaced) {
+    request.tag = { value, misplaced }
+  }
 }
 
 function help(request: Request): void {

@@ -48,7 +48,9 @@ async function replay(
   const names = plan.outputs.map(({ name }) => name)
   const target = output === undefined && request.config === undefined ? names[0] : output
   if (target !== undefined && !names.includes(target))
-    throw usage(`the configuration has no output named "${target}"; it has ${names.join(', ')}`)
+    throw usage(
+      `the configuration has no output named "${target}"; it has ${names.length === 0 ? 'none' : names.join(', ')}`,
+    )
   const { replayLetters } = await import('../agent/dead-letters/replay.ts')
   const result = await replayLetters(plan, { path, output: target, version: VERSION.version })
   const { replayed, refused, reason, unknown, unknownOutputs, unreadable, left, removed } = result

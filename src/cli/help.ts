@@ -1,3 +1,4 @@
+import { TEST_OPTIONS } from '../config/test-sections.ts'
 import { FILTER_OPTIONS, INPUT_OPTIONS, OUTPUT_OPTIONS } from '../core/options/common.ts'
 import type { Option, OptionTable } from '../core/options/option.ts'
 import { formatSize, formatTime } from '../core/options/units.ts'
@@ -85,6 +86,14 @@ export function optionRange({ type, min, max }: Option): string {
   return min === undefined ? '' : `at least ${format(min)}`
 }
 
+/** Width of the help texts of commands. */
+const COMMAND_WIDTH = 118
+
+/** Returns the keys of a test, from their table. */
+function testHelp(): string {
+  return tableHelp('Keys of a test:', TEST_OPTIONS, COMMAND_WIDTH)
+}
+
 const COMMAND_HELP: Record<string, string> = {
   manifest: `Usage: shipper manifest [-o OUTPUT [-p KEY=VALUE]...] [--image IMAGE] [--namespace NAME]
 
@@ -107,6 +116,72 @@ agent, which has to be on (HTTP_Server on, or -H). Ends with 0 when the agent is
   -L, --http_listen <ADDRESS>  address of the agent (default: 127.0.0.1)
   -P, --http_port <PORT>       port of the agent (default: 2020)
   --url <URL>                  both, e.g. http://10.0.0.7:2020
+`,
+  explain: `Usage: shipper explain -c FILE | -i INPUT ... -o OUTPUT ...
+
+Prints the effective configuration in the classic format: every option that is in force, defaults included, each below a
+comment with the place that it comes from: file, line and column, a flag, a variable and where that was set, or the default.
+Secrets are shown as ******. Ends with 1 when the configuration has problems, which are on stderr.
+
+  -c, --config <FILE>  configuration file
+`,
+  route: `Usage: shipper route TAG -c FILE [--input NAME]
+
+Prints which filters and outputs the records of a tag pass, in order, and why not the others. Ends with 0 when an output gets
+them, else with 1.
+
+  -c, --config <FILE>  configuration file
+  --input <NAME>       only records of this input; default: every input whose records may have the tag
+
+Example:
+  shipper route kube.var.log.containers.web-1.log -c shipper.conf
+`,
+  try: `Usage: shipper try -c FILE --tag TAG [--input NAME] [--json] [--limit N] < SAMPLE
+
+Sends the lines of standard input through the stages of a configuration, one record after the other, and prints each record
+behind each stage, or which filter drops it. The input with the tag reads the lines: with its parser and its rules for lines
+that belong together. Nothing is sent: outputs are not created. Filters that ask other machines (kubernetes) are left out.
+
+  -c, --config <FILE>  configuration file
+  -t, --tag <TAG>      tag of the lines; default: that of the only input
+  --input <NAME>       read the lines as this input does, if several have the tag
+  --json               each line is a JSON object that is the record; no parser reads it
+  --limit <N>          maximum number of lines (default: 1000)
+
+Example:
+  tail -n 20 /var/log/app.log | shipper try -c shipper.conf --tag app
+`,
+  test: `Usage: shipper test FILE
+
+Runs the tests that stand in a configuration: sections [TEST], in YAML entries of tests:. Nothing is sent. Ends with 0 when all
+have passed, else with 1.
+
+${testHelp()}
+Example:
+  [TEST]
+      Name      drops health checks
+      Tag       app
+      Line      GET /healthz 200
+      Output    none
+
+  [TEST]
+      Name      reads the level
+      Tag       app
+      Line      level=error msg=failed
+      Contains  level=error
+      Output    forward.0
+`,
+  migrate: `Usage: shipper migrate FILE --to yaml|classic
+
+Prints a configuration in another format. Variables stay as they are written, secrets too; comments are lost. The content of
+included files becomes a part of the output, parsers files stay files. What the format cannot express is listed on stderr, and
+the command then ends with 1.
+
+  --to <FORMAT>             yaml or classic
+  --config-format <FORMAT>  format of FILE, if its name and content do not tell
+
+Example:
+  shipper migrate td-agent.conf --to yaml > shipper.yaml
 `,
   plugins: `Usage: shipper plugins
 

@@ -1,23 +1,26 @@
-import { resolve } from 'node:path'
 import type { PlanCheck } from '../agent/dry-run.ts'
 import { writeDefect } from '../agent/last-handler.ts'
 import { sortByLocation } from '../config/config-tree.ts'
-import { loadPlan } from '../config/load.ts'
-import type { PlanResult } from '../config/plan.ts'
+import { maskedProblem } from '../config/secret-values.ts'
 import type { Environment } from '../config/variables.ts'
 import { exitStatusOf, ShipperError } from '../core/error.ts'
 import type { Plan } from '../core/plan.ts'
 import { didYouMean } from '../lib/text/did-you-mean.ts'
 import { registry } from '../registry.ts'
 import type { Request } from './arguments.ts'
+import { load } from './load.ts'
 import { plainArguments } from './plain-arguments.ts'
-import { errorLine, problemsText, warningLine } from './problems.ts'
+import { errorLine, problemsText, warningsText } from './problems.ts'
 import type { Program } from './program.ts'
 import { print, READER_GONE_STATUS, ReaderGone } from './stdout.ts'
 import { VERSION } from './version.ts'
 import { terminalWidth } from './wrap.ts'
 
-const COMMANDS = ['plugins', 'manifest', 'dead-letters', 'status', 'help', 'version']
+/** Commands that are about a configuration that is not running. */
+const CONFIG_COMMANDS = ['explain', 'route', 'try', 'test', 'migrate']
+const COMMANDS = ['plugins', 'manifest', 'dead-letters', 'status', ...CONFIG_COMMANDS, 'help', 'version']
+/** Commands with arguments of their own. */
+const WITH_ARGUMENTS = ['dead-letters', 'route', 'test', 'migrate']
 
 const EPILOGUE = `
 Commands:
@@ -27,6 +30,11 @@ Commands:
   dead-letters show FILE|DIR   print them, with the reason; --limit N prints the first ones
   dead-letters replay FILE     send them again, with -c; --output NAME: to this output of the configuration
   status                       print the state of the running agent, which needs HTTP_Server on; -c, -P or --url says where
+  explain                      print the effective configuration of -c, and where each value comes from
+  route TAG                    print which filters and outputs the records of a tag pass, with -c
+  try --tag TAG                print what the stages of -c make of the lines of standard input; nothing is sent
+  test FILE                    run the tests in a configuration
+  migrate FILE --to FORMAT     print a configuration in another format: yaml or classic
   help                         print this help
   version                      print the version
 
@@ -71,8 +79,9 @@ async function execute(program: Program, request: Request): Promise<number> {
       near === '' ? {} : { hint: '' },
     )
   }
-  if (rest.length > 0 && command !== 'dead-letters')
+  if (rest.length > 0 && !WITH_ARGUMENTS.includes(command ?? ''))
     throw new ShipperError('E_CLI_USAGE', `unexpected argument "${rest[0]}" after ${command}`)
+  if (command !== 'try' && request.tag !== undefined) throw request.tag.misplaced
   if (command === 'version') request.version = true
   if (request.version) return runOrVersion(request)
   if (help !== undefined) {
@@ -90,10 +99,15 @@ async function execute(program: Program, request: Request): Promise<number> {
     const { deadLetters } = await import('./dead-letters.ts')
     return deadLetters(rest, request, load)
   }
+  if (command !== undefined && CONFIG_COMMANDS.includes(command)) {
+    const { configCommand } = await import('./config-commands.ts')
+    return configCommand(command, rest, request)
+  }
   return runOrVersion(request)
 }
 
 function runOrVersion(request: Request): Promise<number> {
+  if (request.tag !== undefined) throw request.tag.misplaced
   return request.version ? print(versionLine()) : run(request)
 }
 
@@ -142,20 +156,17 @@ function reachable(listen: string): string {
 }
 
 async function run(request: Request): Promise<number> {
-  const { plan, validPart, problems, warnings } = await load(request)
-  const isPlan = plan !== undefined && problems.length === 0
-  const checked = isPlan && !request.dryRun ? await start(plan, request) : await check(validPart)
+  if (request.dryRun) {
+    const { dryRun } = await import('./dry-run.ts')
+    return dryRun(request)
+  }
+  const { plan, checkable, problems, warnings, missing, mask } = await load(request)
+  const checked = plan === undefined ? await check(checkable) : await start(plan, request)
   if (typeof checked === 'number') return checked
-  for (const warning of [...warnings, ...checked.warnings]) process.stderr.write(`${warningLine(warning)}\n`)
-  if (!isPlan || checked.problems.length > 0) {
-    process.stderr.write(problemsText(sortByLocation([...problems, ...checked.problems])))
-    return 1
-  }
-  if (request.logLevel === 'debug' || request.logLevel === 'trace') {
-    const { describeExpressions } = await import('../agent/expressions.ts')
-    await print(describeExpressions(plan))
-  }
-  return print('configuration test is successful\n')
+  process.stderr.write(warningsText([...warnings, ...checked.warnings].map(mask), true))
+  const all = sortByLocation([...problems, ...checked.problems]).map((one) => maskedProblem(one, mask))
+  process.stderr.write(problemsText(all, missing))
+  return 1
 }
 
 /** Runs the agent; resolves with what is wrong with the plan when it cannot be run. */
@@ -172,28 +183,6 @@ async function start(plan: Plan, { config }: Request): Promise<number | PlanChec
 async function check(plan: Plan): Promise<PlanCheck> {
   const { checkPlan } = await import('../agent/dry-run.ts')
   return checkPlan(plan, VERSION.version)
-}
-
-/** Loads the plan. Paths of the command line are relative to the current directory, those of the configuration to -w. */
-function load(
-  { flags, config, parsersFiles, workdir, dryRun, logLevel }: Request,
-  env: Environment = process.env,
-): Promise<PlanResult> {
-  const absolute = (path: string): string => (workdir === undefined ? path : resolve(path))
-  const file = config === undefined ? undefined : absolute(config)
-  for (const parsers of parsersFiles) flags.service('parsers_file', absolute(parsers), `-R ${parsers}`)
-  if (logLevel !== undefined) flags.service('log_level', logLevel)
-  if (workdir !== undefined) changeDirectory(workdir)
-  return loadPlan({ file, flags: flags.tree, registry, env, checkUnused: dryRun })
-}
-
-function changeDirectory(workdir: string): void {
-  try {
-    process.chdir(workdir)
-  } catch (err) {
-    const message = `cannot change to directory ${workdir} of -w: ${(err as Error).message}`
-    throw new ShipperError('E_CLI_USAGE', message, { hint: 'check the path and its permissions' })
-  }
 }
 
 async function helpText(program: Program, plugin: NonNullable<Request['help']>['plugin']): Promise<string> {

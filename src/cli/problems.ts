@@ -1,3 +1,4 @@
+import { type MissingPlugin, missingText } from '../config/missing-plugins.ts'
 import { formatLocation, messageOf, ShipperError } from '../core/error.ts'
 import { escapeControls, truncate } from '../core/escape-controls.ts'
 
@@ -20,10 +21,30 @@ export function warningLine(warning: string): string {
 /** Maximum number of problems shown: a file that is not a configuration has one in each line. */
 const MAX_PROBLEMS = 100
 
-/** Formats the problems of a configuration that cannot run, followed by their number. */
-export function problemsText(problems: readonly ShipperError[]): string {
+/** Maximum number of warnings shown before problems, which they must not hide. */
+const MAX_WARNINGS = 20
+
+/** Formats the warnings of a configuration; before problems only the first ones are shown. */
+export function warningsText(warnings: readonly string[], beforeProblems: boolean): string {
+  const max = beforeProblems ? MAX_WARNINGS : Number.POSITIVE_INFINITY
+  const lines = warnings.slice(0, max).map((warning) => `${warningLine(warning)}\n`)
+  const rest = warnings.length - lines.length
+  const more = rest === 0 ? '' : `shipper: ${rest} more ${rest === 1 ? 'warning' : 'warnings'} not shown\n`
+  return lines.join('') + more
+}
+
+/**
+ * Formats the problems of a configuration that cannot run, followed by the missing plugins, the number of problems and what has
+ * become of the command: a start unless it says otherwise.
+ */
+export function problemsText(
+  problems: readonly ShipperError[],
+  missing: readonly MissingPlugin[] = [],
+  outcome = 'not started',
+): string {
   const lines = problems.slice(0, MAX_PROBLEMS).map((problem) => `${errorLine(problem)}\n`)
   const count = problems.length === 1 ? '1 problem' : `${problems.length} problems`
   const shown = lines.length < problems.length ? `, the first ${lines.length} shown` : ''
-  return `${lines.join('')}shipper: ${count} in the configuration${shown}: not started\n`
+  const summary = missing.length === 0 ? '' : `${escapeControls(`shipper: ${missingText(missing)}`)}\n`
+  return `${lines.join('')}${summary}shipper: ${count} in the configuration${shown}${outcome === '' ? '' : `: ${outcome}`}\n`
 }

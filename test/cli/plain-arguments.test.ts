@@ -65,7 +65,11 @@ test('every flag is read without commander, but for help', () => {
   for (const [text] of [...FLAGS, ...ALIAS_FLAGS, ...IGNORED_FLAGS]) {
     const name = text.split(/,? /)[0] as string
     const stage = name === '-m' ? ['-o', 'null'] : ['-i', 'tail']
-    const args = [...stage, name, ...(text.endsWith('>') ? ['k=v'] : [])]
+    const args = [
+      ...stage,
+      name,
+      ...(text.endsWith('>') ? [name === '--config-format' ? 'yaml' : 'k=v'] : []),
+    ]
     expect([name, plainArguments(args) !== undefined]).toEqual([name, name !== '-h'])
   }
 })

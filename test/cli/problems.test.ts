@@ -1,5 +1,5 @@
 import { expect, test } from 'bun:test'
-import { errorLine, problemsText, warningLine } from '../../src/cli/problems.ts'
+import { errorLine, problemsText, warningLine, warningsText } from '../../src/cli/problems.ts'
 import { ShipperError } from '../../src/core/error.ts'
 
 const invalid = (message: string): ShipperError =>
@@ -21,4 +21,26 @@ test('problems are followed by their number', () => {
   const many = problemsText(Array.from({ length: 5000 }, () => invalid('a')))
   expect(many.split('\n')).toHaveLength(102)
   expect(many).toEndWith('\nshipper: 5000 problems in the configuration, the first 100 shown: not started\n')
+})
+
+test('missing plugins are summed up before the number of problems', () => {
+  const place = { file: 'a.conf', line: 1, col: 1 }
+  const missing = [{ kind: 'output' as const, name: 'es', places: [place, place], standIn: '' }]
+  expect(
+    problemsText([invalid('a')], missing)
+      .split('\n')
+      .slice(1),
+  ).toEqual([
+    'shipper: missing: output es (2 sections)',
+    'shipper: 1 problem in the configuration: not started',
+    '',
+  ])
+})
+
+test('warnings do not hide problems: then only the first ones are shown', () => {
+  const warnings = Array.from({ length: 25 }, (_, i) => `a.conf:${i}:1: w`)
+  expect(warningsText(warnings, false).split('\n')).toHaveLength(26)
+  const shown = warningsText(warnings, true).split('\n')
+  expect(shown).toHaveLength(22)
+  expect(shown.at(-2)).toBe('shipper: 5 more warnings not shown')
 })
