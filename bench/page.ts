@@ -26,8 +26,8 @@ ${plots(results)
   accounted by the operating system at its end. It shows how much a log shipper takes from the real work of the machine,
   and does not depend on the speed of the peer.
 - **floor**: a program in C that reads the same files in 1 MB blocks and writes the same bytes to a socket, unparsed
-  (bench/floor.c; where there is no compiler, bench/floor.ts, which takes about twice the CPU time). Its runs alternate with those of shipper. \`floor / 2\` means that shipper uses twice the CPU time of
-  only moving the bytes. Absolute figures differ from machine to machine; these ratios differ much less.
+  (bench/floor.c; where there is no compiler, bench/floor.ts, which takes about twice the CPU time). Its runs alternate with those of shipper. \`floor / 4.9\` means that shipper uses 4.9 times the
+  CPU time of only moving the bytes: a smaller number is better. Absolute figures differ from machine to machine; these ratios differ much less.
 - **goal**: the CPU time as a multiple of the floor, MB of input per second of wall time, peak RSS. What is not reached is in brackets.
 - **start, each further GB**: each workload is also run with a quarter of its data. The line through both gives what a run
   costs once (loading the program, compiling the code that is hot, opening the files, asking for the pods) and what each further GB costs.
