@@ -26,7 +26,7 @@ const VERBS = new Set(
   delete deliver demote deny deprecate derive describe detach detect disable discard discover distinguish divide do document
   double drain draw drop dump emit empty enable encode end enforce ensure enter escape evict exclude exempt exit expand
   expect expire explain expose extend extract fail fall fetch fill filter find finish fix flatten flush fold follow force
-  forget format forward free freeze generate get give go group grow guard halve handle hash hide hold honor ignore implement
+  forget format forward free freeze fuzz generate get give go group grow guard halve handle hash hide hold honor ignore implement
   import improve include increase index infer inflate inherit init initialize inject inline insert install interrupt
   introduce invalidate isolate join keep kill know label leave lend let lift limit link lint list listen load lock log look
   lower make map mark match measure merge mention migrate mirror mock move name narrow normalize note notice number observe

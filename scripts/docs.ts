@@ -1,6 +1,8 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { COMMON_OPTIONS, KINDS, optionRange, optionType } from '../src/cli/help.ts'
+import { ROUTE_CONDITION_OPTIONS, ROUTE_OPTIONS, RULE_OPTIONS } from '../src/config/processors.ts'
+import { TEST_OPTIONS } from '../src/config/test-sections.ts'
 import { ERROR_CODES } from '../src/core/error.ts'
 import { MULTILINE_OPTIONS } from '../src/core/multiline.ts'
 import type { Option, OptionTable } from '../src/core/options/option.ts'
@@ -46,6 +48,8 @@ export async function makePages(plugins: Registry): Promise<Map<string, string>>
   pages.set(`${PLUGINS}/README.md`, indexPage(specs))
   pages.set(`${PLUGINS}/service.md`, servicePage())
   pages.set(`${PLUGINS}/multiline.md`, multilinePage())
+  pages.set(`${PLUGINS}/processors.md`, processorsPage())
+  pages.set(`${PLUGINS}/test.md`, testPage())
   pages.set('docs/errors.md', errorsPage())
   pages.set('README.md', readme(specs))
   return pages
@@ -66,7 +70,7 @@ function pluginList(specs: PluginSpec[]): string {
     const own = specs.filter((spec) => spec.kind === kind)
     return `- ${TITLES[kind]}: ${own.map((spec) => `[${spec.name}](${PLUGINS}/${pageOf(spec)})`).join(', ')}\n`
   })
-  const sections = `- Sections: [[SERVICE]](${PLUGINS}/service.md), [[MULTILINE_PARSER]](${PLUGINS}/multiline.md)\n`
+  const sections = `- Sections: [[SERVICE]](${PLUGINS}/service.md), [[MULTILINE_PARSER]](${PLUGINS}/multiline.md), [[TEST]](${PLUGINS}/test.md), [processors and routes](${PLUGINS}/processors.md)\n`
   return `${lines.join('')}${sections}`
 }
 
@@ -117,7 +121,8 @@ function counterRows(name: string, counter: CounterTable[string]): string {
 
 function indexPage(specs: PluginSpec[]): string {
   const sections =
-    '[SERVICE] is in [service.md](service.md), [MULTILINE_PARSER] in [multiline.md](multiline.md).\n'
+    '[SERVICE] is in [service.md](service.md), [MULTILINE_PARSER] in [multiline.md](multiline.md), [TEST] in [test.md](test.md); ' +
+    'processors and conditional routes are in [processors.md](processors.md).\n'
   const parts = ['# Plugins\n', sections]
   for (const kind of KINDS) {
     const rows = specs
@@ -153,6 +158,72 @@ function multilinePage(): string {
   return `${NOTE}# [MULTILINE_PARSER]\n\n${text}\n${options}\n## Example\n\n\`\`\`\n${example}${rules}\`\`\`\n`
 }
 
+function processorsPage(): string {
+  const text =
+    'A processor is a filter that belongs to one input or one output: `processors: logs:`, a list, in YAML. Those of an input ' +
+    'change its records before all filters; those of an output change what this output gets, and no other sees it. The ' +
+    'list takes every [filter](README.md#filters) by its name, without a match. `condition` limits a processor to the ' +
+    'records that meet it: the others pass unchanged, in their order.\n\n' +
+    'A route sends records of an input to outputs by a condition: `routes: logs:`, a list. A record takes every route whose ' +
+    'condition it meets; a route without a condition takes every record. Each record is routed by itself, after all filters, so that a ' +
+    'condition sees what they have changed. The outputs that a route names need no match, and get records of this input by its ' +
+    'routes only; the others get all of them, by their match. A record that no route and no other output takes is discarded, ' +
+    'with one warning per tag. To keep such records, add a route with `default: true`.\n'
+  const comparison =
+    'A value of a rule is a text or a number, and how it is written makes no difference: `5` and `"5"` are the same. ' +
+    '`true` and `false` outside of a list need quotation marks.\n\n' +
+    '| operator | holds for |\n|---|---|\n' +
+    '| `eq`, `in` | the same text; a number that is equal, so that `eq 5` holds for `5`, `5.0` and `"5"`, but not for `"5.0"`; with `"true"` also for the boolean, with `"null"` for null |\n' +
+    '| `gt`, `gte`, `lt`, `lte` | a number, and a text that is a number: `gt 5` holds for `"9"`. The value must be a number |\n' +
+    '| `regex` | a text, and the text of a number, a boolean or null: `regex ^5` holds for `5` |\n' +
+    '| `neq`, `not_in`, `not_regex` | what `eq`, `in` and `regex` do not hold for, also a missing field, a map or a list; but a text on which an expression reaches Regex_Step_Limit satisfies neither `regex` nor `not_regex` |\n'
+  const example = `pipeline:
+  inputs:
+    - name: tail
+      path: /var/log/app.log
+      tag: app
+      processors:
+        logs:
+          - name: content_modifier
+            action: upsert
+            key: team
+            value: shop
+            condition:
+              op: and
+              rules:
+                - {field: $service, op: in, value: [cart, orders]}
+      routes:
+        logs:
+          - name: errors
+            condition:
+              rules:
+                - {field: $level, op: regex, value: '^(error|fatal)$'}
+            to:
+              outputs: [alerts]
+          - name: rest
+            condition:
+              default: true
+            to:
+              outputs: [archive]
+  outputs:
+    - {name: forward, alias: alerts, host: 10.0.0.5}
+    - {name: file, alias: archive, path: /var/log/archive, file: app}
+`
+  const route = Object.fromEntries(Object.entries(ROUTE_OPTIONS).filter(([name]) => name !== 'outputs'))
+  return (
+    `${NOTE}# Processors and routes\n\n${text}\n## Example\n\n\`\`\`yaml\n${example}\`\`\`\n\n` +
+    `## Options of a condition\n\n${optionTable(ROUTE_CONDITION_OPTIONS)}\n\`default\` is for routes only. \`rules\` is a list:\n\n` +
+    `${optionTable(RULE_OPTIONS, 'or a list of texts')}\n### How values compare\n\n${comparison}\n## Options of a route\n\n${optionTable(route)}\n\`to: outputs:\` lists the aliases or names of outputs.\n`
+  )
+}
+
+function testPage(): string {
+  const text =
+    'Cases for `shipper test`, see [before the start](../guides/before-the-start.md#tests). A run passes over them. In YAML they are a ' +
+    'list, `tests:`.\n'
+  return `${NOTE}# [TEST]\n\n${text}\n${optionTable(TEST_OPTIONS)}`
+}
+
 function errorsPage(): string {
   const rows = Object.entries(ERROR_CODES).map(
     ([code, { exit, summary, remedy }]) => `| \`${code}\` | ${exit} | ${cell(summary)} | ${cell(remedy)} |\n`,
@@ -164,13 +235,14 @@ function errorsPage(): string {
   return `${NOTE}# Errors\n\n${text}\n| code | status | cause | what to do |\n|---|---|---|---|\n${rows.join('')}`
 }
 
-function optionTable(table: OptionTable): string {
+/** Returns the table of options; `repeated` is how several values of one are given. */
+function optionTable(table: OptionTable, repeated = 'may be repeated'): string {
   const options = Object.entries(table)
   if (options.length === 0) return 'No options of its own.\n'
   const effective = options.filter(([, option]) => option.ignored === undefined)
   const rows = effective.map(
     ([name, option]) =>
-      `| \`${name}\` | ${cell(typeText(option))} | ${defaultText(option)} | ${cell(option.help)} |\n`,
+      `| \`${name}\` | ${cell(typeText(option, repeated))} | ${defaultText(option)} | ${cell(option.help)} |\n`,
   )
   const ignored = options
     .filter(([, option]) => option.ignored !== undefined)
@@ -181,10 +253,10 @@ function optionTable(table: OptionTable): string {
   return [head, tail].filter((part) => part !== '').join('\n')
 }
 
-function typeText(option: Option): string {
+function typeText(option: Option, repeated: string): string {
   const aliases =
     option.aliases === undefined ? '' : `${option.named ? 'or' : 'also called'} ${option.aliases.join(', ')}`
-  const repeat = option.repeat === true ? 'may be repeated' : ''
+  const repeat = option.repeat === true ? repeated : ''
   return [optionType(option), optionRange(option), repeat, aliases].filter((text) => text !== '').join(', ')
 }
 
