@@ -15,6 +15,7 @@ const ROOT = resolve(import.meta.dirname, '..')
 /** `docs/DELIVERY.md, "When ..."` */
 const PAGE = /\b(docs\/[\w/-]+\.md)(?:, "([^"]+)")?/g
 const EXAMPLE = /## Example\n\n```\n([\s\S]*?)```/
+const YAML_EXAMPLE = /```yaml\n([\s\S]*?)```/g
 /** A Markdown link to a file of the project: path, and the heading after #. */
 const LINK = /\]\((?!\w+:)([^)#\s]*)(?:#([^)\s]*))?\)/g
 const CODE = /^```[\s\S]*?^```$/gm
@@ -39,6 +40,33 @@ test('every error code has its line, with summary and remedy', async () => {
   const page = (await makePages(registry)).get('docs/errors.md') ?? ''
   for (const [code, { exit, summary, remedy }] of Object.entries(ERROR_CODES)) {
     expect(page).toContain(`\n| \`${code}\` | ${exit} | ${summary} | ${remedy} |\n`)
+  }
+})
+
+test('the YAML of every page is a configuration without problems', async () => {
+  const pages = [
+    'docs/plugins/processors.md',
+    'docs/plugins/filter-content_modifier.md',
+    'docs/configuration.md',
+    'docs/guides/before-the-start.md',
+  ]
+  const texts = pages.flatMap((page) =>
+    [...readFileSync(join(ROOT, page), 'utf8').matchAll(YAML_EXAMPLE)].map(([, text = '']) => ({
+      page,
+      text,
+    })),
+  )
+  expect(texts.length).toBeGreaterThanOrEqual(pages.length)
+  for (const { page, text } of texts) {
+    const file = join(tmp(), 'example.yaml')
+    // An example of one section is completed.
+    writeFileSync(
+      file,
+      text.includes('pipeline:')
+        ? text
+        : `${text}pipeline: {inputs: [{name: dummy, tag: shop}], outputs: [{name: 'null', alias: hub, match: '*'}]}\n`,
+    )
+    expect({ page, reported: (await load(file)).reported }).toEqual({ page, reported: [] })
   }
 })
 

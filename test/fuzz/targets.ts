@@ -1,6 +1,9 @@
 import type { Target } from './target.ts'
+import { accessors } from './targets/accessors.ts'
+import { chosenPath } from './targets/chosen-path.ts'
 import { config, flags, options } from './targets/config.ts'
 import { deadLetters } from './targets/dead-letters.ts'
+import { fluentd } from './targets/fluentd.ts'
 import { acknowledgements, forward, payload } from './targets/forward.ts'
 import { gzip } from './targets/gzip.ts'
 import { http, httpRequest } from './targets/http.ts'
@@ -13,8 +16,11 @@ import { lines, wasmLines } from './targets/parsers.ts'
 import { patterns } from './targets/patterns.ts'
 import { wasmMerge, wasmRecords } from './targets/records.ts'
 import { regex } from './targets/regex.ts'
+import { reports } from './targets/reports.ts'
+import { ruby, transformer } from './targets/ruby.ts'
 import { damaged, rows } from './targets/store.ts'
 import { time } from './targets/time.ts'
+import { yaml } from './targets/yaml.ts'
 
 /** Everything that reads bytes from outside. */
 export const TARGETS: readonly Target[] = [
@@ -23,6 +29,7 @@ export const TARGETS: readonly Target[] = [
   ...[journal, kubernetes, kubernetesTags, http, httpRequest],
   ...[msgpack, json, lines, time, multiline, gzip],
   ...[wasmLines, wasmRecords, wasmMerge],
-  ...[config, flags, options, patterns, regex],
+  ...[config, yaml, fluentd, flags, options, patterns, regex, accessors, chosenPath, reports],
+  ...[ruby, transformer],
   ...[rows, damaged, deadLetters],
 ]

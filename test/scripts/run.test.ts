@@ -9,8 +9,8 @@ import { until } from '../support/until.ts'
 const command = ['node', join(ROOT, 'scripts/run.mjs')]
 
 const SOURCE = `
-console.log('pid', process.pid)
 process.on('SIGTERM', () => { console.log('TERM'); setTimeout(() => process.exit(7), 50) })
+console.log('pid', process.pid)
 setInterval(() => {}, 1000)
 `
 

@@ -23,6 +23,7 @@ test('the commands of README.md run as written', async () => {
       '24224': String(sink.port),
       '    Host   10.0.0.5': `    Port ${sink.port}\n    Host 127.0.0.1`,
       '/etc/fluent-bit/': '',
+      '/etc/td-agent/': '',
       '/tmp/shipper.db': 'shipper.db',
     },
   })
@@ -63,6 +64,11 @@ test('the commands of README.md run as written', async () => {
     '[INPUT]\n    Name tail\n    Path a.log\n[OUTPUT]\n    Name null\n    Match *\n',
   )
   expect(await guide.run('shipper -c /etc/fluent-bit')).toContain('successful')
+  guide.file(
+    'td-agent.conf',
+    '<source>\n  @type sample\n  tag a\n</source>\n<match **>\n  @type null\n</match>\n',
+  )
+  expect(await guide.run('shipper -c /etc/td-agent')).toContain('successful')
   const [, manifest = ''] = MANIFEST.exec(readFileSync(join(ROOT, 'README.md'), 'utf8')) ?? []
   expect((await guide.launch(manifest).ended()).code).toBe(0)
   expect(readFileSync(join(guide.dir, 'shipper.yaml'), 'utf8')).toContain('brokers  kafka:9092')

@@ -2,8 +2,8 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { ClassicText } from '../../../src/config/classic.ts'
 import { emptyTree } from '../../../src/config/config-tree.ts'
-import { formatOf } from '../../../src/config/files.ts'
 import { Flags } from '../../../src/config/flags.ts'
+import { formatOf } from '../../../src/config/format.ts'
 import { buildPlan } from '../../../src/config/plan.ts'
 import { expandSections } from '../../../src/config/variables.ts'
 import { ShipperError } from '../../../src/core/error.ts'
@@ -15,12 +15,15 @@ import { registry } from '../../../src/registry.ts'
 import { kindOf, must, size, type Target } from '../target.ts'
 
 const CONF = join(import.meta.dirname, '../../../conf')
+const FIXTURES = join(import.meta.dirname, '../../fixtures/config')
 const KINDS = ['input', 'parser', 'filter', 'output'] as const
 const MAX_FILE_BYTES = 15_000
 
 function files(): Buffer[] {
-  const names = readdirSync(CONF).filter((name) => name.endsWith('.conf'))
-  return names.map((name) => readFileSync(join(CONF, name)).subarray(0, MAX_FILE_BYTES))
+  return [CONF, FIXTURES].flatMap((folder) => {
+    const names = readdirSync(folder).filter((name) => name.endsWith('.conf'))
+    return names.map((name) => readFileSync(join(folder, name)).subarray(0, MAX_FILE_BYTES))
+  })
 }
 
 async function examples(): Promise<string[]> {
@@ -44,6 +47,12 @@ export const config: Target = {
     '${A:-b}',
     '@SET a=b\n',
     '@INCLUDE x\n',
+    '    @INCLUDE x\n',
+    'Grace 30s\n',
+    ' # c\n',
+    'Name lua\n',
+    'Upstream u\n',
+    '.5',
     '\t',
     '    ',
     '[',
@@ -63,7 +72,7 @@ export const config: Target = {
     const tree = emptyTree()
     formatOf('a.conf', text)
     let includes = 0
-    new ClassicText('a.conf', 'main', tree, () => includes++).read(text)
+    await new ClassicText('a.conf', 'main', tree, () => void includes++).read(text)
     expandSections(tree, tree.sections, { HOME: '/root', A: '' })
     const { plan, problems } = await buildPlan(tree, { registry, checkUnused: true })
     for (const problem of problems)

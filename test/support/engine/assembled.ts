@@ -4,6 +4,10 @@ import type { Output } from '../../../src/core/plugin.ts'
 import type { Clock } from '../../../src/core/services.ts'
 import { Assembly } from '../../../src/engine/assembly.ts'
 import { systemClock } from '../../../src/engine/clock.ts'
+import { ConditionalFilter } from '../../../src/engine/conditional-filter.ts'
+import { orderedRouterOf } from '../../../src/engine/ordered-routing.ts'
+import type { Parts } from '../../../src/engine/parts.ts'
+import { compileCondition } from '../../../src/lib/records/condition.ts'
 import { atEnd } from '../tmp.ts'
 import { listLog } from './chunks.ts'
 
@@ -13,6 +17,9 @@ export interface Running {
   finished: string[]
   stop: AbortController
 }
+
+/** Everything that `loadParts` may load. */
+const ALL_PARTS: Parts = { conditions: { compileCondition, ConditionalFilter }, orderedRouterOf }
 
 /** Builds the parts of an agent from a plan, not running; throws the first problem. */
 export function assemble(plan: Plan, clock: Clock = systemClock): Running {
@@ -27,6 +34,7 @@ export function unchecked(plan: Plan, clock: Clock = systemClock): Running {
   const finished: string[] = []
   const stop = new AbortController()
   const assembly = new Assembly(plan, {
+    parts: ALL_PARTS,
     clock,
     log: () => logged.log,
     agent: { version: '1.2.3', id: 'id', hostname: 'leaf' },

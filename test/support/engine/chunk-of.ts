@@ -1,7 +1,7 @@
 import { decodeMulti, encode } from '@msgpack/msgpack'
 import type { BufferSource } from '../../../src/core/buffer-source.ts'
 import { Chunk, headRoom, TAIL_ROOM } from '../../../src/core/chunk.ts'
-import { writeEntryHead } from '../../../src/core/msgpack/encode.ts'
+import { ENTRY_HEAD, skip, writeEntryHead } from '../../../src/core/msgpack/encode.ts'
 
 /** Unlimited buffers; `out` has those that were not given back. */
 export class LooseBuffers implements BufferSource {
@@ -52,4 +52,36 @@ export function chunkOf(records: object[], tag = 'app', buffers: BufferSource = 
 /** Decodes the records of a chunk. */
 export function recordsOf(chunk: Chunk): Record<string, unknown>[] {
   return [...decodeMulti(chunk.entries())].map((entry) => (entry as [unknown, Record<string, unknown>])[1])
+}
+
+/** Creates a chunk of records `[[time, metadata], record]`, with times as in `chunkOf`. */
+export function withMetadata(
+  records: object[],
+  metadata: object,
+  tag = 'app',
+  buffers: BufferSource = new LooseBuffers(),
+): Chunk {
+  const added = Buffer.from(encode(metadata))
+  const plain = chunkOf(records, tag)
+  const start = headRoom(tag)
+  const buf = buffers.force(start + plain.size + records.length * (added.length + 1) + TAIL_ROOM)
+  let to = start
+  for (let at = plain.start; at < plain.end; ) {
+    const end = skip(plain.buf, at, plain.end)
+    buf[to++] = 0x92
+    to += plain.buf.copy(buf, to, at, at + ENTRY_HEAD)
+    to += added.copy(buf, to)
+    to += plain.buf.copy(buf, to, at + ENTRY_HEAD, end)
+    at = end
+  }
+  const init = { tag, input: 'test.0', buf, start, end: to, count: records.length, id: 'id' }
+  return new Chunk({ ...init, inputBytes: plain.size, hasMetadata: true }, buffers)
+}
+
+/** Decodes the metadata of the records of a chunk, undefined for one without. */
+export function metadataOf(chunk: Chunk): unknown[] {
+  return [...decodeMulti(chunk.entries())].map((entry) => {
+    const [head] = entry as [unknown]
+    return Array.isArray(head) ? head[1] : undefined
+  })
 }

@@ -1,7 +1,7 @@
 import { FILTER_OPTIONS, INPUT_OPTIONS, OUTPUT_OPTIONS } from '../../../src/core/options/common.ts'
 import { parseOptions } from '../../../src/core/options/parse.ts'
 import { SERVICE_OPTIONS } from '../../../src/core/options/service.ts'
-import type { FilterPlan, InputPlan, OutputPlan, Plan } from '../../../src/core/plan.ts'
+import type { FilterPlan, InputPlan, OutputPlan, Plan, ProcessorPlan } from '../../../src/core/plan.ts'
 import {
   defineFilter,
   defineInput,
@@ -21,18 +21,34 @@ const optionLocations = new Map()
 /** Options as a user writes them, by name in the tables. */
 type Texts = Record<string, string>
 
+type InputRoutes = Pick<InputPlan, 'processors' | 'routes' | 'label'>
+type FilterPart = { name: string; create: (ctx: FilterContext) => Filter; common?: Texts }
+
+/** Returns the plan of a filter, or of a processor. */
+export function filterPlanOf({ name, create, common = {} }: FilterPart): FilterPlan {
+  const spec = defineFilter({ ...about, kind: 'filter', name: 'sift', create: (_, ctx) => create(ctx) })
+  const matched = parseOptions(FILTER_OPTIONS, { match: '*', ...common })
+  return { spec, name, options: {}, common: matched, location, optionLocations }
+}
+
 /** Builds a plan of a test's plugins: each stage consists of a `create` and common options. */
 export function planOf(parts: {
-  inputs: { name: string; create: (ctx: InputContext) => Input; common?: Texts }[]
-  outputs?: { name: string; create: (ctx: OutputContext) => Output; common?: Texts; inFlight?: number }[]
-  filters?: { name: string; create: (ctx: FilterContext) => Filter; common?: Texts }[]
+  inputs: (InputRoutes & { name: string; create: (ctx: InputContext) => Input; common?: Texts })[]
+  outputs?: {
+    name: string
+    create: (ctx: OutputContext) => Output
+    common?: Texts
+    inFlight?: number
+    processors?: ProcessorPlan[]
+  }[]
+  filters?: FilterPart[]
   parsers?: Plan['parsers']
   service?: Texts
   warnings?: string[]
 }): Plan {
   return {
     service: parseOptions(SERVICE_OPTIONS, parts.service ?? {}),
-    inputs: parts.inputs.map(({ name, create, common = {} }): InputPlan => {
+    inputs: parts.inputs.map(({ name, create, common = {}, ...routes }): InputPlan => {
       const spec = defineInput({ ...about, kind: 'input', name: 'lines', create: (_, ctx) => create(ctx) })
       return {
         spec,
@@ -42,18 +58,15 @@ export function planOf(parts: {
         common: parseOptions(INPUT_OPTIONS, common),
         location,
         optionLocations,
+        ...routes,
       }
     }),
-    filters: (parts.filters ?? []).map(({ name, create, common = {} }): FilterPlan => {
-      const spec = defineFilter({ ...about, kind: 'filter', name: 'sift', create: (_, ctx) => create(ctx) })
-      const matched = parseOptions(FILTER_OPTIONS, { match: '*', ...common })
-      return { spec, name, options: {}, common: matched, location, optionLocations }
-    }),
-    outputs: (parts.outputs ?? []).map(({ name, create, common = {}, inFlight = 4 }): OutputPlan => {
+    filters: (parts.filters ?? []).map(filterPlanOf),
+    outputs: (parts.outputs ?? []).map(({ name, create, common = {}, inFlight = 4, ...more }): OutputPlan => {
       const made = (_: unknown, ctx: OutputContext): Output => create(ctx)
       const spec = defineOutput({ ...about, kind: 'output', name: 'keep', inFlight, create: made })
       const matched = parseOptions(OUTPUT_OPTIONS, { match: '*', ...common })
-      return { spec, name, options: {}, common: matched, location, optionLocations }
+      return { spec, name, options: {}, common: matched, location, optionLocations, ...more }
     }),
     multilines: [],
     parsers: parts.parsers ?? [],

@@ -4,10 +4,10 @@ import type { Outcome, Output } from '../../../src/core/plugin.ts'
 import { Budget } from '../../../src/engine/budget.ts'
 import type { Keeper } from '../../../src/engine/dead-letters/dead-letters.ts'
 import { InputStage } from '../../../src/engine/input-stage.ts'
-import { BorrowedBuffers, Pipeline } from '../../../src/engine/pipeline.ts'
 import { OutputQueue } from '../../../src/engine/queue.ts'
 import { listLog, turn } from './chunks.ts'
 import { ManualClock } from './manual-clock.ts'
+import { outputStage, pipelineOf } from './stages.ts'
 
 /** What the output does with the chunks of a tag: deliver, refuse, or refuse after no answer for the timeout. */
 export type Fate = 'delivered' | 'refused' | 'pending'
@@ -50,12 +50,7 @@ export class SharesBench {
       isCrowded: () => this.stage.isCrowded,
       onFailing: (tag) => this.stage.onFailing(tag),
     })
-    const pipeline = new Pipeline(
-      [],
-      [{ queue: this.queue, match: '*', matchRegex: undefined }],
-      new BorrowedBuffers(),
-      log,
-    )
+    const pipeline = pipelineOf([], [outputStage(this.queue)], log)
     this.stage = new InputStage({
       name: 'in.0',
       runId: 'r',

@@ -1,0 +1,60 @@
+import { readFileSync } from 'node:fs'
+import { resolve } from 'node:path'
+
+/** Bytes: a text, or base64 where they are not UTF-8. */
+export type Bytes = string | { b64: string }
+
+/** What a run left behind, in normal form. */
+export interface Outcome {
+  /** `ok`: ended with 0; `refused`: did not start; `exit N`. */
+  status: string
+  /** Lines; of what is not UTF-8 the bytes. */
+  stdout?: string[] | Bytes
+  files?: Record<string, Bytes>
+}
+
+/** A small configuration with what a real fluent-bit 5.1.1 made of it. */
+export interface OracleCase {
+  name: string
+  kind: string
+  /** Text of `main.conf`, or of `main.yaml` with this format. */
+  config: string
+  format?: 'yaml'
+  /** Files beside it. */
+  files?: Record<string, Bytes>
+  env?: Record<string, string>
+  /** Standard input. It ends, and with it the run, unless it `stays` open. */
+  stdin?: Bytes
+  stays?: number
+  /** Seconds after which a run without an end of its own is stopped. */
+  limit?: number
+  /** Replacements for what varies, besides those of every case. */
+  normal?: [pattern: string, text: string][]
+  /** The order of the lines is chance. */
+  any_order?: boolean
+  got: Outcome
+  /** What `got` should have been. */
+  better?: Outcome
+  /** The outcome is a fault of fluent-bit. */
+  fault?: string
+  /** The documentation says that shipper does otherwise. */
+  stated?: string
+}
+
+const FIXTURES = resolve(import.meta.dirname, '../../fixtures/oracle')
+
+/** Returns the cases of a kind, e.g. `config.classic`. */
+export function oracleCases(kind: string): OracleCase[] {
+  const lines = readFileSync(resolve(FIXTURES, `${kind}.jsonl`), 'utf8').split('\n')
+  return lines.filter((line) => line !== '').map((line) => JSON.parse(line) as OracleCase)
+}
+
+export function bytesOf(value: Bytes): Buffer {
+  return typeof value === 'string' ? Buffer.from(value) : Buffer.from(value.b64, 'base64')
+}
+
+/** Returns bytes as text if they are UTF-8. */
+export function textOf(bytes: Buffer): Bytes {
+  const text = bytes.toString()
+  return Buffer.from(text).equals(bytes) ? text : { b64: bytes.toString('base64') }
+}

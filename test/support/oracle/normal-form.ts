@@ -1,0 +1,42 @@
+import { hostname } from 'node:os'
+import type { Bytes } from './case.ts'
+
+const DAY_S = 86_400
+const TIME = /\b1[5-9]\d{8}(?:\d{3}|\d{6}|\d{9})?(?:\.\d+)?\b/g
+const UNITS: readonly [number, string][] = [
+  [1, ''],
+  [1e3, 'ms'],
+  [1e6, 'us'],
+  [1e9, 'ns'],
+]
+const MIN_HOST_CHARS = 4
+
+/** Returns a function that replaces what differs from run to run: the folder, times within a day of the run, the host. */
+export function normalForm(
+  folder: string,
+  startMs: number,
+  rules: readonly [string, string][],
+): (value: Bytes) => Bytes {
+  const start = new Date(startMs).toISOString()
+  const day = start.slice(0, 10)
+  const replacements: [RegExp | string, string][] = [
+    [folder, '@DIR@'],
+    [new RegExp(String.raw`${day}[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?`, 'g'), '@NOWDATE@'],
+    [day.replaceAll('-', '.'), '@NOWDAY@'],
+    ...(hostname().length >= MIN_HOST_CHARS ? [[hostname(), '@HOST@'] as [string, string]] : []),
+    ...rules.map(([pattern, text]): [RegExp, string] => [new RegExp(pattern, 'g'), text]),
+  ]
+  return (value) => {
+    if (typeof value !== 'string') return value
+    const withTimes = value.replace(TIME, (text) => now(text, startMs / 1000))
+    return replacements.reduce((text, [from, to]) => text.replaceAll(from, to), withTimes)
+  }
+}
+
+function now(text: string, startS: number): string {
+  for (const [factor, unit] of UNITS) {
+    if (Math.abs(Number(text) / factor - startS) < DAY_S)
+      return `@NOW${unit}@${text.includes('.') ? '.n' : ''}`
+  }
+  return text
+}

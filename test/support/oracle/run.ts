@@ -1,0 +1,64 @@
+import { mkdirSync, readdirSync, readFileSync, realpathSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { start } from '../process.ts'
+import { tmp } from '../tmp.ts'
+import { until } from '../until.ts'
+import { type Bytes, bytesOf, type OracleCase, type Outcome, textOf } from './case.ts'
+import { normalForm } from './normal-form.ts'
+
+const DEFAULT_LIMIT_S = 3.5
+/** A run whose lines do not come is stopped after this multiple of its limit: a slow machine must not look like a difference. */
+const PATIENCE = 3
+const STATE_FILE = /\.db(?:-\w+|\.lock)?$/
+
+/** Runs the program with the configuration of a case, in a folder of its own, and returns what came out in normal form. */
+export async function runCase(oracle: OracleCase): Promise<{ got: Outcome; stderr: string }> {
+  const folder = realpathSync(tmp())
+  const main = oracle.format === 'yaml' ? 'main.yaml' : 'main.conf'
+  for (const [name, content] of Object.entries({ ...oracle.files, [main]: oracle.config })) {
+    mkdirSync(dirname(join(folder, name)), { recursive: true })
+    const filled: Bytes = typeof content === 'string' ? content.replaceAll('@DIR@', folder) : content
+    writeFileSync(join(folder, name), bytesOf(filled))
+  }
+  const before = filesIn(folder)
+  const startMs = Date.now()
+  const inherited = Object.fromEntries(Object.keys(process.env).map((name) => [name, undefined]))
+  const env = { ...inherited, PATH: '/usr/bin:/bin', HOME: folder, TZ: 'UTC', LANG: 'C.UTF-8', ...oracle.env }
+  const stays = oracle.stays !== undefined || oracle.stdin === undefined
+  const run = start(['-c', main], {
+    cwd: folder,
+    env,
+    ...(oracle.stdin === undefined ? {} : { stdin: stays ? 'open' : bytesOf(oracle.stdin) }),
+  })
+  // A program that refuses to start does not read.
+  run.child.stdin?.on('error', () => {})
+  if (stays && oracle.stdin !== undefined) run.child.stdin?.write(bytesOf(oracle.stdin))
+  const limitMs = (oracle.limit ?? DEFAULT_LIMIT_S) * 1000 * PATIENCE
+  const lines = Array.isArray(oracle.got.stdout) ? oracle.got.stdout.length : 1
+  // A stop sends what is left, so that a run may be stopped as soon as the expected number of lines is there.
+  const isComplete = (): boolean => run.exit !== undefined || run.stdout.split('\n').length > lines
+  if (stays) await until(isComplete, { limitMs }).catch(() => undefined)
+  // Without anything to come, an agent that reads nothing has no end of its own.
+  const isEmpty = oracle.got.stdout === undefined && oracle.got.files === undefined
+  if (!stays && isEmpty) await until(() => run.exit !== undefined, { limitMs }).catch(() => undefined)
+  const endedItself = run.exit !== undefined
+  const { code, signal } = stays || (isEmpty && !endedItself) ? await run.stop() : await run.ended()
+  const normal = normalForm(folder, startMs, oracle.normal ?? [])
+  const got: Outcome = { status: code === 0 ? 'ok' : `exit ${code ?? signal}` }
+  if (code !== 0 && (endedItself || !stays) && run.stdoutBytes.length === 0) got.status = 'refused'
+  const stdout = normal(textOf(run.stdoutBytes))
+  if (stdout !== '') got.stdout = typeof stdout === 'string' ? stdout.replace(/\n$/, '').split('\n') : stdout
+  const written = filesIn(folder).filter((name) => !before.includes(name) && !STATE_FILE.test(name))
+  if (written.length > 0)
+    got.files = Object.fromEntries(
+      written.toSorted().map((name) => [name, normal(textOf(readFileSync(join(folder, name))))]),
+    )
+  return { got, stderr: run.stderr }
+}
+
+function filesIn(folder: string): string[] {
+  const found = readdirSync(folder, { recursive: true, withFileTypes: true })
+  return found
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name).slice(folder.length + 1))
+}
