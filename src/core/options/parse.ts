@@ -14,6 +14,8 @@ type ValueResult =
     }
   | { problem: string; hint?: string }
 
+/** More of a value than a message shows: what follows need not be masked. */
+const MAX_MASKED_CHARS = 4000
 const INT = /^[+-]?\d+$/
 const DOUBLE = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?$/i
 const BLANK = /\s/
@@ -49,9 +51,10 @@ export function parseValue(name: string, option: Option, text: string): ValueRes
   if (invalid === undefined) return { value }
   const { must, reason: why, hint = '', instead, doubt } = invalid
   if (doubt !== undefined) return { value, warning: `"${name}" ${doubt}` }
-  const shown = option.secret === true ? MASK : maskValue('', text)
+  const head = text.slice(0, MAX_MASKED_CHARS)
+  const shown = option.secret === true ? MASK : maskValue('', head)
   // The reason may repeat a part of the value.
-  const reason = shown !== text || why === undefined ? '' : `: ${why}`
+  const reason = shown !== head || why === undefined ? '' : `: ${why}`
   const problem = `"${name}" must be ${must}, not ${shown === MASK ? MASK : `"${shown}"`}${reason}`
   return instead === undefined ? { problem, hint } : { value, warning: `${problem}: ${instead}` }
 }
