@@ -197,7 +197,9 @@ class Run {
         await turn()
         bench.clock.advance(100_000)
       }
-      if (this.outcomes.every((o) => o.length > 0)) break
+      // What was deferred from a chunk that was aborted is on its way without it.
+      const isIdle = this.benches.every(({ queue }) => queue.waiting + queue.inFlight + queue.retrying === 0)
+      if (isIdle && this.outcomes.every((o) => o.length > 0)) break
     }
   }
 
