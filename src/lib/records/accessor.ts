@@ -1,7 +1,8 @@
 import { ShipperError } from '../../core/error.ts'
 import { skip } from '../../core/msgpack/encode.ts'
-import { arrayBody, arrayItems, mapBody, mapPairs, textHead, textLength } from '../../core/msgpack/record.ts'
+import { arrayBody, arrayItems, mapBody, mapPairs } from '../../core/msgpack/record.ts'
 import type { InvalidValue } from '../../core/options/checks.ts'
+import { isKey } from './keys.ts'
 
 /** A key of a map, or the index of an item of a list. */
 type AccessorStep = Buffer | number
@@ -167,12 +168,4 @@ function skipText(buf: Buffer, at: number, end: number): number {
   if (t < 0xa0 || t >= 0xc0) return skip(buf, at, end)
   const next = at + 1 + (t & 31)
   return next <= end ? next : -1
-}
-
-/** Returns true when the text at `at` is `key`. Keys are short: a loop is faster than a call into the runtime. */
-function isKey(buf: Buffer, at: number, key: Buffer): boolean {
-  const head = textHead(buf, at)
-  if (head < 0 || textLength(buf, at) !== key.length) return false
-  for (let i = 0, p = at + head; i < key.length; i++, p++) if (buf[p] !== key[i]) return false
-  return true
 }

@@ -1,8 +1,9 @@
 import type { Chunk } from '../../core/chunk.ts'
 import { ShipperError } from '../../core/error.ts'
 import { ENTRY_HEAD, skip } from '../../core/msgpack/encode.ts'
-import { mapBody, mapPairs, textHead, textLength } from '../../core/msgpack/record.ts'
+import { mapBody, mapPairs } from '../../core/msgpack/record.ts'
 import { EventTime } from './event-time.ts'
+import { isKey } from './keys.ts'
 
 /**
  * A cursor over the entries of a chunk. One object serves all of them, so nothing is allocated per record:
@@ -63,12 +64,4 @@ function skipText(buf: Buffer, at: number, end: number): number {
   else if (t === 0xd9) next = at + 2 + (buf[at + 1] as number)
   else return skip(buf, at, end)
   return next <= end ? next : -1
-}
-
-/** Returns true when the text at `at` equals `key`. Keys are short: a loop is faster than a call into the runtime. */
-function isKey(buf: Buffer, at: number, key: Buffer): boolean {
-  const head = textHead(buf, at)
-  if (head < 0 || textLength(buf, at) !== key.length) return false
-  for (let i = 0, p = at + head; i < key.length; i++, p++) if (buf[p] !== key[i]) return false
-  return true
 }

@@ -4,8 +4,9 @@ import type { Deferral, Filter, FilterContext } from '../../../core/plugin.ts'
 import type { Joining } from '../../../lib/multiline/joining.ts'
 import type { OpenRecord } from '../../../lib/multiline/open-record.ts'
 import { OpenRecords, type OpenRecordsOptions } from '../../../lib/multiline/open-records.ts'
+import { copyWithoutKeys, isOneOf } from '../../../lib/records/keys.ts'
 import { type Part, PartClassifier, type Role } from './classifier.ts'
-import { JOINED_OVERHEAD, JoinedParts, writeSingle } from './joined-parts.ts'
+import { JOINED_OVERHEAD, JoinedParts } from './joined-parts.ts'
 import { type ConcatOptions, separatorOf } from './options.ts'
 
 const ERROR_LABEL = '@ERROR'
@@ -81,11 +82,12 @@ export class Concat implements Filter {
     }
   }
 
+  readonly #isRemoved = (buf: Buffer, key: number): boolean => isOneOf(buf, key, this.#classifier.removedKeys)
+
   #addSingle(joining: Joining<JoinedParts>, at: number, end: number): void {
-    const { removedKeys } = this.#classifier
     const { chunk, out } = joining
-    if (removedKeys.length === 0) joining.copy(at, end)
-    else joining.wrote(writeSingle(chunk.buf, at, end, removedKeys, out, joining.at))
+    if (this.#classifier.removedKeys.length === 0) joining.copy(at, end)
+    else joining.wrote(copyWithoutKeys(chunk.buf, at, end, this.#isRemoved, out, joining.at))
   }
 
   /** Returns true when the open record is complete before this record. */

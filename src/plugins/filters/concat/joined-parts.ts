@@ -1,10 +1,11 @@
 import type { BufferSource } from '../../../core/buffer-source.ts'
 import { ENTRY_HEAD, skip, writeEntryHead, writeEventTime } from '../../../core/msgpack/encode.ts'
-import { entryMap, mapBody, mapPairs, spanOf, textEquals } from '../../../core/msgpack/record.ts'
+import { mapBody, mapPairs, spanOf } from '../../../core/msgpack/record.ts'
 import { JoinedRecord } from '../../../lib/multiline/joined-record.ts'
 import type { GrowingRecord } from '../../../lib/multiline/open-record.ts'
 import { metadataAt } from '../../../lib/records/entry-parts.ts'
 import { EventTime } from '../../../lib/records/event-time.ts'
+import { isOneOf } from '../../../lib/records/keys.ts'
 import type { Part } from './classifier.ts'
 
 /** Size of the head of the map of a joined record, whose number of pairs may still grow. */
@@ -136,37 +137,4 @@ function copyEntry(buf: Buffer, start: number, end: number, part: Part, removed:
     at = next
   }
   return { entry, size: to, timeAt, mapAt, pairs, names, text }
-}
-
-function isOneOf(buf: Buffer, key: number, names: readonly Buffer[]): boolean {
-  for (const name of names) if (textEquals(buf, key, name)) return true
-  return false
-}
-
-/** Writes the entry at `at` without the removed keys to out[to]; returns the offset after it. */
-export function writeSingle(
-  buf: Buffer,
-  at: number,
-  end: number,
-  removed: readonly Buffer[],
-  out: Buffer,
-  to: number,
-): number {
-  const map = entryMap(buf, at, end)
-  let o = to + buf.copy(out, to, at, map)
-  const head = o
-  o += MAP_HEAD
-  let pairs = 0
-  let pair = mapBody(buf, map)
-  for (let left = mapPairs(buf, map); left > 0; left--) {
-    const next = skip(buf, skip(buf, pair, end), end)
-    if (!isOneOf(buf, pair, removed)) {
-      o += buf.copy(out, o, pair, next)
-      pairs++
-    }
-    pair = next
-  }
-  out[head] = 0xdf
-  out.writeUInt32BE(pairs, head + 1)
-  return o
 }

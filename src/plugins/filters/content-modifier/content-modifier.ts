@@ -3,10 +3,11 @@ import { type Chunk, headRoom, TAIL_ROOM } from '../../../core/chunk.ts'
 import { ShipperError } from '../../../core/error.ts'
 import { encodeStr, skip } from '../../../core/msgpack/encode.ts'
 import { closeMap, mapHeadSize } from '../../../core/msgpack/map-head.ts'
-import { mapBody, mapPairs, textEquals } from '../../../core/msgpack/record.ts'
+import { mapBody, mapPairs } from '../../../core/msgpack/record.ts'
 import type { Filter, FilterContext } from '../../../core/plugin.ts'
 import { RecordAccessor } from '../../../lib/records/accessor.ts'
 import { bodyAt, metadataAt } from '../../../lib/records/entry-parts.ts'
+import { isOneOf } from '../../../lib/records/keys.ts'
 import { mayHaveKey } from '../../../lib/records/may-have-key.ts'
 import { createEdit, type Edit } from './edit.ts'
 import { type ContentModifierOptions, checkNeeded, needed } from './options.ts'
@@ -98,7 +99,7 @@ export class ContentModifier implements Filter {
       for (let i = 0; i < pairs; i++) {
         const valueAt = skip(buf, pair, end)
         const next = skip(buf, valueAt, end)
-        if (isOneOf(removed, buf, pair)) {
+        if (isOneOf(buf, pair, removed)) {
           pos += buf.copy(out, pos, run, pair)
           if (valueAt === value && edit.replace !== undefined) pos = edit.replace(buf, value, next, out, pos)
           else kept--
@@ -111,11 +112,6 @@ export class ContentModifier implements Filter {
     pos += buf.copy(out, pos, pair, end)
     return closeMap(out, to, body, edit.append(buf, out, pos), kept + edit.appended)
   }
-}
-
-function isOneOf(keys: readonly Buffer[], buf: Buffer, at: number): boolean {
-  for (let i = 0; i < keys.length; i++) if (textEquals(buf, at, keys[i] as Buffer)) return true
-  return false
 }
 
 /** Writes the entry `[time, map]` as `[[time, metadata], map]`. */

@@ -1,6 +1,5 @@
 import { ShipperError } from '../../../core/error.ts'
-import { skip } from '../../../core/msgpack/encode.ts'
-import { entryMap, findKey, mapBody, mapPairs, spanOf, textEquals } from '../../../core/msgpack/record.ts'
+import { entryMap, findKey, spanOf, textEquals } from '../../../core/msgpack/record.ts'
 import type { FilterContext } from '../../../core/plugin.ts'
 import { isContainerFormat, traceStateMachine } from '../../../lib/multiline/builtin-rules.ts'
 import {
@@ -177,24 +176,8 @@ function bad(message: string, hint: string): ShipperError {
   return new ShipperError('E_CONFIG_BAD_VALUE', message, { option: 'multiline.parser', hint })
 }
 
-/** Copies the entry at `at` to `out` without the pairs whose keys begin with `partial_`; returns its size. */
-export function copyWithoutMarks(buf: Buffer, at: number, end: number, out: Buffer): number {
-  const map = entryMap(buf, at, end)
-  let to = buf.copy(out, 0, at, map)
-  const headAt = to
-  to += 5
-  let pairs = 0
-  let pair = mapBody(buf, map)
-  for (let i = mapPairs(buf, map); i > 0; i--) {
-    const next = skip(buf, skip(buf, pair, end), end)
-    const key = spanOf(buf, pair)
-    if (key === undefined || !buf.toString('latin1', key.start, key.end).startsWith('partial_')) {
-      to += buf.copy(out, to, pair, next)
-      pairs++
-    }
-    pair = next
-  }
-  out[headAt] = 0xdf
-  out.writeUInt32BE(pairs, headAt + 1)
-  return to
+/** Returns true for a key that begins with `partial_`. */
+export function isMark(buf: Buffer, at: number): boolean {
+  const key = spanOf(buf, at)
+  return key !== undefined && buf.toString('latin1', key.start, key.end).startsWith('partial_')
 }

@@ -7,8 +7,9 @@ import type { Joining } from '../../../lib/multiline/joining.ts'
 import type { OpenRecord } from '../../../lib/multiline/open-record.ts'
 import { OpenRecords } from '../../../lib/multiline/open-records.ts'
 import type { StateMachine } from '../../../lib/multiline/state-machine.ts'
+import { copyWithoutKeys } from '../../../lib/records/keys.ts'
 import {
-  copyWithoutMarks,
+  isMark,
   PartialClassifier,
   type RecordClassifier,
   RuleClassifier,
@@ -94,7 +95,7 @@ export class Multiline implements Filter {
   #startJoined(buf: Buffer, text: TextRecord, at: number, end: number, buffers: BufferSource): FollowedJoin {
     if (this.#options.mode !== 'partial_message') return new FollowedJoin(buf, at, end, text, buffers)
     const clean = Buffer.alloc(end - at + 8)
-    const size = copyWithoutMarks(buf, at, end, clean)
+    const size = copyWithoutKeys(buf, at, end, isMark, clean, 0)
     const span = findText(clean, 0, size, this.#classifier.contentKey) ?? text
     return new FollowedJoin(clean, 0, size, span, buffers)
   }
