@@ -153,7 +153,7 @@ Example:
 `,
   test: `Usage: shipper test FILE
 
-Runs the tests that stand in a configuration: sections [TEST], in YAML entries of tests:. Nothing is sent. Ends with 0 when all
+Runs the tests in a configuration: sections [TEST], in YAML entries of tests:. Nothing is sent. Ends with 0 when all
 have passed, else with 1.
 
 ${testHelp()}

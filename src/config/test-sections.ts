@@ -28,7 +28,7 @@ export const TEST_OPTIONS = defineOptions({
     named: true,
     aliases: ['contains'],
     check: checkNamed(['expect']),
-    help: 'The next record behind the filters, as a JSON object: it has these fields and no others. Or Contains: a JSON object of fields that it has among others, `field=text`, or the name of a field. If a test has any of the two, it needs one for each record behind the filters.',
+    help: 'The next record after the filters, as a JSON object: it has these fields and no others. Or Contains: a JSON object of fields that it has among others, `field=text`, or the name of a field. If a test has any of the two, it needs one for each record after the filters.',
   },
   output: {
     type: 'clist',

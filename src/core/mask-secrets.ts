@@ -50,7 +50,7 @@ export function maskJson(json: string): string {
   return (masked + json.slice(done)).replace(USER_INFO, `$1${MASK}@`)
 }
 
-/** The end of a field's name, behind its quotation mark. */
+/** The end of a field's name, after its quotation mark. */
 const END_OF_NAME = /^\s*:\s*/
 const MAX_GAP_CHARS = 1000
 const END_OF_WORD = /[\s,{}[\]]/g

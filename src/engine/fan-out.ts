@@ -17,7 +17,7 @@ interface Level {
  *
  * A filter that joins records ends nearly every chunk with an open one, which the next chunk completes. If the ack of the first
  * chunk waited for all of the second, whose end waits for the third, no chunk would settle before the stream pauses. So
- * `onSettled` waits for what goes on behind its filter: the routes, and what later filters defer.
+ * `onSettled` waits for what goes on after its filter: the routes, and what later filters defer.
  */
 export class FanOut implements Deferral {
   readonly buffers: BufferSource

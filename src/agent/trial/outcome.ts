@@ -1,6 +1,6 @@
 import type { Trace, TrialRecord } from './trace.ts'
 
-/** What is left of a sample behind the filters, in order, and the outputs that got records. */
+/** What is left of a sample after the filters, in order, and the outputs that got records. */
 export interface TrialOutcome {
   records: TrialRecord[]
   outputs: string[]
@@ -8,7 +8,7 @@ export interface TrialOutcome {
   refusals: ReadonlyMap<string, string>
 }
 
-/** Returns the outcome of a trial. Filters that belong to an output are behind it. */
+/** Returns the outcome of a trial. Filters that belong to an output come after it. */
 export function outcomeOf(traces: readonly Trace[]): TrialOutcome {
   const outputs = new Set<string>()
   const refusals = new Map<string, string>()

@@ -8,7 +8,7 @@ export function addUnmetConditions(
   outputs: readonly OutputPlan[],
 ): void {
   for (const trace of traces) {
-    // What a filter sends on begins behind it, and not with the processors of the input.
+    // What a filter sends on begins after it, and not with the processors of the input.
     if (trace.sentOn === undefined) add(trace, input?.processors ?? [], 0, isOfInput)
     for (const { name, processors = [] } of outputs) {
       const isOwn = ({ stage, ofOutput }: TrialStep): boolean => ofOutput === name || stage === name
