@@ -2,6 +2,7 @@ import { describe, expect, test } from 'bun:test'
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { Backtracker } from '../../../src/lib/regex/backtracker.ts'
+import { TOO_MANY_STEPS } from '../../../src/lib/regex/match-result.ts'
 import { NotedBacktracker } from '../../../src/lib/regex/noted-backtracker.ts'
 import { type TranslatedRegex, translateOnigmo } from '../../../src/lib/regex/onigmo.ts'
 import { fc } from '../../support/property.ts'
@@ -186,7 +187,11 @@ test('equals RegExp for any text, with and without notes', () => {
         fc.pre(regex !== undefined)
         if (regex?.program.isMemoryless) noted++
         tried++
-        for (const each of texts) expectSame(expression, each)
+        for (const each of texts) {
+          // A random expression may take more steps than anybody waits for; RegExp then says at some point that nothing matches.
+          fc.pre(!all(expression, each).includes(TOO_MANY_STEPS))
+          expectSame(expression, each)
+        }
       },
     ),
     { numRuns: 4000 },
