@@ -44,11 +44,15 @@ function readJson(path: string): unknown {
 
 /** Returns the values of src/cli/version.ts as flags of `bun build`. */
 export function defines(target: string): string[] {
+  return Object.entries(defineTable(target)).flatMap(([name, value]) => ['--define', `${name}=${value}`])
+}
+
+/** Returns the values of src/cli/version.ts as JavaScript, by the name that stands for each. */
+export function defineTable(target: string): Record<string, string> {
   const values = { VERSION: packageJson().version, COMMIT: commitOf(), TARGET: target }
-  return Object.entries(values).flatMap(([name, value]) => [
-    '--define',
-    `SHIPPER_${name}=${JSON.stringify(value)}`,
-  ])
+  return Object.fromEntries(
+    Object.entries(values).map(([name, value]) => [`SHIPPER_${name}`, JSON.stringify(value)]),
+  )
 }
 
 /** Returns the names if all are known; otherwise prints the known ones and exits with status 2. */

@@ -28,6 +28,7 @@ const MODULES: Record<string, { pages: number; base: number; flags?: string[] }>
   fields: { pages: SHARED_PAGES, base: 1024, flags: ['--importMemory', '--exportTable'] },
   lines: { pages: 7, base: 20_480 },
   records: { pages: 4, base: 5120 },
+  suspects: { pages: 3, base: 2048 },
 }
 
 export const moduleNames = (): string[] => Object.keys(MODULES)

@@ -14,6 +14,9 @@ export function thirdPartyLicenses(packages: Package[], bun: string): string {
   const parts = [
     `This program contains the packages and the runtime below. Its own license is in LICENSE.\n`,
     ...packages.map((each) => `${heading(`${each.name} ${each.version}`, each.license)}\n${textOf(each)}`),
+    `${heading('Lua 5.1, in the WebAssembly module of wasmoon-lua5.1', 'MIT')}
+Copyright (C) 1994-2012 Lua.org, PUC-Rio. The text of the license follows below.
+`,
     `${heading(`bun ${bun}, the runtime`, 'MIT')}
 The source of bun and the complete list of what it contains are at https://github.com/oven-sh/bun, see LICENSE.md. It
 links these libraries statically, under the licenses whose texts follow:

@@ -184,8 +184,19 @@ test('the bill of materials is valid and lists every bundled package, and no too
   await released
   const text = read(`shipper-${VERSION}.cdx.json`).toString()
   expect(await new Validation.JsonStrictValidator(Spec.Version.v1dot6).validate(text)).toBeNull()
-  const names = JSON.parse(text).components.map(({ name }: { name: string }) => name)
-  for (const name of ['chokidar', 'commander', 'snappyjs', 'bun']) expect(names).toContain(name)
+  const names: string[] = JSON.parse(text).components.map(
+    ({ group, name }: { group?: string; name: string }) => (group === undefined ? name : `${group}/${name}`),
+  )
+  const bundled = [
+    '@msgpack/msgpack',
+    'chokidar',
+    'commander',
+    'mmdb-lib',
+    'snappyjs',
+    'wasmoon-lua5.1',
+    'bun',
+  ]
+  for (const name of bundled) expect(names).toContain(name)
   for (const name of ['typescript', 'better-sqlite3', 'ajv']) expect(names).not.toContain(name)
   const licenses = read('THIRD-PARTY-LICENSES').toString()
   for (const name of names) expect(licenses).toContain(`\n${name} `)
