@@ -27,6 +27,10 @@ export class Chunk {
   end: number
   /** Number of entries. */
   count: number
+  /** Number of entries that filters have left out and given up: they settle with the chunk. */
+  givenUp = 0
+  /** Bytes of these entries, as they came to the filters. */
+  givenUpBytes = 0
   /** Opaque text derived from the origin (agent, file identity, offset range) or the content: equal for equal ones. */
   readonly id: string
   /** Bytes of input that the entries were made from: counted by the input's metrics and by Exit_On_Eof's progress. */
@@ -35,6 +39,12 @@ export class Chunk {
   readonly origins: readonly Origin[]
   /** True when entries may be `[[EventTime, metadata], map]`, which not every peer reads. */
   hasMetadata: boolean
+  /** Bytes of the buffers of records that filters have sent on as chunks of their own; they count as what the chunk has grown to. */
+  reroutedBytes = 0
+  /** Number of records that were sent on so only, and are no longer in the chunk. */
+  reroutedRecords = 0
+  /** Names of the filters that have given the records another tag, in order; see `FilterContext.reroute`. */
+  readonly rewrites: readonly string[]
   #source: BufferSource
   #frameSpaceClaimed = false
 
@@ -49,6 +59,7 @@ export class Chunk {
     this.inputBytes = init.inputBytes
     this.origins = init.origins ?? NO_ORIGINS
     this.hasMetadata = init.hasMetadata ?? false
+    this.rewrites = init.rewrites ?? NO_REWRITES
     this.#source = source
   }
 
@@ -95,11 +106,11 @@ export class Chunk {
    * of input: they are counted once.
    */
   emptyCopy(id: string, bytes: number): Chunk {
-    const { tag, input, origins, hasMetadata } = this
+    const { tag, input, origins, hasMetadata, rewrites } = this
     const start = headRoom(tag)
     const buf = this.#source.force(start + bytes + TAIL_ROOM)
     return new Chunk(
-      { tag, input, buf, start, end: start, count: 0, id, inputBytes: 0, origins, hasMetadata },
+      { tag, input, buf, start, end: start, count: 0, id, inputBytes: 0, origins, hasMetadata, rewrites },
       this.#source,
     )
   }
@@ -119,10 +130,10 @@ export class Chunk {
 
   /** Returns a chunk that takes over the buffer with the entries. This one is left with their size and number. */
   move(id: string): Chunk {
-    const { tag, input, buf, start, end, count, origins, hasMetadata } = this
+    const { tag, input, buf, start, end, count, origins, hasMetadata, rewrites } = this
     this.buf = EMPTY
     return new Chunk(
-      { tag, input, buf, start, end, count, id, inputBytes: 0, origins, hasMetadata },
+      { tag, input, buf, start, end, count, id, inputBytes: 0, origins, hasMetadata, rewrites },
       this.#source,
     )
   }
@@ -148,6 +159,7 @@ const EMPTY = Buffer.alloc(0)
 /** Larger chunks are not worth a copy: they are too few. */
 const MAX_COMPACTED_BYTES = 65_536
 const NO_ORIGINS: readonly Origin[] = []
+const NO_REWRITES: readonly string[] = []
 
 export interface ChunkInit {
   tag: string
@@ -160,6 +172,7 @@ export interface ChunkInit {
   inputBytes: number
   origins?: readonly Origin[]
   hasMetadata?: boolean
+  rewrites?: readonly string[]
 }
 
 /** Bytes after the entries that a frame may use; an option map with chunk, size and compressed needs 80. */

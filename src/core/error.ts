@@ -46,6 +46,12 @@ export const ERROR_CODES = {
     summary: 'a regular expression cannot be compiled',
     remedy: 'see docs/plugins/parser-regex.md for what is supported',
   },
+  E_SCRIPT: {
+    exit: 1,
+    summary: 'a script cannot be loaded, or its function failed on a record',
+    remedy:
+      'fix the place in the script that the message names; the page of the filter says what its function may return',
+  },
   E_STORE_LOCKED: {
     exit: 1,
     summary: 'the offset database is in use by another agent',
@@ -175,6 +181,16 @@ export const ERROR_CODES = {
     exit: 1,
     summary: 'rejected records cannot be kept in the dead-letter file, so they wait',
     remedy: 'make space with `shipper dead-letters replay`, raise Dead_Letter_Limit, or set Dead_Letter_File',
+  },
+  E_RUN_ENDED: {
+    exit: 255,
+    summary: 'a filter has ended the run, as its options say',
+    remedy: 'see the reason in the message',
+  },
+  E_FILTER_FAILED: {
+    exit: 1,
+    summary: 'a filter failed on records',
+    remedy: 'see the reason in the message; On_Error of the filter says what becomes of such records',
   },
   E_KUBE_API: {
     exit: 1,

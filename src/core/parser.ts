@@ -116,6 +116,15 @@ export interface LineKernel {
 export interface ParserKernel extends LineKernel {
   /** Sets what the runs that follow write. Returns false, and changes nothing, when it is too large. */
   use(frame: LineFrame, maxLineBytes: number, skipEmpty: boolean): boolean
+  /** Memory for `runTexts`, apart from `input`: a filter has its turn while the block of a file is in that. */
+  readonly texts: Buffer
+  /**
+   * Writes the texts in texts[0, end), each with a newline after it, as entries to `output`; returns the number of bytes, or -1 when it
+   * has not written exactly `count` entries, one for each text. Changes neither the frame nor the results of `run`.
+   */
+  runTexts(frame: LineFrame, end: number, count: number): number
+  /** Number of texts of the last call whose time was not read. */
+  readonly untimedTexts: number
 }
 
 export interface Parser {
@@ -139,6 +148,8 @@ export interface Parser {
   readonly timeFailures?: number
   /** True for a parser of JSON objects that reads no time: it writes their fields as a filter that merges JSON does. */
   readonly isPlainJson?: boolean | undefined
+  /** True when blanks and line ends after the text change nothing. */
+  readonly ignoresEnd?: boolean | undefined
   /**
    * Format of most lines, if there is a fast path for it: that may replace `parse` and has to produce the
    * same bytes.

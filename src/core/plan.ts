@@ -15,6 +15,8 @@ export interface Plan {
   multilines: MultilinePlan[]
   /** Messages logged once at start: ignored options, outputs that nothing can match, unset variables. */
   warnings: string[]
+  /** Path of the configuration file, as given; undefined when there is none. */
+  configFile?: string
   /** Order of filters and outputs as fluentd has it; undefined: by Match, as fluent-bit. */
   routing?: OrderedRouting
 }
@@ -123,6 +125,27 @@ export function filtersOf({ inputs, filters, outputs }: Plan): (FilterPlan | Pro
     ...filters,
     ...outputs.flatMap(({ processors }) => processors ?? []),
   ]
+}
+
+/** Returns the path of the first offset database, in whose folder the agent keeps its state; undefined when no input has one. */
+export function statePathOf({ inputs }: Plan): string | undefined {
+  for (const { spec, options } of inputs) {
+    const path = spec.statePath?.(options as never)
+    if (path !== undefined) return path
+  }
+  return undefined
+}
+
+/** What a filter does with the records on which it fails: its options Dead_Letter_File, Dead_Letter_Limit and On_Error. */
+interface FilterDeadLetters {
+  deadLetterFile: string | undefined
+  deadLetterLimit: number
+  onError?: string
+}
+
+/** Returns the dead letters of a filter; undefined when its table has no such options. */
+export function deadLettersOf({ spec, options }: FilterPlan): FilterDeadLetters | undefined {
+  return Object.hasOwn(spec.options, 'dead_letter_file') ? (options as FilterDeadLetters) : undefined
 }
 
 export interface ParserPlan {

@@ -1,6 +1,7 @@
 import type { BufferSource } from './buffer-source.ts'
 import type { Chunk, ChunkInit, Origin } from './chunk.ts'
 import type { ShipperError } from './error.ts'
+import type { Family } from './metric-family.ts'
 import type { MultilineOptions } from './multiline.ts'
 import type { OffsetOptions, OffsetStore } from './offset-store.ts'
 import type { OptionsOf, OptionTable } from './options/option.ts'
@@ -106,6 +107,11 @@ export interface Appender {
   seal(): void
   /** Bytes of committed records that are not sealed yet. */
   readonly pendingBytes: number
+  /**
+   * Size at which the current chunk is sealed. Who reserves space for records that are not read yet asks for no more: the chunk would
+   * become larger than what filters make of it allows.
+   */
+  readonly sealBytes?: number
 }
 
 /** Limit of the work of regular expressions on text from outside, and where it is counted when one reaches it. */
@@ -125,7 +131,10 @@ export type RegexReason =
   | 'match'
   | 'condition'
   | 'extract'
+  | 'remove'
+  | 'rewrite'
   | 'expression'
+  | 'redact'
 
 export interface RegexUse {
   readonly reason: RegexReason
@@ -192,9 +201,10 @@ export interface InputContext extends PluginContext, LineContext {
    * Returns undefined when records with this tag may be read from the file at `path` (its name, links not
    * resolved). `target` is what that pointed to when the file was opened. Otherwise a filter is still waiting for data
    * about them (e.g. pod metadata), and the promise resolves when the input should ask again; the filter limits the
-   * wait. For inputs whose source keeps unread records: to be called before each turn of reading.
+   * wait. For inputs whose source keeps unread records: to be called before each turn of reading. A number: how many bytes
+   * the turn may read.
    */
-  ready?(tag: string, path: string, target?: string): Promise<void> | undefined
+  ready?(tag: string, path: string, target?: string): Promise<void> | number | undefined
   /**
    * Reports that this input has read everything it ever will (`Exit_On_Eof`, end of stdin). The agent then
    * waits for the acks and exits. `incomplete` names what could not be read, as a clause; the run then counts
@@ -213,6 +223,11 @@ export interface Input {
   close(): Promise<void>
   /** True when the input will call `finished`. The agent exits when all such inputs have done so. */
   readonly finite?: boolean
+  /**
+   * True while a finite input has passed on all that there is to read and waits for its source, which may have more or end.
+   * A stop is then as good an end as any.
+   */
+  readonly isWaiting?: boolean
   /**
    * Returns how many bytes a finite input has to read in total, as far as it knows now; for the progress bar.
    */
@@ -283,6 +298,9 @@ export interface PreviewedSource {
 /** Maximum number of different tags in a preview. */
 export const MAX_PREVIEWED_TAGS = 1000
 
+/** Most records that filters send on under other tags, for each record of a chunk of an input: over all of them. */
+export const MAX_REROUTES = 100
+
 export interface FilterContext extends PluginContext, LineContext {
   readonly buffers: BufferSource
   /**
@@ -293,6 +311,19 @@ export interface FilterContext extends PluginContext, LineContext {
    */
   emit(records: ChunkInit, buffers: BufferSource, ack: Ack, label?: string): void
   /**
+   * Sends records under another tag, that of `records`, to the beginning of the way: to all filters and outputs that match the
+   * tag, without the processors and the routes of the input, as fluent-bit's emitter does. Where labels route, to the first step
+   * of the label that the filter stands in, or of `label`. `records.id` is the id of the chunk that they come from; one call
+   * for each chunk, tag and label, as the new id is derived from these. `records.rewrites` are those of that chunk: the
+   * engine adds the filter. Buffer and `ack` are as in `emit`.
+   */
+  reroute(records: ChunkInit, buffers: BufferSource, ack: Ack, label?: string): void
+  /**
+   * Returns true when one more record of the chunk that is being filtered may be sent on under another tag, and counts it. False
+   * when MAX_REROUTES times as many were, as the chunk of the input has records from which this one comes: the record then keeps its tag.
+   */
+  mayReroute?(): boolean
+  /**
    * Names of the labels of a configuration that is routed as in fluentd, with their `@`: a filter looks here whether
    * `@ERROR` is there. Undefined with fluent-bit's routing, which has none.
    */
@@ -302,6 +333,33 @@ export interface FilterContext extends PluginContext, LineContext {
    * database.
    */
   readonly stateFolder?: string | undefined
+  /** Folder of the configuration file; undefined when there is none. Relative paths are looked for there too. */
+  readonly configFolder?: string | undefined
+  /**
+   * Gives up the record whose entry is `chunk.buf[start, end)`: it is written to the dead letters of this filter, and the chunk
+   * is not acknowledged before it is there. While that cannot be done it waits, and counts against the memory of its input. To be
+   * called within `apply`, with the entry as it came; the filter then leaves the record out of the chunk. Only for filters whose
+   * option table has ON_ERROR_OPTIONS.
+   */
+  reject(chunk: Chunk, start: number, end: number, reason: ShipperError): void
+  /**
+   * Ends the run, which then has the exit status `status`: inputs stop, and what was read is delivered within Grace. `reason`
+   * is logged. A chunk that is not to be acknowledged has to be aborted by an ack of `Deferral.defer`.
+   */
+  endRun?(status: number, reason: string): void
+  /**
+   * Reports that about `bytes` bytes of objects were made of the records of a chunk and are not used any more, so that they are
+   * collected before the process has grown by them. For filters that make objects for each record.
+   */
+  leftGarbage?(bytes: number): void
+  /**
+   * Gives metrics to each output that prints them, see `Output.showMetrics`, and whose Match fits the tag. They are not records:
+   * nothing waits for them, and those that are not printed are in the next ones. Returns false when there is no such output;
+   * `families` is not called then, and there will be none.
+   */
+  showMetrics?(tag: string, families: () => Family[]): boolean
+  /** Reports that what this filter prints has no reader any more, see `OutputContext.readerClosed`. */
+  readerClosed?(): void
 }
 
 /**
@@ -327,6 +385,11 @@ export interface Filter {
    */
   start?(): Promise<void>
   /**
+   * Throws what `start` would throw, as far as that shows without asking other machines. Called instead of `start` by a check of
+   * the configuration, and followed by `close`.
+   */
+  check?(): Promise<void> | void
+  /**
    * Changes the chunk in place (sets `chunk.end` and `chunk.count` after dropping records), or calls
    * `chunk.replace` with a buffer from `ctx.buffers.force`. Synchronous. A new buffer needs `headRoom(tag)`
    * bytes before the entries and TAIL_ROOM after them.
@@ -337,6 +400,10 @@ export interface Filter {
    * promise resolves in every case.
    */
   ready?(tag: string, path: string, opened?: OpenedLog): Promise<void> | undefined
+  /** Returns the metrics that the filter makes of records, for the Prometheus endpoints; called at each request. */
+  metrics?(): Family[]
+  /** Most bytes that the filter adds to a record, if its options tell: where it is much, chunks are small before any was filtered. */
+  readonly addedBytes?: number | undefined
   close?(): Promise<void> | void
 }
 
@@ -348,6 +415,8 @@ export interface OpenedLog {
   seal(): void
   /** Limits the size of the next chunks of the tag: for a filter that adds much to each record. Holds for this turn. */
   limit(bytes: number): void
+  /** Limits the bytes of input that are read in this turn, to about that many: at least a line is read. */
+  limitTurn(bytes: number): void
 }
 
 export interface OutputContext extends PluginContext {
@@ -393,6 +462,11 @@ export interface Output {
    * connection do), or the order is lost.
    */
   flush(chunk: Chunk): Promise<void>
+  /**
+   * Prints metrics, which are those of now. Never throws: what cannot be printed is logged. Only for outputs whose spec has
+   * `printsMetrics`.
+   */
+  showMetrics?(families: Family[]): void
   /** Discards state kept for a chunk whose flush was rejected and which is not retried (`Retry_Limit`). */
   forget?(chunk: Chunk): void
   /** Releases connections and files; called when nothing is in flight. Idempotent. */
@@ -437,6 +511,8 @@ export interface InputSpec<T extends OptionTable = OptionTable> extends SpecBase
    * lines of what it follows.
    */
   sampleOptions?(options: OptionsOf<T>, path: string): OptionsOf<T>
+  /** True when the input asks `InputContext.ready` before it reads, so that filters can let it wait. */
+  readonly asksFilters?: true
   /** True when a line that is a JSON object becomes the record, if no Parser is configured. */
   readonly readsJson?: true
   create(options: OptionsOf<T>, ctx: InputContext): Input
@@ -452,7 +528,39 @@ export interface FilterSpec<T extends OptionTable = OptionTable> extends SpecBas
   readonly trial?: FilterTrial<T>
   /** Names the records that the filter sends to the label @ERROR, where a configuration has it; undefined: none. */
   errorRecords?(options: OptionsOf<T>): string | undefined
+  /**
+   * Returns the tags that the filter gives to records, see `FilterContext.reroute`; `tag` is that of the records, if it is known
+   * and not `*`. Such a filter cannot be a processor of an output.
+   */
+  newTags?(options: OptionsOf<T>, tag?: string): NewTag[]
+  /** Returns the tag under which the filter shows metrics, see `FilterContext.showMetrics`; undefined: it shows none. */
+  metricsTag?(options: OptionsOf<T>): string | undefined
+  /**
+   * Returns the name of the option by which the filter limits a rate with `Filter.ready`; undefined when it does not. Records of
+   * inputs without `asksFilters`, and with other tags than those that were read, pass without a limit.
+   */
+  delaysBy?(options: OptionsOf<T>): string | undefined
+  /** Returns the memory that the filter may take besides chunks and its code; undefined: little. Looks at files, and never throws. */
+  memory?(options: OptionsOf<T>): FilterMemory | undefined
   create(options: OptionsOf<T>, ctx: FilterContext): Filter
+}
+interface FilterMemory {
+  bytes: number
+  /** What takes it, e.g. `Memory_Limit of the interpreter`. */
+  what: string
+  /** True when all filters of the plugin take it together. */
+  isShared?: true
+}
+/** Tags that a filter gives to some of its records. */
+export interface NewTag {
+  /** The tag, in which `*` stands for what is not known before there is a record. */
+  pattern: string
+  /** Says which records get it, e.g. `$level ~ ^error$`. */
+  records: string
+  /** Text that is equal for new tags of the same records. */
+  rule: string
+  /** Label to which they go, where labels route; undefined: the one of the filter. */
+  label?: string | undefined
 }
 interface FilterTrial<T extends OptionTable = OptionTable> {
   /** Returns what the filter asks for, e.g. `pod metadata`; undefined when its options let it ask nobody. */
@@ -464,6 +572,8 @@ export interface OutputSpec<T extends OptionTable = OptionTable> extends SpecBas
   readonly kind: 'output'
   /** Maximum number of concurrent flushes. */
   readonly inFlight: number
+  /** True when the output prints metrics of filters, see `Output.showMetrics`. */
+  readonly printsMetrics?: true
   /** Prefix of options that fluent-bit gives to a library, which logs and passes over unknown ones. */
   readonly passesOn?: string
   /** Returns the path of the file that the output writes, if the configuration names it and not a tag. */

@@ -1,3 +1,4 @@
+import type { Family } from './metric-family.ts'
 import type { InputStatus } from './plugin.ts'
 
 /**
@@ -58,6 +59,10 @@ export interface FilterSnapshot extends CounterSnapshot {
   addRecords: number
   dropRecords: number
   dropBytes: number
+  /** Returns the metrics that the filter makes of records; built only where they are shown. */
+  metrics?: (() => Family[]) | undefined
+  /** Why records on which it failed wait for a place in the dead letters; undefined while none does. */
+  unkept: Unkept | undefined
 }
 
 export interface OutputSnapshot extends CounterSnapshot {

@@ -45,6 +45,8 @@ export class UniqueKeys {
   /** Copy of `offsets` while these are being marked. */
   #starts = new Int32Array(256)
   readonly #marks = new Int32Array(SLOTS)
+  /** Index of the last key in a slot that has the current mark. */
+  readonly #lastInSlot = new Int32Array(SLOTS)
   #mark = 0
 
   push(at: number): void {
@@ -64,9 +66,15 @@ export class UniqueKeys {
    */
   removeDuplicates(buf: Buffer, base: number, end: number, later?: LaterKeys): number {
     if (later === undefined && this.count - base < 2) return end
-    if (!this.#mayHaveDuplicates(buf, base, later)) return end
+    if (!this.#sharesSlots(buf, base, later)) return end
     for (let i = base; i < this.count; i++) this.#starts[i] = this.offsets[i] as number
-    if (this.count - base > MAX_PAIRWISE_KEYS) this.#markWithSet(buf, base)
+    if (later === undefined) {
+      const found = this.#markBySlot(buf, base)
+      if (found >= 0) return found === 0 ? end : this.#compact(buf, base, end)
+    }
+    const isLarge = this.count - base > MAX_PAIRWISE_KEYS
+    if (!isLarge && !this.#hasEqualHashes(base, later)) return end
+    if (isLarge) this.#markWithSet(buf, base)
     else this.#markPairwise(buf, base)
     if (later !== undefined) this.#markLater(buf, base, later)
     return this.#compact(buf, base, end)
@@ -90,8 +98,8 @@ export class UniqueKeys {
     return this.count === pairs ? end : closeMap(buf, map, body, settled, this.count + extraPairs)
   }
 
-  /** Computes the hashes. Returns false when they prove that no two keys are equal. */
-  #mayHaveDuplicates(buf: Buffer, base: number, later: LaterKeys | undefined): boolean {
+  /** Computes the hashes. Returns false when no two keys share a slot, so that none are equal. */
+  #sharesSlots(buf: Buffer, base: number, later: LaterKeys | undefined): boolean {
     const { offsets, count } = this
     const hashes = this.#hashes
     const marks = this.#marks
@@ -105,7 +113,36 @@ export class UniqueKeys {
       isShared |= marks[slot] === mark ? 1 : 0
       marks[slot] = mark
     }
-    return isShared !== 0 && (count - base > MAX_PAIRWISE_KEYS || this.#hasEqualHashes(base, later))
+    return isShared !== 0
+  }
+
+  /**
+   * Sets the offset of every key that occurs again later to -1 and returns the number of them. Returns -1, with the offsets as they
+   * were, when different keys share a slot.
+   */
+  #markBySlot(buf: Buffer, base: number): number {
+    const { offsets, count } = this
+    const starts = this.#starts
+    const hashes = this.#hashes
+    const marks = this.#marks
+    const last = this.#lastInSlot
+    const mark = this.#nextMark()
+    let found = 0
+    for (let i = base; i < count; i++) {
+      const slot = slotOf(hashes[i] as number)
+      if (marks[slot] === mark) {
+        const earlier = last[slot] as number
+        if (hashes[earlier] !== hashes[i] || !sameKey(buf, starts[earlier] as number, starts[i] as number)) {
+          for (let k = base; k < count; k++) offsets[k] = starts[k] as number
+          return -1
+        }
+        offsets[earlier] = -1
+        found++
+      }
+      marks[slot] = mark
+      last[slot] = i
+    }
+    return found
   }
 
   /**
@@ -166,17 +203,24 @@ export class UniqueKeys {
   }
 
   /**
-   * Moves the remaining pairs together, each once: a line full of equal keys must not take quadratic time.
+   * Moves the remaining pairs together, each once: a line full of equal keys must not take quadratic time. Pairs that stay next to
+   * each other are moved in one call.
    */
   #compact(buf: Buffer, base: number, end: number): number {
-    let to = this.#starts[base] as number
+    const { offsets, count } = this
+    const starts = this.#starts
+    let to = starts[base] as number
     let kept = base
-    for (let i = base; i < this.count; i++) {
-      if (this.offsets[i] === -1) continue
-      const start = this.#starts[i] as number
-      const next = i + 1 < this.count ? (this.#starts[i + 1] as number) : end
-      if (to !== start) buf.copyWithin(to, start, next)
-      this.offsets[kept++] = to
+    for (let i = base; i < count; ) {
+      if (offsets[i] === -1) {
+        i++
+        continue
+      }
+      const start = starts[i] as number
+      const delta = to - start
+      for (; i < count && offsets[i] !== -1; i++) offsets[kept++] = (starts[i] as number) + delta
+      const next = i < count ? (starts[i] as number) : end
+      if (delta !== 0) buf.copyWithin(to, start, next)
       to += next - start
     }
     this.count = kept
@@ -223,10 +267,12 @@ function isKey(buf: Buffer, at: number, key: Buffer): boolean {
   return buf.compare(key, 0, key.length, at, at + key.length) === 0
 }
 
+/** A loop is faster than a call into the runtime: keys are short. */
 function sameKey(buf: Buffer, a: number, b: number): boolean {
   const head = textHead(buf, a)
   if (head < 0 || textHead(buf, b) !== head) return false
   const length = textLength(buf, a)
   if (length !== textLength(buf, b)) return false
-  return buf.compare(buf, a + head, a + head + length, b + head, b + head + length) === 0
+  for (let i = head; i < head + length; i++) if (buf[a + i] !== buf[b + i]) return false
+  return true
 }

@@ -1,4 +1,5 @@
 import { checkRetryLimit } from './checks.ts'
+import { OUTPUT_DEAD_LETTERS } from './dead-letters.ts'
 import { defineOptions } from './option.ts'
 
 /** Option of every stage: [PARSER] and [MULTILINE_PARSER] have one of their own. */
@@ -136,16 +137,7 @@ export const OUTPUT_OPTIONS = defineOptions({
     check: checkRetryLimit,
     help: 'How often a failed chunk is retried: a number from 1, `no_limits` (also `false`, `off`), or `no_retries`. After the last retry the records go to the dead letters. fluent-bit’s default is 1; here reading waits instead.',
   },
-  dead_letter_file: {
-    type: 'string',
-    help: 'File for records that are given up: rejected by the peer, beyond Retry_Limit, or refused for Dead_Letter_After. JSON lines, read by `shipper dead-letters`. `off`: such records are dropped, counted and logged. Default: `dead-letters.NAME.jsonl` next to the first offset database; without a database, rejected records wait.',
-  },
-  dead_letter_limit: {
-    type: 'size',
-    default: '100M',
-    min: 1000,
-    help: 'Maximum size of Dead_Letter_File with its rotated parts. When it is reached, records that are given up wait, and nothing is dropped.',
-  },
+  ...OUTPUT_DEAD_LETTERS,
   dead_letter_after: {
     type: 'time',
     default: '5m',

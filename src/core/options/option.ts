@@ -6,7 +6,7 @@ import type { InvalidValue } from './checks.ts'
  * (`refresh_interval`, `db.sync`). Names match regardless of case; the parsed object has them in camel case
  * (`refreshInterval`, `dbSync`).
  */
-type OptionType =
+export type OptionType =
   | 'string' // as written
   | 'bool' // true|on|yes / false|off|no
   | 'int'
@@ -43,9 +43,10 @@ export interface Option {
   readonly secret?: true
   /**
    * Checks what the type does not express, e.g. that a regular expression compiles; called for each value of an option
-   * with `repeat`. Pure: depends on the parsed value only. Checks across several options belong into `create`.
+   * with `repeat`. Pure: depends on the parsed value only, and on whether variables were expanded in it. Checks across several
+   * options belong into `create`.
    */
-  check?(value: unknown): InvalidValue | undefined
+  check?(value: unknown, isExpanded: boolean): InvalidValue | undefined
   /**
    * Set when the value, or the last of its words, is a regular expression, for `-D -v`. `search`: one without special
    * characters is searched for as it is; `rule`: it is in a rule of a [MULTILINE_PARSER].

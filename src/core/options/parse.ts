@@ -3,6 +3,7 @@ import type { InvalidValue } from './checks.ts'
 import type { Option, OptionsOf, OptionTable } from './option.ts'
 import { camelName } from './option.ts'
 import { formatSize, formatTime, parseBool, parseSize, parseTime } from './units.ts'
+import { splitWords } from './words.ts'
 
 /** A parsed value, or a problem: one line that names the option and what it accepts, with secrets hidden. */
 type ValueResult =
@@ -18,7 +19,6 @@ type ValueResult =
 const MAX_MASKED_CHARS = 4000
 const INT = /^[+-]?\d+$/
 const DOUBLE = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?$/i
-const BLANK = /\s/
 
 /** Names of the options of a table, by their aliases in lower case. */
 const ALIASES = new WeakMap<OptionTable, ReadonlyMap<string, string>>()
@@ -42,12 +42,12 @@ function aliasesOf(table: OptionTable): ReadonlyMap<string, string> {
   return aliases
 }
 
-/** Parses and checks one value. */
-export function parseValue(name: string, option: Option, text: string): ValueResult {
+/** Parses and checks one value. `isExpanded`: variables were expanded in it. */
+export function parseValue(name: string, option: Option, text: string, isExpanded = false): ValueResult {
   const given = interpret(option, text)
   const value = option.type === 'size' ? adjusted(given, option) : given
   const fits = value !== undefined && inRange(option, value)
-  const invalid = fits && value === given ? option.check?.(value) : outOfRange(option, value)
+  const invalid = fits && value === given ? option.check?.(value, isExpanded) : outOfRange(option, value)
   if (invalid === undefined) return { value }
   const { must, reason: why, hint = '', instead, doubt } = invalid
   if (doubt !== undefined) return { value, warning: `"${name}" ${doubt}` }
@@ -176,39 +176,4 @@ function rangeText(option: Option, format: (n: number) => string): string {
   if (min !== undefined && max !== undefined) return ` from ${format(min)} to ${format(max)}`
   if (max !== undefined) return ` of at most ${format(max)}`
   return min !== undefined && option.min !== undefined ? ` of at least ${format(min)}` : ''
-}
-
-/**
- * Splits words = word *( blanks word ); word = 1*non-blank | '"' *( char | '\"' ) '"'. With `count` the last word is the
- * rest of the text, unchanged; returns undefined when there are fewer words.
- */
-function splitWords(text: string, count = Number.POSITIVE_INFINITY): string[] | undefined {
-  const words: string[] = []
-  let at = 0
-  for (;;) {
-    while (at < text.length && BLANK.test(text[at] as string)) at++
-    if (at === text.length) break
-    if (words.length === count - 1) {
-      words.push(text.slice(at).trimEnd())
-      break
-    }
-    const end = endOfWord(text, at)
-    const word = text.slice(at, end)
-    words.push(isQuoted(word) ? word.slice(1, -1).replaceAll('\\"', '"') : word)
-    at = end
-  }
-  return count === Number.POSITIVE_INFINITY || words.length === count ? words : undefined
-}
-
-function endOfWord(text: string, start: number): number {
-  const quoted = text[start] === '"'
-  for (let at = start + 1; at < text.length; at++) {
-    if (quoted && text[at] === '"' && text[at - 1] !== '\\') return at + 1
-    if (!quoted && BLANK.test(text[at] as string)) return at
-  }
-  return text.length
-}
-
-function isQuoted(word: string): boolean {
-  return word.length > 1 && word.startsWith('"') && word.endsWith('"')
 }
