@@ -71,6 +71,24 @@ export class RecordAccessor {
     }
     return at
   }
+
+  /** Calls `found` with the offset of each value of this path, of which there are several when a map has a key twice. */
+  findAll(buf: Buffer, map: number, end: number, found: (value: number) => void): void {
+    if (map < 0 || map >= end || map + headSize(buf[map] as number) > end) return
+    this.#findBelow(buf, map, end, 0, found)
+  }
+
+  #findBelow(buf: Buffer, at: number, end: number, i: number, found: (value: number) => void): void {
+    const step = this.#steps[i]
+    if (step === undefined) found(at)
+    else if (typeof step === 'number') {
+      const item = findItem(buf, at, end, step)
+      if (item >= 0) this.#findBelow(buf, item, end, i + 1, found)
+    } else
+      eachValue(buf, at, end, step, (value) => {
+        this.#findBelow(buf, value, end, i + 1, found)
+      })
+  }
 }
 
 /** Checks the text of an option that takes a record accessor. */
@@ -153,6 +171,18 @@ function findValue(buf: Buffer, map: number, end: number, key: Buffer): number {
     if (at < 0) return -1
   }
   return found
+}
+
+/** Calls `found` with the value of each pair of the map at `map` that has this key. */
+function eachValue(buf: Buffer, map: number, end: number, key: Buffer, found: (value: number) => void): void {
+  let at = mapBody(buf, map)
+  for (let left = mapPairs(buf, map); left > 0; left--) {
+    const value = skipText(buf, at, end)
+    if (value < 0) return
+    if (isKey(buf, at, key)) found(value)
+    at = skipText(buf, value, end)
+    if (at < 0) return
+  }
 }
 
 function findItem(buf: Buffer, list: number, end: number, index: number): number {

@@ -1,15 +1,17 @@
 import type { Chunk } from '../../core/chunk.ts'
-import { encodeStr } from '../../core/msgpack/encode.ts'
 import { mapPairs } from '../../core/msgpack/record.ts'
 import { defineOptions } from '../../core/options/option.ts'
 import { JsonText } from '../json/msgpack-to-json.ts'
 import { Entry } from './entry.ts'
 import type { EventTime } from './event-time.ts'
-import { mayHaveKey } from './may-have-key.ts'
 
 /** Options of the time in JSON, as fluent-bit's outputs have them. */
 export const JSON_TIME_OPTIONS = defineOptions({
-  json_date_key: { type: 'string', default: 'date', help: 'Key of the time in JSON; `false`: no time.' },
+  json_date_key: {
+    type: 'string',
+    default: 'date',
+    help: 'Key of the time in JSON; `false`, `off` or `no`: no time.',
+  },
   json_date_format: {
     type: 'enum',
     values: ['double', 'iso8601', 'epoch', 'epoch_ms', 'java_sql_timestamp'],
@@ -17,6 +19,9 @@ export const JSON_TIME_OPTIONS = defineOptions({
     help: 'Format of the time in JSON.',
   },
 })
+
+/** Values of Json_date_key with which there is no time. */
+const NO_TIME = new Set(['', 'false', 'off', 'no'])
 
 type JsonFormat = 'json' | 'json_lines' | 'json_stream'
 type JsonTimeFormat = 'double' | 'iso8601' | 'epoch' | 'epoch_ms' | 'java_sql_timestamp'
@@ -30,9 +35,6 @@ export class JsonRecords {
   readonly text: JsonText
   readonly #format: JsonFormat
   readonly #timeKey: string | undefined
-  /** Key of the time as MessagePack, and without its head. */
-  readonly #encodedKey: Buffer
-  readonly #keyName: Buffer
   readonly #timeFormat: JsonTimeFormat
   readonly #entry = new Entry()
 
@@ -43,9 +45,7 @@ export class JsonRecords {
   ) {
     const { jsonDateKey: key } = time
     this.#format = format
-    this.#keyName = Buffer.from(key)
-    this.#encodedKey = encodeStr(key)
-    this.#timeKey = key === 'false' || key === '' ? undefined : `${JSON.stringify(key)}:`
+    this.#timeKey = NO_TIME.has(key.toLowerCase()) ? undefined : `${JSON.stringify(key)}:`
     this.#timeFormat = time.jsonDateFormat
     this.text = text
   }
@@ -55,25 +55,23 @@ export class JsonRecords {
     const { text } = this
     const entry = this.#entry
     const array = this.#format === 'json'
-    const end = this.#format === 'json_lines' ? '}\n' : '}'
-    // A field of the record with the key of the time is written later, and stays.
-    const timeName =
-      this.#timeKey !== undefined && mayHaveKey(chunk, this.#encodedKey) ? this.#keyName : undefined
+    const isLines = this.#format === 'json_lines'
     if (array) text.byte(0x5b)
     for (let at = chunk.start; at < chunk.end; at = entry.end) {
-      entry.read(chunk, at, timeName)
+      entry.read(chunk, at)
       if (array && at > chunk.start) text.byte(0x2c)
       text.byte(0x7b)
+      const first = this.#timeKey === undefined ? -1 : text.at
       // By its count, not its first byte: a sender may write an empty map with a longer head.
-      this.#time(mapPairs(chunk.buf, entry.map) === 0)
-      text.pairs(chunk.buf, entry.map)
-      text.raw(end)
+      if (first >= 0) this.#time(mapPairs(chunk.buf, entry.map) === 0)
+      text.pairs(chunk.buf, entry.map, first)
+      text.byte(0x7d)
+      if (isLines) text.byte(0x0a)
     }
     if (array) text.byte(0x5d)
   }
 
   #time(alone: boolean): void {
-    if (this.#timeKey === undefined || this.#entry.value >= 0) return
     this.text.raw(`${this.#timeKey}${formatTime(this.#entry.time, this.#timeFormat)}`)
     if (!alone) this.text.byte(0x2c)
   }

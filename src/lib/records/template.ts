@@ -79,10 +79,13 @@ interface TemplateSettings {
 export class Template {
   readonly #parts: readonly Part[]
   readonly #isPath: boolean
+  /** True when the text is the same for all records of a tag. */
+  readonly isPerTag: boolean
 
   private constructor(parts: readonly Part[], isPath: boolean) {
     this.#parts = parts
     this.#isPath = isPath
+    this.isPerTag = parts.every(({ kind }) => kind !== 'field' && kind !== 'capture' && kind !== 'time')
   }
 
   /** Throws E_CONFIG_BAD_VALUE. */
@@ -99,9 +102,27 @@ export class Template {
     return new Template(parts, settings.isPath ?? false)
   }
 
-  /** True when the text is the same for all records of a tag. */
-  get isPerTag(): boolean {
-    return this.#parts.every(({ kind }) => kind !== 'field' && kind !== 'capture' && kind !== 'time')
+  /** True when there is a group of an expression in the text. */
+  get hasCapture(): boolean {
+    return this.#parts.some(({ kind }) => kind === 'capture')
+  }
+
+  /** Highest number of a group in the text; -1: there is none. */
+  get highestCapture(): number {
+    return Math.max(-1, ...this.#parts.map((part) => (part.kind === 'capture' ? part.group : -1)))
+  }
+
+  /** Returns the text with a star for what depends on the record; `tag`: that of the record, if it is known. */
+  pattern(tag = '*'): string {
+    const parts = tag.split('.')
+    const isKnown = !tag.includes('*')
+    return this.#parts
+      .map((part) => {
+        if (part.kind === 'text') return part.text
+        if (part.kind === 'tag') return tag
+        return part.kind === 'tag part' && isKnown ? (parts[part.index] ?? '*') : '*'
+      })
+      .join('')
   }
 
   /** True when there is a time in the text. */
