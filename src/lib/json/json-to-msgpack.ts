@@ -8,13 +8,12 @@ const MAX_DEPTH = 256
 /** Length up to which bytes are copied one by one: a call of `copy` costs as much as 30 of them. */
 const MAX_LOOP_COPY_BYTES = 24
 
-/**
- * Class of a byte within a string: 0 plain; 1 the end, an escape, or a control character that JSON forbids
- * there.
- */
+/** Class of a byte within a string: 0 plain; 1 the end or an escape. */
 const STOP = new Uint8Array(256)
-for (let c = 0; c < 0x20; c++) STOP[c] = 1
 STOP[0x22] = STOP[0x5c] = 1
+/** The same, and 1 for a control character, which JSON forbids there. */
+const STRICT_STOP = STOP.slice()
+for (let c = 0; c < 0x20; c++) STRICT_STOP[c] = 1
 
 /**
  * Returns an upper bound of the MessagePack bytes for JSON of this length: three, as in `[-0,-0]`, become up
@@ -29,7 +28,9 @@ export function jsonBound(length: number): number {
  * `JSON.parse` rejects, except that bytes that are not UTF-8 are kept. Unlike `JSON.parse`, it keeps integers
  * of up to 64 bits exact, and rejects more than 256 levels and numbers beyond the range of float64 (1e400). A
  * lone surrogate escape becomes U+FFFD. Of equal keys in a map the last one stays. A number with a point or
- * an exponent is a float64, any other number an integer.
+ * an exponent is a float64, any other number an integer. With `keepsControls` it keeps control characters in strings, which
+ * programs write that do not escape tabs; `JSON.parse` and a text of several values, in which the end of a line ends a broken
+ * one, are the reason that it is not always so.
  */
 export class JsonTranscoder {
   /** Offset in the source after the latest value. */
@@ -53,6 +54,7 @@ export class JsonTranscoder {
   /** Offset of that value in the source. */
   sourceValueAt = -1
   readonly #watch: Buffer
+  readonly #stop: Uint8Array
   readonly #number = new JsonNumber()
   /**
    * State of each open container: offset of its head in the output, number of items, and 1 when it is a map.
@@ -69,8 +71,9 @@ export class JsonTranscoder {
    * `watch`: key of the outermost map to find, as MessagePack with its head; it must not be in `extraKeys`.
    * `keys`, if given, receives the keys of the outermost map.
    */
-  constructor(watch: Buffer = Buffer.alloc(0), keys?: UniqueKeys) {
+  constructor(watch: Buffer = Buffer.alloc(0), keys?: UniqueKeys, keepsControls = false) {
     this.#watch = watch
+    this.#stop = keepsControls ? STOP : STRICT_STOP
     this.#keys = keys ?? new UniqueKeys()
     this.#sharesKeys = keys !== undefined
   }
@@ -138,10 +141,11 @@ export class JsonTranscoder {
   /** Writes the string whose opening quote is at `start`; returns the offset after what it wrote, or -1. */
   string(src: Buffer, start: number, end: number, out: Buffer, at: number): number {
     const from = start + 1
+    const stop = this.#stop
     let p = from
     let escaped = false
     for (;;) {
-      while (p < end && STOP[src[p] as number] === 0) p++
+      while (p < end && stop[src[p] as number] === 0) p++
       if (p >= end) return -1
       const c = src[p]
       if (c === 0x22) break

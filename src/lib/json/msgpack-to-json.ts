@@ -2,13 +2,16 @@ import { escapeTerminalControls } from '../../core/escape-controls.ts'
 import { skip } from '../../core/msgpack/encode.ts'
 import { arrayBody, arrayItems, mapBody, mapPairs, textHead, textLength } from '../../core/msgpack/record.ts'
 import { utf8SequenceLength } from '../../core/utf8.ts'
-import { sourceView } from '../text/data-views.ts'
+import { sourceView, targetView } from '../text/data-views.ts'
+import { stringEnd, WrittenKeys } from './written-keys.ts'
 
 const HEX = Buffer.from('0123456789abcdef')
 /** Class of a byte in a JSON string: 0 is copied, 1 is escaped, 2 begins (or breaks) a UTF-8 sequence. */
 const KIND = new Uint8Array(256).fill(2, 0x80)
 for (let c = 0; c < 0x20; c++) KIND[c] = 1
 KIND[0x22] = KIND[0x5c] = 1
+/** Longest text that is copied word by word: a call of `copy` costs more. */
+const MAX_SHORT_BYTES = 48
 const REPLACEMENT = Buffer.from('\ufffd')
 /** Letters of the escapes that have one, by character. */
 const SHORT_ESCAPES: Record<number, number> = {
@@ -40,6 +43,8 @@ export class JsonText {
    * line separators and bidirectional marks. The values that a reader decodes are the same.
    */
   escapesControls = false
+  /** Keys of the maps that are being written. */
+  #keys: WrittenKeys | undefined
   /** Writes a map or an array that is a key. */
   #inner: JsonText | undefined
   /**
@@ -55,13 +60,26 @@ export class JsonText {
 
   reset(): void {
     this.at = 0
+    this.#keys?.reset()
     // One huge record must not cost its memory forever.
     if (this.buf.length > 4_000_000) this.buf = Buffer.allocUnsafe(16_384)
   }
 
   raw(text: string): void {
-    this.#reserve(text.length * 3)
-    this.at += this.buf.write(text, this.at)
+    const { length } = text
+    this.#reserve(length * 3)
+    if (length > MAX_SHORT_BYTES) {
+      this.at += this.buf.write(text, this.at)
+      return
+    }
+    for (let i = 0; i < length; i++) {
+      const c = text.charCodeAt(i)
+      if (c > 0x7f) {
+        this.at += this.buf.write(i === 0 ? text : text.slice(i), this.at)
+        return
+      }
+      this.buf[this.at++] = c
+    }
   }
 
   byte(byte: number): void {
@@ -107,13 +125,28 @@ export class JsonText {
 
   /** Writes src[start, end) as a JSON string. */
   string(src: Buffer, start: number, end: number): void {
-    this.#reserve((end - start) * 6 + 2)
+    // Four more than the text needs, as it is copied in words.
+    this.#reserve((end - start) * 6 + 6)
     const view = sourceView(src)
     const out = this.buf
     let dst = this.at
     out[dst++] = 0x22
-    let run = start
-    for (let p = start; p < end; ) {
+    let p = start
+    if (end - start <= MAX_SHORT_BYTES) {
+      const to = targetView(out)
+      for (; p + 4 <= end; p += 4, dst += 4) {
+        const word = view.getInt32(p, true)
+        if (!isPlain(word)) break
+        to.setInt32(dst, word, true)
+      }
+      for (; p < end; p++) {
+        const c = src[p] as number
+        if (c >= 0x7f || KIND[c] !== 0) break
+        out[dst++] = c
+      }
+    }
+    let run = p
+    while (p < end) {
       while (p + 4 <= end && isPlain(view.getInt32(p, true))) p += 4
       if (p === end) break
       const kind = KIND[src[p] as number]
@@ -128,27 +161,63 @@ export class JsonText {
       }
       p += Math.abs(length)
     }
-    dst += src.copy(out, dst, run, end)
+    if (run < end) dst += src.copy(out, dst, run, end)
     out[dst++] = 0x22
     this.at = dst
   }
 
-  /** Writes the pairs of a map without its braces, so that others can come before them; returns the offset after it. */
-  pairs(src: Buffer, at: number): number {
+  /**
+   * Writes the pairs of a map without its braces, so that others can come before them; returns the offset after it. Of pairs with
+   * the same key only the last is left. `first`: the offset in `buf` of a pair that was written before these, with its comma; a pair
+   * of the map with its key replaces it.
+   */
+  pairs(src: Buffer, at: number, first = -1): number {
     const n = mapPairs(src, at)
+    const all = first < 0 ? n : n + 1
+    if (all < 2) return n === 0 ? mapBody(src, at) : this.#pair(src, mapBody(src, at))
+    if (this.arrows) return this.#arrows(src, at, n)
+    this.#keys ??= new WrittenKeys()
+    const keys = this.#keys
+    const map = keys.open(all)
+    if (first >= 0) keys.add(map, this.buf, first, stringEnd(this.buf, first))
     let p = mapBody(src, at)
     for (let i = 0; i < n; i++) {
-      if (i > 0) this.#comma()
+      if (i > 0) this.byte(0x2c)
+      const start = this.at
       p = this.#key(src, p)
-      if (this.arrows) this.raw('=>')
-      else this.byte(0x3a)
+      keys.add(map, this.buf, start, this.at)
+      this.byte(0x3a)
       p = this.value(src, p)
+    }
+    this.at = keys.close(map, this.buf, this.at)
+    return p
+  }
+
+  #pair(src: Buffer, at: number): number {
+    const p = this.#key(src, at)
+    if (this.arrows) this.raw('=>')
+    else this.byte(0x3a)
+    return this.value(src, p)
+  }
+
+  /** Writes pairs in fluent-bit's form, which shows a key as often as the map has it. */
+  #arrows(src: Buffer, at: number, pairs: number): number {
+    let p = mapBody(src, at)
+    for (let i = 0; i < pairs; i++) {
+      if (i > 0) this.#comma()
+      p = this.#pair(src, p)
     }
     return p
   }
 
   #key(src: Buffer, at: number): number {
-    if (textHead(src, at) > 0) return this.value(src, at)
+    const head = textHead(src, at)
+    if (head > 0) {
+      const end = at + head + textLength(src, at)
+      this.string(src, at + head, end)
+      return end
+    }
+    if (this.arrows) return this.value(src, at)
     if (mapPairs(src, at) < 0 && arrayItems(src, at) < 0) {
       this.byte(0x22)
       const next = this.#scalar(src, at)
@@ -235,7 +304,7 @@ export class JsonText {
 
   #float(value: number, next: number): number {
     if (this.arrows) this.raw(value.toFixed(6))
-    else this.raw(Number.isFinite(value) ? String(value) : 'null')
+    else this.raw(floatText(value))
     return next
   }
 
@@ -250,6 +319,12 @@ export class JsonText {
     this.buf.copy(larger, 0, 0, this.at)
     this.buf = larger
   }
+}
+
+/** Returns the shortest text of a float that no reader takes for an integer: `1.0`, `-0.0`, `1.5`, `1e+21`. */
+function floatText(value: number): string {
+  if (Number.isInteger(value) && Math.abs(value) < 1e21) return `${Object.is(value, -0) ? '-0' : value}.0`
+  return Number.isFinite(value) ? String(value) : 'null'
 }
 
 /** Returns true when four bytes need no escape: no control character, quote, backslash, DEL or byte beyond ASCII. */

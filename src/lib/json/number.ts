@@ -65,7 +65,8 @@ export class JsonNumber {
 
   #integer(src: Buffer, start: number, end: number, out: Buffer, at: number): number {
     const negative = src[start] === 0x2d
-    if (this.#digits <= MAX_EXACT_DIGITS) return writeNumber(out, at, negative ? -this.#value : this.#value)
+    if (this.#digits <= MAX_EXACT_DIGITS)
+      return writeNumber(out, at, negative ? 0 - this.#value : this.#value)
     const text = src.toString('latin1', start, end)
     const written = writeBigInteger(text, out, at)
     if (written >= 0) return written
@@ -84,7 +85,8 @@ export class JsonNumber {
 
 /** Writes decimal digits, with or without a minus, as int64 or uint64; returns -1 beyond 64 bits. */
 export function writeBigInteger(text: string, out: Buffer, at: number): number {
-  const value = Number(text)
+  // An integer has no -0, and stays one.
+  const value = Number(text) + 0
   if (Number.isSafeInteger(value)) return writeNumber(out, at, value)
   // A longer text is out of range: no bigint is needed.
   const exact = text.length > 20 ? MAX_UINT64 + 1n : BigInt(text)

@@ -5,6 +5,8 @@ import type { ParserRecord } from './parser-record.ts'
 
 /** Sizes of an entry before its map, and of the head of a long string. */
 const HEAD_BYTES = 32
+/** Kind of a failure: the time was not read. */
+const NOT_TIMED = 2
 
 /**
  * Base of the kernels of the module `fields`, which write the lines of a block without a call into JavaScript for each. They write
@@ -13,10 +15,12 @@ const HEAD_BYTES = 32
 export abstract class FieldsKernel implements ParserKernel {
   readonly input: Buffer
   readonly output: Buffer
+  readonly texts: Buffer
   consumed = 0
   records = 0
   failures = 0
   isTired = false
+  untimedTexts = 0
   /** The parser whose lines it writes. */
   readonly record: ParserRecord
   protected readonly module: FieldsModule
@@ -33,6 +37,7 @@ export abstract class FieldsKernel implements ParserKernel {
     const x = this.module.exports
     this.input = this.module.region(x.IN, x.IN_BYTES)
     this.output = this.module.region(x.OUT, x.OUT_BYTES)
+    this.texts = this.module.region(x.ENTRIES, x.ENTRIES_BYTES)
     this.#fails = new Uint32Array(x.memory.buffer, x.FAILS.value, x.FAILS_BYTES.value / 4)
   }
 
@@ -50,9 +55,24 @@ export abstract class FieldsKernel implements ParserKernel {
     return size
   }
 
+  runTexts(frame: LineFrame, end: number, count: number): number {
+    const { exports: x } = this.module
+    const last = this.#last
+    if (!this.use(frame, MAX_LINE_BYTES, false)) return -1
+    const from = x.ENTRIES.value - x.IN.value
+    const size = x.lines(from, from + end, this.output.length, 1, 0)
+    // The next run sets the frame of its lines again.
+    this.#last = last
+    this.module.leave()
+    this.untimedTexts = 0
+    for (let i = 0; i < x.failed.value; i++)
+      if (((this.#fails[2 * i + 1] as number) & 3) === NOT_TIMED) this.untimedTexts++
+    return x.linesWritten.value === count && x.linesEnd.value === from + end ? size : -1
+  }
+
   failure(i: number): LineFailure {
     const end = this.#fails[2 * i + 1] as number
-    return { start: this.#fails[2 * i] as number, end: end >>> 2, isUntimed: (end & 3) === 2 }
+    return { start: this.#fails[2 * i] as number, end: end >>> 2, isUntimed: (end & 3) === NOT_TIMED }
   }
 
   bound(length: number): number {

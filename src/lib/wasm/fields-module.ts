@@ -111,6 +111,11 @@ export class FieldsModule {
     return !isSame
   }
 
+  /** Makes whoever used the module last begin again. */
+  leave(): void {
+    this.#user = undefined
+  }
+
   #write(parsers: readonly ParserRecord[]): void {
     let table = this.exports.ROWS.value
     for (const [i, parser] of parsers.entries()) {

@@ -15,8 +15,6 @@ export interface FormSettings {
   types: readonly { key: string; type: ValueType }[]
   /** Logfmt: a key without `=` has the value true. */
   bareKeys: boolean
-  /** JSON: lines in Docker's form may have control characters. */
-  readsDocker?: boolean
 }
 
 /** First bytes of a line of Docker. */

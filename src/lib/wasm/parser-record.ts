@@ -4,7 +4,7 @@ import type { TimeReader } from '../time/strptime.ts'
 /** Forms of lines, by their number in the module: assembly/fields/forms.ts. */
 const FORMS = { expression: 0, json: 1, logfmt: 2, ltsv: 3, cri: 4, called: 5 } as const
 
-const FLAGS = { keepTime: 1, skipEmpty: 2, bareKeys: 4, readsDocker: 8 } as const
+const FLAGS = { keepTime: 1, skipEmpty: 2, bareKeys: 4 } as const
 
 /** An expression as the module calls it: its number in the table of functions, and what bounds a search. */
 interface ExpressionCall {
@@ -32,8 +32,6 @@ interface RecordSettings {
   skipEmpty?: boolean
   /** Logfmt: a key without `=` has the value true. */
   bareKeys?: boolean
-  /** JSON: lines in Docker's form may have control characters. */
-  readsDocker?: boolean
   expression?: ExpressionCall
   /** The parser, if the module calls it for each line. */
   called?: Parser

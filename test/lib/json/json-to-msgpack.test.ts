@@ -182,7 +182,9 @@ describe('numbers', () => {
     }
     expect(transcode('18446744073709551616')).toBe(2 ** 64)
     expect(transcode('-9223372036854775809')).toBe(-(2 ** 63))
-    expect(Object.is(transcode('-0'), -0)).toBe(true)
+    // No integer has a sign of zero: as a float it would be written as -0.0.
+    expect(Object.is(transcode('-0'), 0)).toBe(true)
+    expect(Object.is(transcode('-0.0'), -0)).toBe(true)
   })
 
   test('every float is rounded to the nearest', () => {

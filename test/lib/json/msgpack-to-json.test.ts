@@ -89,6 +89,128 @@ test('property: bytes that are not UTF-8 are replaced as by TextDecoder', () => 
   )
 })
 
+test('a whole float keeps its point and -0.0 its sign, in float32 and float64', () => {
+  const floats = [
+    'cb3ff0000000000000',
+    'cb8000000000000000',
+    'ca40400000',
+    'ca80000000',
+    'cb4340000000000000',
+  ]
+  const text = new JsonText()
+  for (const hex of floats) {
+    text.value(Buffer.from(hex, 'hex'), 0)
+    text.byte(0x20)
+  }
+  expect(text.bytes().toString()).toBe('1.0 -0.0 3.0 -0.0 9007199254740992.0 ')
+  expect(textOf(1e300)).toBe('1e+300')
+  expect(textOf(-1.5)).toBe('-1.5')
+})
+
+/** Returns a map of these pairs, whose keys and values are MessagePack. */
+function mapOf(...pairs: [Buffer, Buffer][]): Buffer {
+  const head = Buffer.from([0xdf, 0, 0, 0, 0])
+  head.writeUInt32BE(pairs.length, 1)
+  return Buffer.concat([head, ...pairs.flat()])
+}
+
+const packed = (value: unknown): Buffer => Buffer.from(encode(value))
+
+function written(map: Buffer, text = new JsonText()): string {
+  text.reset()
+  expect(text.value(map, 0)).toBe(map.length)
+  return text.bytes().toString()
+}
+
+test('of pairs with the same key the last one is written, at its place', () => {
+  const nested = mapOf([packed('x'), packed(1)], [packed('y'), packed([])], [packed('x'), packed('"2"')])
+  const map = mapOf(
+    [packed('a'), packed(1)],
+    [packed('n'), nested],
+    [packed('b'), nested],
+    [packed('a'), nested],
+    [packed('b'), packed(2)],
+    [packed('a'), packed(null)],
+  )
+  const inner = '{"y":[],"x":"\\"2\\""}'
+  expect(written(map)).toBe(`{"n":${inner},"b":2,"a":null}`)
+})
+
+test('keys are the same when their texts are: bin, other heads, digits, bytes that are not UTF-8', () => {
+  const map = mapOf(
+    [packed('a'), packed(1)],
+    [packed(Buffer.from('a')), packed(2)],
+    [Buffer.from('d90161', 'hex'), packed(3)],
+    [packed(7), packed(1)],
+    [packed('7'), packed(2)],
+    [Buffer.from('a1ff', 'hex'), packed(1)],
+    [Buffer.from('a1fe', 'hex'), packed(2)],
+    [packed(''), packed(1)],
+    [packed(''), packed(2)],
+  )
+  expect(written(map)).toBe('{"a":3,"7":2,"\ufffd":2,"":2}')
+})
+
+test("fluent-bit's form shows a key as often as the map has it", () => {
+  const text = new JsonText()
+  text.arrows = true
+  expect(written(mapOf([packed('a'), packed(1)], [packed('a'), packed(2)]), text)).toBe('{"a"=>1, "a"=>2}')
+})
+
+test('property: no map of the text has a key twice, and values are those of JSON.parse', () => {
+  const text = new JsonText()
+  const key = fc.constantFrom('a', 'b', 'kubernetes_name', 'kubernetes_host', 'é', '"', '\\', 'a"', '\n', '')
+  const { value } = fc.letrec<{ value: [Buffer, string] }>((tie) => ({
+    value: fc.oneof(
+      { maxDepth: 4 },
+      fc.integer().map((n): [Buffer, string] => [packed(n), String(n)]),
+      fc
+        .array(fc.tuple(key, tie('value')), { maxLength: 40 })
+        .map((pairs): [Buffer, string] => [
+          mapOf(...pairs.map(([name, [bytes]]): [Buffer, Buffer] => [packed(name), bytes])),
+          `{${pairs.map(([name, [, json]]) => `${JSON.stringify(name)}:${json}`).join()}}`,
+        ]),
+    ),
+  }))
+  fc.assert(
+    fc.property(value, ([bytes, json]) => {
+      const out = written(bytes, text)
+      expect(JSON.parse(out)).toEqual(JSON.parse(json))
+      // A text without repeated keys is as long as that of the value that it is read as.
+      expect(out.length).toBe(JSON.stringify(JSON.parse(out)).length)
+    }),
+    { numRuns: 300 },
+  )
+})
+
+/** Returns keys that the table of keys takes for one: it looks at eight characters and the length. */
+const alike = (i: number): string => `same${String(i).padStart(8, '0')}midd${String(i).padStart(8, '0')}last`
+
+test('keys that the table of keys cannot tell apart are all written', () => {
+  const n = 10_000
+  const map = mapOf(
+    ...Array.from({ length: n }, (_, i): [Buffer, Buffer] => [packed(alike(i % (n - 9))), packed(i)]),
+  )
+  const value = JSON.parse(written(map)) as Record<string, number>
+  expect(Object.keys(value).length).toBe(n - 9)
+  expect(value[alike(3)]).toBe(n - 6)
+})
+
+test('a key that a map has ten thousand times is written once', () => {
+  const map = mapOf(...Array.from({ length: 10_000 }, (_, i): [Buffer, Buffer] => [packed('k'), packed(i)]))
+  expect(written(map)).toBe('{"k":9999}')
+})
+
+test('a map of more pairs than a table has is written once per key, too', () => {
+  const n = 70_000
+  const map = mapOf(
+    ...Array.from({ length: n }, (_, i): [Buffer, Buffer] => [packed(`k${i % (n / 2)}`), packed(i)]),
+  )
+  const value = JSON.parse(written(map)) as Record<string, number>
+  expect(Object.keys(value).length).toBe(n / 2)
+  expect(value.k1).toBe(n / 2 + 1)
+})
+
 test('keys that are not strings become the text of their JSON', () => {
   const text = new JsonText()
   const map = Buffer.from('84' + '07a161' + 'c0a162' + 'cb3ff8000000000000a163' + '9101a164', 'hex')

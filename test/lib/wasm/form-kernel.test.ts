@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'bun:test'
-import type { LineKernel, Parser } from '../../../src/core/parser.ts'
+import type { LineKernel, Parser, ParserKernel } from '../../../src/core/parser.ts'
 import { compileTime, type TimeReader } from '../../../src/lib/time/strptime.ts'
 import { FormKernel } from '../../../src/lib/wasm/form-kernel.ts'
 import { MetadataMerger } from '../../../src/lib/wasm/metadata-merger.ts'
@@ -169,8 +169,12 @@ test.each(['json', 'logfmt', 'ltsv'])(
   },
 )
 
-test('a line of Docker with a control character is left to the parser, which reads it', () => {
-  const lines = ['{"log":"a\tb\\n","stream":"stdout","time":"2026-11-21T06:00:07.1Z"}', '{"lag":"a\tb"}']
+test('control characters in strings of JSON are kept', () => {
+  const lines = [
+    '{"log":"a\tb\\n","stream":"stdout","time":"2026-11-21T06:00:07.1Z"}',
+    '{"lag":"a\tb","\u0001\u0000":"\\t\t"}',
+    `{"long":"${'\t'.repeat(300)}"}`,
+  ]
   const time = { time_key: 'time', time_format: '%Y-%m-%dT%H:%M:%S.%L%z' }
   expect(
     expectSame(
@@ -178,7 +182,13 @@ test('a line of Docker with a control character is left to the parser, which rea
       time,
       lines.map((line) => Buffer.from(line)),
     ),
-  ).toBe(1)
+  ).toBe(0)
+})
+
+test('a line of which only the time is left is a record without fields', () => {
+  const time = { time_key: 'ts', time_format: '%Y-%m-%dT%H:%M:%SZ' }
+  expect(expectSame('logfmt', time, [Buffer.from('ts=2026-11-21T06:00:07Z')])).toBe(0)
+  expect(expectSame('ltsv', time, [Buffer.from('ts:2026-11-21T06:00:07Z')])).toBe(0)
 })
 
 test.each(TIMES.slice(1, 3))('the last times of an entry, in 2106, are read as by the parser: %j', (time) => {
@@ -250,4 +260,24 @@ describe('lines as libraries and servers print them', () => {
       for (const options of [{}, time]) expect(expectSame(format, options, lines)).toBe(0)
     }
   })
+})
+
+test('texts that are parsed between two runs change neither the block nor the frame of these', () => {
+  const encoder = encoderOf('json', {}, { pathKey: 'path', idKey: undefined, offsetKey: 'at' })
+  const kernel = kernelOf(encoder) as ParserKernel
+  const lines = Buffer.from('{"a":1}\nno JSON\n{"b":2}\n')
+  lines.copy(kernel.input)
+  const run = (): Buffer => Buffer.from(kernel.output.subarray(0, kernel.run(0, lines.length, 1e9, BASE)))
+  const before = run()
+  const prefix = Buffer.from('92d700ffffffffffffffffc0', 'hex')
+  const none = { prefixOffsetAt: -1, suffix: Buffer.alloc(0), suffixOffsetAt: -1, extraPairs: 0 }
+  const texts = Buffer.from('{"c":3}\nx\n')
+  texts.copy(kernel.texts)
+  const size = kernel.runTexts({ prefix, ...none }, texts.length, 2)
+  const head = 'd700ffffffffffffffff'
+  expect(kernel.output.toString('hex', 0, size)).toBe(`92${head}81a16303` + `92${head}c0a178`)
+  // Two lines in one text.
+  expect(kernel.runTexts({ prefix, ...none }, texts.length, 1)).toBe(-1)
+  expect([kernel.records, kernel.consumed, kernel.failures]).toEqual([3, lines.length, 1])
+  expect(run().toString('hex')).toBe(before.toString('hex'))
 })

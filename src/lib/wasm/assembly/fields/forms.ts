@@ -7,8 +7,8 @@ import { itemCount, jsonEnd, clearWatched, putPairs, skipBlanks, watched, watche
 import { forgetRecord, isFull, pairOf, removePair, twinOf } from './keys'
 import { putLogfmt } from './logfmt'
 import { putLtsv } from './ltsv'
-import { FORM, keepsTime, readsDocker, setting } from './parser'
-import { pairs, putMergedRows, putRows, setResults } from './rows'
+import { FORM, keepsTime, setting } from './parser'
+import { isTimed, pairs, putMergedRows, putRows, setResults } from './rows'
 import { skip } from './skip'
 import { timeOf } from './time'
 
@@ -25,8 +25,6 @@ const JSON: u32 = 1
 const LOGFMT: u32 = 2
 const LTSV: u32 = 3
 const CRI: u32 = 4
-/** `{"log":"`, with which a line of Docker begins: its parser does not check it for control characters. */
-const DOCKER: u64 = 0x223a22676f6c227b
 
 let merged: bool = false
 let trimmed: bool = false
@@ -38,7 +36,7 @@ export function fieldsOf(p: usize, e: usize, o: usize): usize {
     const result = match(p, e)
     if (result != MATCH) return result == TIRED ? LEFT : UNPARSED
     const at = putRows(o)
-    return pairs == 0 ? UNPARSED : at
+    return pairs == 0 && !isTimed ? UNPARSED : at
   }
   if (form == CRI) {
     if (!readCri(p, e)) return UNPARSED
@@ -80,16 +78,8 @@ export function putFields(p: usize, e: usize, o: usize, isMerged: bool, trim: bo
 function putForm(form: u32, p: usize, e: usize, o: usize, isMerged: bool, trim: bool): usize {
   merged = isMerged
   trimmed = trim
-  if (form == JSON) {
-    const at = jsonFields(p, e, o)
-    return at == UNPARSED && readsDocker() && isDocker(p, e) ? LEFT : at
-  }
+  if (form == JSON) return jsonFields(p, e, o)
   return form == LOGFMT ? putLogfmt(p, e, o, trimmed) : putLtsv(p, e, o, trimmed)
-}
-
-/** True for a line that may have Docker's form: `{"log":"` and `"}` at its ends. */
-function isDocker(p: usize, e: usize): bool {
-  return e - p > 9 && load<u64>(p) == 0x223a22676f6c227b && load<u16>(e - 2) == 0x7d22
 }
 
 /** Writes the head of a map whose content is at `at` + 1 up to `end`, and moves that if the head is longer; returns its end. */
@@ -110,7 +100,7 @@ function jsonFields(p: usize, e: usize, o: usize): usize {
   if (from == e || load<u8>(from) != 0x7b) return UNPARSED
   clearWatched()
   let at = putPairs(from + 1, e, o, 0, trimmed)
-  if (at == 0) return isFull || (e - p > 8 && load<u64>(p) == DOCKER) ? LEFT : UNPARSED
+  if (at == 0) return isFull ? LEFT : UNPARSED
   if (skipBlanks(jsonEnd, e) != e) return UNPARSED
   let n = itemCount
   const slot = watched

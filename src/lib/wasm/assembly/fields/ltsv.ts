@@ -20,6 +20,8 @@ function find(c: u8, p: usize, end: usize): usize {
 /** Writes the fields of an LTSV line: label ":" value, separated by tabs (plugins/parsers/ltsv.ts). */
 export function putLtsv(p: usize, e: usize, o: usize, trim: bool): usize {
   beginPairs(keepsTime(), trim)
+  if (e > p && load<u8>(e - 1) == 10) e--
+  if (e > p && load<u8>(e - 1) == 13) e--
   while (p < e) {
     if (load<u8>(p) == TAB) {
       p++

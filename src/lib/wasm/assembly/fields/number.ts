@@ -31,7 +31,7 @@ export function putNumber(p: usize, end: usize, at: usize): usize {
   if (c == 0x2e || (c | 0x20) == 0x65) return putDecimal(from, q, end, at, negative)
   numberEnd = q
   if (negative) {
-    if (digits < MAX_DIGITS || (digits == MAX_DIGITS && value <= 0x8000000000000000)) return putMinus(at)
+    if (digits < MAX_DIGITS || (digits == MAX_DIGITS && value <= 0x8000000000000000)) return putNegative(at, -(value as i64))
   } else if (digits <= MAX_DIGITS || (digits == 20 && load<u8>(from) == 0x31 && value >= MIN_OF_20)) return putUnsigned(at, value)
   return putFloat(from, at, longFloat(from, q, 0), negative)
 }
@@ -109,8 +109,3 @@ function putFloat(from: usize, at: usize, float: f64, negative: bool): usize {
   return putDouble(at, negative ? -float : float)
 }
 
-/** Writes a negative integer; -0, which no integer is, as float64. */
-@inline
-function putMinus(at: usize): usize {
-  return value == 0 ? putFloat(0, at, 0, true) : putNegative(at, -(value as i64))
-}

@@ -41,7 +41,6 @@ export const TAIL_MASK: usize = TAIL + 16
 const KEEPS_TIME: u32 = 1
 const SKIPS_EMPTY: u32 = 2
 const HAS_BARE_KEYS: u32 = 4
-const READS_DOCKER: u32 = 8
 
 /** The record of the current parser. */
 export let parser: usize = PARSERS
@@ -78,10 +77,4 @@ export function skipsEmpty(): bool {
 @inline
 export function hasBareKeys(): bool {
   return has(HAS_BARE_KEYS)
-}
-
-/** JSON: lines in Docker's form are read although they have control characters, which this module refuses. */
-@inline
-export function readsDocker(): bool {
-  return has(READS_DOCKER)
 }

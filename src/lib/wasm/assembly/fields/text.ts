@@ -10,11 +10,10 @@ const SLASH: u8 = 0x5c
 const ESCAPE: u16 = 0x755c
 const REPLACEMENT: u32 = 0xfffd
 
-/** Returns a bit mask of the 16 bytes that are a quote, a backslash or a control character. */
+/** Returns a bit mask of the 16 bytes that are a quote or a backslash. */
 @inline
 function stopsIn(bytes: v128): i32 {
-  const marks = v128.or(i8x16.eq(bytes, i8x16.splat(QUOTE)), i8x16.eq(bytes, i8x16.splat(SLASH)))
-  return i8x16.bitmask(v128.or(marks, i8x16.lt_u(bytes, i8x16.splat(0x20))))
+  return i8x16.bitmask(v128.or(i8x16.eq(bytes, i8x16.splat(QUOTE)), i8x16.eq(bytes, i8x16.splat(SLASH))))
 }
 
 /** Returns the address of the first such byte in [p, end), or `end`. */
@@ -30,7 +29,7 @@ function stopAt(p: usize, end: usize): usize {
 
 /**
  * Writes the JSON string whose opening quote is before `p` as MessagePack; returns the address after it, or 0 when it has
- * no end, a control character or an escape that JSON does not have. With `trim`, line ends at its end are left out. It is copied while
+ * no end or an escape that JSON does not have; control characters are kept. With `trim`, line ends at its end are left out. It is copied while
  * its end is searched, after a head for 32 to 255 bytes.
  */
 export function putText(p: usize, end: usize, at: usize, trim: bool): usize {

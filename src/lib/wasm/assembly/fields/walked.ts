@@ -32,10 +32,10 @@ export function beginPairs(keep: bool, trim: bool): void {
   trimming = trim
 }
 
-/** Sets the results of rows.ts; false when there are no fields. */
+/** Sets the results of rows.ts; false when there are no fields, not even that of the time. */
 export function endPairs(): bool {
   setResults(staying, isTimed, isUntimed)
-  return written > 0
+  return written > 0 || isTimed
 }
 
 /** Writes a pair whose key is recorded in `slot`, the value being text; returns the address after it. */

@@ -1,5 +1,7 @@
 import { decimalSize, digits } from './time'
+import { MAX_KEYS } from './memory'
 import { textHead, textLength } from './skip'
+import { addKey } from './written-keys'
 
 /** Maximum nesting depth; deeper values are left to the caller, like everything for which 0 is returned. */
 const MAX_DEPTH: u32 = 16
@@ -8,6 +10,8 @@ const NULL: u32 = 0x6c6c756e
 const FALS: u32 = 0x736c6166
 /** Address of the next byte of text; a value takes at most six times its size. */
 export let to: usize = 0
+/** Number of keys of the maps around the value that is being written. */
+let keys: u32 = 0
 
 export function setTo(at: usize): void {
   to = at
@@ -36,22 +40,36 @@ export function value(p: usize, depth: u32): usize {
 function map(p: usize, pairs: u32, depth: u32): usize {
   if (depth == MAX_DEPTH) return 0
   put(0x7b)
-  const next = pairsOf(p, pairs, depth)
+  const next = pairsOf(p, pairs, depth, keys, keys, 0)
   put(0x7d)
   return next
 }
 
-/** Writes the pairs of a map without its braces; returns the address after them in the input. */
-export function pairsOf(at: usize, pairs: u32, depth: u32): usize {
+/**
+ * Writes the pairs of a map without its braces; returns the address after them in the input, or 0, also for a key that comes twice. The
+ * keys of the map are those from `first` on; the ones before `from` were written by the caller, with `seen` as bits of their hashes.
+ */
+export function pairsOf(at: usize, pairs: u32, depth: u32, first: u32, from: u32, seen: u64): usize {
+  if (from + pairs > MAX_KEYS) return 0
+  const isAlone = pairs == 1 && from == first
   let p = at
+  let bits = seen
   for (let i: u32 = 0; i < pairs; i++) {
     if (i > 0) put(0x2c)
     const head = textHead(p)
     if (head == 0) return 0
     const start = p + head
-    p = text(start, start + textLength(p, head))
+    const size = textLength(p, head)
+    const key = from + i
+    if (!isAlone) {
+      const bit = addKey(first, key, start, size, bits)
+      if (bit == 0) return 0
+      bits |= bit
+    }
+    p = text(start, start + size)
     if (p == 0) return 0
     put(0x3a)
+    keys = key + 1
     p = value(p, depth + 1)
     if (p == 0) return 0
   }
@@ -131,7 +149,7 @@ function signed(number: i64, next: usize): usize {
 
 /**
  * Writes a float64 of at most 15 digits, six of them after the point. No two such decimals have the same float64, so this is
- * its shortest text, as String() writes it. False for any other number.
+ * its shortest text, as String() writes it, with `.0` for a whole number. False for any other number.
  */
 function float(number: f64): bool {
   const size = abs(number)
@@ -141,13 +159,17 @@ function float(number: f64): bool {
   for (let places: usize = 0; places <= 6; places++, scale *= 10) {
     const scaled = nearest(size * scale)
     if (scaled / scale != size) continue
-    if (number < 0) put(0x2d)
+    // A comparison does not see the sign of -0.
+    if (reinterpret<i64>(number) < 0) put(0x2d)
     const all = scaled as u64
     const point = scale as u64
     unsigned(all / point, 0)
     if (places > 0) {
       put(0x2e)
       to = digits(to, (all % point) as u32, places)
+    } else {
+      store<u16>(to, 0x302e)
+      to += 2
     }
     return true
   }

@@ -6,6 +6,7 @@
  *   KEY     the key of every Kafka record
  *   HEAD    json, timed: the bytes before the time in a value
  *   IN      entries of a chunk     OUT  records of a batch
+ *   MARKS   hashes of the keys of the maps that are being written, and PLACES, their addresses and sizes
  * ```
  * Loads and stores are 16 bytes wide: up to 15 bytes after the input are read, after the output written.
  */
@@ -17,4 +18,7 @@ export const TIME: usize = 4096
 export const IN: usize = 8192
 export const IN_BYTES: usize = 65536
 export const OUT: usize = IN + IN_BYTES + 64
-export const OUT_BYTES: usize = 188224
+export const OUT_BYTES: usize = 185920
+export const MARKS: usize = OUT + OUT_BYTES + 64
+export const MAX_KEYS: u32 = 128
+export const PLACES: usize = MARKS + (MAX_KEYS as usize) * 4 + 16

@@ -5,12 +5,14 @@ import { FIXED_BYTES, HEAD, IN, IN_BYTES, KEY, NAME, OUT, OUT_BYTES, TIME } from
 import { after, skip, textHead, textLength } from './skip'
 import { setTimeForm, timeForm, timeText } from './time'
 import { putVarint, varintSize, zigzag } from './varint'
+import { bitOf, hashOf, remember } from './written-keys'
 
 export { FIXED_BYTES, HEAD, IN, IN_BYTES, KEY, NAME, OUT, OUT_BYTES }
 
 const RAW: u32 = 0
 const MAP: u32 = 1
 const TIMED: u32 = 2
+const JSON: u32 = 3
 /** Length of a value that the module does not write. */
 const NONE: usize = usize.MAX_VALUE
 
@@ -33,6 +35,8 @@ let nameSize: usize = 0
 /** Size of the key; -1 for none. */
 let keySize: i32 = -1
 let headSize: usize = 0
+/** Bit of the key in HEAD, which is the first key of every record, for json. */
+let headBit: u64 = 0
 /** Address of the value when it is a part of the entry (raw, msgpack); 0 when it was written to its place already. */
 let from: usize = 0
 /** Size of the value that `walk` found, or NONE. */
@@ -43,6 +47,7 @@ export function setup(form: u32, name: usize, key: i32, head: usize, time: u32):
   nameSize = name
   keySize = key
   headSize = head
+  if (form == JSON) rememberHead(head)
   setTimeForm(time)
 }
 
@@ -187,6 +192,16 @@ function writeTimed(map: usize, end: usize, at: usize, sec: u32, nsec: u32): usi
   return o + (end - body) - at
 }
 
+/** Makes the key in HEAD, `"key":`, the first of all keys. One with escapes is not found again in a record. */
+function rememberHead(size: usize): void {
+  if (size < 2) return
+  let end = HEAD + 1
+  while (load<u8>(end) != 0x22) end += load<u8>(end) == 0x5c ? 2 : 1
+  const hash = hashOf(HEAD + 1, end - HEAD - 1)
+  remember(0, hash, HEAD + 1, end - HEAD - 1)
+  headBit = bitOf(hash)
+}
+
 /** Writes `{`, the time if it has a name, and the pairs of the map; returns the length. */
 function writeJson(map: usize, at: usize, sec: u32, nsec: u32): usize {
   const pairs = pairCount(map)
@@ -202,7 +217,8 @@ function writeJson(map: usize, at: usize, sec: u32, nsec: u32): usize {
     if (pairs > 0) store<u8>(o++, 0x2c)
   }
   setTo(o)
-  if (pairsOf(bodyOf(map), pairs, 0) == 0) return NONE
+  const heads: u32 = headSize > 0 ? 1 : 0
+  if (pairsOf(bodyOf(map), pairs, 0, 0, heads, heads > 0 ? headBit : 0) == 0) return NONE
   put(0x7d)
   return to - at
 }
