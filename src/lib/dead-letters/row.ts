@@ -1,14 +1,20 @@
 import type { Origin } from '../../core/chunk.ts'
 import { FsFailure, writeAt } from '../fs/file-system.ts'
 
-/** Why a record is in the dead letters: the reasons of the counter `dead_letters`. */
-export const DEAD_LETTER_CAUSES = {
+/** Why a record is in the dead letters of an output: the reasons of its counter `dead_letters`. */
+export const OUTPUT_CAUSES = {
   rejected: 'the peer will never accept the record',
   retry_limit: 'its chunk has used up Retry_Limit',
   destination: 'the destination that its tag or it has chosen was refused for Dead_Letter_After',
 } as const
 
-export type DeadLetterCause = keyof typeof DEAD_LETTER_CAUSES
+/** The same of a filter. */
+export const FILTER_CAUSES = {
+  filter: 'the filter failed on the record',
+} as const
+
+export type OutputCause = keyof typeof OUTPUT_CAUSES
+export type DeadLetterCause = OutputCause | keyof typeof FILTER_CAUSES
 
 /** A row of a dead-letter file, without its mark. */
 export interface DeadLetter {
@@ -27,11 +33,12 @@ export interface DeadLetter {
   origin?: Origin
   /** The same where the chunk has records of several files; the first ones. */
   origins?: readonly Origin[]
+  /** Name of the output, or with the cause `filter` of the filter, that has given the record up. */
   output: string
   chunk: string
   /** Time of the record as ISO 8601, if it can be read. */
   record_time?: string
-  /** The entry `[time, map]` as MessagePack, in base64: the bytes that the output got. */
+  /** The entry `[time, map]` as MessagePack, in base64: the bytes that the output or filter got. */
   record: string
 }
 

@@ -62,7 +62,7 @@ export class Joining<T extends GrowingRecord> {
 
   /** Opens a record of a stream that has none. The entry at `at` is its first part. */
   begin(stream: string, record: T, at: number): OpenRecord<T> {
-    const { tag, input, id, start, hasMetadata } = this.chunk
+    const { tag, input, id, start, hasMetadata, rewrites } = this.chunk
     const open = {
       record,
       tag,
@@ -73,6 +73,7 @@ export class Joining<T extends GrowingRecord> {
       acks: [],
       isInChunk: true,
       hasMetadata,
+      rewrites,
       grownMs: this.#registry.nowMs(),
     }
     this.#registry.add(open, this)

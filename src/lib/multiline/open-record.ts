@@ -29,6 +29,8 @@ export interface OpenRecord<T extends GrowingRecord> {
   isInChunk: boolean
   /** True when an entry of it may have metadata: see `Chunk.hasMetadata`. */
   hasMetadata: boolean
+  /** See `Chunk.rewrites`. */
+  rewrites: readonly string[]
   grownMs: number
 }
 

@@ -45,6 +45,8 @@ export interface StateMachine {
    * runtime. A line may look like the head of traces of several runtimes.
    */
   readonly headSource?: string | undefined
+  /** True when it joins the parts of a split text, between which no line feed belongs. */
+  readonly joinsParts?: boolean
   /** True when `text` includes the newline of a value that ends with one. */
   readonly seesLineEnd?: boolean
   /**
@@ -160,6 +162,7 @@ function holds(kind: HeldKind, text: string): boolean {
 class EndStateMachine implements StateMachine {
   state = NO_RECORD
   readonly seesLineEnd = true
+  readonly joinsParts = true
   readonly #isEnd: (text: string) => boolean
 
   constructor(text: string, isExact: boolean, negate: boolean) {

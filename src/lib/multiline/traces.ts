@@ -90,7 +90,6 @@ const go: Trace = {
     ['goroutine, frame', /^\.\.\.(?:additional|\d+) frames elided\.\.\.$/, 'frame'],
     ['call', /^\t\S.*:\d+|^\tpc=0x/, 'frame'],
     ['frame', /^(?:r\w{1,2}|[re]?flags|rip|[cfg]s) +0x[0-9a-f]+$/, 'frame'],
-    ['head, frame', /^exit status \d+$/, 'end'],
   ],
   held: { head: 'frames', frame: 'blank' },
 }

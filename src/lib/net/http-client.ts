@@ -16,6 +16,8 @@ interface HttpClientOptions {
 }
 
 interface HttpRequest {
+  /** Default: GET. A PUT has no body. */
+  method?: 'GET' | 'PUT'
   path: string
   headers: Record<string, string>
   signal: AbortSignal
@@ -71,10 +73,10 @@ export class HttpClient {
     }
   }
 
-  /** Sends a GET request; resolves when status and headers have arrived. */
+  /** Sends a request; resolves when status and headers have arrived. */
   async get(options: HttpRequest): Promise<HttpResponse> {
-    const { path, headers, signal } = options
-    const request = await this.#create({ ...this.#baseRequest, path, headers, signal })
+    const { method = 'GET', path, headers, signal } = options
+    const request = await this.#create({ ...this.#baseRequest, method, path, headers, signal })
     const response = await this.#send(request, options.headTimeoutMs)
     return {
       status: response.statusCode ?? 0,

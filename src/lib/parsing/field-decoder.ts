@@ -41,7 +41,7 @@ class FieldDecoder implements Parser {
   readonly #overlap: number
   readonly #time: DecoderSettings['time']
   readonly #timeKey: Buffer
-  readonly #json = new JsonTranscoder()
+  readonly #json = new JsonTranscoder(undefined, undefined, true)
   readonly #scratch: EntryWriter = { buf: Buffer.alloc(0), at: 0, sec: 0, nsec: 0, extraPairs: 0 }
   readonly #appended = new AppendedFields()
   #timeFailures = 0

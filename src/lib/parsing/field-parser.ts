@@ -40,7 +40,7 @@ export abstract class FieldParser implements Parser {
     const { sec, nsec } = out
     const fields = this.fields
     fields.begin(out.at + 1)
-    if (!this.walk(src, start, end, out) || fields.pairs === 0) {
+    if (!this.walk(src, start, end, out) || (fields.pairs === 0 && !fields.isTimed)) {
       out.sec = sec
       out.nsec = nsec
       return false

@@ -13,6 +13,8 @@ export class FieldWriter {
   at = 0
   /** Number of times that could not be read. */
   timeFailures = 0
+  /** True when a time was read from the current line. */
+  isTimed = false
   /** True when some fields have a type. */
   readonly typed: boolean
   readonly #timeKey: Buffer
@@ -35,6 +37,7 @@ export class FieldWriter {
   begin(at: number): void {
     this.at = at
     this.#keys.count = 0
+    this.isTimed = false
   }
 
   /** Number of pairs written so far. */
@@ -57,7 +60,8 @@ export class FieldWriter {
     if (this.#time !== undefined && end > start && isKey(this.#timeKey, src, key, keyEnd)) {
       const isRead = this.#time.parse(src, start, end, out)
       if (!isRead) this.timeFailures++
-      else if (!this.#timeKeep) return
+      this.isTimed ||= isRead
+      if (isRead && !this.#timeKeep) return
     }
     this.key(src, key, keyEnd, out)
     const type = this.typed ? this.#typeOf(src, key, keyEnd) : 'string'

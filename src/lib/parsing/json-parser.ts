@@ -22,6 +22,7 @@ const DOCKER_KEYS = ['log', 'stream', 'time'].map(encodeStr)
 /** Parses lines of `Format json` and `Format docker`: one object with nothing but blanks around it. */
 export class JsonParser implements Parser {
   readonly lineFormat: Parser['lineFormat']
+  readonly ignoresEnd = true
   timeFailures = 0
   readonly #json: JsonTranscoder
   readonly #time: TimeReader | undefined
@@ -49,7 +50,7 @@ export class JsonParser implements Parser {
     this.#time = timeReader(options, ctx)
     this.#keep = timeKeep
     this.#timeKey = encodeStr(timeKey)
-    this.#json = new JsonTranscoder(this.#time === undefined ? undefined : this.#timeKey)
+    this.#json = new JsonTranscoder(this.#time === undefined ? undefined : this.#timeKey, undefined, true)
     const rfc3339 = rfc3339Of(this.#time)
     if (rfc3339 !== undefined && timeKey === 'time') {
       this.lineFormat = { name: 'docker', keepTime: timeKeep, readsTime: true }
@@ -72,8 +73,7 @@ export class JsonParser implements Parser {
   kernel(): ParserKernel | undefined {
     if (this.#kernel === undefined) {
       const { timeKey } = this.#options
-      const readsDocker = this.#docker !== undefined
-      const form = { form: 'json', types: [], bareKeys: false, readsDocker } as const
+      const form = { form: 'json', types: [], bareKeys: false } as const
       this.#kernel = FormKernel.of({ ...form, time: this.#time, timeKey, keepTime: this.#keep }) ?? null
     }
     return this.#kernel ?? undefined

@@ -9,7 +9,10 @@ const REASONS: Record<RegexReason, string> = {
   match: 'tags that count as matching Match_Regex',
   condition: 'records for which a rule of a condition is false',
   extract: 'records left as they are',
+  remove: 'keys that were not removed',
+  rewrite: 'records that a rule did not match',
   expression: 'records on which the expression failed',
+  redact: 'records that could not be redacted',
 }
 
 /**

@@ -71,6 +71,10 @@ class Glob implements TagTest {
   /** Step at which an instruction was last reached: it is not followed twice for one character. */
   readonly #reached: Int32Array
   #step = 0
+  /** Instructions that wait for a character, and those reached so far that wait for the next one; reused. */
+  readonly #waiting: number[] = []
+  readonly #waitingNext: number[] = []
+  readonly #pending: number[] = []
 
   constructor(pattern: string) {
     this.#program = new GlobReader(pattern).read()
@@ -84,17 +88,18 @@ class Glob implements TagTest {
       this.#reached.fill(-1)
       this.#step = 0
     }
-    let current: number[] = []
+    let [current, next] = [this.#waiting, this.#waitingNext]
+    current.length = 0
     this.#follow(0, tag, 0, current)
     for (let at = 0; at < tag.length && current.length > 0; at++) {
       const code = tag.charCodeAt(at)
-      const next: number[] = []
+      next.length = 0
       this.#step++
       for (const pc of current) {
         const instruction = program[pc]
         if (instruction !== undefined && takes(instruction, code)) this.#follow(pc + 1, tag, at + 1, next)
       }
-      current = next
+      ;[current, next] = [next, current]
     }
     this.#step++
     return current.includes(program.length)
@@ -102,7 +107,8 @@ class Glob implements TagTest {
 
   /** Adds the instructions that are reached from `start` without reading a character, to those that are waiting for one. */
   #follow(start: number, tag: string, at: number, found: number[]): void {
-    const pending = [start]
+    const pending = this.#pending
+    pending.push(start)
     for (let pc = pending.pop(); pc !== undefined; pc = pending.pop()) {
       if (this.#reached[pc] === this.#step) continue
       this.#reached[pc] = this.#step

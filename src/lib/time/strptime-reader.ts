@@ -53,6 +53,8 @@ export interface TimeReader {
 }
 
 const UNSET = -1
+/** Offset of no second: neither it nor the offset after it is in the text. */
+const NO_SECOND = -2
 /**
  * Seconds that a date without a year may be ahead of now before it counts as one of last year. Logs are not
  * written in advance, but clocks differ.
@@ -69,7 +71,7 @@ const POW10 = [1e9, 1e8, 1e7, 1e6, 1e5, 1e4, 1e3, 1e2, 10, 1]
 
 /**
  * Reads a time by the steps of a format. The text before the fraction is first compared with that of the
- * previous line, because lines of the same second share it.
+ * previous line, because lines of the same minute share it but for the second.
  */
 export class StrptimeReader implements TimeReader {
   readonly #steps: FormatStep[]
@@ -101,6 +103,9 @@ export class StrptimeReader implements TimeReader {
   /** True when the line ended with the cached text. */
   #cacheAtEnd = false
   #cacheSec = 0
+  /** Offset in the cached text of a second of two digits, which may differ; NO_SECOND when all of it has to be equal. */
+  #cacheSecondAt = NO_SECOND
+  readonly #maxSecond: number
   #cacheZone = Number.NaN
   /** True when the format has one second of two digits, at most one fraction after it, and no epoch. */
   readonly #hasParts: boolean
@@ -127,6 +132,7 @@ export class StrptimeReader implements TimeReader {
     this.#hasFullDate =
       steps.slice(0, this.#cachedSteps).some(isYear) && !steps.slice(this.#cachedSteps).some(isPart)
     const seconds = steps.filter(isSecond)
+    this.#maxSecond = seconds[0]?.max ?? UNSET
     const fractions = steps.filter(({ op }) => op === 'fraction')
     this.#hasParts =
       !hasEpoch &&
@@ -188,11 +194,27 @@ export class StrptimeReader implements TimeReader {
     this.#zoneOffset = Number.NaN
   }
 
+  /** Returns true when the text is the cached one but for the second, which is then set. */
   #isCached(src: Buffer, start: number, end: number): boolean {
     const n = this.#cacheLength
     if (n === 0 || (this.#cacheAtEnd ? end - start !== n : end - start <= n)) return false
     const cache = this.#cache
-    for (let i = this.#cacheAtEnd ? n - 1 : n; i >= 0; i--) if (src[start + i] !== cache[i]) return false
+    const second = this.#cacheSecondAt
+    let i = this.#cacheAtEnd ? n - 1 : n
+    for (; i > second + 1; i--) if (src[start + i] !== cache[i]) return false
+    for (i = second - 1; i >= 0; i--) if (src[start + i] !== cache[i]) return false
+    return second === NO_SECOND || this.#setSecond(src, start + second)
+  }
+
+  /** Gives the cached time the second at `at`; returns false when there is none. */
+  #setSecond(src: Buffer, at: number): boolean {
+    const tens = (src[at] as number) - 48
+    const ones = (src[at + 1] as number) - 48
+    const value = tens * 10 + ones
+    if (tens < 0 || ones < 0 || ones > 9 || value > this.#maxSecond) return false
+    const fields = this.#fields
+    this.#cacheSec += value - (fields[FIELD.second] as number)
+    fields[FIELD.second] = value
     return true
   }
 
@@ -201,6 +223,7 @@ export class StrptimeReader implements TimeReader {
     src.copy(this.#cache, 0, start, Math.min(p + 1, end))
     this.#cacheLength = p - start
     this.#cacheAtEnd = p === end
+    this.#cacheSecondAt = this.#hasParts && this.#secondAt !== UNSET ? this.#secondAt : NO_SECOND
   }
 
   #toUtc(sec: number): number {
@@ -386,7 +409,7 @@ export class StrptimeReader implements TimeReader {
   }
 }
 
-function isSecond(step: FormatStep): boolean {
+function isSecond(step: FormatStep): step is FormatStep & { op: 'number' } {
   return step.op === 'number' && step.field === FIELD.second
 }
 

@@ -53,6 +53,18 @@ export function writeTyped(
   return written < 0 ? copyString(src, start, end, out, at) : written
 }
 
+/** Writes src[start, end) as a value of this type; returns the offset after it, or -1 when it does not match. */
+export function convertText(
+  type: Exclude<ValueType, 'string'>,
+  src: Buffer,
+  start: number,
+  end: number,
+  out: Buffer,
+  at: number,
+): number {
+  return WRITERS[type](src, start, end, out, at)
+}
+
 type Writer = (src: Buffer, start: number, end: number, out: Buffer, at: number) => number
 
 const WRITERS: Record<Exclude<ValueType, 'string'>, Writer> = {

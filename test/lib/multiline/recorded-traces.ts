@@ -70,8 +70,7 @@ goroutine 1 [running]:
 main.inner(...)
 	/src/main.go:5
 main.main()
-	/src/main.go:9 +0x61
-exit status 2`,
+	/src/main.go:9 +0x61`,
   // Ruby 3.4
   ruby: `main.rb:2:in 'Integer#/': divided by 0 (ZeroDivisionError)
 	from main.rb:2:in 'Object#inner'

@@ -112,8 +112,7 @@ second line
 
 goroutine 1 [running]:
 main.main()
-	/src/main.go:4 +0x39
-exit status 2`,
+	/src/main.go:4 +0x39`,
     `panic: first [recovered]
 	panic: second
 

@@ -323,7 +323,7 @@ describe('the kernel of an expression writes the bytes of the parser', () => {
         const lines = Array.from({ length: Math.max(400, shapes.length * 14) }, (_, i) => {
           const shape = shapes[Math.floor(i / 7) % shapes.length] as string
           return Buffer.from(
-            `[${shape.replaceAll('S', () => String(r.below(10)))}${r.below(9) === 0 ? 'x' : ''}] text`,
+            `[${shape.replaceAll('S', () => String(r.below(10)))}${r.below(9) === 0 ? 'x' : ''}] ${r.below(5) === 0 ? '' : 'text'}`,
           )
         })
         expect(expectSame(options, lines)).toBe(lines.length)

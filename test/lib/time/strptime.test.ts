@@ -237,6 +237,39 @@ describe('the cache of the previous line', () => {
     expect(take('123.5 Z')).toBe(123.5)
   })
 
+  test('of another second gives what a reader without a previous line gives', () => {
+    const texts: Record<string, string> = {
+      '%d/%b/%Y:%H:%M:%S %z': '21/Nov/2026:06:00:@ +0130',
+      '%S %Y-%m-%d %H:%M': '@ 2026-11-21 06:00',
+      '%Y%m%d%H%M%S': '20261121060@',
+      '%b %d %H:%M:%S.%L': 'Nov 21 06:00:@.25',
+      '%H:%M:%S': '06:00:@',
+      '%j %Y %I:%M:%S %p': '325 2026 06:00:@ pm',
+      '%Y-%m-%d %H:%M:%S %S': '2026-11-21 06:00:@ @',
+    }
+    const nowMs = (): number => Date.UTC(2026, 10, 22)
+    const second = fc.oneof(
+      fc.integer({ min: 0, max: 70 }).map((n) => String(n).padStart(2, '0')),
+      fc.constantFrom('5', ' 5', '5 ', '/0', ':0', '0:', '', '059', '60', '61'),
+    )
+    fc.assert(
+      fc.property(
+        fc.constantFrom(...Object.keys(texts)),
+        fc.array(second, { minLength: 2, maxLength: 6 }),
+        (format, seconds) => {
+          const reader = compileTime(format, { nowMs })
+          for (const each of seconds) {
+            const src = Buffer.from((texts[format] ?? '').replaceAll('@', each))
+            const [out, expected] = [{ ...UNSET }, { ...UNSET }]
+            const isRead = compileTime(format, { nowMs }).parse(src, 0, src.length, expected)
+            expect([reader.parse(src, 0, src.length, out), out]).toEqual([isRead, expected])
+          }
+        },
+      ),
+      { numRuns: 500 },
+    )
+  })
+
   test('does not apply to a year after the fraction', () => {
     const reader = compileTime('%a %b %d %H:%M:%S.%L %Y')
     for (const year of [2026, 2026, 2025]) {
