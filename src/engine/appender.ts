@@ -29,11 +29,19 @@ interface AppenderOptions {
   skippedBytes: (inputBytes: number) => void
 }
 
+/** Size at which the first chunk is sealed that filters may make grow. */
+export const FIRST_FILTERED_BYTES = 16_384
 const EMPTY = Buffer.alloc(0)
 const INITIAL_BYTES = 4096
 /** Part of the filtered chunk's buffer to be filled; the rest is for a chunk that grows more than the previous one. */
 const FILL_RATIO = 0.9
 const MIN_SEAL_BYTES = 16_384
+/** The same where filters make much of little: then what they write is the larger part of the work. */
+const MIN_GROWING_SEAL_BYTES = 64
+/** Growth factor from which on that holds. */
+const MUCH_GROWTH = 16
+/** Factor by which the size at which chunks are sealed rises from one chunk to the next: the next one may grow more. */
+const RISE = 4
 /** Minimum growth factor in filters at which chunks are sealed earlier; below it, smaller chunks are not worth it. */
 const MIN_GROWTH = 1.5
 
@@ -85,6 +93,10 @@ export class ChunkAppender implements Appender {
 
   get pendingBytes(): number {
     return this.#recordCount === 0 ? 0 : this.#committedEnd - this.#headRoom
+  }
+
+  get sealBytes(): number {
+    return this.buf.length === 0 ? this.#sealBytesNow() : this.#sealBytes
   }
 
   reserve(bytes: number, expect = 0): boolean {
@@ -142,22 +154,32 @@ export class ChunkAppender implements Appender {
       chunk,
       settles.length === 1 ? (settles[0] as Ack) : (outcome) => settleAll(settles, outcome),
     )
-    // A chunk that has settled already is empty.
-    if (chunk.size > 0) this.#options.adaptiveBytes.bytes = this.#sealBytesFor(chunk.size / before)
+    // A chunk that has settled already is empty. With many new tags small buffers add up: then chunks become smaller.
+    const after = chunk.size + chunk.reroutedBytes
+    if (after > 0 || chunk.count === 0) this.#adapt(after / before)
     this.#sealBytes = Math.min(this.#options.adaptiveBytes.bytes, this.#maxBytes)
   }
 
   /** Returns the seal size of a chunk that begins now. */
   #sealBytesNow(): number {
     const { adaptiveBytes, maxSealBytes } = this.#options
-    return Math.min(adaptiveBytes.bytes, this.#maxBytes, maxSealBytes?.() ?? Number.POSITIVE_INFINITY)
+    const most = maxSealBytes?.() ?? Number.POSITIVE_INFINITY
+    const bytes = Math.min(adaptiveBytes.bytes, this.#maxBytes, most)
+    // So few are the bytes of records alone.
+    return bytes < INITIAL_BYTES ? bytes + this.#headRoom + TAIL_ROOM : bytes
+  }
+
+  #adapt(growth: number): void {
+    const { adaptiveBytes } = this.#options
+    adaptiveBytes.bytes = Math.min(this.#sealBytesFor(growth), adaptiveBytes.bytes * RISE)
   }
 
   /** Returns the seal size for the next chunk, from the growth of the last one in the filters. */
   #sealBytesFor(growth: number): number {
     const { chunkBytes, filteredBytes } = this.#options
     if (growth < MIN_GROWTH) return chunkBytes
-    const wanted = Math.max(MIN_SEAL_BYTES, Math.floor((filteredBytes * FILL_RATIO) / growth))
+    const least = growth < MUCH_GROWTH ? MIN_SEAL_BYTES : MIN_GROWING_SEAL_BYTES
+    const wanted = Math.max(least, Math.floor((filteredBytes * FILL_RATIO) / growth))
     return Math.min(chunkBytes, wanted)
   }
 

@@ -1,17 +1,41 @@
 import { dirname } from 'node:path'
+import type { BufferSource } from '../core/buffer-source.ts'
 import { Chunk } from '../core/chunk.ts'
 import { messageOf, ShipperError } from '../core/error.ts'
+import type { Family } from '../core/metric-family.ts'
 import type { OffsetOptions, OffsetStore } from '../core/offset-store.ts'
 import { parseRetryLimit } from '../core/options/retry-limit.ts'
-import { type Condition, type Plan, type ProcessorPlan, ROOT } from '../core/plan.ts'
-import type { Filter, FilterContext, InputContext, PluginContext, RegexLimit } from '../core/plugin.ts'
+
+import {
+  type Condition,
+  deadLettersOf,
+  type Plan,
+  type ProcessorPlan,
+  ROOT,
+  statePathOf,
+} from '../core/plan.ts'
+import type {
+  Ack,
+  Filter,
+  FilterContext,
+  InputContext,
+  Output,
+  PluginContext,
+  RegexLimit,
+} from '../core/plugin.ts'
+
 import type { Clock, Logger } from '../core/services.ts'
 import type { Snapshot } from '../core/snapshot.ts'
 import { matchTag } from '../core/tag.ts'
 import { BorrowedBuffers } from './borrowed-buffers.ts'
 import { Budget } from './budget.ts'
 import { CounterMap } from './counters.ts'
-import { DEAD_LETTER_COUNTERS, DeadLetters, type Keeper } from './dead-letters/dead-letters.ts'
+import {
+  DEAD_LETTER_COUNTERS,
+  DeadLetters,
+  FILTER_LETTER_COUNTERS,
+  type Keeper,
+} from './dead-letters/dead-letters.ts'
 import { DeadLetterFiles } from './dead-letters/places.ts'
 import { HeldUp } from './held-up.ts'
 import { InputStage } from './input-stage.ts'
@@ -24,7 +48,7 @@ import type { FilterStage, OutputStage } from './path.ts'
 import { Pipeline } from './pipeline.ts'
 import { OutputQueue } from './queue.ts'
 import { CountedRegexLimit } from './regex-limit.ts'
-import { capMsOf } from './retry.ts'
+import { capMsOf, type RetryPolicy } from './retry.ts'
 import type { Router } from './router.ts'
 import {
   type AnyStage,
@@ -37,7 +61,7 @@ import {
   type RunningInput,
   type RunningOutput,
 } from './stages.ts'
-import { type TagMatch, tagMatch } from './tag-match.ts'
+import { matches, type TagMatch, tagMatch } from './tag-match.ts'
 
 interface AssemblyOptions {
   /** What `loadParts` has loaded for the plan. */
@@ -50,10 +74,16 @@ interface AssemblyOptions {
   finished: (name: string, incomplete?: string) => void
   /** Called when what an output writes has no reader any more; its chunks are aborted. */
   readerClosed?: (name: string) => void
+  /** Called when a filter ends the run; see `FilterContext.endRun`. */
+  endRun?: (name: string, status: number, reason: string) => void
+  /** Called for each chunk that goes through filters and to outputs. */
+  onChunk?: () => void
+  /** Called with the bytes of garbage that a filter has left; see `FilterContext.leftGarbage`. */
+  onGarbage?: (bytes: number) => void
   /** Aborts flushes. */
   signal: AbortSignal
-  /** Returns what an output does with records that it gives up; default: as the configuration says. */
-  deadLetters?: (output: string) => Keeper
+  /** Returns what an output or filter does with records that it gives up; default: as the configuration says. */
+  deadLetters?: (name: string) => Keeper
 }
 
 /**
@@ -62,6 +92,10 @@ interface AssemblyOptions {
  * many chunks on their way.
  */
 const INPUT_SHARE = 8
+
+const NO_PLACE =
+  'there is no place for records on which the filter fails: they will wait, and their input with them; ' +
+  'set Dead_Letter_File, On_Error, or DB of an input'
 
 /**
  * The parts of one agent, built from a plan; nothing runs yet. A stage that cannot be built is reported in `problems` and
@@ -74,8 +108,11 @@ export class Assembly {
   readonly budget: Budget
   readonly pipeline: Pipeline
   readonly #filters: RunningFilter[] = []
+  readonly #plans = new Map<RunningFilter | RunningOutput, AnyStage>()
   /** Filters that take tags for the identity of a source, and the pattern of these tags. */
   readonly #identities: { pattern: string; stage: FilterStage }[] = []
+  /** Outputs that print metrics. */
+  readonly #metricOutputs: { match: TagMatch; output: Output }[] = []
   readonly #plan: Plan
   readonly #options: AssemblyOptions
   readonly #clock: Clock
@@ -105,7 +142,7 @@ export class Assembly {
     const log = options.log('engine')
     this.#heldUp = new HeldUp(log, (input, tag) => this.pipeline.outputsOf(input, tag))
     const borrowed = new BorrowedBuffers()
-    this.pipeline = new Pipeline(this.#makeRouter(borrowed), borrowed, log)
+    this.pipeline = new Pipeline(this.#makeRouter(borrowed), borrowed, log, options.onChunk)
     for (const input of plan.inputs) this.#try(input, () => this.inputs.push(this.#makeInput(input)))
   }
 
@@ -121,8 +158,35 @@ export class Assembly {
   async start(): Promise<void> {
     const [problem] = this.problems
     if (problem !== undefined) throw problem
-    for (const { stage } of this.#filters) await stage.filter.start?.()
-    for (const { output } of this.outputs) await output.start?.()
+    for (const running of this.#filters) await this.#located(running, () => running.stage.filter.start?.())
+    for (const running of this.outputs) await this.#located(running, () => running.output.start?.())
+  }
+
+  /** Adds to `problems` what the start of a filter would fail with. Starts nothing. */
+  async check(): Promise<void> {
+    for (const running of this.#filters) {
+      try {
+        await this.#located(running, () => running.stage.filter.check?.())
+      } catch (error) {
+        this.problems.push(error as ShipperError)
+      }
+    }
+  }
+
+  /** Adds name and location of the stage to an error of `run`. */
+  async #located(stage: RunningFilter | RunningOutput, run: () => Promise<void> | void): Promise<void> {
+    try {
+      await run()
+    } catch (error) {
+      throw problemOf(this.#plans.get(stage) as AnyStage, error)
+    }
+  }
+
+  /** Sends a chunk through the named filter and to what follows it; returns false when there is no such filter. */
+  resume(filter: string, chunk: Chunk, buffers: BufferSource, ack: Ack): boolean {
+    const running = this.#filters.find(({ name }) => name === filter)
+    if (running !== undefined) this.pipeline.resume(running.stage, chunk, buffers, ack)
+    return running !== undefined
   }
 
   /** Seals all inputs and resolves when each of their chunks has settled. */
@@ -134,6 +198,7 @@ export class Assembly {
   stop(): void {
     for (const { stage } of this.inputs) stage.stop()
     for (const { queue } of this.outputs) queue.stop()
+    for (const { letters } of this.#filters) letters?.stop()
   }
 
   /** Closes every input, even if others fail. Returns false when one failed; the log says why. */
@@ -144,9 +209,10 @@ export class Assembly {
 
   /** Closes every output and filter, even if others fail. Returns false when one failed; the log says why. */
   async closeOutputs(): Promise<boolean> {
+    // Filters first: they may show their last metrics.
     const closed = [
-      ...this.outputs.map(({ name, output }) => this.#close(name, () => output.close())),
       ...this.#filters.map(({ name, stage }) => this.#close(name, () => stage.filter.close?.())),
+      ...this.outputs.map(({ name, output }) => this.#close(name, () => output.close())),
     ]
     return (await Promise.all(closed)).every(Boolean)
   }
@@ -182,13 +248,13 @@ export class Assembly {
   /** Makes filters, outputs and processors, and the router that knows the order in which records pass them. */
   #makeRouter(buffers: BorrowedBuffers): Router {
     const processors = new Map<ProcessorPlan, FilterStage>()
-    const makeProcessors = (plans: readonly ProcessorPlan[] = []): FilterStage[] =>
+    const makeProcessors = (plans: readonly ProcessorPlan[] = [], reroutesFirst = false): FilterStage[] =>
       plans.flatMap((plan) => {
-        const stage = this.#addFilter(plan, buffers)
+        const stage = this.#addFilter(plan, buffers, reroutesFirst)
         if (stage !== undefined) processors.set(plan, stage)
         return stage ?? []
       })
-    for (const input of this.#plan.inputs) makeProcessors(input.processors)
+    for (const input of this.#plan.inputs) makeProcessors(input.processors, true)
     const filters = new Map<string, FilterStage>()
     for (const filter of this.#plan.filters) {
       const stage = this.#addFilter(filter, buffers)
@@ -199,6 +265,7 @@ export class Assembly {
       this.#try(output, () => {
         const { running, match } = this.#makeOutput(output)
         this.outputs.push(running)
+        this.#plans.set(running, output)
         const { name, queue } = running
         outputs.set(name, { ...match, name, queue, processors: makeProcessors(output.processors) })
       })
@@ -240,11 +307,12 @@ export class Assembly {
     return new ConditionalFilter(filter, compileCondition(condition, limit))
   }
 
-  #addFilter(plan: ProcessorPlan, buffers: BorrowedBuffers): FilterStage | undefined {
+  #addFilter(plan: ProcessorPlan, buffers: BorrowedBuffers, reroutesFirst = false): FilterStage | undefined {
     let running: RunningFilter | undefined
     this.#try(plan, () => {
-      running = this.#makeFilter(plan, buffers)
+      running = this.#makeFilter(plan, buffers, reroutesFirst)
       this.#filters.push(running)
+      this.#plans.set(running, plan)
     })
     return running?.stage
   }
@@ -305,12 +373,18 @@ export class Assembly {
       },
       openOffsets: (path, options) => this.#options.openOffsets(path, options, log),
       ...(this.pipeline.mayWait && {
-        ready: (tag: string, path: string, target?: string) =>
-          this.pipeline.ready(plan.name, tag, path, {
+        ready: (tag: string, path: string, target?: string) => {
+          let turnBytes: number | undefined
+          const wait = this.pipeline.ready(plan.name, tag, path, {
             target,
             seal: () => stage.appender(tag).seal(),
             limit: (bytes) => stage.appender(tag).limit(bytes),
-          }),
+            limitTurn: (bytes) => {
+              turnBytes = Math.min(bytes, turnBytes ?? bytes)
+            },
+          })
+          return wait ?? turnBytes
+        },
       }),
       isIdentity: (tag) => this.#isIdentity(plan.name, tag),
       finished: (incomplete) => this.#options.finished(plan.name, incomplete),
@@ -334,27 +408,58 @@ export class Assembly {
     )
   }
 
-  #makeFilter(plan: ProcessorPlan, buffers: BorrowedBuffers): RunningFilter {
-    const counters = new CounterMap(countersOf(plan))
+  #makeFilter(plan: ProcessorPlan, buffers: BorrowedBuffers, reroutesFirst: boolean): RunningFilter {
+    const kept = deadLettersOf(plan)
+    const counters = new CounterMap({ ...countersOf(plan), ...(kept && FILTER_LETTER_COUNTERS) })
     const log = this.#log(plan.logName ?? plan.name, plan.common.logLevel)
     const regexLimit = this.#regexLimit(plan.common.regexStepLimit, counters, log)
+    const letters = kept && this.#filterLetters(plan.name, kept, buffers, log, counters)
     const ctx: FilterContext = {
       ...this.#context(plan.name, log, counters),
       ...lineContext(this.#plan, log, this.#clock, regexLimit),
       buffers,
       emit: (records, from, ack, label) =>
         this.pipeline.emit(stage, new Chunk(records, from), from, ack, label),
+      reroute: (records, from, ack, label) => this.pipeline.reroute(stage, records, from, ack, label),
+      mayReroute: () => this.pipeline.mayReroute(),
       labels: this.#labels,
+      configFolder: this.#plan.configFile === undefined ? undefined : dirname(this.#plan.configFile),
       stateFolder: this.#stateFolder(),
+      showMetrics: (tag, families) => this.#showMetrics(tag, families),
+      readerClosed: () => this.#options.readerClosed?.(plan.name),
+      endRun: (status, reason) => this.#options.endRun?.(plan.name, status, reason),
+      leftGarbage: (bytes) => this.#options.onGarbage?.(bytes),
+      reject: (chunk, start, end, reason) => {
+        if (letters === undefined)
+          throw new ShipperError('E_INTERNAL', `${plan.spec.name} has no options for dead letters`)
+        letters.reject(chunk, start, end, reason)
+      },
     }
     const stats = { records: 0, bytes: 0, addRecords: 0, dropRecords: 0, dropBytes: 0 }
     const { name, condition } = plan
     const made = plan.spec.create(plan.options as never, ctx)
     const filter = condition === undefined ? made : this.#conditional(made, condition, regexLimit)
-    const stage: FilterStage = { ...tagMatch(plan, regexLimit), name, filter, stats }
+    const stage: FilterStage = { ...tagMatch(plan, regexLimit), name, filter, stats, reroutesFirst }
     const pattern = plan.spec.identityTags?.(plan.options as never)
     if (pattern !== undefined) this.#identities.push({ pattern, stage })
-    return { name: plan.name, plugin: plan.spec.name, stage, counters }
+    const metrics = made.metrics === undefined ? undefined : () => made.metrics?.() ?? []
+    return { name: plan.name, plugin: plan.spec.name, stage, counters, letters, metrics }
+  }
+
+  #filterLetters(
+    name: string,
+    kept: NonNullable<ReturnType<typeof deadLettersOf>>,
+    borrowed: BorrowedBuffers,
+    log: Logger,
+    counters: CounterMap,
+  ): InstanceType<NonNullable<Parts['FilterLetters']>> | undefined {
+    const { FilterLetters } = this.#options.parts
+    if (FilterLetters === undefined) return undefined
+    const letters = this.#keeper(name, kept, log, counters)
+    if (kept.onError === 'dead_letter' && !letters.isOff && !letters.hasFile) log.warn(NO_PLACE)
+    const retry = this.#retryPolicy(Number.POSITIVE_INFINITY)
+    const onDropped = (input: string, records: number): void => this.#countDropped(input, records)
+    return new FilterLetters({ letters, retry, borrowed, clock: this.#clock, log, counters, onDropped })
   }
 
   #makeOutput(plan: Plan['outputs'][number]): { running: RunningOutput; match: TagMatch } {
@@ -379,43 +484,56 @@ export class Assembly {
       reject: (chunk, start, end, reason) => queue?.reject(chunk, start, end, reason),
       isOverdue: (chunk) => queue?.isOverdue(chunk) === true,
     })
-    const { deadLetterAfter, deadLetterFile, deadLetterLimit } = plan.common
     queue = new OutputQueue({
       name: plan.name,
       output,
-      deadLetters:
-        this.#options.deadLetters?.(plan.name) ??
-        new DeadLetters({
-          output: plan.name,
-          place: this.#deadLetterFiles.placeOf(
-            plan.name,
-            deadLetterFile,
-            deadLetterLimit,
-            this.#stateFolder(),
-          ),
-          clock: this.#clock,
-          log,
-          counters,
-        }),
-      deadLetterAfterMs: deadLetterAfter,
+      deadLetters: this.#keeper(plan.name, plan.common, log, counters),
+      deadLetterAfterMs: plan.common.deadLetterAfter,
       inFlight: plan.spec.inFlight,
-      retry: {
-        baseMs: this.#plan.service.schedulerBase,
-        capMs: capMsOf(this.#plan.service.schedulerCap, this.#plan.service.schedulerBase),
-        limit: parseRetryLimit(plan.common.retryLimit) ?? Number.POSITIVE_INFINITY,
-      },
+      retry: this.#retryPolicy(parseRetryLimit(plan.common.retryLimit) ?? Number.POSITIVE_INFINITY),
       clock: this.#clock,
       log,
       isCrowded: ({ input }) => this.inputs.some(({ name, stage }) => name === input && stage.isCrowded),
+      onDropped: (input, records) => this.#countDropped(input, records),
       onFailing: (tag) => {
         for (const { stage } of this.inputs) stage.onFailing(tag)
       },
     })
     queue.outage.onChange.push(() => this.#heldUp.check(this.inputs, this.outputs))
-    return {
-      running: { name: plan.name, plugin: plan.spec.name, output, queue, counters },
-      match: tagMatch(plan, this.#regexLimit(plan.common.regexStepLimit, counters, log)),
-    }
+    const match = tagMatch(plan, this.#regexLimit(plan.common.regexStepLimit, counters, log))
+    if (plan.spec.printsMetrics) this.#metricOutputs.push({ match, output })
+    return { running: { name: plan.name, plugin: plan.spec.name, output, queue, counters }, match }
+  }
+
+  #showMetrics(tag: string, families: () => Family[]): boolean {
+    const outputs = this.#metricOutputs.filter(({ match }) => matches(match, tag))
+    if (outputs.length === 0) return false
+    const shown = families()
+    for (const { output } of outputs) output.showMetrics?.(shown)
+    return true
+  }
+
+  #countDropped(input: string, records: number): void {
+    const source = this.inputs.find(({ name }) => name === input)
+    if (source !== undefined) source.stage.droppedRecords += records
+  }
+
+  /** Returns what a stage does with the records that it gives up. */
+  #keeper(
+    name: string,
+    { deadLetterFile, deadLetterLimit }: { deadLetterFile: string | undefined; deadLetterLimit: number },
+    log: Logger,
+    counters: CounterMap,
+  ): Keeper {
+    const instead = this.#options.deadLetters?.(name)
+    if (instead !== undefined) return instead
+    const place = this.#deadLetterFiles.placeOf(name, deadLetterFile, deadLetterLimit, this.#stateFolder())
+    return new DeadLetters({ owner: name, place, clock: this.#clock, log, counters })
+  }
+
+  #retryPolicy(limit: number): RetryPolicy {
+    const { schedulerBase, schedulerCap } = this.#plan.service
+    return { baseMs: schedulerBase, capMs: capMsOf(schedulerCap, schedulerBase), limit }
   }
 
   #regexLimit(own: number | undefined, counters: CounterMap, log: Logger): RegexLimit {
@@ -423,11 +541,8 @@ export class Assembly {
   }
 
   #stateFolder(): string | undefined {
-    for (const { spec, options } of this.#plan.inputs) {
-      const path = spec.statePath?.(options as never)
-      if (path !== undefined) return dirname(path)
-    }
-    return undefined
+    const path = statePathOf(this.#plan)
+    return path === undefined ? undefined : dirname(path)
   }
 
   #context(name: string, log: Logger, counters: CounterMap): PluginContext {

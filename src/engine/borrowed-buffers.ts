@@ -1,8 +1,10 @@
 import type { BufferSource } from '../core/buffer-source.ts'
+import type { FanOut } from './fan-out.ts'
 
 /** Passes on the buffers of the input whose chunk is being filtered, so that what a filter adds counts there. */
 export class BorrowedBuffers implements BufferSource {
-  current: BufferSource | undefined
+  /** Acks and buffers of that chunk; undefined while none is being filtered. */
+  current: FanOut | undefined
 
   take(bytes: number): Buffer | undefined {
     return this.#lender.take(bytes)
@@ -22,6 +24,6 @@ export class BorrowedBuffers implements BufferSource {
 
   get #lender(): BufferSource {
     if (this.current === undefined) throw new Error('buffers are lent only while a chunk is being filtered')
-    return this.current
+    return this.current.buffers
   }
 }

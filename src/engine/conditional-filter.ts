@@ -18,17 +18,23 @@ import { endOfEntry } from './entry-end.ts'
  */
 export class ConditionalFilter implements Filter {
   readonly ready?: (tag: string, path: string, opened?: OpenedLog) => Promise<void> | undefined
+  readonly addedBytes: number | undefined
   readonly #filter: Filter
   readonly #condition: RecordTest
 
   constructor(filter: Filter, condition: RecordTest) {
     this.#filter = filter
     this.#condition = condition
+    this.addedBytes = filter.addedBytes
     if (filter.ready !== undefined) this.ready = (tag, path, opened) => filter.ready?.(tag, path, opened)
   }
 
   async start(): Promise<void> {
     await this.#filter.start?.()
+  }
+
+  check(): Promise<void> | void {
+    return this.#filter.check?.()
   }
 
   close(): Promise<void> | void {
@@ -86,6 +92,7 @@ export class ConditionalFilter implements Filter {
       this.#filter.apply(run, deferral)
       joined.add(run.buf, run.start, run.end, run.count)
       chunk.hasMetadata ||= run.hasMetadata
+      chunk.givenUp += run.givenUp
     } finally {
       run.release()
     }

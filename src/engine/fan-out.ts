@@ -1,7 +1,7 @@
 import type { BufferSource } from '../core/buffer-source.ts'
 import type { Chunk } from '../core/chunk.ts'
 import type { Ack, Deferral, Outcome } from '../core/plugin.ts'
-import { Receipt, worseOf } from './receipt.ts'
+import { Receipt, type Settling, worseOf } from './receipt.ts'
 
 /** What one filter has deferred from the chunk, and what waits for the records that it has passed on. */
 interface Level {
@@ -19,19 +19,25 @@ interface Level {
  * chunk waited for all of the second, whose end waits for the third, no chunk would settle before the stream pauses. So
  * `onSettled` waits for what goes on after its filter: the routes, and what later filters defer.
  */
-export class FanOut implements Deferral {
+export class FanOut implements Deferral, Settling {
   readonly buffers: BufferSource
   readonly #ack: Ack
-  /** By filter, in their order; empty while nothing is deferred. */
-  readonly #levels: Level[] = []
+  /** By filter, in their order; `NONE` while nothing is deferred. */
+  #levels: (Level | undefined)[] = NONE
   #filter = 0
   /** Outcome of the routes, when all of them have settled. */
   #routes: Outcome | undefined
   #isAcked = false
+  #isAborted = false
 
   constructor(buffers: BufferSource, ack: Ack) {
     this.buffers = buffers
     this.#ack = ack
+  }
+
+  /** True when a filter has failed on the chunk: nothing of it is to be kept, the next run reads it again. */
+  get isAborted(): boolean {
+    return this.#isAborted
   }
 
   /** Called before each filter. */
@@ -58,10 +64,13 @@ export class FanOut implements Deferral {
 
   /** Creates the receipt of a chunk that goes on, on at least one route; called once, after the filters. */
   receipt(chunk: Chunk, routes: number): Receipt {
-    return new Receipt(chunk, routes, (outcome) => {
-      this.#routes = outcome
-      this.#advance()
-    })
+    return new Receipt(chunk, routes, this)
+  }
+
+  /** @internal Called by the receipt when all routes have settled. */
+  settled(outcome: Outcome): void {
+    this.#routes = outcome
+    this.#advance()
   }
 
   /** Ends a chunk without routes, which still waits for what was deferred from it. */
@@ -71,13 +80,19 @@ export class FanOut implements Deferral {
 
   /** Ends a chunk on which a filter has failed, which may have lost the acks of what it has deferred: waits for none. */
   abort(chunk: Chunk): void {
+    this.#isAborted = true
     for (const level of this.#levels) if (level !== undefined) level.open = 0
     this.settle(chunk, 'aborted')
   }
 
   #level(): Level {
-    this.#levels[this.#filter] ??= { open: 0, worst: 'filtered', listeners: [] }
-    return this.#levels[this.#filter] as Level
+    if (this.#levels === NONE) this.#levels = []
+    let level = this.#levels[this.#filter]
+    if (level === undefined) {
+      level = { open: 0, worst: 'filtered', listeners: [] }
+      this.#levels[this.#filter] = level
+    }
+    return level
   }
 
   /** Calls what has nothing left to wait for, from the last filter to the first, then the ack. */
@@ -87,7 +102,7 @@ export class FanOut implements Deferral {
     for (let i = this.#levels.length - 1; i >= 0; i--) {
       const level = this.#levels[i]
       if (level === undefined) continue
-      for (const listener of level.listeners.splice(0)) listener(worst)
+      if (level.listeners.length > 0) for (const listener of level.listeners.splice(0)) listener(worst)
       if (level.open > 0) return
       worst = worseOf(worst, level.worst)
     }
@@ -97,3 +112,6 @@ export class FanOut implements Deferral {
     this.#ack(worst)
   }
 }
+
+/** Most chunks have no levels, and there may be one for each record. */
+const NONE: (Level | undefined)[] = []

@@ -2,8 +2,8 @@ import type { Chunk } from '../core/chunk.ts'
 import type { ShipperError } from '../core/error.ts'
 import type { Outcome } from '../core/plugin.ts'
 import type { Logger } from '../core/services.ts'
-import type { DeadLetterCause } from '../lib/dead-letters/row.ts'
-import type { Keeper } from './dead-letters/dead-letters.ts'
+import type { OutputCause } from '../lib/dead-letters/row.ts'
+import { KEPT_HINT, type Keeper } from './dead-letters/dead-letters.ts'
 import { entryEnd } from './entry-end.ts'
 import type { GivenUp, Route } from './lane.ts'
 
@@ -11,9 +11,9 @@ import type { GivenUp, Route } from './lane.ts'
 export class GivingUp {
   readonly #letters: Keeper
   readonly #log: Logger
-  readonly #countDropped: (records: number) => void
+  readonly #countDropped: (chunk: Chunk, records: number) => void
 
-  constructor(letters: Keeper, log: Logger, countDropped: (records: number) => void) {
+  constructor(letters: Keeper, log: Logger, countDropped: (chunk: Chunk, records: number) => void) {
     this.#letters = letters
     this.#log = log
     this.#countDropped = countDropped
@@ -25,13 +25,13 @@ export class GivingUp {
   }
 
   /** Gives up one record. Throws a retryable error when it cannot be kept now. */
-  record(route: Route, start: number, end: number, error: ShipperError, cause: DeadLetterCause): void {
+  record(route: Route, start: number, end: number, error: ShipperError, cause: OutputCause): void {
     const { chunk } = route
     const given = givenUpOf(route)
     if (given.starts.has(start - chunk.start)) return
     if (this.#letters.isOff) {
       given.isDropped = true
-      this.#countDropped(1)
+      this.#countDropped(chunk, 1)
     } else this.#letters.keep(chunk, start, end, error, cause)
     given.starts.add(start - chunk.start)
     if (given.unlogged++ > 0) return
@@ -43,7 +43,7 @@ export class GivingUp {
    * Gives up all records of a chunk that are not given up yet, and resolves with its outcome. Rejects with a
    * retryable error when they cannot be kept now. Retry_Limit without a place drops them, as the user asked.
    */
-  async chunk(route: Route, error: ShipperError, cause: DeadLetterCause): Promise<Outcome> {
+  async chunk(route: Route, error: ShipperError, cause: OutputCause): Promise<Outcome> {
     const { chunk } = route
     const given = givenUpOf(route)
     const isDropped = this.#letters.isOff || (cause === 'retry_limit' && !this.#letters.hasFile)
@@ -88,11 +88,11 @@ export class GivingUp {
     }
   }
 
-  #dropRest({ chunk, attempts }: Route, given: GivenUp, error: ShipperError, cause: DeadLetterCause): void {
+  #dropRest({ chunk, attempts }: Route, given: GivenUp, error: ShipperError, cause: OutputCause): void {
     const records = chunk.count - given.starts.size
     if (records === 0) return
     given.isDropped = true
-    this.#countDropped(records)
+    this.#countDropped(chunk, records)
     this.#log.error(`${records} ${records === 1 ? 'record' : 'records'} dropped: ${error.message}`, {
       code: error.code,
       tag: chunk.tag,
@@ -104,11 +104,8 @@ export class GivingUp {
   }
 }
 
-const KEPT_HINT =
-  'repair the cause, then send them again: `shipper dead-letters replay FILE -c CONFIG`; `list` and `show` print them'
-
 /** What to do about records that were dropped after an error that could have been retried. */
-const HINTS: Record<DeadLetterCause, string> = {
+const HINTS: Record<OutputCause, string> = {
   rejected: 'Dead_Letter_File off drops what is rejected; set it to a file that keeps it',
   retry_limit: 'Retry_Limit gave them up; with no_limits they wait for the peer',
   destination:

@@ -1,7 +1,8 @@
 import type { Chunk } from '../core/chunk.ts'
 import type { Ack } from '../core/plugin.ts'
 import type { Clock, TimerHandle } from '../core/services.ts'
-import { ChunkAppender } from './appender.ts'
+import { AddedBytes } from './added-bytes.ts'
+import { ChunkAppender, FIRST_FILTERED_BYTES } from './appender.ts'
 import type { Account } from './budget.ts'
 import { Holding } from './holding.ts'
 import type { ChunkOrigin, Pipeline } from './pipeline.ts'
@@ -44,6 +45,7 @@ export class InputStage {
   bytes = 0
   /** Bytes of input that have settled: delivered, filtered or dropped. */
   settledBytes = 0
+  /** Number of records that outputs and filters have dropped; what two outputs drop counts twice, as in their own counters. */
   droppedRecords = 0
   /** Number of records neither delivered nor dropped; the next run reads them again. */
   abortedRecords = 0
@@ -55,7 +57,9 @@ export class InputStage {
   /** Number of tags at which idle ones are looked for. */
   #manyTags = MAX_TAGS
   readonly #shares: Shares
-  readonly #adaptiveBytes: { bytes: number }
+  readonly #added: AddedBytes
+  /** Undefined before the first tag. */
+  #adaptiveBytes: { bytes: number } | undefined
   #sequence = 0
   #waiters: (() => void)[] = []
   #roomWaiters: (() => void)[] = []
@@ -68,7 +72,7 @@ export class InputStage {
     this.#options = options
     this.#pipeline = options.pipeline
     this.#shares = new Shares(options.account, options.pipeline, options.name)
-    this.#adaptiveBytes = { bytes: options.chunkBytes }
+    this.#added = new AddedBytes(options.filteredBytes)
   }
 
   /** Returns the appender of a tag, created on first use. */
@@ -81,6 +85,7 @@ export class InputStage {
     if (this.#tags.size >= this.#manyTags) this.#forgetIdle()
     const holding = new Holding(this.#options.account)
     const origin = { buffers: holding, routable: this.#options.routable }
+    this.#adaptiveBytes ??= { bytes: this.#firstBytes(tag) }
     const appender = new ChunkAppender({
       input: this.#options.name,
       tag,
@@ -100,6 +105,13 @@ export class InputStage {
     const state = { appender, holding, origin }
     this.#tags.set(tag, state)
     return state
+  }
+
+  /** Returns the size at which the first chunk is sealed. */
+  #firstBytes(tag: string): number {
+    const { name, chunkBytes } = this.#options
+    const isFiltered = this.#pipeline.path(name, tag).allFilters.length > 0
+    return isFiltered ? Math.min(chunkBytes, FIRST_FILTERED_BYTES) : chunkBytes
   }
 
   /** True when there is an appender of the tag: chunks of it may be on their way. */
@@ -164,8 +176,9 @@ export class InputStage {
   }
 
   #maxSealBytes(tag: string, holding: Holding): number {
-    const { chunkBytes, sizeWithin } = this.#options
-    const bytes = this.#shares.chunkBytes(tag, holding)
+    const { name, chunkBytes, sizeWithin } = this.#options
+    const { addedBytes } = this.#pipeline.path(name, tag)
+    const bytes = Math.min(this.#shares.chunkBytes(tag, holding), this.#added.chunkBytes(addedBytes))
     return bytes >= chunkBytes ? chunkBytes : sizeWithin(bytes)
   }
 
@@ -189,13 +202,12 @@ export class InputStage {
     this.records += chunk.count
     this.bytes += chunk.size
     this.openChunks++
+    this.#added.record(chunk.size, chunk.count)
     if (this.#pipeline.isFailing(chunk.input, chunk.tag)) holding.distrust()
     this.#pipeline.accept(chunk, origin, (outcome) => {
       this.openChunks--
       if (outcome === 'delivered' || outcome === 'filtered') holding.trust()
-      // The count after the filters.
-      if (outcome === 'dropped') this.droppedRecords += chunk.count
-      if (outcome === 'aborted') this.abortedRecords += chunk.count
+      if (outcome === 'aborted') this.abortedRecords += recordsOf(chunk)
       else this.settledBytes += chunk.inputBytes
       ack(outcome)
       this.#shares.adaptExtra()
@@ -221,4 +233,9 @@ export class InputStage {
     // Not for each tag that is added while all have memory.
     this.#manyTags = Math.max(MAX_TAGS, this.#tags.size * 2)
   }
+}
+
+/** Returns the number of records of a chunk after the filters, with what they have given up and sent on under another tag. */
+function recordsOf({ count, givenUp, reroutedRecords }: Chunk): number {
+  return count + givenUp + reroutedRecords
 }

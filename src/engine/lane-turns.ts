@@ -1,3 +1,4 @@
+import { Fifo } from './fifo.ts'
 import type { Lane } from './lane.ts'
 
 /**
@@ -30,28 +31,41 @@ export class LaneTurns {
 }
 
 class Turns {
-  /** Lanes by input, the next turn first. No entry is empty. */
-  readonly #inputs = new Map<string, Set<Lane>>()
+  /** Inputs with lanes that have a turn, the next one first. */
+  readonly #turns = new Fifo<InputLanes>()
+  /** Lanes of every input that has had some: there are as many as the configuration has inputs. */
+  readonly #inputs = new Map<string, InputLanes>()
 
   add(lane: Lane): void {
-    const lanes = this.#inputs.get(lane.input)
-    if (lanes === undefined) this.#inputs.set(lane.input, new Set([lane]))
-    else lanes.add(lane)
+    let lanes = this.#inputs.get(lane.input)
+    if (lanes === undefined) {
+      lanes = { order: new Fifo(), members: new Set() }
+      this.#inputs.set(lane.input, lanes)
+    }
+    if (lanes.members.has(lane)) return
+    if (lanes.members.size === 0) this.#turns.push(lanes)
+    lanes.members.add(lane)
+    lanes.order.push(lane)
   }
 
   take(): Lane | undefined {
-    for (const [input, lanes] of this.#inputs) {
-      this.#inputs.delete(input)
-      for (const lane of lanes) {
-        lanes.delete(lane)
-        if (lanes.size > 0) this.#inputs.set(input, lanes)
-        return lane
-      }
-    }
-    return undefined
+    const lanes = this.#turns.take()
+    const lane = lanes?.order.take()
+    if (lanes === undefined || lane === undefined) return undefined
+    lanes.members.delete(lane)
+    if (lanes.members.size > 0) this.#turns.push(lanes)
+    return lane
   }
 
   clear(): void {
+    this.#turns.clear()
     this.#inputs.clear()
   }
+}
+
+/** The lanes of one input that have a turn. */
+interface InputLanes {
+  /** The next turn first. */
+  readonly order: Fifo<Lane>
+  readonly members: Set<Lane>
 }

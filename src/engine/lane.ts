@@ -1,7 +1,7 @@
 import type { Chunk } from '../core/chunk.ts'
 import type { TimerHandle } from '../core/services.ts'
 import type { Unkept } from '../core/snapshot.ts'
-import type { DeadLetterCause } from '../lib/dead-letters/row.ts'
+import type { OutputCause } from '../lib/dead-letters/row.ts'
 import type { Passage } from './output-window.ts'
 import type { Receipt } from './receipt.ts'
 
@@ -33,7 +33,7 @@ export interface GivenUp {
   /** Number of those that are not logged yet, and reason and cause of the first of them. */
   unlogged: number
   reason: string
-  cause: DeadLetterCause
+  cause: OutputCause
   isDropped: boolean
 }
 
@@ -111,8 +111,12 @@ export class Lane {
 
   /** Removes a route that needs no further attempt from `inFlight`. */
   complete(route: Route): void {
-    const at = this.inFlight.indexOf(route)
-    if (at >= 0) this.inFlight.splice(at, 1)
+    const { inFlight } = this
+    const at = inFlight.indexOf(route)
+    if (at < 0) return
+    // `splice` would make an array.
+    inFlight.copyWithin(at, at + 1)
+    inFlight.pop()
   }
 
   /**

@@ -51,7 +51,10 @@ export class MatchRouter implements Router {
       ...filters,
       ...outputs.flatMap(({ processors }) => processors ?? []),
     ]
-    this.#shared = new PathCache((tag) => this.#make(tag, [], outputs, [], undefined))
+    this.#shared = new PathCache(
+      (tag) => this.#decide(tag, outputs),
+      (tag) => this.#make(tag, [], outputs, [], undefined),
+    )
     for (const [input, own] of inputs) this.#own.set(input, this.#cacheOf(own))
   }
 
@@ -65,6 +68,11 @@ export class MatchRouter implements Router {
     return pathBehind(this.path(input, tag), stage) ?? this.#shared.find(tag)
   }
 
+  /** Like the records of fluent-bit's emitter, they have nothing of an input's own. */
+  anew(_stage: FilterStage, _input: string, tag: string): Path {
+    return this.#shared.find(tag)
+  }
+
   ofLabel(): undefined {
     return undefined
   }
@@ -74,7 +82,18 @@ export class MatchRouter implements Router {
     const others = this.outputs.filter((output) => !named.has(output))
     const always = new Set(routes.flatMap((r) => (r.condition === undefined ? r.outputs : [])))
     const split = splitOf(routes, always)
-    return new PathCache((tag) => this.#make(tag, processors, others, [...always], split))
+    return new PathCache(
+      (tag) => this.#decide(tag, others),
+      (tag) => this.#make(tag, processors, others, [...always], split),
+    )
+  }
+
+  /** Returns a digit for each filter and output that a tag decides on: 1 when it takes the tag. */
+  #decide(tag: string, matched: readonly OutputStage[]): string {
+    let decisions = ''
+    for (const stage of this.#matched) decisions += matches(stage, tag) ? '1' : '0'
+    for (const stage of matched) decisions += matches(stage, tag) ? '1' : '0'
+    return decisions
   }
 
   #make(

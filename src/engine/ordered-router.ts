@@ -36,6 +36,8 @@ export class OrderedRouter implements Router {
   readonly #caches = new Map<string, PathCache>()
   /** Paths behind filters, for those that emit records. */
   readonly #behind = new Map<FilterStage, PathCache>()
+  /** Labels of the filters that give records another tag. */
+  readonly #labelWith = new Map<FilterStage, string>()
 
   /**
    * `labelOf` has the label at which the records of an input begin. Throws E_CONFIG_BAD_VALUE for a label that is a target and
@@ -54,8 +56,7 @@ export class OrderedRouter implements Router {
         ...this.outputs.flatMap(({ processors }) => processors ?? []),
       ]),
     ]
-    for (const label of labels.keys())
-      this.#caches.set(label, new PathCache((tag) => this.#walk('', label, tag, 0)))
+    for (const label of labels.keys()) this.#caches.set(label, this.#cacheFrom(label, 0))
   }
 
   path(input: string, tag: string): Path {
@@ -66,6 +67,17 @@ export class OrderedRouter implements Router {
     return this.#caches.get(nameOf(label))?.find(tag)
   }
 
+  /** Begins at the label in which the filter is, as fluentd's plugins do. */
+  anew(stage: FilterStage, input: string, tag: string): Path {
+    let label = this.#labelWith.get(stage)
+    if (label === undefined) {
+      const found = [...this.#labels].find(([, steps]) => steps.some(({ filter }) => filter === stage))
+      label = found?.[0] ?? this.#labelOf.get(input) ?? ROOT
+      this.#labelWith.set(stage, label)
+    }
+    return this.ofLabel(label, tag) ?? makePath('', [], [], { isUnrouted: true })
+  }
+
   /** What follows a step depends on the step and the tag only, not on how the records have reached it. */
   behind(stage: FilterStage, input: string, tag: string): Path {
     const known = this.#behind.get(stage)
@@ -73,12 +85,36 @@ export class OrderedRouter implements Router {
     for (const [label, steps] of this.#labels) {
       const at = steps.findIndex(({ filter }) => filter === stage)
       if (at < 0) continue
-      const cache = new PathCache((other) => this.#walk('', label, other, at + 1))
+      const cache = this.#cacheFrom(label, at + 1)
       this.#behind.set(stage, cache)
       return cache.find(tag)
     }
     const path = this.path(input, tag)
     return pathBehind(path, stage) ?? path
+  }
+
+  #cacheFrom(label: string, from: number): PathCache {
+    return new PathCache(
+      (tag) => this.#decide(label, tag, from),
+      (tag) => this.#walk('', label, tag, from),
+    )
+  }
+
+  /** Returns the numbers of the steps that take a tag, in the order of `#walk`. */
+  #decide(label: string, tag: string, from: number): string {
+    let decisions = ''
+    const steps = this.#labels.get(label) ?? []
+    for (let i = from; i < steps.length; i++) {
+      const { tags, targets } = steps[i] as StepStage
+      if (!tags.test(tag)) continue
+      decisions += `${i} `
+      if (targets === undefined) continue
+      for (const target of targets)
+        if ('label' in target) decisions += this.#decide(nameOf(target.label), tag, 0)
+      return decisions
+    }
+    // Without a match: the next numbers are those of another label.
+    return `${decisions}- `
   }
 
   #walk(key: string, label: string, tag: string, from: number): Path {

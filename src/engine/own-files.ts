@@ -1,5 +1,5 @@
 import { basename, dirname, join, resolve } from 'node:path'
-import { filtersOf, type Plan } from '../core/plan.ts'
+import { deadLettersOf, filtersOf, type Plan } from '../core/plan.ts'
 import { FsFailure, realPath } from '../lib/fs/file-system.ts'
 
 /** Names in the folder of the database under which outputs and filters keep something by default. */
@@ -22,6 +22,7 @@ export class OwnFiles {
     this.#stateFolder = this.#kept[0] === undefined ? undefined : dirname(this.#kept[0])
     this.#keep(service.logFile)
     for (const { common } of outputs) this.#keep(common.deadLetterFile)
+    for (const filter of filtersOf(plan)) this.#keep(deadLettersOf(filter)?.deadLetterFile)
     const files = [...inputs, ...filtersOf(plan), ...outputs, ...parsers].map(({ location }) => location.file)
     this.#read = [...new Set(files)].map(canonical)
   }

@@ -1,6 +1,7 @@
-import { filtersOf, type Plan } from '../core/plan.ts'
+import { deadLettersOf, filtersOf, type Plan } from '../core/plan.ts'
 import type { compileCondition } from '../lib/records/condition.ts'
 import type { ConditionalFilter } from './conditional-filter.ts'
+import type { FilterLetters } from './dead-letters/filter-letters.ts'
 import type { orderedRouterOf } from './ordered-routing.ts'
 
 /** Code that only some plans need, so that an agent does not keep what its configuration does not name. */
@@ -10,6 +11,8 @@ export interface Parts {
     compileCondition: typeof compileCondition
     ConditionalFilter: typeof ConditionalFilter
   }
+  /** Of a plan with filters that may give up records. */
+  FilterLetters?: typeof FilterLetters
   /** Of a plan with ordered routing. */
   orderedRouterOf?: typeof orderedRouterOf
 }
@@ -22,6 +25,8 @@ export async function loadParts(plan: Plan): Promise<Parts> {
     const { ConditionalFilter } = await import('./conditional-filter.ts')
     parts.conditions = { compileCondition, ConditionalFilter }
   }
+  if (filtersOf(plan).some((filter) => deadLettersOf(filter) !== undefined))
+    parts.FilterLetters = (await import('./dead-letters/filter-letters.ts')).FilterLetters
   if (plan.routing !== undefined)
     parts.orderedRouterOf = (await import('./ordered-routing.ts')).orderedRouterOf
   return parts

@@ -2,15 +2,20 @@ import type { Path } from './path.ts'
 
 const MAX_CACHED_TAGS = 10_000
 
-/** Paths by tag. Tags with the same path share one object: there may be thousands, made from the names of files. */
+/**
+ * Paths by tag. Tags that the same stages take share one object: there may be thousands, made from the names of files or from
+ * what records contain. A new tag costs what its stages decide, and no path is built for it: where each record has a tag of
+ * its own, building paths was most of the work and of the garbage.
+ */
 export class PathCache {
+  readonly #decide: (tag: string) => string
   readonly #make: (tag: string) => Path
   readonly #byTag = new Map<string, Path>()
-  readonly #byStages = new Map<string, Path>()
-  /** Numbers of stages, for the keys of `#byStages`. */
-  readonly #numbers = new Map<object, number>()
+  readonly #byDecisions = new Map<string, Path>()
 
-  constructor(make: (tag: string) => Path) {
+  /** `decide` returns a text that is equal for tags that the same stages take, so that their paths are equal. */
+  constructor(decide: (tag: string) => string, make: (tag: string) => Path) {
+    this.#decide = decide
     this.#make = make
   }
 
@@ -22,29 +27,15 @@ export class PathCache {
     // Clearing the cache now and then is a limit that costs nothing.
     if (this.#byTag.size >= MAX_CACHED_TAGS) {
       this.#byTag.clear()
-      this.#byStages.clear()
+      this.#byDecisions.clear()
     }
-    const made = this.#make(tag)
-    const key = this.#keyOf(made)
-    const path = this.#byStages.get(key) ?? made
-    this.#byStages.set(key, path)
+    const decisions = this.#decide(tag)
+    let path = this.#byDecisions.get(decisions)
+    if (path === undefined) {
+      path = this.#make(tag)
+      this.#byDecisions.set(decisions, path)
+    }
     this.#byTag.set(tag, path)
     return path
-  }
-
-  /** Returns a text that is equal for paths with the same stages. */
-  #keyOf({ filters, outputs, branches, split, isUnrouted, key }: Path): string {
-    const numbers = [...filters, undefined, ...outputs.map(({ queue }) => queue), undefined, split]
-    const own = numbers.map((item) => (item === undefined ? '' : this.#number(item))).join(' ')
-    return `${JSON.stringify(key)} ${own} ${isUnrouted}[${branches.map((branch) => this.#keyOf(branch)).join()}]`
-  }
-
-  #number(item: object): number {
-    let number = this.#numbers.get(item)
-    if (number === undefined) {
-      number = this.#numbers.size
-      this.#numbers.set(item, number)
-    }
-    return number
   }
 }

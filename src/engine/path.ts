@@ -7,6 +7,11 @@ export interface FilterStage extends TagMatch {
   /** Name of the instance. */
   readonly name: string
   readonly filter: Filter
+  /**
+   * True for a processor of an input: what it reroutes comes before the chunk, as in fluent-bit; otherwise after what goes on
+   * under its own tag.
+   */
+  readonly reroutesFirst?: boolean
   readonly stats: {
     records: number
     bytes: number
@@ -63,6 +68,8 @@ export interface Path {
   readonly allOutputs: readonly OutputStage[]
   /** Number of copies that are made of a chunk. */
   readonly copies: number
+  /** Most bytes that its filters add to a record, as far as they tell. */
+  readonly addedBytes: number
 }
 
 /** Where the records of a path go: to an output, or on another path. */
@@ -138,7 +145,7 @@ export function uniquelyNamed(branches: readonly Path[]): Path[] {
   })
 }
 
-type Totals = 'allFilters' | 'allOutputs' | 'copies'
+type Totals = 'allFilters' | 'allOutputs' | 'copies' | 'addedBytes'
 
 function withTotals(path: Omit<Path, Totals>): Path {
   const { filters, outputs, branches, split } = path
@@ -146,9 +153,11 @@ function withTotals(path: Omit<Path, Totals>): Path {
   const allOutputs = new Map(
     [...outputs, ...below.flatMap((p) => p.allOutputs)].map((output) => [output.queue, output]),
   )
+  const allFilters = [...new Set([...filters, ...below.flatMap((p) => p.allFilters)])]
   return {
     ...path,
-    allFilters: [...new Set([...filters, ...below.flatMap((p) => p.allFilters)])],
+    allFilters,
+    addedBytes: allFilters.reduce((sum, { filter }) => sum + (filter.addedBytes ?? 0), 0),
     allOutputs: [...allOutputs.values()],
     // The groups of a split are as a rule disjoint: together they are one copy.
     copies:

@@ -1,12 +1,14 @@
 import type { BufferSource } from '../core/buffer-source.ts'
-import type { Chunk } from '../core/chunk.ts'
+import { Chunk, type ChunkInit } from '../core/chunk.ts'
 import { messageOf } from '../core/error.ts'
 import type { Ack, OpenedLog } from '../core/plugin.ts'
 import type { Logger } from '../core/services.ts'
 import type { BorrowedBuffers } from './borrowed-buffers.ts'
 import { FanOut } from './fan-out.ts'
+import { Lineages } from './lineage.ts'
 import type { FilterStage, OutputStage, Path } from './path.ts'
-import { branchId, type Division, divide } from './record-split.ts'
+import { branchId, type Division, divide, reroutedId } from './record-split.ts'
+import { Rerouted } from './rerouted.ts'
 import type { Router } from './router.ts'
 
 /** Properties of an input that determine, besides the tag, how its chunks are processed. */
@@ -29,13 +31,21 @@ export class Pipeline {
   readonly #router: Router
   readonly #borrowed: BorrowedBuffers
   readonly #log: Logger
+  readonly #onChunk: (() => void) | undefined
+  readonly #rerouted = new Rerouted()
+  readonly #lineages = new Lineages()
+  /** Chunks that filters have rerouted, to be sent when the current one is sent. */
+  readonly #next: { chunk: Chunk; path: Path; origin: ChunkOrigin; ack: Ack }[] = []
+  #isSending = false
   readonly #unroutedTags = new Set<string>()
   unroutedRecords = 0
 
-  constructor(router: Router, borrowed: BorrowedBuffers, log: Logger) {
+  /** `onChunk` is called for each chunk, and each copy or part of one. */
+  constructor(router: Router, borrowed: BorrowedBuffers, log: Logger, onChunk?: () => void) {
     this.#router = router
     this.#borrowed = borrowed
     this.#log = log
+    this.#onChunk = onChunk
   }
 
   /** Returns what happens to the chunks of an input with this tag. */
@@ -46,11 +56,16 @@ export class Pipeline {
   /** Filters and routes a chunk of an input; `ack` is called once, with its outcome. */
   accept(chunk: Chunk, origin: ChunkOrigin, ack: Ack): void {
     this.#send(chunk, this.#router.path(chunk.input, chunk.tag), origin, ack)
+    const lineage = this.#lineages.known
+    if (lineage !== undefined) chunk.reroutedBytes = lineage.bytes
   }
 
-  /** Returns all outputs that chunks of an input with this tag can reach. */
+  /**
+   * Returns all outputs that chunks of an input with this tag can reach, with those that records of the input have reached
+   * under another tag.
+   */
   outputsOf(input: string, tag: string): readonly OutputStage[] {
-    return this.#router.path(input, tag).allOutputs
+    return this.#rerouted.outputsOf(input, this.#router.path(input, tag))
   }
 
   /**
@@ -91,25 +106,84 @@ export class Pipeline {
 
   /** Implements `FilterContext.emit` for the filter `after`. */
   emit(after: FilterStage, chunk: Chunk, buffers: BufferSource, ack: Ack, label?: string): void {
-    const origin = { buffers, routable: true }
     const { input, tag } = chunk
     const path =
       label === undefined ? this.#router.behind(after, input, tag) : this.#router.ofLabel(label, tag)
-    if (path !== undefined) {
-      this.#send(chunk, path, origin, ack)
-      return
-    }
-    this.#log.error(`${after.name} sends ${chunk.count} records to label ${label}, which does not exist`, {
-      code: 'E_INTERNAL',
-      tag,
-      hint: DEFECT_HINT,
-    })
-    new FanOut(buffers, ack).abort(chunk)
+    if (path === undefined) this.#reportLabel(after, chunk, label, new FanOut(buffers, ack))
+    else this.#send(chunk, path, { buffers, routable: true }, ack)
   }
 
+  /** Sends records that a filter has given up through it again, and to what follows it. */
+  resume(at: FilterStage, chunk: Chunk, buffers: BufferSource, ack: Ack): void {
+    const behind = this.#router.behind(at, chunk.input, chunk.tag)
+    const path = { ...behind, filters: [at, ...behind.filters] }
+    this.#send(chunk, path, { buffers, routable: true }, ack)
+  }
+
+  /** Implements `FilterContext.mayReroute`. */
+  mayReroute(): boolean {
+    return this.#lineages.get().mayReroute()
+  }
+
+  /** Implements `FilterContext.reroute` for the filter `by`. */
+  reroute(by: FilterStage, records: ChunkInit, buffers: BufferSource, ack: Ack, label?: string): void {
+    const { tag, input } = records
+    const id = reroutedId(tag, records.id, by.name, label)
+    const rewrites = [...(records.rewrites ?? []), by.name]
+    const chunk = new Chunk({ ...records, id, rewrites }, buffers)
+    if (!this.#isSending) this.#lineages.begin(records.rewrites ?? [], records.count)
+    this.#lineages.add(rewrites, records.buf.length)
+    const path = label === undefined ? this.#router.anew(by, input, tag) : this.#router.ofLabel(label, tag)
+    if (path === undefined) this.#reportLabel(by, chunk, label, new FanOut(buffers, ack))
+    else {
+      this.#rerouted.note(by, input, path.allOutputs)
+      const origin = { buffers, routable: true }
+      if (by.reroutesFirst === true) this.#send(chunk, path, origin, ack)
+      else {
+        this.#next.push({ chunk, path, origin, ack })
+        if (!this.#isSending) this.#sendNext()
+      }
+    }
+  }
+
+  #reportLabel({ name }: FilterStage, chunk: Chunk, label: string | undefined, fanOut: FanOut): void {
+    const { tag, count } = chunk
+    const message = `${name} sends ${count} records to label ${label}, which does not exist`
+    this.#log.error(message, { code: 'E_INTERNAL', tag, hint: DEFECT_HINT })
+    fanOut.abort(chunk)
+  }
+
+  /** Sends a chunk, then those that its filters have rerouted: they come after what goes on under its own tag, as in fluent-bit. */
   #send(chunk: Chunk, path: Path, origin: ChunkOrigin, ack: Ack): void {
+    if (this.#isSending) {
+      this.#sendOne(chunk, path, origin, ack)
+      return
+    }
+    this.#isSending = true
+    this.#lineages.begin(chunk.rewrites, chunk.count)
+    try {
+      this.#sendOne(chunk, path, origin, ack)
+    } finally {
+      this.#isSending = false
+      if (this.#next.length > 0) this.#sendNext()
+    }
+  }
+
+  #sendNext(): void {
+    this.#isSending = true
+    try {
+      // More are added while it is read.
+      for (const { chunk, path, origin, ack } of this.#next) this.#sendOne(chunk, path, origin, ack)
+    } finally {
+      this.#next.length = 0
+      this.#isSending = false
+    }
+  }
+
+  #sendOne(chunk: Chunk, path: Path, origin: ChunkOrigin, ack: Ack): void {
+    this.#onChunk?.()
     const fanOut = new FanOut(origin.buffers, ack)
-    if (path.filters.length > 0 && !this.#filter(chunk, path.filters, fanOut)) {
+    if (path.filters.length > 0 && !this.#filterOf(chunk, path.filters, fanOut)) {
       fanOut.abort(chunk)
       return
     }
@@ -181,6 +255,18 @@ export class Pipeline {
     }
   }
 
+  /** Does `#filter`, with the lineage of the chunk. */
+  #filterOf(chunk: Chunk, filters: readonly FilterStage[], fanOut: FanOut): boolean {
+    const { rewrites, buf } = chunk
+    const before = this.#lineages.enter(rewrites)
+    const isDone = this.#filter(chunk, filters, fanOut)
+    const lineage = this.#lineages.known
+    if (rewrites.length > 0 && lineage !== undefined)
+      lineage.bytes += Math.max(0, chunk.buf.length - buf.length)
+    this.#lineages.leave(before)
+    return isDone
+  }
+
   /** Returns false when a filter threw, which is a defect: the chunk may be partly changed and is read again by the next run. */
   #filter(chunk: Chunk, filters: readonly FilterStage[], fanOut: FanOut): boolean {
     // A filter may emit records while it is applied, to filters that borrow as well.
@@ -190,7 +276,7 @@ export class Pipeline {
       for (const stage of filters) {
         if (chunk.count === 0) break
         running = stage.name
-        this.#borrowed.current = fanOut.buffers
+        this.#borrowed.current = fanOut
         fanOut.nextFilter()
         apply(stage, chunk, fanOut)
       }
@@ -239,11 +325,12 @@ export class Pipeline {
 const DEFECT_HINT = 'the records stay unacknowledged; inputs with a DB read them again after a restart'
 
 function apply({ filter, stats }: FilterStage, chunk: Chunk, fanOut: FanOut): void {
-  const { count, size } = chunk
+  const { count, size, givenUp, givenUpBytes } = chunk
   filter.apply(chunk, fanOut)
   stats.records += count
   stats.bytes += size
-  stats.dropRecords += Math.max(0, count - chunk.count)
+  const dropped = count - chunk.count - (chunk.givenUp - givenUp)
+  stats.dropRecords += Math.max(0, dropped)
   stats.addRecords += Math.max(0, chunk.count - count)
-  if (chunk.count < count) stats.dropBytes += Math.max(0, size - chunk.size)
+  if (dropped > 0) stats.dropBytes += Math.max(0, size - chunk.size - (chunk.givenUpBytes - givenUpBytes))
 }

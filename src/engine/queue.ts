@@ -3,7 +3,7 @@ import { messageOf, ShipperError } from '../core/error.ts'
 import type { Outcome, Output } from '../core/plugin.ts'
 import type { Clock, Logger, TimerHandle } from '../core/services.ts'
 import type { OutputDown, Unkept } from '../core/snapshot.ts'
-import type { DeadLetterCause } from '../lib/dead-letters/row.ts'
+import type { OutputCause } from '../lib/dead-letters/row.ts'
 import type { Keeper } from './dead-letters/dead-letters.ts'
 import { GivingUp } from './giving-up.ts'
 import { Lane, type Route } from './lane.ts'
@@ -32,6 +32,8 @@ interface QueueOptions {
   isCrowded?: (chunk: Chunk) => boolean
   /** Called when the output begins to fail, or the lane of a tag. */
   onFailing?: (tag?: string) => void
+  /** Called with the input of records that are dropped, and their number. */
+  onDropped?: (input: string, records: number) => void
 }
 
 /**
@@ -105,8 +107,9 @@ export class OutputQueue {
       deadLetterAfterMs: options.deadLetterAfterMs,
       retryLimit: options.retry.limit,
     })
-    this.#givingUp = new GivingUp(options.deadLetters, options.log, (records) => {
+    this.#givingUp = new GivingUp(options.deadLetters, options.log, ({ input }, records) => {
       this.stats.droppedRecords += records
+      options.onDropped?.(input, records)
     })
   }
 
@@ -338,7 +341,7 @@ export class OutputQueue {
   }
 
   /** Counts a failed attempt. Returns the reason to give up the chunk, or undefined when it is retried. */
-  #causeToGiveUp(route: Route, error: ShipperError, startMs: number): DeadLetterCause | undefined {
+  #causeToGiveUp(route: Route, error: ShipperError, startMs: number): OutputCause | undefined {
     this.lastError = error.message
     const { scope, code } = error
     // A full dead-letter file is no fault of the peer: it uses up no retries.

@@ -21,6 +21,11 @@ export function branchId({ tag, id }: Chunk, key: string): string {
   return originId(tag, `${id}>${key}`)
 }
 
+/** Returns the id of the records of a chunk to which a filter has given another tag. */
+export function reroutedId(tag: string, id: string, filter: string, label: string | undefined): string {
+  return originId(tag, `${id}>${filter}>${label ?? ''}`)
+}
+
 /**
  * Divides a chunk among the groups of a split; those that get nothing are left out. Each condition is tested once per record,
  * and the results are kept in a byte per record and group, because the size of a copy has to be known before its first byte.

@@ -12,6 +12,8 @@ export interface Router {
   path(input: string, tag: string): Path
   /** Returns what follows the filter for records that it has kept back. */
   behind(stage: FilterStage, input: string, tag: string): Path
+  /** Returns the way from the beginning for records to which a filter has given this tag. */
+  anew(stage: FilterStage, input: string, tag: string): Path
   /** Returns the path from the first step of a label; undefined when there is no such label. */
   ofLabel(label: string, tag: string): Path | undefined
 }

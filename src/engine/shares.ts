@@ -59,8 +59,9 @@ export class Shares {
   }
 
   /** Learns from a chunk that has passed the filters. */
-  recordGrowth({ size, inputBytes }: Chunk): void {
-    if (size > 0 && inputBytes > 0) this.growth += (size / inputBytes - this.growth) * GROWTH_WEIGHT
+  recordGrowth({ size, reroutedBytes, inputBytes }: Chunk): void {
+    const bytes = size + reroutedBytes
+    if (bytes > 0 && inputBytes > 0) this.growth += (bytes / inputBytes - this.growth) * GROWTH_WEIGHT
   }
 
   /**

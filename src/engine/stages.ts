@@ -1,4 +1,5 @@
 import { messageOf, ShipperError } from '../core/error.ts'
+import type { Family } from '../core/metric-family.ts'
 import type { Plan } from '../core/plan.ts'
 import type { Input, Output } from '../core/plugin.ts'
 import type { CounterTable, Logger } from '../core/services.ts'
@@ -6,6 +7,7 @@ import type { FilterSnapshot, InputSnapshot, OutputSnapshot } from '../core/snap
 import { withMatchReason } from '../lib/regex/counters.ts'
 import type { Account } from './budget.ts'
 import type { CounterMap } from './counters.ts'
+import type { FilterLetters } from './dead-letters/filter-letters.ts'
 import type { InputStage } from './input-stage.ts'
 import type { FilterStage } from './path.ts'
 import type { OutputQueue } from './queue.ts'
@@ -25,6 +27,10 @@ export interface RunningInput extends Running {
 
 export interface RunningFilter extends Running {
   stage: FilterStage
+  /** Undefined for a filter that fails on no record. */
+  letters: FilterLetters | undefined
+  /** See `Filter.metrics`. */
+  metrics: (() => Family[]) | undefined
 }
 
 export interface RunningOutput extends Running {
@@ -54,7 +60,13 @@ export function inputSnapshot(running: RunningInput): InputSnapshot {
 
 /** Returns the state of a filter for the agent's snapshot. */
 export function filterSnapshot(running: RunningFilter): FilterSnapshot {
-  return { ...common(running), ...running.stage.stats }
+  const { letters, stage, metrics } = running
+  return {
+    ...common(running),
+    ...stage.stats,
+    unkept: letters?.unkept,
+    ...(metrics === undefined ? {} : { metrics }),
+  }
 }
 
 /** Returns the state of an output for the agent's snapshot. */

@@ -180,3 +180,12 @@ test('chunks that grow in filters are sealed earlier, so that the result fills a
   expect(buf.length).toBe(400_000)
   expect(sealed.reduce((n, s) => n + s.chunk.count, 0)).toBe(1500)
 })
+
+test('chunks are sealed earlier, too, when their records take much space under other tags', () => {
+  const { appender, sealed } = bench({ chunkBytes: 400_000, rerouted: 9 })
+  for (let i = 0; i < 1500; i++) expect(write(appender, 'x'.repeat(1000))).toBe(true)
+  appender.seal()
+  const [first, ...rest] = sealed.map(({ chunk }) => chunk.size)
+  expect(first).toBeGreaterThan(300_000)
+  for (const size of rest) expect(size).toBeLessThan(50_000)
+})

@@ -6,6 +6,34 @@ import { assemble, CollectingOutput, unchecked } from '../support/engine/assembl
 import { Lines, planOf } from '../support/engine/plan.ts'
 import { until, within } from '../support/until.ts'
 
+test.each(['filter', 'output'])(
+  'an error of the start of a %s names the stage and the place of the option',
+  async (kind) => {
+    const location = { file: 'a.conf', line: 7, col: 3 }
+    const start = () =>
+      Promise.reject(new ShipperError('E_SCRIPT', 'there is no file', { option: 'script', hint: 'make one' }))
+    const plan = planOf({
+      inputs: [{ name: 'in.0', create: (ctx) => new Lines(ctx, []) }],
+      filters: [{ name: 'f.0', create: () => ({ apply() {}, ...(kind === 'filter' && { start }) }) }],
+      outputs: [
+        {
+          name: 'out.0',
+          create: () => Object.assign(new CollectingOutput(), kind === 'output' && { start }),
+        },
+      ],
+    })
+    for (const stage of [...plan.filters, ...plan.outputs])
+      Object.assign(stage, { optionLocations: new Map([['script', location]]) })
+    const name = kind === 'filter' ? 'sift' : 'keep'
+    await expect(assemble(plan).assembly.start()).rejects.toMatchObject({
+      code: 'E_SCRIPT',
+      message: `[${name}] there is no file`,
+      hint: 'make one',
+      location,
+    })
+  },
+)
+
 test('a snapshot contains the state of every stage', async () => {
   const keep = new CollectingOutput()
   const plan = planOf({
@@ -59,7 +87,14 @@ test('a snapshot contains the state of every stage', async () => {
       status: { files: [] },
     },
   ])
-  const filterCounts = { records: 2, bytes: 5, addRecords: 0, dropRecords: 1, dropBytes: 2 }
+  const filterCounts = {
+    records: 2,
+    bytes: 5,
+    addRecords: 0,
+    dropRecords: 1,
+    dropBytes: 2,
+    unkept: undefined,
+  }
   expect(s.filters).toEqual([
     { name: 'sift.0', plugin: 'sift', ...filterCounts, counters: {}, counterReasons: {}, counterHelp: {} },
   ])
@@ -206,7 +241,7 @@ test('every plugin is closed even if others fail, and each failure is logged', a
   })
   const { assembly, logged } = assemble(plan)
   expect([await assembly.closeInputs(), await assembly.closeOutputs()]).toEqual([false, false])
-  expect(closed).toEqual(['a', 'b', 'o', 'p', 'f'])
+  expect(closed).toEqual(['a', 'b', 'f', 'o', 'p'])
   expect(logged.lines).toEqual(
     ['a is full', 'o is full'].map(
       (reason) =>
@@ -256,4 +291,21 @@ test('a stage that cannot be created is a problem at the location of its option;
     true,
     ['in.1', 'out.1'],
   ])
+})
+
+test('garbage that a filter reports is reported to the agent', () => {
+  const plan = planOf({
+    inputs: [{ name: 'in.0', create: (ctx) => new Lines(ctx, []) }],
+    filters: [
+      {
+        name: 'f.0',
+        create: (ctx) => {
+          ctx.leftGarbage?.(500)
+          return { apply: () => {} }
+        },
+      },
+    ],
+    outputs: [{ name: 'out.0', create: () => new CollectingOutput() }],
+  })
+  expect(assemble(plan).garbage).toEqual([500])
 })

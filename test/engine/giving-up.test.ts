@@ -118,7 +118,7 @@ describe('a record that an output rejects', () => {
     const [one, two] = [new Bench(), new Bench()]
     const chunk = Object.assign(chunkOf([{ n: 1 }, { n: 2 }], 't'), { id: 'c1' })
     const outcomes: string[] = []
-    const receipt = new Receipt(chunk, 2, (outcome) => outcomes.push(outcome))
+    const receipt = new Receipt(chunk, 2, { settled: (outcome) => outcomes.push(outcome) })
     for (const b of [one, two]) b.queue.push(chunk, receipt)
     one.reject(chunk, [0])
     await one.ok('c1')

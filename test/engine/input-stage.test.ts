@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'bun:test'
-import { TAIL_ROOM } from '../../src/core/chunk.ts'
+import { type Chunk, TAIL_ROOM } from '../../src/core/chunk.ts'
 import type { Outcome } from '../../src/core/plugin.ts'
 import { Budget } from '../../src/engine/budget.ts'
 import { InputStage } from '../../src/engine/input-stage.ts'
@@ -12,7 +12,11 @@ import { filterStage, outputStage, pipelineOf } from '../support/engine/stages.t
 function bench(filters: FilterStage[] = []) {
   const clock = new ManualClock()
   const account = unlimitedAccount()
-  const out = new QueueBench()
+  const out = new QueueBench({
+    onDropped: (_, records) => {
+      source.droppedRecords += records
+    },
+  })
   const pipeline = pipelineOf(filters, [outputStage(out.queue)], listLog().log)
   const sizes = {
     chunkBytes: 65_536,
@@ -21,7 +25,8 @@ function bench(filters: FilterStage[] = []) {
     flushMs: 1000,
   }
   const options = { name: 'in.0', runId: 'r', ...sizes, account, clock, pipeline }
-  return { clock, account, out, source: new InputStage({ ...options, routable: true }) }
+  const source = new InputStage({ ...options, routable: true })
+  return { clock, account, out, source }
 }
 
 function write(source: InputStage, text: string, tag = 't', ack?: (outcome: Outcome) => void): void {
@@ -30,6 +35,17 @@ function write(source: InputStage, text: string, tag = 't', ack?: (outcome: Outc
   appender.end += appender.buf.write(text, appender.end)
   appender.addRecords(1, text.length * 10)
   if (ack !== undefined) appender.addContributor({ closeRange: () => ({ identity: text, settle: ack }) })
+}
+
+/** Fills a chunk of one record and seals it; returns the size at which it would have been sealed. */
+function sealFull(source: InputStage, tag = 't'): number {
+  const appender = source.appender(tag)
+  expect(appender.reserve(100, 10_000_000)).toBe(true)
+  const bytes = appender.buf.length
+  appender.end += 100
+  appender.addRecords(1, 100)
+  appender.seal()
+  return bytes
 }
 
 async function isDone(promise: Promise<unknown>): Promise<boolean> {
@@ -97,6 +113,17 @@ test('dropped records are counted after the filters', async () => {
   expect(source.droppedRecords).toBe(1)
 })
 
+test('records that an output drops are counted, and not the others of their chunk', async () => {
+  const { source, out } = bench()
+  for (const text of ['a', 'b', 'c']) write(source, text)
+  source.sealAll()
+  const [call] = out.calls
+  const { chunk } = call as (typeof out.calls)[number]
+  out.queue.reject(chunk, chunk.start + 1, chunk.start + 2, permanent())
+  await out.ok(chunk.id)
+  expect([source.openChunks, source.droppedRecords]).toEqual([0, 1])
+})
+
 test('a tag whose chunks are copied gets smaller chunks: with its copies it takes no more memory', () => {
   const sizes = [0, 1, 3].map((copies) => {
     const account = new Budget(8_000_000, 262_144).account(1_000_000)
@@ -116,6 +143,8 @@ test('a tag whose chunks are copied gets smaller chunks: with its copies it take
       pipeline,
       routable: true,
     })
+    // The first chunks are small because of the filters.
+    if (copies > 0) for (let i = 0; i < 2; i++) sealFull(source)
     const appender = source.appender('t')
     expect(appender.reserve(100, 10_000_000)).toBe(true)
     return appender.buf.length
@@ -187,12 +216,51 @@ test('a new tag starts with the seal size found for another tag', () => {
   }
   const made = bench([filterStage(grow)])
   const { account, source } = made
-  for (const tag of ['a', 'b']) {
-    const appender = source.appender(tag)
-    expect(appender.reserve(100, 1_000_000)).toBe(true)
-    expect(appender.buf.length).toBeCloseTo(tag === 'a' ? 65_536 : 16_384, -3)
-    appender.end += 100
-    appender.addRecords(1, 100)
-    appender.seal()
+  const sizes = ['a', 'a', 'a', 'b'].map((tag) => sealFull(source, tag))
+  expect(sizes[0]).toBe(16_384)
+  expect(sizes[3]).toBeCloseTo(16_384, -3)
+})
+
+describe('the first chunks', () => {
+  const sizesOf = (stages: FilterStage[]): number[] => {
+    const { source } = bench(stages)
+    return Array.from({ length: 4 }, () => sealFull(source))
   }
+
+  test('are small where filters may make them grow, and become larger step by step', () => {
+    expect(sizesOf([])).toEqual([65_536, 65_536, 65_536, 65_536])
+    expect(sizesOf([filterStage(() => {})])).toEqual([16_384, 65_536, 65_536, 65_536])
+  })
+
+  test('become larger as well when a filter drops all records', () => {
+    const drop = (chunk: Chunk): void => {
+      chunk.end = chunk.start
+      chunk.count = 0
+    }
+    expect(sizesOf([filterStage(drop)])[1]).toBe(65_536)
+  })
+
+  test('have few records where filters add much to each, before any was filtered', () => {
+    const stage = filterStage({ apply() {}, addedBytes: 10_000 })
+    const { source } = bench([stage])
+    const appender = source.appender('t')
+    let records = 0
+    for (
+      const before = appender.pendingBytes;
+      appender.pendingBytes >= before && source.records === 0;
+      records++
+    ) {
+      expect(appender.reserve(16)).toBe(true)
+      if (source.records > 0) break
+      appender.end += 16
+      appender.addRecords(1, 16)
+    }
+    expect(records).toBeLessThan(10)
+    expect(records).toBeGreaterThan(3)
+  })
+
+  test('are not smaller where filters add little', () => {
+    const stage = filterStage({ apply() {}, addedBytes: 300 })
+    expect(sizesOf([stage])[2]).toBe(65_536)
+  })
 })

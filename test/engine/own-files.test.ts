@@ -1,9 +1,15 @@
 import { expect, test } from 'bun:test'
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { sharedFileProblems } from '../../src/agent/shared-files.ts'
 import { loadPlan } from '../../src/config/load.ts'
+import { parseOptions } from '../../src/core/options/parse.ts'
+import type { OutputPlan } from '../../src/core/plan.ts'
 import { OwnFiles } from '../../src/engine/own-files.ts'
+import { ON_ERROR_OPTIONS } from '../../src/lib/plugin/on-error-options.ts'
 import { registry } from '../../src/registry.ts'
+import { CollectingOutput } from '../support/engine/assembled.ts'
+import { filterPlanOf, planOf } from '../support/engine/plan.ts'
 import { tmp } from '../support/tmp.ts'
 
 test('files of the agent are known by every path: databases and what is next to them, log, dead letters, configuration', async () => {
@@ -37,3 +43,32 @@ test('files of the agent are known by every path: databases and what is next to 
   for (const name of ['pos.dbx', 'pos', 'other/pos.db', 'app.log', 'agent.conf.old'])
     expect([name, own.has(at(name))]).toEqual([name, false])
 })
+
+test('the dead letters of a filter are a file of the agent, under a name of its own as well', () => {
+  const folder = tmp()
+  const plan = planOf({ inputs: [], filters: [] })
+  const filter = filterPlanOf({ name: 'f.0', create: () => ({ apply() {} }) })
+  const letters = { dead_letter_file: join(folder, 'failed.jsonl') }
+  const failing = {
+    ...filter,
+    spec: { ...filter.spec, options: ON_ERROR_OPTIONS },
+    options: parseOptions(ON_ERROR_OPTIONS, letters),
+  }
+  const own = new OwnFiles({ ...plan, filters: [filter, failing as never] })
+  expect(own.has(join(folder, 'failed.jsonl.1'))).toBe(true)
+  expect(own.has(join(folder, 'other.jsonl'))).toBe(false)
+  const output = outputTo(join(folder, 'failed.jsonl'))
+  const [problem, ...more] = sharedFileProblems({ ...plan, filters: [failing as never], outputs: [output] })
+  expect(problem?.message).toContain('the file of Dead_Letter_File of f.0')
+  expect(more).toEqual([])
+})
+
+/** Returns the plan of an output that writes its records to a file. */
+function outputTo(path: string): OutputPlan {
+  const [output] = planOf({
+    inputs: [],
+    outputs: [{ name: 'o.0', create: () => new CollectingOutput() }],
+  }).outputs
+  if (output === undefined) throw new Error('no output')
+  return { ...output, spec: { ...output.spec, writes: () => path } }
+}

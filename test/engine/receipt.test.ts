@@ -12,7 +12,9 @@ test('settles once with the worst outcome after the last route, and gives the bu
     fc.property(fc.array(outcome, { minLength: 1, maxLength: 6 }), outcome, (outcomes, late) => {
       const account = unlimitedAccount()
       const settled: Outcome[] = []
-      const receipt = new Receipt(makeChunk('x', { account }), outcomes.length, (o) => settled.push(o))
+      const receipt = new Receipt(makeChunk('x', { account }), outcomes.length, {
+        settled: (o) => settled.push(o),
+      })
       outcomes.forEach((o, i) => {
         expect([settled.length, account.used > 0]).toEqual([0, true])
         receipt.settle(o)
@@ -28,8 +30,10 @@ test('settles once with the worst outcome after the last route, and gives the bu
 test('calls the ack before it gives the buffer back', () => {
   const account = unlimitedAccount()
   let used = 0
-  const receipt = new Receipt(makeChunk('x', { account }), 1, () => {
-    used = account.used
+  const receipt = new Receipt(makeChunk('x', { account }), 1, {
+    settled: () => {
+      used = account.used
+    },
   })
   receipt.settle('delivered')
   expect([used > 0, account.used]).toEqual([true, 0])

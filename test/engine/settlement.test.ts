@@ -1,14 +1,20 @@
 import { expect, test } from 'bun:test'
+import { decodeMulti } from '@msgpack/msgpack'
 import type { Chunk } from '../../src/core/chunk.ts'
+import { ShipperError } from '../../src/core/error.ts'
 import type { Filter, Outcome } from '../../src/core/plugin.ts'
 import { BorrowedBuffers } from '../../src/engine/borrowed-buffers.ts'
 import { ConditionalFilter } from '../../src/engine/conditional-filter.ts'
+import { CounterMap } from '../../src/engine/counters.ts'
+import { FILTER_LETTER_COUNTERS } from '../../src/engine/dead-letters/dead-letters.ts'
+import { FilterLetters } from '../../src/engine/dead-letters/filter-letters.ts'
 import { MatchRouter } from '../../src/engine/match-router.ts'
 import { OrderedRouter, type StepStage } from '../../src/engine/ordered-router.ts'
 import type { FilterStage, OutputStage } from '../../src/engine/path.ts'
 import { Pipeline } from '../../src/engine/pipeline.ts'
 import type { Router } from '../../src/engine/router.ts'
 import { listLog, turn } from '../support/engine/chunks.ts'
+import { ManualClock } from '../support/engine/manual-clock.ts'
 import { permanent, QueueBench, rejected } from '../support/engine/queue-bench.ts'
 import {
   account,
@@ -23,8 +29,8 @@ import {
 import { filterStage, outputStage } from '../support/engine/stages.ts'
 import { fc } from '../support/property.ts'
 
-/** A filter: keeps what `n % mod` is not 0 of, defers the last record, or throws; `only`: for every other record. */
-type FilterKind = { kind: 'keep' | 'defer' | 'throw'; mod: number; only: boolean }
+/** A filter: keeps what `n % mod` is not 0 of, gives up the rest, defers the last record, or throws; `only`: for every other record. */
+type FilterKind = { kind: 'keep' | 'reject' | 'defer' | 'throw'; mod: number; only: boolean }
 type RouteKind = { mod: number | 'default' | undefined; outputs: number[] }
 type Target = number | 'label'
 
@@ -41,7 +47,7 @@ interface Case {
 }
 
 const filterKind: fc.Arbitrary<FilterKind> = fc.record({
-  kind: fc.constantFrom('keep', 'keep', 'defer', 'throw'),
+  kind: fc.constantFrom('keep', 'keep', 'reject', 'defer', 'throw'),
   mod: fc.integer({ min: 2, max: 5 }),
   only: fc.boolean(),
 })
@@ -84,8 +90,14 @@ class Run {
   readonly bytes = new Map<string, string>()
   /** Numbers that each output has delivered, each as often as it was. */
   readonly delivered: number[][] = [[], [], [], []]
+  readonly letters: FilterLetters[] = []
+  readonly clock = new ManualClock()
+  /** Numbers of records that filters have given up, and of rows in their dead letters. */
+  readonly rejected: number[] = []
+  readonly rows: number[] = []
   /** True when what is delivered cannot be predicted: something threw, was given up or aborted. */
   isDisturbed = false
+  readonly #borrowed = new BorrowedBuffers()
   readonly #pipeline: Pipeline
   readonly #case: Case
   #sent = 0
@@ -95,7 +107,7 @@ class Run {
     const outputs = this.benches.map(({ queue }, i) =>
       outputStage(queue, '*', `out.${i}`, this.#stages(theCase.outputs[i] ?? [])),
     )
-    this.#pipeline = new Pipeline(this.#router(outputs), new BorrowedBuffers(), listLog().log)
+    this.#pipeline = new Pipeline(this.#router(outputs), this.#borrowed, listLog().log)
   }
 
   #router(outputs: OutputStage[]): Router {
@@ -142,6 +154,7 @@ class Run {
 
   #filter(kind: FilterKind['kind'], mod: number): Filter {
     if (kind === 'keep') return keep(({ n }) => n % mod !== 0)
+    if (kind === 'reject') return this.#rejecting(mod)
     if (kind === 'throw')
       return {
         apply: (chunk) => {
@@ -153,6 +166,36 @@ class Run {
     const filter = new DeferLast()
     this.deferring.push(filter)
     return filter
+  }
+
+  /** Gives up records; every third time they cannot be kept. */
+  #rejecting(mod: number): Filter {
+    let attempts = 0
+    const letters = new FilterLetters({
+      letters: {
+        isOff: false,
+        hasFile: true,
+        fate: 'kept',
+        keep: (chunk, start, end) => {
+          if (attempts++ % 3 === 1) throw new ShipperError('E_DEAD_LETTERS', 'full', { retryable: true })
+          this.rows.push(...numbersIn(chunk, start, end))
+        },
+        sync: async () => {},
+      },
+      retry: { baseMs: 1000, capMs: 1000, limit: Number.POSITIVE_INFINITY },
+      borrowed: this.#borrowed,
+      clock: this.clock,
+      log: listLog().log,
+      counters: new CounterMap(FILTER_LETTER_COUNTERS),
+    })
+    this.letters.push(letters)
+    return keep(
+      ({ n }) => n % mod !== 0,
+      (chunk, start, end) => {
+        this.rejected.push(...numbersIn(chunk, start, end))
+        letters.reject(chunk, start, end, permanent())
+      },
+    )
   }
 
   send(records: number): void {
@@ -185,6 +228,7 @@ class Run {
     if (this.#case.stops) {
       this.isDisturbed = true
       for (const { queue } of this.benches) queue.stop()
+      for (const letters of this.letters) letters.stop()
       for (const { calls } of this.benches) for (const call of calls.splice(0)) call.reject(rejected())
       await turn()
       for (const filter of this.deferring) filter.close()
@@ -192,6 +236,7 @@ class Run {
     }
     for (let round = 0; round < 200; round++) {
       for (const filter of this.deferring) filter.flush()
+      this.clock.advance(1000)
       for (const [i, bench] of this.benches.entries()) {
         while (bench.calls.length > 0) this.answer(i, 'ok')
         await turn()
@@ -209,7 +254,10 @@ class Run {
     const all = range(1, this.#sent)
     const pass = (kinds: FilterKind[], records: Numbered[]) =>
       records.filter((r) =>
-        kinds.every(({ kind, mod, only }) => kind !== 'keep' || (only && !isOdd(r)) || r.n % mod !== 0),
+        kinds.every(
+          ({ kind, mod, only }) =>
+            (kind !== 'keep' && kind !== 'reject') || (only && !isOdd(r)) || r.n % mod !== 0,
+        ),
       )
     if (ordered !== undefined) {
       const counts = (targets: Target[], i: number) => targets.filter((t) => t === i).length
@@ -237,6 +285,10 @@ class Run {
   }
 }
 
+function numbersIn(chunk: Chunk, start: number, end: number): number[] {
+  return [...decodeMulti(chunk.buf.subarray(start, end))].map((entry) => (entry as [unknown, Numbered])[1].n)
+}
+
 const isOdd = ({ n }: Numbered): boolean => n % 2 === 1
 
 function times(records: Numbered[], count: number): Numbered[] {
@@ -259,6 +311,7 @@ test('every chunk settles once, every output gets what is meant for it, and all 
       expect(run.outcomes.map((o) => o.length)).toEqual(run.outcomes.map(() => 1))
       expect(run.buffers.used).toBe(0)
       if (run.isDisturbed) return
+      expect(run.rows.sort(byNumber)).toEqual(run.rejected.sort(byNumber))
       expect(run.delivered.map((numbers) => numbers.sort(byNumber))).toEqual(
         run.expected().map((numbers) => numbers.sort(byNumber)),
       )

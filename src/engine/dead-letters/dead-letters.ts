@@ -2,7 +2,7 @@ import type { Chunk, Origin } from '../../core/chunk.ts'
 import { ShipperError } from '../../core/error.ts'
 import { skip } from '../../core/msgpack/encode.ts'
 import type { Clock, Counters, Logger } from '../../core/services.ts'
-import { DEAD_LETTER_CAUSES, type DeadLetterCause, encodeRow } from '../../lib/dead-letters/row.ts'
+import { type DeadLetterCause, encodeRow, FILTER_CAUSES, OUTPUT_CAUSES } from '../../lib/dead-letters/row.ts'
 import { EventTime } from '../../lib/records/event-time.ts'
 import type { DeadLetterFile } from './file.ts'
 
@@ -10,12 +10,21 @@ import type { DeadLetterFile } from './file.ts'
 export const DEAD_LETTER_COUNTERS = {
   dead_letters: {
     help: 'records that were given up and written to Dead_Letter_File',
-    reasons: DEAD_LETTER_CAUSES,
+    reasons: OUTPUT_CAUSES,
   },
 } as const
 
+/** Counters of every filter that has dead letters. */
+export const FILTER_LETTER_COUNTERS = {
+  dead_letters: {
+    help: 'records on which the filter failed, written to Dead_Letter_File',
+    reasons: FILTER_CAUSES,
+  },
+  dropped_records: 'records on which the filter failed, dropped because Dead_Letter_File is off',
+} as const
+
 /**
- * Where an output keeps the records that it gives up: a file; `off`: nowhere, as the configuration says; `none`:
+ * Where an output or filter keeps the records that it gives up: a file; `off`: nowhere, as the configuration says; `none`:
  * nowhere, because neither a file nor a database is configured.
  */
 export type DeadLetterPlace = DeadLetterFile | 'off' | 'none'
@@ -26,15 +35,19 @@ const NEWS_MS = 600_000
 const MAX_ORIGINS = 16
 
 interface DeadLettersOptions {
-  /** Name of the output. */
-  output: string
+  /** Name of the output or filter. */
+  owner: string
   place: DeadLetterPlace
   clock: Clock
   log: Logger
-  counters: Counters<typeof DEAD_LETTER_COUNTERS>
+  counters: Counters
 }
 
-/** What a queue does with the records that it gives up. */
+/** What to do about records that are kept. */
+export const KEPT_HINT =
+  'repair the cause, then send them again: `shipper dead-letters replay FILE -c CONFIG`; `list` and `show` print them'
+
+/** What a queue or filter does with the records that it gives up. */
 export interface Keeper {
   /** True when the configuration says that what is given up is dropped. */
   readonly isOff: boolean
@@ -51,7 +64,7 @@ export interface Keeper {
   sync(): Promise<void>
 }
 
-/** Keeps the records that an output gives up in its file. */
+/** Keeps the records that an output or filter gives up in its file. */
 export class DeadLetters implements Keeper {
   readonly #options: DeadLettersOptions
   readonly #time = new EventTime()
@@ -119,7 +132,7 @@ export class DeadLetters implements Keeper {
   }
 
   #row(chunk: Chunk, start: number, end: number, error: ShipperError, cause: DeadLetterCause): Buffer {
-    const { output, clock } = this.#options
+    const { owner, clock } = this.#options
     const time = this.#timeOf(chunk, start, end)
     return encodeRow({
       time: new Date(clock.nowMs()).toISOString(),
@@ -129,7 +142,7 @@ export class DeadLetters implements Keeper {
       tag: chunk.tag,
       input: chunk.input,
       ...originFields(chunk.origins),
-      output,
+      output: owner,
       chunk: chunk.id,
       ...(time === undefined ? {} : { record_time: time }),
       record: chunk.buf.toString('base64', start, end),
@@ -152,6 +165,6 @@ function originFields(origins: readonly Origin[]): { origin?: Origin; origins?: 
 function noPlace(): ShipperError {
   return new ShipperError('E_DEAD_LETTERS', 'there is no file to keep them', {
     retryable: true,
-    hint: 'set Dead_Letter_File of this output to a path, or to `off` to drop what is rejected; with a DB of the input there is a default',
+    hint: 'set its Dead_Letter_File to a path, or to `off` to drop what is rejected; with a DB of the input there is a default',
   })
 }

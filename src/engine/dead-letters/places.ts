@@ -3,11 +3,11 @@ import { defaultFileName } from '../../lib/dead-letters/files.ts'
 import type { DeadLetterPlace } from './dead-letters.ts'
 import { DeadLetterFile } from './file.ts'
 
-/** The dead-letter files of an agent. Outputs that name the same file share it, with the limit of the first. */
+/** The dead-letter files of an agent. Outputs and filters that name the same file share it, with the limit of the first. */
 export class DeadLetterFiles {
   readonly #files = new Map<string, DeadLetterFile>()
 
-  /** Returns the place for the output; `named` is its Dead_Letter_File. Opens nothing. */
+  /** Returns the place for the output or filter; `named` is its Dead_Letter_File. Opens nothing. */
   placeOf(
     output: string,
     named: string | undefined,
