@@ -189,7 +189,11 @@ export class ClassicText {
     if (value === undefined && !this.#endsBlank) this.#problem(`"${keyOf(key)}" has no value`, location)
     else {
       const valueLocation = this.#at(column + key.length + gap.length)
-      section.properties.push({ key, value: value ?? '', location, valueLocation })
+      const comment = value?.includes('#') === true ? commentIn(value) : undefined
+      section.properties.push({
+        ...{ key, value: value ?? '', location, valueLocation },
+        ...(comment === undefined ? {} : { comment }),
+      })
     }
   }
 
@@ -201,6 +205,21 @@ export class ClassicText {
     this.#problems++
     this.#tree.problems.push(problem('E_CONFIG_SYNTAX', message, location, hint))
   }
+}
+
+const COMMENT_START = /\s+#(?=\s|$)/g
+
+/** Returns the rest of a value from the first `#` on that looks like the start of a comment: one in quotation marks does not. */
+function commentIn(value: string): string | undefined {
+  for (const { index } of value.matchAll(COMMENT_START))
+    if (!isQuoted(value, index, '"') && !isQuoted(value, index, "'"))
+      return ` ${value.slice(index).trimStart()}`
+  return undefined
+}
+
+/** Returns true when an odd number of quotation marks stands before `at`, and one behind it. */
+function isQuoted(value: string, at: number, mark: string): boolean {
+  return value.indexOf(mark, at) >= 0 && value.slice(0, at).split(mark).length % 2 === 0
 }
 
 /** Returns the part of a line that is shown in a message: what follows the first word may be a secret. */

@@ -92,6 +92,8 @@ export interface Property {
   variables?: string[]
   /** The value before variables were expanded in it. */
   written?: string
+  /** Part of the value, as written in the classic format, that looks like a comment: blanks, `#`, and a blank or the end. */
+  comment?: string
   location: SourceLocation
   valueLocation: SourceLocation
 }

@@ -5,6 +5,8 @@ export type CatalogueKind = StageKind | 'processor'
 const AGGREGATOR = 'send the records with `forward` to a fluent-bit or fluentd that has it'
 const NO_METRICS = 'only logs are collected'
 const METRICS_OUTPUT = 'only logs are sent; HTTP_Server in [SERVICE] has the metrics of the agent itself'
+const METRICS_ENDPOINT =
+  'remove the section and set HTTP_Server on in [SERVICE]: its /api/v2/metrics/prometheus has the metrics of the filter `log_to_metrics` and of the agent'
 const BY_AGENT = 'run a fluent-bit that has it, and receive its records with the input `forward`'
 const ON_AGGREGATOR = 'run it in the fluent-bit or fluentd to which `forward` sends'
 const WINDOWS = 'Windows is not supported'
@@ -73,24 +75,10 @@ const MISSING: Record<CatalogueKind, Readonly<Record<string, string>>> = {
   },
   filter: {
     alter_size: FOR_TESTS,
-    aws: '`record_modifier` adds fixed fields, also from ${VARIABLES}',
-    checklist: '`grep` keeps or excludes by regular expressions',
-    ecs: '`record_modifier` adds fixed fields, also from ${VARIABLES}',
-    expect: 'the output `stdout` shows the records',
-    geoip2: ON_AGGREGATOR,
-    log_to_metrics: ON_AGGREGATOR,
-    lua: '`grep` drops records, `record_modifier` adds and removes fields; what else it does, do where the records arrive',
-    modify: '`record_modifier` adds and removes fields; nothing renames them yet',
-    nest: ON_AGGREGATOR,
     nightfall: ON_AGGREGATOR,
-    parser: 'Parser of the input `tail`, when the whole line is parsed',
-    rewrite_tag: 'Tag and Tag_Regex of the input `tail`, when the tag depends on the file',
-    stdout: 'an output `stdout` with the same Match',
-    sysinfo: '`record_modifier` adds fixed fields, also from ${HOSTNAME}',
     tensorflow: ON_AGGREGATOR,
-    throttle: 'Mem_Buf_Limit of the input limits memory; nothing limits the rate yet',
-    throttle_size: 'Mem_Buf_Limit of the input limits memory; nothing limits the rate yet',
-    type_converter: 'Types of a regex [PARSER], when the value comes from there',
+    throttle_size:
+      'the filter `throttle` limits the number of records, and Mem_Buf_Limit of an input their memory',
     wasm: ON_AGGREGATOR,
   },
   output: {
@@ -128,7 +116,7 @@ const MISSING: Record<CatalogueKind, Readonly<Record<string, string>>> = {
     oracle_log_analytics: AGGREGATOR,
     pgsql: AGGREGATOR,
     plot: 'the output `file`',
-    prometheus_exporter: METRICS_OUTPUT,
+    prometheus_exporter: METRICS_ENDPOINT,
     prometheus_remote_write: METRICS_OUTPUT,
     retry: FOR_TESTS,
     s3: AGGREGATOR,

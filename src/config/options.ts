@@ -1,5 +1,6 @@
 import type { SourceLocation } from '../core/error.ts'
-import { camelName, type Option, type OptionTable } from '../core/options/option.ts'
+import { truncate } from '../core/escape-controls.ts'
+import { camelName, type Option, type OptionTable, type OptionType } from '../core/options/option.ts'
 import { defaultValue, findOption, parseValue } from '../core/options/parse.ts'
 import { readWholeText } from '../lib/fs/file-system.ts'
 import { didYouMean } from '../lib/text/did-you-mean.ts'
@@ -142,27 +143,34 @@ function readValue(
   const { key, valueLocation } = property
   const value = option.secret === true ? secretOf(name, property, context, diagnostics) : property.value
   const parse = (text: string): ReturnType<typeof parseValue> =>
-    parseValue(key, option, option.named === true ? `${key.toLowerCase()} ${text}` : text)
+    parseValue(
+      key,
+      option,
+      option.named === true ? `${key.toLowerCase()} ${text}` : text,
+      property.variables !== undefined,
+    )
   const result = parse(value)
+  const say = (message: string): void => warn(diagnostics, `[${context.label}] ${message}`, valueLocation)
+  const comment = commentIn(name, option, property)
   if (result.problem === undefined && result.warning === undefined) {
-    if (isPlain(name, option) && COMMENT.test(value))
-      warn(diagnostics, `[${context.label}] ${partOfValue(key)}`, valueLocation)
+    if (comment !== undefined) say(partOfValue(key, comment))
     return result.value
   }
   for (const [text, reason] of readings(value, option)) {
     const again = parse(text)
     if (again.problem !== undefined || again.warning !== undefined) continue
-    warn(diagnostics, `[${context.label}] "${key}" is ${text}: ${reason}`, valueLocation)
+    say(`"${key}" is ${text}: ${reason}`)
     return again.value
   }
   if (result.problem === undefined) {
-    warn(diagnostics, `[${context.label}] ${result.warning}`, valueLocation)
+    if (comment !== undefined) say(partOfValue(key, comment))
+    say(result.warning ?? '')
     return result.value
   }
   // The value of an option without effect does not matter.
   if (option.ignored !== undefined) return undefined
   if (context.isLenient === true && option.type === 'bool') {
-    warn(diagnostics, `[${context.label}] ${result.problem}: it is off, as in fluent-bit`, valueLocation)
+    say(`${result.problem}: it is off, as in fluent-bit`)
     return false
   }
   const near = option.type === 'enum' ? didYouMean(property.value, option.values ?? []) : ''
@@ -174,13 +182,23 @@ function readValue(
 
 /** Options whose text is a path, an address, a tag or a name: a comment in one is never meant. */
 const PLAIN_NAME = /(?:^|[._])(?:path|dir|file|host|listen|address|match|tag|db|brokers|topics|alias|name)$/
+const TEXT_TYPES: readonly OptionType[] = ['string', 'clist', 'slist']
+const MAX_COMMENT_CHARS = 60
+const SIGN = ' #'
 
-function isPlain(name: string, { type, expression }: Option): boolean {
-  return (type === 'string' || type === 'clist') && expression === undefined && PLAIN_NAME.test(name)
+/** Returns the part of a text that may have been meant as a comment, without what a message must not show. */
+function commentIn(name: string, option: Option, { value, comment }: Property): string | undefined {
+  const { type, ignored, expression, secret } = option
+  // Words after the rule of a [MULTILINE_PARSER] are passed over.
+  if (!TEXT_TYPES.includes(type) || ignored !== undefined || expression === 'rule') return undefined
+  if (comment !== undefined) return secret === true ? SIGN : truncate(comment, MAX_COMMENT_CHARS)
+  const isPlain = type !== 'slist' && expression === undefined && PLAIN_NAME.test(name)
+  return isPlain && COMMENT.test(value) ? SIGN : undefined
 }
 
-function partOfValue(key: string): string {
-  return `"${key}" contains " #", which is part of the value: a comment needs a line of its own`
+function partOfValue(key: string, comment: string): string {
+  const part = comment === SIGN ? 'which' : `so "${comment}"`
+  return `"${key}" contains "${SIGN}", ${part} is part of the value: a comment needs a line of its own`
 }
 
 const WITH_UNIT = /^([+-]?\d+)\s*[A-Za-z]+$/
@@ -240,19 +258,22 @@ function secretOf(
 }
 
 /**
- * Returns the value before a `#`, or undefined when there is none or the option is a text, which may contain one. The
- * format has no comments after values, but fluent-bit parses a number up to the first character that does not belong to it.
+ * Returns the value before a `#`, or undefined when there is none or the option is a text, which may contain one: then a word
+ * too many is refused, in the rules of every filter. The format has no comments after values, but fluent-bit parses a number up
+ * to the first character that does not belong to it, and some texts, such as Retry_Limit, are numbers.
  */
-function withoutComment(value: string, { type, check }: Option): string | undefined {
-  if (type === 'slist' || type === 'clist' || (type === 'string' && check === undefined)) return undefined
+function withoutComment(value: string, { type, check, repeat }: Option): string | undefined {
+  if (type === 'slist' || type === 'clist') return undefined
+  if (type === 'string' && (check === undefined || repeat === true)) return undefined
   const at = value.search(COMMENT)
   return at < 0 ? undefined : value.slice(0, at).trimEnd()
 }
 
 /** Returns a hint at a frequent cause of an invalid value, independent of the option. */
-function hintOf({ value, variables }: Property, option: Option): string | undefined {
+function hintOf({ value, variables, comment }: Property, option: Option): string | undefined {
   if (variables !== undefined) return `the value comes from ${variables.join(' and ')}`
-  return withoutComment(value, option) === undefined ? undefined : 'a comment needs a line of its own'
+  const mayHaveComment = comment !== undefined || withoutComment(value, option) !== undefined
+  return mayHaveComment ? 'a comment needs a line of its own' : undefined
 }
 
 /**

@@ -7,6 +7,8 @@ import { lostAt } from './written-tree.ts'
 const PLAIN = /^[\w-]+(?:\.[\w-]+)*$/
 const SPECIAL = /[.+?*^$(){}|[\]\\]/g
 const BLANKS = /\s+/
+/** Label behind the words of a rule of rewrite_tag. */
+const RULE_LABEL = /\s(@\S+)$/
 const DISCARD = 'null'
 
 /**
@@ -144,7 +146,7 @@ class MatchedSteps {
 
   /** Returns the filter of a step; without labels, what comes too late goes on as the others do. */
   #withoutTimeout({ filter, location }: TreeStep, following: readonly TreeStep[]): Section {
-    const section = filter as Section
+    const section = this.#withoutLabels(filter as Section, location)
     const late = propertyOf(section, 'timeout_label')
     if (late === undefined) return section
     const next = following.find(({ targets }) => targets !== undefined)
@@ -152,6 +154,17 @@ class MatchedSteps {
     if (isNext !== true)
       this.lost.push(lostAt({ location }, `Timeout_Label ${late.value}: there are no labels`))
     return { ...section, properties: section.properties.filter((property) => property !== late) }
+  }
+
+  /** Returns a filter whose rules send records to the beginning, and not to a label. */
+  #withoutLabels(section: Section, location: TreeStep['location']): Section {
+    const properties = section.properties.map((property) => {
+      const label = property.key.toLowerCase() === 'rule' ? RULE_LABEL.exec(property.value) : null
+      if (label === null) return property
+      this.lost.push(lostAt({ location }, `the label ${label[1]} of a rule: there are no labels`))
+      return { ...property, value: property.value.slice(0, label.index) }
+    })
+    return { ...section, properties }
   }
 
   /** Reports the labels that get records and are not in the output. */

@@ -3,7 +3,7 @@ import { FILTER_OPTIONS, INPUT_OPTIONS, OUTPUT_OPTIONS } from '../core/options/c
 import type { OptionTable } from '../core/options/option.ts'
 import { parseOptions } from '../core/options/parse.ts'
 import { SERVICE_OPTIONS } from '../core/options/service.ts'
-import type { FilterPlan, InputPlan, OutputPlan, Plan } from '../core/plan.ts'
+import { type FilterPlan, filtersOf, type InputPlan, type OutputPlan, type Plan } from '../core/plan.ts'
 import type { PluginSpec, Registry } from '../core/plugin.ts'
 import { checkExpression } from '../lib/regex/string-matcher.ts'
 import { didYouMean, nearest } from '../lib/text/did-you-mean.ts'
@@ -32,6 +32,7 @@ import {
   checkLoops,
   checkMatches,
   connectWithoutMatch,
+  metricsTagsOf,
   withoutMissingOutputs,
 } from './route-check.ts'
 import { maskedProblem, maskOf } from './secret-values.ts'
@@ -158,6 +159,7 @@ class Planner implements Diagnostics {
       parsers: [],
       multilines: [],
       warnings: this.warnings,
+      ...(this.#tree.file !== undefined && { configFile: this.#tree.file }),
     }
     this.#groupPlanner?.connect(plan.outputs, sections.output)
     const stages = [...sections.input, ...sections.filter, ...sections.output.flatMap(({ groups }) => groups)]
@@ -185,9 +187,19 @@ class Planner implements Diagnostics {
       if (this.problems.length === 0)
         checkLoops(plan.inputs, plan.outputs, this, reachesInOrder(plan.routing))
     } else if (complete) connectWithoutMatch(plan, sections.output.length, this)
+    let newTags: string[] = []
+    if (this.problems.length === 0 && filters.some(({ spec }) => spec.newTags !== undefined)) {
+      const { checkNewTags, newTagsOf } = await import('./new-tags.ts')
+      checkNewTags(plan, this)
+      newTags = newTagsOf(plan)
+    }
     if (this.problems.length === 0 && routing === undefined) {
-      checkMatches(plan.inputs, [...plan.filters, ...plan.outputs], this)
+      checkMatches(plan.inputs, [...plan.filters, ...plan.outputs], this, newTags, metricsTagsOf(plan))
       checkLoops(plan.inputs, plan.outputs, this)
+      if (filtersOf(plan).some(({ spec }) => spec.delaysBy !== undefined)) {
+        const { checkDelays } = await import('./delay-check.ts')
+        checkDelays(plan, this)
+      }
     }
     if (this.problems.length === 0) checkLogFile(plan, this)
     return plan

@@ -28,20 +28,26 @@ export function connectWithoutMatch(plan: Plan, declared: number, diagnostics: D
   }
 }
 
-/** Warns of filters and outputs that cannot get any records: without a match, or with one that no input's tag matches. */
+/**
+ * Warns of filters and outputs that cannot get any records: without a match, or with one that no input's tag matches, nor a tag
+ * that a filter gives to records. `metricsTags`: tags under which filters show metrics, for the outputs that print them.
+ */
 export function checkMatches(
   inputs: readonly InputPlan[],
   stages: readonly (FilterPlan | OutputPlan)[],
   diagnostics: Diagnostics,
+  newTags: readonly string[] = [],
+  metricsTags: readonly string[] = [],
 ): void {
   if (inputs.length === 0) return
-  const tags = inputs.filter((input) => input.common.routable).map(tagsOf)
+  const tags = [...inputs.filter((input) => input.common.routable).map(tagsOf), ...newTags]
   for (const { spec, common, location, optionLocations } of stages) {
     const { match, matchRegex } = common
+    const metrics = spec.kind === 'output' && spec.printsMetrics ? metricsTags : []
     if (match === undefined && matchRegex === undefined) {
       if (spec.kind === 'filter')
         warn(diagnostics, `[${spec.name}] has no Match: the filter has no effect`, location)
-    } else if (!tags.some((tag) => mayMatch(tag, match, matchRegex))) {
+    } else if (![...tags, ...metrics].some((tag) => mayMatch(tag, match, matchRegex))) {
       const tagsText = tags.length === 1 ? `the tag ${tags[0]}` : `any of the tags ${tags.join(', ')}`
       const what = matchRegex === undefined ? `Match ${match}` : `Match_Regex ${matchRegex}`
       const where = optionLocations.get(matchRegex === undefined ? 'match' : 'match_regex') ?? location
@@ -122,8 +128,13 @@ export function tagsOf({ spec, common, options, tag }: InputPlan): string {
   return common.tag ?? spec.ownTags?.(options as never) ?? tag
 }
 
+/** Returns the tags under which the filters of a plan show metrics. */
+export function metricsTagsOf({ filters }: Plan): string[] {
+  return filters.flatMap(({ spec, options }) => spec.metricsTag?.(options as never) ?? [])
+}
+
 /** Returns false only when no tag can match. In a tag `*` is any text, e.g. the path of a file, and `<name>` a part of it. */
-function mayMatch(tag: string, match: string | undefined, matchRegex: string | undefined): boolean {
+export function mayMatch(tag: string, match: string | undefined, matchRegex: string | undefined): boolean {
   const pattern = tag.replace(GROUP, '*')
   if (matchRegex === undefined) return patternsMeet(pattern, match ?? '')
   return pattern.includes('*') || matchesText(matchRegex, tag)

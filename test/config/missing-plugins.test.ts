@@ -19,16 +19,23 @@ test('the list of missing plugins is sorted, and in lower case', () => {
 })
 
 test('a plugin of fluent-bit is reported once with all its places, what stands in for it, and counts', async () => {
-  const lua = '[FILTER]\n    Name lua\n    Match *\n    script a.lua\n    call f\n'
+  const wasm = '[FILTER]\n    Name wasm\n    Match *\n    wasm_path a.wasm\n    function_name f\n'
   const { problems, reported, missing } = await load(
-    `[INPUT]\n    Name clock\n${lua}${lua}${OUT}[OUTPUT]\n    Name  ES\n    Match *\n`,
+    `[INPUT]\n    Name clock\n${wasm}${wasm}${OUT}[OUTPUT]\n    Name  ES\n    Match *\n`,
   )
   expect(reported).toEqual([
-    'a.conf:4:10: unknown filter "lua": a plugin of fluent-bit that is not there yet (also at line 9)',
+    'a.conf:4:10: unknown filter "wasm": a plugin of fluent-bit that is not there yet (also at line 9)',
     'a.conf:17:11: unknown output "ES": a plugin of fluent-bit that is not there yet',
   ])
   expect(problems[1]?.hint).toContain('`forward`')
-  expect(missingText(missing)).toBe('missing: filter lua (2 sections), output ES (1 section)')
+  expect(missingText(missing)).toBe('missing: filter wasm (2 sections), output ES (1 section)')
+})
+
+test('the advice for the output prometheus_exporter says where the metrics of log_to_metrics are', async () => {
+  const text = `[INPUT]\n    Name clock\n${OUT}[OUTPUT]\n    Name prometheus_exporter\n    Match metrics\n`
+  const [problem] = (await load(text)).problems
+  expect(problem?.hint).toContain('remove the section and set HTTP_Server on in [SERVICE]')
+  expect(problem?.hint).toContain('log_to_metrics')
 })
 
 test('a name that nobody knows is no plugin of fluent-bit, and may be meant as one', async () => {

@@ -200,8 +200,11 @@ test('a comment in a path, an address or a match is part of it, and a warning sa
   const text = `[INPUT]\n    Name follow\n    Path /a/b # mine\n[OUTPUT]\n    Name send\n    Match *\n    Host h # theirs\n`
   const { plan, warnings } = await load(text)
   expect(plan?.outputs[0]?.options).toMatchObject({ host: 'h # theirs' })
-  const part = 'contains " #", which is part of the value: a comment needs a line of its own'
-  expect(warnings).toEqual([`a.conf:3:10: [follow] "Path" ${part}`, `a.conf:7:10: [send] "Host" ${part}`])
+  const part = 'is part of the value: a comment needs a line of its own'
+  expect(warnings).toEqual([
+    `a.conf:3:10: [follow] "Path" contains " #", so " # mine" ${part}`,
+    `a.conf:7:10: [send] "Host" contains " #", so " # theirs" ${part}`,
+  ])
 })
 
 test('a key that a blank follows has an empty value: it is left out where it cannot be empty', async () => {

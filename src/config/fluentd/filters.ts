@@ -2,9 +2,12 @@ import type { Section } from '../config-tree.ts'
 import { reportAbsent } from './absent.ts'
 import { listOf } from './conversions.ts'
 import { attributeOf, childOf, type Element, typeOf } from './element.ts'
+import { translateGeoip } from './geoip.ts'
 import { translateGrep } from './grep.ts'
 import { translateKubernetes } from './kubernetes.ts'
-import { applyRules, checkChildren, noted, OWN, option, type Rules, refused } from './params.ts'
+import { applyRules, checkChildren, ignored, noted, OWN, option, type Rules, refused } from './params.ts'
+import { translateParserFilter } from './parser-filter.ts'
+import { translateThrottle } from './throttle.ts'
 import { set, setFrom, type Translation } from './translation.ts'
 
 type FilterForm = (filter: Element, translation: Translation) => Section[]
@@ -15,8 +18,11 @@ const FORMS: Readonly<Record<string, FilterForm>> = {
   record_modifier: translateModifier,
   concat: translateConcat,
   grep: translateGrep,
+  geoip: translateGeoip,
+  parser: translateParserFilter,
   kubernetes_metadata: translateKubernetes,
   stdout: translateStdoutFilter,
+  throttle: translateThrottle,
 }
 
 /** Translates <filter> into the filters that take its place, in order. */
@@ -179,8 +185,20 @@ function noteLimits(filter: Element, translation: Translation): void {
   )
 }
 
+const STDOUT: Rules = { output_type: ignored('a line of text is written'), include_time_key: OWN }
+
+/** Translates <filter> @type stdout. Its lines are those of our filter of this name. */
 function translateStdoutFilter(filter: Element, translation: Translation): Section[] {
-  const message = '[filter] stdout has no effect: `shipper try` shows the records after each step'
-  translation.warn(message, filter.location)
-  return []
+  const section = translation.section('FILTER', 'stdout', filter)
+  applyRules(filter, STDOUT, section, 'stdout', translation)
+  checkChildren(filter, ['format', 'inject'], 'stdout', translation)
+  for (const name of ['format', 'inject']) {
+    const child = childOf(filter, name)
+    if (child !== undefined)
+      translation.warn(`[stdout] <${name}> has no effect: a line of text is written`, child.location)
+  }
+  const message =
+    '[stdout] a line is `[0] tag: [seconds, {}, {"key"=>"value"}]`, as of the filter stdout of fluent-bit'
+  translation.note(message, filter.location)
+  return [section]
 }

@@ -8,6 +8,7 @@ const MAX_NUMBER = 20
 const NUMBERED = Array.from({ length: MAX_NUMBER }, (_, i) => [`regexp${i + 1}`, `exclude${i + 1}`]).flat()
 const RULES: Rules = Object.fromEntries(NUMBERED.map((name) => [name, OWN]))
 const RULE: Rules = { key: OWN, pattern: OWN }
+const BLANK = /\s/
 
 /** A key and an expression, with the place of the expression. */
 interface GrepRule {
@@ -121,7 +122,8 @@ function setRule(
   { key, pattern }: GrepRule,
   translation: Translation,
 ): void {
-  const accessor = accessorOf(key)
+  // A rule separates the key from the expression by a blank.
+  const accessor = BLANK.test(key) ? undefined : accessorOf(key)
   if (accessor === undefined) {
     const message = `[grep] "${key}" is not a key or a record accessor`
     translation.problem(
@@ -137,14 +139,13 @@ function setRule(
 
 const DOT_STEP = /^\.([^.[\]]+)/
 const INDEX_STEP = /^\[(?:'([^']*)'|"([^"]*)"|(\d+))\]/
-const BLANK = /\s/
 
 /**
  * Returns a record accessor of fluentd as ours: `$.a.b` and `$['a']['b']` become `$a['b']`, a key without `$` stays. Undefined
  * when it is none.
  */
-function accessorOf(text: string): string | undefined {
-  if (text === '' || BLANK.test(text)) return undefined
+export function accessorOf(text: string): string | undefined {
+  if (text === '') return undefined
   if (!text.startsWith('$.') && !text.startsWith('$[')) return text
   let rest = text.slice(1)
   const steps: string[] = []

@@ -37,7 +37,7 @@ const COPY: Rules = {
 const MAX_NESTED = 20
 
 /** Names of the types that a match may have. */
-const KNOWN = [...Object.keys(FORMS), 'copy', 'relabel']
+const KNOWN = [...Object.keys(FORMS), 'copy', 'relabel', 'rewrite_tag_filter']
 
 /** Translates <match> or <store> into what gets its records, in order; empty after a problem. */
 export function translateMatch(match: Element, translation: Translation, depth = 0): Target[] {
@@ -54,6 +54,12 @@ export function translateMatch(match: Element, translation: Translation, depth =
     return []
   }
   if (type === 'relabel') return translateRelabel(match, translation)
+  if (type === 'rewrite_tag_filter') {
+    const message = '[copy] rewrite_tag_filter cannot be a <store>'
+    const hint = 'let the <store> relabel to a <label> with this <match>'
+    translation.problem('E_CONFIG_BAD_VALUE', message, match.location, hint)
+    return []
+  }
   const form = Object.hasOwn(FORMS, type) ? FORMS[type] : undefined
   if (form === undefined) {
     reportAbsent('match', match, KNOWN, translation)

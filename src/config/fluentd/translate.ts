@@ -2,10 +2,11 @@ import { ShipperError } from '../../core/error.ts'
 import { compileTagPatterns } from '../../lib/tags/tag-pattern.ts'
 import { didYouMean } from '../../lib/text/did-you-mean.ts'
 import type { SectionOrigin, Tree, TreeStep } from '../config-tree.ts'
-import { type Element, textOf } from './element.ts'
+import { type Element, textOf, typeOf } from './element.ts'
 import { translateFilter } from './filters.ts'
 import { translateMatch } from './matches.ts'
 import { warnOfReservedTags } from './reserved-tags.ts'
+import { translateRewriteTag } from './rewrite-tag.ts'
 import { translateSource } from './sources.ts'
 import { translateSystem } from './system.ts'
 import { ERROR_LABEL, ROOT_LABEL, Translation } from './translation.ts'
@@ -98,9 +99,10 @@ function reportErrorLabel(elements: readonly Element[], { sections }: Tree, tran
     ...(has('Name', 'concat', 'Timeout_Label')
       ? ['groups of concat without timeout_label that are not complete after flush_interval']
       : []),
+    ...(has('Unmatched', 'error_label') ? ['records that a filter parser cannot read'] : []),
   ]
   const rest =
-    'lines that a parser cannot read are kept, and records that an output gives up go to the dead letters'
+    'lines that the parser of a source cannot read are kept, and records that an output gives up go to the dead letters'
   if (kinds.length > 0)
     translation.note(`<label ${ERROR_LABEL}> gets ${kinds.join(', and ')}; ${rest}`, label.location)
   else translation.warn(`<label ${ERROR_LABEL}> gets no records: ${rest}`, label.location)
@@ -119,7 +121,9 @@ function addSteps(label: string, elements: readonly Element[], translation: Tran
     else {
       if (patterns.every((pattern) => OWN_LOG.test(pattern)))
         translation.note('the agent’s own log is not a record: only senders can use these tags', location)
-      steps.push({ patterns, location, targets: translateMatch(element, translation) })
+      if (typeOf(element)?.value === 'rewrite_tag_filter')
+        steps.push({ patterns, location, filter: translateRewriteTag(element, translation) })
+      else steps.push({ patterns, location, targets: translateMatch(element, translation) })
     }
   }
 }

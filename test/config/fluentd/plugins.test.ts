@@ -262,10 +262,77 @@ describe('filters', () => {
     expect(mentions(of('buffer_overflow_method new'), 'buffer_overflow_method')).toBe(false)
   })
 
-  test('stdout is left out, with a warning, and parser is missing', () => {
-    const result = read(filter('@type stdout') + filter('@type parser\nkey_name log'))
-    expect(result.warnings[0]).toContain('stdout has no effect')
-    expect(result.missing).toEqual(['filter parser'])
+  test('parser has its parameters as options, and what was parsed counts', () => {
+    const JSON_PARSE = '<parse>\n@type json\n</parse>'
+    const of = (lines: string, more = ''): string[] =>
+      optionsOf(
+        read(filter(`@type parser\nkey_name log\n${lines}\n${JSON_PARSE}`) + more),
+        'FILTER',
+        'parser',
+      )
+    expect(of('')).toEqual(['Key_Name log', 'Parser parse.0'])
+    expect(of('reserve_data true\nreserve_time yes\ninject_key_prefix p.\nhash_value_field h')).toEqual([
+      'Reserve_Data on',
+      'Reserve_Time on',
+      'Result_Prefix p.',
+      'Result_Key h',
+      'Key_Name log',
+      'Preserve_Key on',
+      'Collision parsed',
+      'Parser parse.0',
+    ])
+    const removed = ['Reserve_Data on', 'Key_Name log', 'Collision parsed', 'Parser parse.0']
+    expect(of('reserve_data true\nremove_key_name_field true')).toEqual(removed)
+    const ERROR = '<label @ERROR>\n<match>\n@type null\n</match>\n</label>\n'
+    expect(of('', ERROR)).toContain('Unmatched error_label')
+    expect(of('emit_invalid_record_to_error false', ERROR)).toContain('Unmatched drop')
+    expect(of('reserve_data true\nemit_invalid_record_to_error false').join()).not.toContain('Unmatched')
+  })
+
+  test('parser takes a path as a record accessor, and several patterns as several parsers', () => {
+    const read1 = (lines: string): Translated => read(filter(`@type parser\n${lines}`))
+    const parse = '<parse>\n@type json\n</parse>'
+    const key = (name: string): string | undefined =>
+      optionsOf(read1(`key_name ${name}\n${parse}`), 'FILTER', 'parser')[0]
+    expect(['log', '$.log', '$.a.b', "$['a']['b c']"].map((name) => key(name))).toEqual([
+      'Key_Name log',
+      'Key_Name log',
+      "Key_Name $a['b']",
+      "Key_Name $a['b c']",
+    ])
+    const patterns =
+      '<parse>\n@type multi_format\n<pattern>\nformat json\n</pattern>\n<pattern>\nformat /^(?<a>.)/\n</pattern>\n<pattern>\nformat none\n</pattern>\n</parse>'
+    const several = read1(`key_name log\n${patterns}`)
+    expect(optionsOf(several, 'FILTER', 'parser')).toEqual([
+      'Key_Name log',
+      'Parser parse.0',
+      'Parser parse.1',
+      'Parser parse.2',
+    ])
+    expect(several.sections.filter(({ kind }) => kind === 'PARSER').map(({ options }) => options[1])).toEqual(
+      ['Time_Format epoch', 'Regex /^(?<a>.)/', 'Regex /\\A(?<message>.*)\\z/m'],
+    )
+  })
+
+  test('parser has notes of what becomes of records that it cannot read, and of a nested key', () => {
+    const parse = '<parse>\n@type json\n</parse>'
+    const result = (lines: string): Translated => read(filter(`@type parser\n${lines}\n${parse}`))
+    expect(result('key_name log').notes.join()).toContain('goes on unchanged, and is counted')
+    const nested = result('key_name $.a.b\nreserve_data true\nremove_key_name_field true')
+    expect(nested.warnings.join()).toContain('"remove_key_name_field" has no effect on a field within a map')
+    const faults = (lines: string): string[] => translated(filter(`@type parser\n${lines}`)).reported
+    expect(faults(parse)).toEqual(['f.conf:1:1: [parser] "key_name" is missing'])
+    expect(faults('key_name log')).toEqual(['f.conf:1:1: [parser] <parse> is missing'])
+    expect(faults(`key_name $.a..b\n${parse}`)[0]).toContain('is not a key or a record accessor')
+    const multiline = 'format multiline\nformat_firstline /^a/\nformat1 /^(?<a>.*)/'
+    expect(faults(`key_name log\n${multiline}`)[0]).toContain('is not a message of several lines')
+  })
+
+  test('stdout becomes the filter stdout, whose lines are those of fluent-bit', () => {
+    const read_ = read(filter('@type stdout\n<format>\n@type json\n</format>'))
+    expect(read_.reported).toEqual([])
+    expect(read_.warnings).toEqual(['f.conf:3:1: [stdout] <format> has no effect: a line of text is written'])
+    expect(read_.steps['']?.[0]).toEndWith('-> filter stdout')
   })
 })
 

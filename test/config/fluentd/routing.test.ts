@@ -81,6 +81,11 @@ describe('the steps of a file', () => {
     expect(both.notes.join('\n')).toContain(
       '<label @ERROR> gets records on which an expression of record_transformer fails, and groups of concat without timeout_label that are not complete',
     )
+    const parser = section('filter', '@type parser', 'key_name log', 'reserve_data true')
+    const withParse = parser.replace('key_name', '<parse>\n@type json\n</parse>\nkey_name')
+    const unread = translated(error + withParse)
+    expect(unread.warnings).toEqual([])
+    expect(unread.notes.join('\n')).toContain('<label @ERROR> gets records that a filter parser cannot read')
     const plain = section('filter', '@type record_transformer')
     const withLabel = section('filter', '@type concat', 'key m', 'timeout_label @ERROR')
     expect(translated(error + plain + withLabel).warnings[0]).toContain('gets no records')
