@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { hostname } from 'node:os'
-import { ERROR_CODES, exitStatusOf, messageOf, ShipperError } from '../core/error.ts'
+import { ERROR_CODES, exitStatusOf, formatLocation, messageOf, ShipperError } from '../core/error.ts'
 import { escapeControls } from '../core/escape-controls.ts'
 import type { Plan } from '../core/plan.ts'
 import type { Snapshot } from '../core/snapshot.ts'
@@ -13,6 +13,7 @@ import { settlesWithin } from '../lib/async/sleep.ts'
 import { EarlyLog } from '../observe/log/early-log.ts'
 import { createLog, type Log, type LogLevel } from '../observe/log/log.ts'
 import { isTerminal } from '../observe/log/sink.ts'
+import { ChunkGarbage } from './chunk-garbage.ts'
 import { CompileOnWork } from './compile-on-work.ts'
 import { discardAssembly, type PlanCheck, planFileProblems } from './dry-run.ts'
 import { EventLoopWatch } from './event-loop.ts'
@@ -32,8 +33,8 @@ interface AgentOptions {
   config?: string | undefined
 }
 
-/** Reason why the agent ends: a signal, all finite inputs were read, stdout has no reader, an input failed, or a defect. */
-type EndReason = 'signal' | 'finished' | 'readerClosed' | 'failed' | 'defect'
+/** Reason why the agent ends: a signal, all finite inputs were read, stdout has no reader, a filter ends it, an input failed, or a defect. */
+type EndReason = 'signal' | 'finished' | 'readerClosed' | 'filter' | 'failed' | 'defect'
 
 /** Time for flushes to react to an abort before they are abandoned. */
 const MAX_ABORT_MS = 500
@@ -67,8 +68,7 @@ export async function runAgent(plan: Plan, options: AgentOptions): Promise<numbe
     log = openLog(plan)
   } catch (error) {
     await agent.discard()
-    const hint = error instanceof ShipperError ? `; ${error.hint}` : ''
-    process.stderr.write(`${escapeControls(`shipper: ${messageOf(error)}${hint}`)}\n`)
+    writeError(error)
     return exitStatusOf(error)
   }
   early.open(log)
@@ -76,10 +76,18 @@ export async function runAgent(plan: Plan, options: AgentOptions): Promise<numbe
     return await agent.run(log)
   } catch (error) {
     logError(log, error)
+    // With -q the log is off, and a status alone does not say what to do.
+    if (plan.service.logLevel === 'off') writeError(error)
     return exitStatusOf(error)
   } finally {
     log.close()
   }
+}
+
+/** Writes why the agent ends to stderr, without the log. */
+function writeError(error: unknown): void {
+  const hint = error instanceof ShipperError && error.hint !== '' ? `; ${error.hint}` : ''
+  process.stderr.write(`${escapeControls(`shipper: ${messageOf(error)}${hint}`)}\n`)
 }
 
 function openLog(plan: Plan): Log {
@@ -97,7 +105,8 @@ function logError(log: Log, error: unknown): void {
     error instanceof ShipperError
       ? { code: error.code, hint: error.hint }
       : { code: 'E_INTERNAL', hint: ERROR_CODES.E_INTERNAL.remedy, stack: stackOf(error) }
-  log.child('shipper').error(messageOf(error), known)
+  const place = error instanceof ShipperError ? formatLocation(error.location) : ''
+  log.child('shipper').error(`${place === '' ? '' : `${place}: `}${messageOf(error)}`, known)
 }
 
 class Agent {
@@ -122,6 +131,8 @@ class Agent {
   readonly #stopSignal = deferred<void>()
   /** True when there is no output: nothing may be read, because it would be lost. */
   readonly #isIdle: boolean
+  /** Exit status that a filter has asked for. */
+  #filterStatus: number | undefined
   /** Error of the first input that failed, at any time. */
   #failure: { error: unknown } | undefined
 
@@ -142,8 +153,11 @@ class Agent {
       limitMs: this.#defectGraceMs + MAX_ABORT_MS + DEFECT_CLOSE_MS,
       closeLog: () => this.#log.close(),
     })
+    const garbage = new ChunkGarbage()
     this.#assembly = new Assembly(plan, {
       parts,
+      onChunk: () => garbage.count(),
+      onGarbage: (bytes) => garbage.add(bytes),
       clock: this.#eventLoop.clock,
       log: (name, level, suppressMs) => log.child(name, level as LogLevel | undefined, suppressMs),
       agent: { version: options.version, id: machineId(), hostname: hostname() },
@@ -153,6 +167,12 @@ class Agent {
       },
       finished: (name, incomplete) => this.#inputFinished(name, incomplete),
       readerClosed: () => this.#end.resolve('readerClosed'),
+      endRun: (name, status, reason) => {
+        if (this.#filterStatus !== undefined) return
+        this.#filterStatus = status
+        log.child(name).error(`ends the run with status ${status}: ${reason}`, { code: 'E_RUN_ENDED' })
+        this.#end.resolve('filter')
+      },
       signal: this.#flushes.signal,
     })
   }
@@ -198,7 +218,7 @@ class Agent {
       // The last line, after everything that may still be said.
       this.#log.flush()
       const level = status === SIGPIPE_STATUS && this.#assembly.outputs.length === 1 ? 'debug' : 'info'
-      if (hasStarted) log[level](stopLine(this.#plan, this.#assembly))
+      if (hasStarted) log[level](stopLine(this.#plan, this.#assembly, this.#filterStatus !== undefined))
     }
     if (this.#lastHandler.hasCaught) return ERROR_CODES.E_INTERNAL.exit
     return closed ? status : 1
@@ -271,7 +291,8 @@ class Agent {
         systemClock,
       )
     const settled = Promise.all(runs).then(() => this.#assembly.settled())
-    if (reason === 'failed' || reason === 'readerClosed') return settlesWithin(settled, graceMs, systemClock)
+    if (reason === 'failed' || reason === 'readerClosed' || reason === 'filter')
+      return settlesWithin(settled, graceMs, systemClock)
     if (reason === 'finished') {
       const first = await Promise.race([settled.then(() => 'settled'), this.#stopSignal.promise])
       if (first === 'settled') return true
@@ -289,13 +310,17 @@ class Agent {
   }
 
   #status(reason: EndReason, isComplete: boolean, log: ReturnType<Log['child']>): number {
+    if (this.#filterStatus !== undefined) return this.#filterStatus
     if (reason === 'readerClosed') return SIGPIPE_STATUS
     if (this.#isIdle) return 0
     const finite = this.#assembly.inputs.filter((i) => i.input.finite)
     if (finite.length === 0) return 0
     const dropped = finite.reduce((n, i) => n + i.stage.droppedRecords, 0)
     const aborted = finite.reduce((n, i) => n + i.stage.abortedRecords, 0)
-    const isDrained = reason === 'finished' && isComplete && aborted === 0
+    const isRead = finite.every(
+      ({ name, input }) => this.#finishedInputs.has(name) || input.isWaiting === true,
+    )
+    const isDrained = (reason === 'finished' || isRead) && isComplete && aborted === 0
     const missing = [...this.#unread]
     if (dropped > 0) missing.push(dropped === 1 ? '1 record was dropped' : `${dropped} records were dropped`)
     if (isDrained && missing.length === 0) return 0
@@ -335,6 +360,7 @@ class Agent {
     const stop = (signal: NodeJS.Signals) => {
       if (stopping) {
         log.warn(`received ${signal} again: exiting immediately`)
+        this.#lastHandler.leave()
         this.#log.close()
         process.exit(1)
       }

@@ -25,10 +25,11 @@ interface CheckedPlan extends PlanCheck {
 }
 
 /**
- * Finds the problems of a plan that only show when its plugins are created. The plugins are created and closed again but
- * not started: no file, database or socket is opened, and nothing is logged. Files of ours are looked at, not opened.
+ * Finds the problems of a plan that only show when its plugins are created or started. The plugins are created and closed again but
+ * not started: no database or socket is opened, and nothing is logged. Files of ours are looked at, not opened. With
+ * `checksStarts` filters check what their start would need, see `Filter.check`: files are read, scripts are loaded.
  */
-export async function checkPlan(plan: Plan, version: string): Promise<CheckedPlan> {
+export async function checkPlan(plan: Plan, version: string, checksStarts = true): Promise<CheckedPlan> {
   const stop = new AbortController()
   const warnings: string[] = []
   const log = (name: string): Logger => ({
@@ -46,6 +47,7 @@ export async function checkPlan(plan: Plan, version: string): Promise<CheckedPla
     finished() {},
     signal: stop.signal,
   })
+  if (checksStarts) await assembly.check()
   await discardAssembly(assembly, stop)
   const inputLimits = new Map(assembly.inputs.map(({ name, account }) => [name, account.limitBytes]))
   const { problems, pipeline } = assembly

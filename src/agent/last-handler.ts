@@ -1,7 +1,8 @@
 import { writeSync } from 'node:fs'
-import { ERROR_CODES, messageOf } from '../core/error.ts'
+import { ERROR_CODES, formatLocation, messageOf } from '../core/error.ts'
 import { escapeControls } from '../core/escape-controls.ts'
 import type { Clock, Logger, TimerHandle } from '../core/services.ts'
+import { hasUserCode, userCodePlace } from '../lib/plugin/user-code.ts'
 
 /** Exit status after a defect. */
 export const DEFECT_STATUS = ERROR_CODES.E_INTERNAL.exit
@@ -25,11 +26,15 @@ interface LastHandlerOptions {
  * Handles errors that nothing has caught: a defect. What the failed call left undone is not known, so the agent does not go
  * on: the first one is logged with its stack and stops the agent in order, a second one or a stop that does not end in
  * time ends the process at once. Nothing is lost by either, because positions move only with acknowledgements.
+ *
+ * An error of a script's timer or promise stops the agent too: what the script was about to do is not known. It says so with
+ * E_SCRIPT and the place in the script, and further ones of scripts do not hurry the stop.
  */
 export class LastHandler {
   readonly #options: LastHandlerOptions
   #timer: TimerHandle | undefined
   #caught = 0
+  #isEnding = false
 
   constructor(options: LastHandlerOptions) {
     this.#options = options
@@ -40,11 +45,19 @@ export class LastHandler {
     return this.#caught > 0
   }
 
+  /** Says that the process is ended on purpose now. */
+  leave(): void {
+    this.#isEnding = true
+  }
+
   /** Installs the handlers; returns a function that removes them. */
   install(): () => void {
     const handler = (error: unknown): void => this.#handle(error)
+    const ended = (): void => this.#ended()
     for (const event of DEFECT_EVENTS) process.on(event, handler)
+    process.on('exit', ended)
     return () => {
+      process.off('exit', ended)
       for (const event of DEFECT_EVENTS) process.off(event, handler)
       this.#options.clock.cancel(this.#timer)
     }
@@ -52,6 +65,7 @@ export class LastHandler {
 
   #handle(error: unknown): void {
     this.#caught++
+    if (this.#caught > 1 && userCodePlace(error) !== undefined) return
     if (this.#caught > 1) {
       this.#report(error, 'unexpected error during the stop, exiting immediately', AFTERWARDS)
       this.#end()
@@ -72,8 +86,17 @@ export class LastHandler {
 
   /** Logs the error. A log that is itself the defect must not hide it, nor start all over. */
   #report(error: unknown, what: string, meaning: string): void {
-    const reason = error === undefined ? '' : `: ${messageOf(error)}`
     try {
+      const place = userCodePlace(error)
+      const reason = error === undefined ? '' : `: ${messageOf(error)}`
+      if (place !== undefined) {
+        const script = `error of a script at ${formatLocation(place)}`
+        this.#options.log.error(`${what.replace('unexpected error', script)}${reason}; ${meaning}`, {
+          code: 'E_SCRIPT',
+          hint: SCRIPT_HINT,
+        })
+        return
+      }
       const stack = stackOf(error)
       this.#options.log.error(`${what}${reason}; ${meaning}`, {
         code: 'E_INTERNAL',
@@ -85,7 +108,18 @@ export class LastHandler {
     }
   }
 
+  /** Logs that the process ends while the agent runs, which only a script can have done. */
+  #ended(): void {
+    if (this.#isEnding || !hasUserCode()) return
+    this.#options.log.error(`the process is ended without a stop of the agent; ${AFTERWARDS}`, {
+      code: 'E_SCRIPT',
+      hint: 'a script has called process.exit: throw an error, or return [-1] to drop a record',
+    })
+    this.#end()
+  }
+
   #end(): void {
+    this.#isEnding = true
     const { closeLog, exit = process.exit } = this.#options
     try {
       closeLog()
@@ -97,6 +131,9 @@ export class LastHandler {
 
 const AFTERWARDS =
   'positions are stored up to the last acknowledgement, what follows them is sent after the next start'
+
+const SCRIPT_HINT =
+  'catch errors in timers and promises of the script: only those of the call itself are errors of one record'
 
 /** Returns the frames of the stack of an error, and those of its causes, from the innermost to the outermost. */
 export function stackOf(error: unknown): string | undefined {

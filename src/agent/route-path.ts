@@ -15,7 +15,8 @@ import { matchTag } from '../core/tag.ts'
 import type { Path } from '../engine/path.ts'
 import { matchesText } from '../lib/regex/string-matcher.ts'
 import { sideLabelsOf } from './followed-labels.ts'
-import { sideWays } from './side-ways.ts'
+import { followNewTags, labelOfNewTag } from './followed-tags.ts'
+import { sideWays, wayFrom } from './side-ways.ts'
 import { filtersOf, type Way } from './way.ts'
 
 /** Patterns of a step that takes every tag. */
@@ -32,9 +33,51 @@ export function wayOf(plan: Plan, find: FindPath, input: InputPlan, tag: string)
   if (!input.common.routable) return { filters: [], outputs: [], parts: [] }
   if (!tag.includes('*')) {
     const way = wayOfPath(find(input.name, tag), input)
-    return { ...way, parts: [...way.parts, ...sideWays(plan, filtersOf(way), tag)] }
+    const parts = [...way.parts, ...sideWays(plan, filtersOf(way), tag)]
+    return withNewTags(plan, { ...way, parts }, tag)
   }
-  return plan.routing === undefined ? wayOfPattern(plan, input, tag) : wayOfSteps(plan, input)
+  const way = plan.routing === undefined ? wayOfPattern(plan, input, tag) : wayOfSteps(plan, input)
+  return withNewTags(plan, way, tag.replace(GROUP, '*'))
+}
+
+/** Returns a way with those of the records to which its filters give another tag: one for each new tag. */
+function withNewTags(plan: Plan, way: Way, tag: string): Way {
+  const found: Way[] = []
+  const names = filtersOf(way).map((name) => name.replace(MATCH_BEHIND, ''))
+  followNewTags(plan, names, tag, (filter, newTag) => {
+    const { pattern, label, records } = newTag
+    const passed: string[] = []
+    const start = labelOfNewTag(plan, filter, newTag)
+    const next =
+      plan.routing === undefined
+        ? wayByMatch(plan, pattern, filter.name, passed)
+        : pattern.includes('*')
+          ? wayByPattern(plan.routing, start, passed)
+          : wayFrom(plan.routing.labels, start, pattern, passed, new Set())
+    const place = label === undefined ? '' : `, label ${label}`
+    found.push({ ...next, title: `${records} in ${filter.name}: tag ${pattern}${place}`, isSide: true })
+    return passed
+  })
+  return found.length === 0 ? way : { ...way, parts: [...way.parts, ...found] }
+}
+
+/** Returns a part for each match of a label, as tags of a pattern may be taken by any of them. */
+function wayByPattern({ labels }: OrderedRouting, start: string, passed: string[]): Way {
+  const steps = labels.get(start) ?? []
+  passed.push(...steps.flatMap(({ filter }) => filter?.name ?? []))
+  const parts = partsOf(labels, start, '', new Set())
+  return { filters: [], outputs: [], parts }
+}
+
+/** What follows the name of a stage that only some tags reach. */
+export const MATCH_BEHIND = / \(.*\)$/
+
+/** Returns the way of records to which a filter has given a tag, and adds the other filters on it to `passed`. */
+function wayByMatch({ filters, outputs }: Plan, tag: string, by: string, passed: string[]): Way {
+  const passing = filters.filter((filter) => filter.name !== by && mayMatch(filter, tag))
+  passed.push(...passing.map(({ name }) => name))
+  const matching = outputs.filter((output) => mayMatch(output, tag))
+  return { ...wayToOutputs(matching, tag), filters: passing.map((filter) => nameFor(filter, tag)) }
 }
 
 function wayOfPath({ filters, outputs, branches, split }: Path, input: InputPlan, title?: string): Way {

@@ -1,7 +1,7 @@
 import { resolve } from 'node:path'
 import { ShipperError, type SourceLocation } from '../core/error.ts'
 import { COMPANION_SUFFIXES } from '../core/offset-store.ts'
-import type { Plan } from '../core/plan.ts'
+import { deadLettersOf, filtersOf, type Plan } from '../core/plan.ts'
 import { FsFailure, stat } from '../lib/fs/file-system.ts'
 
 /** What a file of ours is for. Several stages may share a file for one purpose; a file has only one. */
@@ -42,7 +42,8 @@ export function sharedFileProblems(plan: Plan): ShipperError[] {
   return problems
 }
 
-function* ownFiles({ inputs, outputs, service }: Plan): Generator<OwnFile> {
+function* ownFiles(plan: Plan): Generator<OwnFile> {
+  const { inputs, outputs, service } = plan
   for (const { spec, name, options, optionLocations, location } of inputs) {
     const path = spec.statePath?.(options as never)
     if (path === undefined) continue
@@ -53,15 +54,10 @@ function* ownFiles({ inputs, outputs, service }: Plan): Generator<OwnFile> {
   }
   if (service.logFile !== undefined)
     yield { purpose: 'log', path: service.logFile, name: 'Log_File', location: undefined }
-  for (const { spec, name, options, common, optionLocations, location } of outputs) {
-    const { deadLetterFile } = common
-    if (deadLetterFile !== undefined)
-      yield {
-        purpose: 'dead letters',
-        path: deadLetterFile,
-        name: `Dead_Letter_File of ${name}`,
-        location: optionLocations.get('dead_letter_file') ?? location,
-      }
+  for (const filter of filtersOf(plan)) yield* deadLetters(filter, deadLettersOf(filter)?.deadLetterFile)
+  for (const output of outputs) {
+    const { spec, name, options, common, optionLocations, location } = output
+    yield* deadLetters(output, common.deadLetterFile)
     const path = spec.writes?.(options as never)
     if (path !== undefined)
       yield {
@@ -70,6 +66,19 @@ function* ownFiles({ inputs, outputs, service }: Plan): Generator<OwnFile> {
         name: `the file of ${name}`,
         location: optionLocations.get('file') ?? optionLocations.get('path') ?? location,
       }
+  }
+}
+
+type Stage = Pick<Plan['outputs'][number], 'name' | 'optionLocations' | 'location'>
+
+function* deadLetters(stage: Stage, path: string | undefined): Generator<OwnFile> {
+  if (path === undefined) return
+  const { name, optionLocations, location } = stage
+  yield {
+    purpose: 'dead letters',
+    path,
+    name: `Dead_Letter_File of ${name}`,
+    location: optionLocations.get('dead_letter_file') ?? location,
   }
 }
 

@@ -30,7 +30,7 @@ export function sideWays({ routing, filters }: Plan, names: readonly string[], t
 }
 
 /** Returns the way of a tag from the first step of a label, and adds the filters on it to `passed`. */
-function wayFrom(
+export function wayFrom(
   labels: OrderedRouting['labels'],
   label: string,
   tag: string,

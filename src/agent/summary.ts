@@ -58,9 +58,12 @@ function placeOf({ options }: InputPlan | OutputPlan): string | undefined {
   return Array.isArray(first) ? first.flat().join(',') : undefined
 }
 
-/** Returns `8,408 records sent, all acknowledged`, or what is missing and what becomes of it. */
-export function stopLine(plan: Plan, assembly: Assembly): string {
-  const outputs = assembly.snapshot().outputs
+/**
+ * Returns `8,408 records sent, all acknowledged`, or what is missing and what becomes of it. `isEndedByFilter`: records that are not
+ * acknowledged may be delivered nevertheless, see `FilterContext.endRun`.
+ */
+export function stopLine(plan: Plan, assembly: Assembly, isEndedByFilter: boolean): string {
+  const { outputs, filters } = assembly.snapshot()
   if (outputs.length === 0) return 'nothing was read or sent'
   const counts = outputs.map(({ name, procRecords }) => ({ name, records: procRecords }))
   const [first] = counts
@@ -68,14 +71,20 @@ export function stopLine(plan: Plan, assembly: Assembly): string {
     counts.length === 1 && first !== undefined
       ? recordsText(first.records)
       : counts.map(({ name, records }) => `${name} ${recordsText(records)}`).join(', ')
-  const dropped = outputs.reduce((sum, output) => sum + output.droppedRecords, 0)
-  const letters = outputs.reduce((sum, { counters }) => sum + (counters.dead_letters ?? 0), 0)
+  const failed = filters.filter(({ counters }) => counters.dead_letters !== undefined)
+  const dropped =
+    outputs.reduce((sum, output) => sum + output.droppedRecords, 0) +
+    failed.reduce((sum, { counters }) => sum + (counters.dropped_records ?? 0), 0)
+  const letters = [...failed, ...outputs].reduce((sum, { counters }) => sum + (counters.dead_letters ?? 0), 0)
   const open = assembly.inputs.filter(({ stage }) => stage.abortedRecords > 0)
   const aborted = open.reduce((sum, { stage }) => sum + stage.abortedRecords, 0)
   const parts = [`${sent} sent`]
   if (letters > 0) parts.push(`${countText(letters)} given up and kept as dead letters`)
   if (dropped > 0) parts.push(`${countText(dropped)} dropped`)
-  if (aborted > 0) parts.push(`${countText(aborted)} not acknowledged: ${fateOf(plan, open)}`)
+  if (aborted > 0)
+    parts.push(
+      `${countText(aborted)} not acknowledged: ${fateOf(plan, open, isEndedByFilter ? HELD_BACK : LOST)}`,
+    )
   else if (dropped + letters === 0 && counts.some(({ records }) => records > 0))
     parts.push('all acknowledged')
   return parts.join(', ')
@@ -86,21 +95,22 @@ function recordsText(n: number): string {
 }
 
 /** Returns what becomes of records that these inputs have read and that are not acknowledged when the agent ends. */
-export function fateOf(plan: Plan, inputs: readonly { name: string }[]): string {
+export function fateOf(plan: Plan, inputs: readonly { name: string }[], lost: string = LOST): string {
   const byFate = new Map<string, string[]>()
   for (const { name } of inputs) {
     const input = plan.inputs.find((other) => other.name === name)
-    const fate = input === undefined ? LOST : inputFate(input)
+    const fate = input === undefined ? lost : inputFate(input, lost)
     byFate.set(fate, [...(byFate.get(fate) ?? []), name])
   }
   return [...byFate].map(([fate, names]) => `${named(names)} ${fate}`).join('; ')
 }
 
-const LOST = 'cannot read them again: they are lost'
+const LOST = 'cannot read them again: those that were not sent are lost'
+const HELD_BACK = 'cannot read them again; those that are among the sent ones are not lost'
 
-function inputFate({ spec, options }: InputPlan): string {
+function inputFate({ spec, options }: InputPlan, lost: string): string {
   if (spec.resends === true) return 'has not acknowledged them, so senders that wait for it send them again'
-  if (spec.statePath === undefined) return LOST
+  if (spec.statePath === undefined) return lost
   if (spec.statePath(options as never) !== undefined) return 'reads them again after the next start'
   const { readFromHead, readFromTail } = options as { readFromHead?: boolean; readFromTail?: boolean }
   return readFromHead === true || readFromTail === false

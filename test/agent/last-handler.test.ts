@@ -1,5 +1,6 @@
 import { expect, test } from 'bun:test'
 import { LastHandler, stackOf } from '../../src/agent/last-handler.ts'
+import { noteUserCode } from '../../src/lib/plugin/user-code.ts'
 import { ManualClock } from '../support/engine/manual-clock.ts'
 import { atEnd } from '../support/tmp.ts'
 
@@ -8,8 +9,10 @@ function installed(write: (text: string) => void = () => {}) {
   const clock = new ManualClock()
   const done: string[] = []
   const quiet = () => {}
-  const error = (text: string): void => {
+  const codes: unknown[] = []
+  const error = (text: string, fields?: Record<string, unknown>): void => {
     done.push(text.split(';')[0] ?? '')
+    codes.push(fields?.code)
     write(text)
   }
   const handler = new LastHandler({
@@ -22,7 +25,7 @@ function installed(write: (text: string) => void = () => {}) {
   })
   const remove = handler.install()
   atEnd(remove)
-  return { clock, done, handler, remove }
+  return { clock, codes, done, handler, remove }
 }
 
 const fail = (message: string) => process.emit('uncaughtException', new Error(message))
@@ -62,6 +65,42 @@ test('a log that fails hides neither the error nor the stop, and starts no loop'
   })
   fail('a')
   expect(done).toEqual(['unexpected error, stopping: a', 'stop'])
+})
+
+test('an error of a script says so with its place, and further ones do not hurry the stop', () => {
+  noteUserCode('/etc/agent-test/orders.js')
+  const { done, codes } = installed()
+  const thrown = (message: string, file: string) =>
+    process.emit(
+      'uncaughtException',
+      Object.assign(new Error(message), {
+        stack: `Error: ${message}\n    at cb (${file}:2:73)\n    at x (/$bunfs/root/a.js:1:2)`,
+      }),
+    )
+  thrown('a', '/etc/agent-test/orders.js')
+  thrown('b', '/etc/agent-test/lib/imported.js')
+  expect(done).toEqual(['error of a script at /etc/agent-test/orders.js:2:73, stopping: a', 'stop'])
+  expect(codes).toEqual(['E_SCRIPT'])
+  thrown('c', '/elsewhere/other.js')
+  expect(done.slice(2)).toEqual([
+    'unexpected error during the stop, exiting immediately: c',
+    'close',
+    'exit 70',
+  ])
+  expect(codes).toEqual(['E_SCRIPT', 'E_INTERNAL'])
+})
+
+test('a script that ends the process is logged, and the status is 70; an end on purpose is not', () => {
+  noteUserCode('/etc/agent-test/orders.js')
+  const one = installed()
+  process.emit('exit', 0)
+  expect(one.done).toEqual(['the process is ended without a stop of the agent', 'close', 'exit 70'])
+  expect(one.codes).toEqual(['E_SCRIPT'])
+  one.remove()
+  const other = installed()
+  other.handler.leave()
+  process.emit('exit', 1)
+  expect(other.done).toEqual([])
 })
 
 test('a stack names the causes, and ends in a circle of them', () => {

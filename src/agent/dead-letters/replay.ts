@@ -8,10 +8,11 @@ import type { Outcome } from '../../core/plugin.ts'
 import { Assembly } from '../../engine/assembly.ts'
 import { systemClock } from '../../engine/clock.ts'
 import type { Keeper } from '../../engine/dead-letters/dead-letters.ts'
+import { loadParts, type Parts } from '../../engine/parts.ts'
 import { Receipt } from '../../engine/receipt.ts'
 import { settlesWithin } from '../../lib/async/sleep.ts'
 import type { RowFile } from '../../lib/dead-letters/files.ts'
-import { markReplayed } from '../../lib/dead-letters/row.ts'
+import { type DeadLetter, markReplayed } from '../../lib/dead-letters/row.ts'
 import { close, FsFailure, openToUpdate, remove, stat, sync } from '../../lib/fs/file-system.ts'
 import { createLog } from '../../observe/log/log.ts'
 import { takeLock } from '../../store/agent-lock.ts'
@@ -22,12 +23,15 @@ import { filesAt, recordOf, rowsIn, rowsOf } from './rows.ts'
 const MAX_CHUNK_BYTES = 1_000_000
 const MAX_CHUNK_ROWS = 10_000
 const MAX_OPEN_CHUNKS = 8
+/** The same for rows of filters, each of which is a chunk. */
+const MAX_OPEN_ROWS = 256
+const MAX_UNSYNCED_ROWS = 1000
 const MAX_ABORT_MS = 500
 
 interface ReplayOptions {
   /** File of rows, with its parts. */
   path: string
-  /** Name of the output for all rows; default: the one that is named in each row. */
+  /** Name of the output for all rows, past all filters; default: the output or filter that is named in each row. */
   output: string | undefined
   version: string
 }
@@ -37,9 +41,9 @@ interface ReplayResult {
   /** Rows that were sent and refused again, with the reason of the last. */
   refused: number
   reason: string
-  /** Rows whose output is not in the configuration, and its name. */
+  /** Rows whose output or filter is not in the configuration, and its name. */
   unknown: number
-  unknownOutputs: string[]
+  unknownNames: string[]
   /** Lines that are no rows of this version. */
   unreadable: number
   /** Rows that are left because the replay was stopped. */
@@ -50,7 +54,7 @@ interface ReplayResult {
 
 /**
  * Sends the rows of a dead-letter file to their outputs, past the filters, and marks in the file what was
- * delivered. The agent may run: it appends to the file and renames it, and this marks rows that are complete and
+ * delivered. Rows of a filter go through it again, and on to the filters and outputs that follow it. The agent may run: it appends to the file and renames it, and this marks rows that are complete and
  * removes parts that are not appended to. Two replays of a file at the same time are excluded by a lock. A kill between
  * an acknowledgement and its mark sends the rows of that chunk again.
  */
@@ -63,10 +67,8 @@ export async function replayLetters(plan: Plan, options: ReplayOptions): Promise
   const files = filesAt(options.path)
   const lock = await lockFile(options.path)
   try {
-    const named = outputsNamedIn(files, options)
-    const outputs = plan.outputs.filter(({ name }) => named.has(name))
-    const { routing: _, ...rest } = plan
-    const replay = new Replay({ ...rest, inputs: [], filters: [], outputs }, options)
+    const needed = neededPlan(plan, files, options)
+    const replay = new Replay(needed, options, await loadParts(needed))
     return await replay.run()
   } finally {
     lock.release()
@@ -85,13 +87,23 @@ async function lockFile(path: string): Promise<{ release(): void }> {
   }
 }
 
-function outputsNamedIn(files: readonly RowFile[], { output }: ReplayOptions): Set<string> {
-  if (output !== undefined) return new Set([output])
-  const names = new Set<string>()
-  for (const { path } of files)
-    for (const { row, isReplayed } of rowsIn(path))
-      if (row !== undefined && !isReplayed) names.add(row.output)
-  return names
+/** Returns what a replay runs: all of the plan for rows of filters, else only the outputs. */
+function neededPlan(plan: Plan, files: readonly RowFile[], { output }: ReplayOptions): Plan {
+  const named = new Set<string>(output === undefined ? [] : [output])
+  if (output === undefined)
+    for (const { path } of files)
+      for (const { row, isReplayed } of rowsIn(path)) {
+        if (row === undefined || isReplayed) continue
+        if (isOfFilter(row)) return plan
+        named.add(row.output)
+      }
+  const { routing: _, ...rest } = plan
+  const outputs = plan.outputs.filter(({ name }) => named.has(name))
+  return { ...rest, inputs: [], filters: [], outputs: outputs.map(({ processors: __, ...o }) => o) }
+}
+
+function isOfFilter({ cause }: DeadLetter): boolean {
+  return cause === 'filter'
 }
 
 /** Rows that are sent in one chunk. */
@@ -129,7 +141,7 @@ class Replay {
     refused: 0,
     reason: '',
     unknown: 0,
-    unknownOutputs: [],
+    unknownNames: [],
     unreadable: 0,
     left: 0,
     removed: [],
@@ -138,25 +150,23 @@ class Replay {
   readonly #refused = new Map<Chunk, Set<number>>()
   readonly #files: OpenFile[] = []
   #open = 0
+  /** Number of rows of filters whose marks may not be on disk. */
+  #unsynced = 0
   #onSettled: (() => void) | undefined
 
-  constructor(plan: Plan, options: ReplayOptions) {
+  constructor(plan: Plan, options: ReplayOptions, parts: Parts) {
     this.#options = options
     const log = createLog({ level: plan.service.logLevel, clock: systemClock })
     // A destination that is refused once more is not waited for: the row stays where it is.
-    const outputs = plan.outputs.map(({ processors: _, ...o }) => ({
-      ...o,
-      common: { ...o.common, deadLetterAfter: 0 },
-    }))
+    const outputs = plan.outputs.map((o) => ({ ...o, common: { ...o.common, deadLetterAfter: 0 } }))
     this.#assembly = new Assembly(
       { ...plan, outputs },
       {
-        // No inputs, filters or processors: nothing has a condition.
-        parts: {},
+        parts,
         clock: systemClock,
         log: (name, level) => log.child(name, level as never),
         agent: { version: options.version, id: 'replay', hostname: hostname() },
-        openOffsets: () => Promise.reject(new Error('a replay has no inputs')),
+        openOffsets: () => Promise.reject(new Error('a replay runs no inputs')),
         finished() {},
         signal: this.#stop.signal,
         deadLetters: () => this.#keeper(),
@@ -235,6 +245,17 @@ class Replay {
         this.#result.unreadable++
         continue
       }
+      if (this.#options.output === undefined && isOfFilter(row)) {
+        if (group !== undefined) await this.#send(fd, group)
+        group = undefined
+        await this.#sendThroughFilters(fd, {
+          ...groupOf(row.output, row),
+          records: [record],
+          offsets: [offset],
+          bytes: record.length,
+        })
+        continue
+      }
       const output = this.#options.output ?? row.output
       if (!this.#assembly.outputs.some(({ name }) => name === output)) {
         this.#countUnknown(output)
@@ -245,7 +266,7 @@ class Replay {
         await this.#send(fd, group)
         group = undefined
       }
-      group ??= { output, tag: row.tag, input: row.input, records: [], bytes: 0, offsets: [] }
+      group ??= groupOf(output, row)
       group.records.push(record)
       group.bytes += record.length
       group.offsets.push(offset)
@@ -253,10 +274,31 @@ class Replay {
     if (group !== undefined) await this.#send(fd, group)
   }
 
-  #countUnknown(output: string): void {
+  #countUnknown(name: string): void {
     this.#result.unknown++
-    const { unknownOutputs } = this.#result
-    if (!unknownOutputs.includes(output) && unknownOutputs.length < 10) unknownOutputs.push(output)
+    const { unknownNames } = this.#result
+    if (!unknownNames.includes(name) && unknownNames.length < 10) unknownNames.push(name)
+  }
+
+  /** Sends one row of a filter: what follows may join, copy or drop records, so only the outcome of a chunk tells of them. */
+  async #sendThroughFilters(fd: number, group: Group): Promise<void> {
+    while (this.#open >= MAX_OPEN_ROWS && !this.#stop.signal.aborted) await this.#settled()
+    this.#open++
+    const isKnown = this.#assembly.resume(group.output, chunkOf(group), BUFFERS, (outcome) => {
+      this.#open--
+      const [offset = 0] = group.offsets
+      if (outcome === 'delivered' || outcome === 'filtered') this.#mark(fd, offset)
+      else if (outcome === 'dead_letter') this.#result.refused++
+      else this.#result.left++
+      if (this.#open === 0 || ++this.#unsynced >= MAX_UNSYNCED_ROWS) {
+        this.#unsynced = 0
+        sync(fd)
+      }
+      this.#onSettled?.()
+    })
+    if (isKnown) return
+    this.#open--
+    this.#countUnknown(group.output)
   }
 
   async #send(fd: number, group: Group): Promise<void> {
@@ -266,7 +308,9 @@ class Replay {
     this.#refused.set(chunk, new Set())
     this.#open++
     const { start } = chunk
-    const receipt = new Receipt(chunk, 1, (outcome) => this.#onOutcome(fd, group, chunk, start, outcome))
+    const receipt = new Receipt(chunk, 1, {
+      settled: (outcome) => this.#onOutcome(fd, group, chunk, start, outcome),
+    })
     running?.queue.push(chunk, receipt)
   }
 
@@ -302,6 +346,10 @@ class Replay {
       this.#onSettled = resolve
     })
   }
+}
+
+function groupOf(output: string, { tag, input }: DeadLetter): Group {
+  return { output, tag, input, records: [], bytes: 0, offsets: [] }
 }
 
 function isFull({ bytes, records }: Group, next: Buffer): boolean {

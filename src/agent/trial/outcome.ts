@@ -1,4 +1,4 @@
-import type { Trace, TrialRecord } from './trace.ts'
+import type { Trace, TrialRecord, TrialStep } from './trace.ts'
 
 /** What is left of a sample after the filters, in order, and the outputs that got records. */
 export interface TrialOutcome {
@@ -17,10 +17,19 @@ export function outcomeOf(traces: readonly Trace[]): TrialOutcome {
       if (effect === 'output' && records.length > 0) outputs.add(stage)
       if (effect === 'refused') refusals.set(stage, note)
     }
-    const last = steps.findLast(
-      ({ effect, ofOutput }) => effect !== 'output' && effect !== 'refused' && ofOutput === undefined,
-    )
-    return last === undefined ? [record] : last.records
+    return recordsLeft(record, steps)
   })
   return { records, outputs: [...outputs], refusals }
+}
+
+/** Returns what filters have left of a record: under its own tag, then under each tag that a filter has given to a copy. */
+function recordsLeft(record: TrialRecord, steps: readonly TrialStep[]): TrialRecord[] {
+  const byWay = new Map<string | undefined, readonly TrialRecord[]>([[undefined, [record]]])
+  for (const { effect, ofOutput, records, way, newWay } of steps) {
+    if (effect === 'output' || effect === 'refused' || ofOutput !== undefined) continue
+    // A record that is kept as well has a further step there.
+    byWay.set(way, newWay === undefined ? records : [])
+    if (newWay !== undefined) byWay.set(newWay, records)
+  }
+  return [...byWay.values()].flat()
 }

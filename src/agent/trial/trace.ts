@@ -11,18 +11,22 @@ export interface TrialRecord {
 
 /**
  * What a stage did with the records of one trace. `held`: kept until records that belong to them have come; they follow as
- * a trace of their own, or with a later record. `sent`: sent to a label, whose stages follow. `skipped`: they do not meet the condition of the stage. `refused`: an output has not taken
- * them.
+ * a trace of their own, or with a later record. `sent`: sent to a label, whose stages follow. `skipped`: they do not meet the condition of the stage. `failed`: the filter has given
+ * a record up. `refused`: an output has not taken them.
  */
 export interface TrialStep {
   stage: string
-  effect: 'unchanged' | 'changed' | 'dropped' | 'held' | 'sent' | 'skipped' | 'output' | 'refused'
+  effect: 'unchanged' | 'changed' | 'dropped' | 'held' | 'sent' | 'skipped' | 'failed' | 'output' | 'refused'
   /** Records after the stage. */
   records: TrialRecord[]
-  /** What an output would do instead of sending, the label of `sent`, or what the filter did without. */
+  /** What an output would do instead of sending, the label of `sent`, why it `failed`, or what the filter did without. */
   note?: string
   /** Output whose processor the stage is. */
   ofOutput?: string
+  /** Names of the filters that have given the records another tag before the stage; undefined: none has. */
+  way?: string | undefined
+  /** The `way` of what was sent on under another tag. */
+  newWay?: string
 }
 
 /** The way of one record through the stages. */
@@ -58,13 +62,19 @@ export class Tracer {
 
   /** Records what a stage did with a chunk. One that the engine has copied belongs to the latest trace. */
   add(chunk: Chunk, step: TrialStep): void {
-    this.#traceOf(chunk)?.steps.push(step)
+    const way = wayOf(chunk.rewrites)
+    this.#traceOf(chunk)?.steps.push(way === undefined ? step : { ...step, way })
   }
 
   #traceOf(chunk: Chunk): Trace | undefined {
     const origin = chunk.origins.find(({ file }) => file === TRACE)
     return origin === undefined ? this.#current : this.traces[origin.offset]
   }
+}
+
+/** Returns the `way` of records to which these filters have given another tag, one after the other. */
+export function wayOf(rewrites: readonly string[]): string | undefined {
+  return rewrites.length === 0 ? undefined : JSON.stringify(rewrites)
 }
 
 function originAt(index: number): Origin {

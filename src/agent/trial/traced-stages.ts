@@ -1,7 +1,7 @@
 import type { Chunk, Origin } from '../../core/chunk.ts'
 import type { FilterPlan, OrderedRouting, OutputPlan, Plan, ProcessorPlan } from '../../core/plan.ts'
 import type { Deferral, Filter, FilterContext, FilterSpec, Output, OutputSpec } from '../../core/plugin.ts'
-import { recordsOf, type Tracer, type TrialRecord, type TrialStep } from './trace.ts'
+import { recordsOf, type Tracer, type TrialRecord, type TrialStep, wayOf } from './trace.ts'
 
 /** What filters are given instead of what they would ask other machines for, by the name of the plugin. */
 export type Given = Readonly<Record<string, Record<string, unknown>>>
@@ -87,7 +87,19 @@ function tracedFilter(spec: FilterSpec, place: Place, tracer: Tracer, given: Giv
           (emitted[0] === undefined ? undefined : tracer.begin(place.stage, tag, emitted[0], label ?? true))
         ctx.emit(origin === undefined ? records : { ...records, origins: [origin] }, buffers, ack, label)
       }
-      const filterCtx = { ...ctx, emit }
+      const reject: FilterContext['reject'] = (chunk, start, end, reason) => {
+        traced?.gaveUp(reason.message)
+        ctx.reject(chunk, start, end, reason)
+      }
+      const reroute: FilterContext['reroute'] = (records, buffers, ack, label) => {
+        const { buf, start, end, tag } = records
+        const moved = recordsOf({ buf, start, end, id: '' } as Chunk)
+        const to = label === undefined ? `tag ${tag}` : `tag ${tag}, ${label}`
+        const newWay = wayOf([...(records.rewrites ?? []), place.stage])
+        const origin = traced?.diverted(moved, to, newWay)
+        ctx.reroute(origin === undefined ? records : { ...records, origins: [origin] }, buffers, ack, label)
+      }
+      const filterCtx = { ...ctx, emit, reject, reroute }
       const filter = isTrial
         ? (spec.trial as NonNullable<FilterSpec['trial']>).create(options, filterCtx, instead)
         : spec.create(options, filterCtx)
@@ -105,6 +117,8 @@ interface CurrentChunk {
   before: readonly TrialRecord[]
   /** True when its records went to a label. */
   isDiverted: boolean
+  /** Why the filter has given a record of it up. */
+  failure: string | undefined
 }
 
 class TracedFilter implements Filter {
@@ -127,7 +141,7 @@ class TracedFilter implements Filter {
 
   apply(chunk: Chunk, deferral: Deferral): void {
     const before = recordsOf(chunk)
-    const current: CurrentChunk = { chunk, before, isDiverted: false }
+    const current: CurrentChunk = { chunk, before, isDiverted: false, failure: undefined }
     this.#current = current
     let isHeld = false
     try {
@@ -143,7 +157,12 @@ class TracedFilter implements Filter {
       this.#current = undefined
     }
     const records = recordsOf(chunk)
+    // A record of which a copy was sent on goes on as it was.
     if (current.isDiverted && records.length === 0) return
+    if (current.failure !== undefined) {
+      this.#tracer.add(chunk, { ...this.#place, effect: 'failed', records, note: current.failure })
+      return
+    }
     const isSame = JSON.stringify(records) === JSON.stringify(before)
     const effect = records.length === 0 ? (isHeld ? 'held' : 'dropped') : isSame ? 'unchanged' : 'changed'
     this.#tracer.add(chunk, { ...this.#place, effect, records, ...this.#note })
@@ -153,12 +172,18 @@ class TracedFilter implements Filter {
    * Adds to the trace of the current chunk that its records went to a label, and returns the origin by which what follows
    * belongs to that trace. Returns undefined when other records are sent, such as those that the filter has held.
    */
-  diverted(records: TrialRecord[], label: string): Origin | undefined {
+  diverted(records: TrialRecord[], label: string, newWay?: string): Origin | undefined {
     const current = this.#current
     if (current === undefined || JSON.stringify(records) !== JSON.stringify(current.before)) return undefined
     current.isDiverted = true
-    this.#tracer.add(current.chunk, { ...this.#place, effect: 'sent', records, note: label })
+    const way = newWay === undefined ? {} : { newWay }
+    this.#tracer.add(current.chunk, { ...this.#place, effect: 'sent', records, note: label, ...way })
     return this.#tracer.originOf(current.chunk)
+  }
+
+  /** Notes that the filter gives up a record of the current chunk. */
+  gaveUp(reason: string): void {
+    if (this.#current !== undefined) this.#current.failure = reason
   }
 
   async close(): Promise<void> {

@@ -36,6 +36,8 @@ interface TrialResult {
   traces: Trace[]
   /** What the operator should know, each once. */
   notes: string[]
+  /** What would end a run, as clauses. */
+  ends: string[]
 }
 
 /** Most timers that are run to have what filters hold sent on. */
@@ -55,6 +57,7 @@ export async function runTrial(plan: Plan, options: TrialOptions): Promise<Trial
   const clock = new TrialClock(options.nowMs)
   const tracer = new Tracer()
   const notes = new Set<string>()
+  const ends = new Set<string>()
   const note = (text: string): void => void (notes.size < MAX_NOTES && notes.add(text))
   const log = (name: string): Logger => ({
     error: (message) => note(`${name}: ${message}`),
@@ -77,6 +80,9 @@ export async function runTrial(plan: Plan, options: TrialOptions): Promise<Trial
       // Sample lines are read without a database: positions are kept in memory.
       openOffsets: (_path, database, ctxLog) => openOffsets(undefined, database, { log: ctxLog }),
       finished() {},
+      endRun: (name, status, reason) => {
+        if (ends.size < MAX_NOTES) ends.add(`${name} would end the run with status ${status}: ${reason}`)
+      },
       signal: stop.signal,
       deadLetters: () => NOTHING_KEPT,
     },
@@ -89,7 +95,7 @@ export async function runTrial(plan: Plan, options: TrialOptions): Promise<Trial
     await discardAssembly(assembly, stop)
   }
   addUnmetConditions(tracer.traces, options.input, plan.outputs)
-  return { traces: tracer.traces, notes: [...notes] }
+  return { traces: tracer.traces, notes: [...notes], ends: [...ends] }
 }
 
 /** Returns the plan with stages that record what passes, and with memory for all of the sample. */
@@ -101,7 +107,7 @@ function trialPlan(plan: Plan, { given = {} }: TrialOptions, tracer: Tracer): Pl
 const NOTHING_KEPT: Keeper = {
   isOff: true,
   hasFile: false,
-  fate: 'dropped',
+  fate: 'not written, since this is a trial',
   keep() {},
   sync: async () => {},
 }

@@ -8,11 +8,14 @@ import { replayLetters } from '../../../src/agent/dead-letters/replay.ts'
 import type { Chunk } from '../../../src/core/chunk.ts'
 import { ShipperError } from '../../../src/core/error.ts'
 import { skip } from '../../../src/core/msgpack/encode.ts'
+import { parseOptions } from '../../../src/core/options/parse.ts'
 import type { Plan } from '../../../src/core/plan.ts'
-import type { Output, OutputContext } from '../../../src/core/plugin.ts'
+import { defineFilter, type Output, type OutputContext } from '../../../src/core/plugin.ts'
 import { encodeRow } from '../../../src/lib/dead-letters/row.ts'
+import { FailedRecords } from '../../../src/lib/plugin/failed-records.ts'
+import { ON_ERROR_OPTIONS } from '../../../src/lib/plugin/on-error-options.ts'
 import { writeLetters } from '../../support/engine/letters.ts'
-import { planOf } from '../../support/engine/plan.ts'
+import { filterPlanOf, planOf } from '../../support/engine/plan.ts'
 import { fc } from '../../support/property.ts'
 import { tmp } from '../../support/tmp.ts'
 
@@ -145,7 +148,7 @@ describe('a replay', () => {
     ])
     const [a, b] = [new Collector(), new Collector()]
     const result = await replay(planTo({ a, b }), path)
-    expect(result).toMatchObject({ replayed: 2, unknown: 1, unknownOutputs: ['gone'] })
+    expect(result).toMatchObject({ replayed: 2, unknown: 1, unknownNames: ['gone'] })
     expect([a.got, b.got]).toEqual([[sent('t', 1)], [sent('t', 2)]])
     expect(await replay(planTo({ a, b }), path, 'b')).toMatchObject({ replayed: 1, unknown: 0 })
     expect(b.got).toEqual([sent('t', 2), sent('t', 3)])
@@ -288,6 +291,129 @@ test('a whole last row is listed and replayed although its newline is missing; a
   expect(listLetters(path)).toContain('0 to replay, 1 replayed')
   writeFileSync(path, row.slice(0, -10))
   expect(listLetters(path)).toContain('0 to replay, 0 replayed')
+})
+
+/** A plan whose filter `fail.0` fails on records that `fails` chooses between two others that note their chunks. */
+function filtering(out: Collector, fails: (n: number) => boolean, seen: string[]): Plan {
+  const plan = planTo({ 'out.0': out })
+  const spec = defineFilter({
+    ...FILTER_TEXTS,
+    options: ON_ERROR_OPTIONS,
+    create: (options, ctx) => {
+      const failed = new FailedRecords(options.onError, ctx)
+      return {
+        apply(chunk) {
+          let to = chunk.start
+          let count = 0
+          for (let at = chunk.start, end = 0; at < chunk.end; at = end) {
+            end = skip(chunk.buf, at, chunk.end)
+            const n = chunk.buf[end - 1] as number
+            const error = new ShipperError('E_FILTER_FAILED', `fails on ${n}`)
+            if (fails(n) && !failed.handle(chunk, at, end, error)) continue
+            to += chunk.buf.copy(chunk.buf, to, at, end)
+            count++
+          }
+          chunk.end = to
+          chunk.count = count
+        },
+      }
+    },
+  })
+  const before = filterPlanOf({ name: 'before.0', create: () => ({ apply: () => void seen.push('before') }) })
+  const after = filterPlanOf({ name: 'after.0', create: () => ({ apply: () => void seen.push('after') }) })
+  const failing = { ...before, name: 'fail.0', spec, options: parseOptions(ON_ERROR_OPTIONS, {}) }
+  return { ...plan, filters: [before, failing as never, after] }
+}
+
+const FILTER_TEXTS = { kind: 'filter', name: 'fail', summary: '', description: '', example: '' } as const
+
+describe('rows of a filter', () => {
+  async function rowsOfFilter(path: string, numbers: number[]): Promise<void> {
+    const rows = numbers.map((n) =>
+      encodeRow({
+        time: 't',
+        cause: 'filter',
+        code: 'E_FILTER_FAILED',
+        reason: 'r',
+        tag: 'app',
+        input: 'in.0',
+        output: 'fail.0',
+        chunk: 'c',
+        record: entry(n).toString('base64'),
+      }),
+    )
+    writeFileSync(path, Buffer.concat(rows))
+  }
+
+  test('go through this filter again and what follows it, and not through those before it', async () => {
+    const path = join(tmp(), 'letters')
+    await rowsOfFilter(path, [1, 2, 3])
+    const out = new Collector()
+    const seen: string[] = []
+    const result = await replay(
+      filtering(out, () => false, seen),
+      path,
+    )
+    expect(result).toMatchObject({ replayed: 3, refused: 0, left: 0, unknown: 0 })
+    expect(out.got).toEqual([1, 2, 3].map((n) => sent('app', n)))
+    expect(seen).toEqual(['after', 'after', 'after'])
+    expect(
+      await replay(
+        filtering(out, () => false, seen),
+        path,
+      ),
+    ).toMatchObject({ replayed: 0 })
+    expect(out.got).toHaveLength(3)
+  })
+
+  test('stay where the filter fails again, or an output refuses what follows', async () => {
+    const path = join(tmp(), 'letters')
+    await rowsOfFilter(path, [1, 2, 3])
+    const out = new Collector()
+    out.refuse = (text) => text === sent('app', 3)
+    const result = await replay(
+      filtering(out, (n) => n === 1, []),
+      path,
+    )
+    expect(result).toMatchObject({ replayed: 1, refused: 2, left: 0 })
+    expect(out.got).toEqual([sent('app', 2)])
+    const rows = readFileSync(path, 'utf8').trimEnd().split('\n')
+    expect(rows.map((row) => JSON.parse(row).replayed)).toEqual([0, 1, 0])
+  })
+
+  test('are counted when the configuration has no such filter, and go past all filters to a named output', async () => {
+    const path = join(tmp(), 'letters')
+    await rowsOfFilter(path, [1, 2])
+    const out = new Collector()
+    const without = planTo({ 'out.0': out })
+    expect(await replay(without, path)).toMatchObject({ replayed: 0, unknown: 2, unknownNames: ['fail.0'] })
+    expect(out.got).toEqual([])
+    const seen: string[] = []
+    expect(
+      await replay(
+        filtering(out, () => true, seen),
+        path,
+        'out.0',
+      ),
+    ).toMatchObject({ replayed: 2 })
+    expect([out.got.length, seen]).toEqual([2, []])
+  })
+
+  test('are marked one by one, however many there are', async () => {
+    const path = join(tmp(), 'letters')
+    await rowsOfFilter(
+      path,
+      Array.from({ length: 3000 }, (_, i) => i % 128),
+    )
+    const out = new Collector()
+    expect(
+      await replay(
+        filtering(out, (n) => n === 5, []),
+        path,
+      ),
+    ).toMatchObject({ replayed: 2976, refused: 24 })
+    expect(out.got).toHaveLength(2976)
+  })
 })
 
 test('a list of a directory names what is no file and goes on with the others', async () => {
