@@ -88,7 +88,7 @@ export const FLAGS: readonly (readonly [flags: string, help: string, handler: Fl
   ['-f, --flush <SECONDS>', 'maximum time that a record is buffered, e.g. 0.5', service('flush')],
   ['-l, --log_file <FILE>', 'write the log of shipper to FILE', service('log_file')],
   ['-v, --verbose', 'also log every followed file and every delivered chunk', verbose],
-  ['-q, --quiet', 'log nothing', set('logLevel', 'off')],
+  ['-q, --quiet', 'log nothing; only why a start or run fails goes to stderr', set('logLevel', 'off')],
   [
     '-w, --workdir <DIR>',
     'working directory, to which paths in the configuration are relative',

@@ -63,7 +63,7 @@ async function route(args: readonly string[], request: Request): Promise<number>
   return withPlan(result, async (plan) => {
     const input = chosenInput(plan, name)
     const { checkPlan } = await import('../agent/dry-run.ts')
-    const { problems, findPath } = await checkPlan(plan, VERSION.version)
+    const { problems, findPath } = await checkPlan(plan, VERSION.version, false)
     if (problems.length > 0) {
       process.stderr.write(problemsText(problems.map((one) => maskedProblem(one, result.mask))))
       return 1

@@ -53,13 +53,13 @@ async function replay(
     )
   const { replayLetters } = await import('../agent/dead-letters/replay.ts')
   const result = await replayLetters(plan, { path, output: target, version: VERSION.version })
-  const { replayed, refused, reason, unknown, unknownOutputs, unreadable, left, removed } = result
+  const { replayed, refused, reason, unknown, unknownNames, unreadable, left, removed } = result
   const parts = [`${replayed} replayed`]
   if (refused > 0) parts.push(`${refused} refused again: ${reason}`)
   if (left > 0) parts.push(`${left} left${refused === 0 && reason !== '' ? `: ${reason}` : ''}`)
   if (unknown > 0)
     parts.push(
-      `${unknown} of outputs that the configuration does not have (${unknownOutputs.join(', ')}): name one with --output`,
+      `${unknown} of outputs or filters that the configuration does not have (${unknownNames.join(', ')}): name one with --output`,
     )
   if (unreadable > 0) parts.push(`${unreadable} lines are no rows of this version`)
   if (removed.length > 0) parts.push(`removed ${removed.join(', ')}`)

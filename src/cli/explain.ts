@@ -1,8 +1,9 @@
+import { defaultDeadLetterFiles } from '../agent/dead-letters/default-files.ts'
 import type { Tree } from '../config/config-tree.ts'
 import { type EffectiveOption, type EffectiveSection, effectiveSections } from '../config/effective.ts'
 import { DOLLAR, PROTECTED_DOLLAR, protect } from '../config/literal-values.ts'
 import type { Environment } from '../config/variables.ts'
-import { formatLocation } from '../core/error.ts'
+import { formatLocation, type SourceLocation } from '../core/error.ts'
 import { escapeControls } from '../core/escape-controls.ts'
 import type { Plan } from '../core/plan.ts'
 import { registry } from '../registry.ts'
@@ -20,13 +21,15 @@ const TAB = '\t'
  * description: the classic format has no processors, routes, conditions or labels, so that as a configuration it would do
  * something else.
  */
-export async function explainText(tree: Tree, { inputs }: Plan, env: Environment): Promise<string> {
+export async function explainText(tree: Tree, plan: Plan, env: Environment): Promise<string> {
+  const { inputs } = plan
   const sections = await effectiveSections(tree, registry, env)
-  const names = new Map(
+  const names = new Map<SourceLocation, OwnDefaults>(
     inputs
       .filter(({ common, spec }) => common.tag !== undefined || spec.ownTags === undefined)
-      .map(({ location, name, common, tag }) => [location, { name, tag: common.tag ?? tag }]),
+      .map(({ location, common, tag }) => [location, { tag: common.tag ?? tag }]),
   )
+  for (const [location, file] of defaultDeadLetterFiles(plan)) names.set(location, { dead_letter_file: file })
   const shown = sections.filter(({ name }) => name !== 'TEST')
   const texts = shown.map((section) => sectionText(section, names.get(section.section.location)))
   const beyond = beyondClassic(tree, shown)
@@ -58,19 +61,17 @@ const BEYOND_CLASSIC: { readonly [section: string]: string } = {
   CONDITION: 'conditions',
 }
 
-interface InputNames {
-  name: string
-  tag: string
-}
+/** Defaults that depend on other sections, by the name of the option. */
+type OwnDefaults = Readonly<Record<string, string>>
 
-function sectionText(section: EffectiveSection, input: InputNames | undefined): string {
-  return `${sectionLines(section, '', input).join('\n')}\n`
+function sectionText(section: EffectiveSection, own: OwnDefaults | undefined): string {
+  return `${sectionLines(section, '', own).join('\n')}\n`
 }
 
 function sectionLines(
   { section, name, options, spec, isUnknown, groups }: EffectiveSection,
   indent: string,
-  input?: InputNames,
+  own: OwnDefaults = {},
 ): string[] {
   const inner = `${indent}${INDENT}`
   const lines = [`${indent}# ${escapeControls(formatLocation(section.location))}`]
@@ -79,8 +80,10 @@ function sectionLines(
   lines.push(`${indent}[${escapeControls(name)}]`)
   const given = options.filter(({ isDefault }) => !isDefault)
   const defaults = options.filter(({ isDefault, value }) => isDefault && value !== '')
-  if (input !== undefined && spec?.kind === 'input' && !given.some(({ key }) => key.toLowerCase() === 'tag'))
-    defaults.unshift({ key: 'tag', value: input.tag, origin: 'default', isDefault: true })
+  if (spec !== undefined)
+    for (const [key, value] of Object.entries(own))
+      if (!given.some((one) => one.key.toLowerCase() === key && one.value !== ''))
+        defaults.unshift({ key, value, origin: 'default', isDefault: true })
   const all = [...given, ...defaults]
   const width = Math.min(MAX_KEY_COLUMN, Math.max(0, ...all.map(({ key }) => key.length)))
   let origin = ''

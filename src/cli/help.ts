@@ -3,6 +3,7 @@ import { FILTER_OPTIONS, INPUT_OPTIONS, OUTPUT_OPTIONS } from '../core/options/c
 import type { Option, OptionTable } from '../core/options/option.ts'
 import { formatSize, formatTime } from '../core/options/units.ts'
 import type { PluginKind, PluginSpec, Registry } from '../core/plugin.ts'
+import { terminalText } from './markdown.ts'
 import { wrap } from './wrap.ts'
 
 /** Options common to all plugins of a kind. */
@@ -26,7 +27,7 @@ export function pluginHelp(spec: PluginSpec, width: number): string {
   if (Object.keys(common).length > 0) tables.push([`Options of every ${spec.kind}:`, common])
   return [
     wrap(`shipper ${FLAGS[spec.kind]}${spec.name}: ${spec.summary}`, width, 0),
-    wrap(spec.description, width, 0),
+    terminalText(spec.description, width),
     ...tables.map(([title, table]) => tableHelp(title, table, width)),
     `Example:\n${spec.example.replace(LINE_START, '  ')}`,
   ]
@@ -41,11 +42,21 @@ function tableHelp(title: string, table: OptionTable, width: number): string {
   const column = Math.min(Math.max(...effective.map(([name]) => name.length), 0), MAX_NAME_COLUMN) + 4
   const rows = effective.map(([name, option]) => {
     const head = `  ${name}`.padEnd(column - 2)
-    return `${head}  ${optionFacts(option)}\n${wrap(option.help, width, column)}`
+    const facts = wrap(optionFacts(option), Math.max(width, column + 1), column).slice(column)
+    const others = isList(option) ? option.aliases.map((alias) => `  ${alias}\n`).join('') : ''
+    return `${head}  ${facts}${others}${wrap(option.help, width, column)}`
   })
   const ignored = options.filter(([, option]) => option.ignored !== undefined).map(([name]) => name)
   const rest = ignored.length === 0 ? '' : wrap(`Accepted but ignored: ${ignored.join(', ')}.`, width, 2)
   return `${title}\n${rows.join('')}${rest}`
+}
+
+/** Maximum number of other names that stand in the line of an option. */
+const MAX_ALIASES_IN_LINE = 3
+
+/** True for an option with many names, each of which gets a line below the first. */
+function isList(option: Option): option is Option & { aliases: readonly string[] } {
+  return (option.aliases?.length ?? 0) > MAX_ALIASES_IN_LINE
 }
 
 /** Returns type, range and default of an option, e.g. `time, at least 1ms, default 60`. */
@@ -55,7 +66,7 @@ function optionFacts(option: Option): string {
   if (option.secret === true) facts.push("secret: give it as @FILE or '${VARIABLE}'")
   if (option.repeat === true) facts.push('may be repeated')
   if (option.default !== undefined) facts.push(`default ${option.default === '' ? 'empty' : option.default}`)
-  if (option.aliases !== undefined)
+  if (option.aliases !== undefined && !isList(option))
     facts.push(`${option.named ? 'or' : 'also called'} ${option.aliases.join(', ')}`)
   return facts.filter((fact) => fact !== '').join(', ')
 }

@@ -143,6 +143,14 @@ function httpServerText({ service }: Plan): string {
   )
 }
 
+/** Returns where the memory limit of an input comes from. */
+function limitName(configured: number, limit: number): string {
+  if (configured <= 0) return 'an eighth of Memory_Limit'
+  return configured > limit
+    ? `Memory_Limit, below its Mem_Buf_Limit of ${formatSize(configured)}`
+    : 'Mem_Buf_Limit'
+}
+
 function memoryText(
   plan: Plan,
   previews: readonly PreviewedInput[],
@@ -150,25 +158,26 @@ function memoryText(
 ): string {
   const files = previews.reduce((sum, { preview }) => sum + (preview?.files ?? 0), 0)
 
-  const { bytes, programBytes, limitFactor, bytesPerFile } = memoryNeed(plan, files)
+  const { bytes, programBytes, limitFactor, bytesPerFile, filters } = memoryNeed(plan, files)
   const rows = plan.inputs.flatMap(({ name, common }) => {
     const limit = limits.get(name)
     if (limit === undefined) return []
-    return [
-      [
-        formatSize(limit),
-        `${name}, ${common.memBufLimit > 0 ? 'Mem_Buf_Limit' : 'an eighth of Memory_Limit'}`,
-      ],
-    ]
+    return [[formatSize(limit), `${name}, ${limitName(common.memBufLimit, limit)}`]]
   })
   const { memoryLimit } = plan.service
   const ofFiles =
     files === 0
       ? ''
       : `, ${formatSize(bytesPerFile)} for each of ${countText(files)} ${files === 1 ? 'file' : 'files'}`
-  const need = `the whole process at most: ${formatSize(programBytes)} for the program, ${limitFactor} x Memory_Limit${ofFiles}`
+  const ofFilters = filters.length === 0 ? '' : ', and the filters'
+  const need = `the whole process at most: ${formatSize(programBytes)} for the program, ${limitFactor} x Memory_Limit${ofFiles}${ofFilters}`
   return aligned(
-    [[formatSize(memoryLimit), 'all inputs together, Memory_Limit'], ...rows, [rounded(bytes), need]],
+    [
+      [formatSize(memoryLimit), 'all inputs together, Memory_Limit'],
+      ...rows,
+      ...filters.map((filter) => [rounded(filter.bytes), `${filter.name}, ${filter.what}`]),
+      [rounded(bytes), need],
+    ],
     2,
   )
 }

@@ -1,4 +1,4 @@
-import { type FindPath, inputsOf, matchOf, wayOf } from '../agent/route-path.ts'
+import { type FindPath, inputsOf, MATCH_BEHIND, matchOf, wayOf } from '../agent/route-path.ts'
 import { filtersOf, isRouted, outputsOf, type Way } from '../agent/way.ts'
 import { tagsOf } from '../config/route-check.ts'
 import { escapeControls } from '../core/escape-controls.ts'
@@ -67,7 +67,8 @@ function inputReport(
   const reasonFor = (name: string): string => stages.get(name)?.place ?? ''
   const rows = wayRows(way, reasonFor, 0)
   if (!isRouted(way)) rows.push(['->', lostText(plan)])
-  const passed = new Set([...filtersOf(way), ...outputsOf(way)])
+  // With a match behind the name, where only some of the new tags reach it.
+  const passed = new Set([...filtersOf(way), ...outputsOf(way)].map((name) => name.replace(MATCH_BEHIND, '')))
   const others = [...plan.filters, ...plan.outputs].filter(({ name }) => !passed.has(name))
   const reason = (stage: Stage): string => {
     if (!input.common.routable) return `Routable of ${input.name} is false`

@@ -54,9 +54,13 @@ function resultText({ name, section }: TestCase, failures: readonly string[]): s
 /** Runs a test and returns what is not as expected; none when it has passed. */
 async function failuresOf(plan: Plan, test: TestCase): Promise<string[]> {
   try {
-    const { outcome, notes } = await outcomeOfTest(plan, test)
+    const { outcome, notes, ends } = await outcomeOfTest(plan, test)
     const names = plan.outputs.map(({ name }) => name)
-    const failures = [...recordFailures(test, outcome), ...outputFailures(test, outcome, names)]
+    const failures = [
+      ...ends.map(escapeControls),
+      ...recordFailures(test, outcome),
+      ...outputFailures(test, outcome, names),
+    ]
     return failures.length === 0 ? [] : [...failures, ...notes.map(escapeControls)]
   } catch (error) {
     if (!(error instanceof ShipperError)) throw error
@@ -67,12 +71,12 @@ async function failuresOf(plan: Plan, test: TestCase): Promise<string[]> {
 async function outcomeOfTest(
   plan: Plan,
   test: TestCase,
-): Promise<{ outcome: TrialOutcome; notes: string[] }> {
+): Promise<{ outcome: TrialOutcome; notes: string[]; ends: string[] }> {
   const { tag, input } = sourceOf(plan, test)
   const isJson = test.lines.some(({ isRecord }) => isRecord)
   if (isJson && !test.lines.every(({ isRecord }) => isRecord))
     throw new ShipperError('E_CLI_USAGE', 'it has both Line and Record: use one of them')
-  const { traces, notes } = await runTrial(plan, {
+  const { traces, notes, ends } = await runTrial(plan, {
     lines: test.lines.map(({ text }) => Buffer.from(text)),
     tag,
     input,
@@ -84,7 +88,7 @@ async function outcomeOfTest(
   const without = traces.flatMap(({ steps }) =>
     steps.filter(({ note }) => note?.startsWith('without ')).map(({ stage, note }) => `${stage} ran ${note}`),
   )
-  return { outcome: outcomeOf(traces), notes: [...notes, ...new Set(without)] }
+  return { outcome: outcomeOf(traces), notes: [...notes, ...new Set(without)], ends }
 }
 
 function sourceOf(plan: Plan, test: TestCase): { tag: string; input: InputPlan | undefined } {

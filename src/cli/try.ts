@@ -33,7 +33,7 @@ export async function tryLines(plan: Plan, request: Request, chosen: InputPlan |
     nowMs,
     version: VERSION.version,
   })
-  for (const note of [...notes, ...sample.notes, ...result.notes])
+  for (const note of [...notes, ...sample.notes, ...result.notes, ...result.ends])
     process.stderr.write(`shipper: ${escapeControls(truncate(note, MAX_NOTE_CHARS))}\n`)
   const { traces } = result
   let given = 0
@@ -101,6 +101,7 @@ function stepRows({ stage, effect, records, note }: TrialStep): string[][] {
   if (effect === 'skipped') return [[stage, 'condition not met']]
   if (effect === 'held') return [[stage, 'held, until records that belong to it have come']]
   if (effect === 'dropped' || effect === 'unchanged') return [[stage, `${effect}${suffix}`]]
+  if (effect === 'failed') return [[stage, `fails on it: ${note}`]]
   if (effect === 'sent') return records.map(({ json }) => [stage, `sent to ${note}: ${maskJson(json)}`])
   return records.map(({ json }, i) => [i === 0 ? stage : '', `${maskJson(json)}${suffix}`])
 }
@@ -124,6 +125,7 @@ function summary(traces: readonly Trace[]): string {
     for (const { stage, records } of refused) count(`not taken by ${stage}`, records.length)
     const last = steps.at(-1)
     if (last?.effect === 'dropped' || last?.effect === 'held') count(`${last.effect} by ${last.stage}`)
+    else if (last?.effect === 'failed') count(`given up by ${last.stage}`)
     else if (sent.length === 0 && refused.length === 0) count('to no output')
   }
   const total = recordsText(traces.filter((trace) => trace.sentOn === undefined).length)

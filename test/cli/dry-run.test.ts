@@ -25,6 +25,14 @@ const CONFIG = `[SERVICE]
 `
 const LINES = 'one\ntwo\n'
 
+test('says that a Mem_Buf_Limit above Memory_Limit does not count', async () => {
+  const text = CONFIG.replace('5M', '50M').replace(/ *Exit_On_Eof.*\n/, '')
+  const { stdout } = await shipper(['-c', 'a.conf', '-D'], {
+    cwd: folderOf({ 'a.conf': text, 'a.log': LINES }),
+  })
+  expect(stdout).toContain('  24M   tail.0, Memory_Limit, below its Mem_Buf_Limit of 50M\n')
+})
+
 test('prints the files with where reading starts, the routes, the memory and what has no effect', async () => {
   const cwd = folderOf({ 'a.conf': CONFIG, 'a.log': LINES, 'b.log': '' })
   const { code, stdout } = await shipper(['-c', 'a.conf', '-D'], { cwd })
@@ -47,6 +55,24 @@ test('names a filter without a match, which gets no records', async () => {
   const text = `[INPUT]\n    Name stdin\n${filter}[OUTPUT]\n    Name null\n    Match *\n`
   const { stdout } = await shipper(['-c', 'a.conf', '-D'], { cwd: folderOf({ 'a.conf': text }) })
   expect(stdout).toContain('no effect\n  grep.0  a.conf:3:1  no Match: gets no records\n')
+})
+
+test('has the memory of filters as lines of their own, and in the sum', async () => {
+  const lua = '[FILTER]\n    Name lua\n    Match *\n    Call cb\n    Code function cb() return 0 end\n'
+  const text = CONFIG.replace('[OUTPUT]', `${lua}${lua}    Memory_Limit 30M\n[OUTPUT]`)
+  const { code, stdout } = await shipper(['-c', 'a.conf', '-D'], { cwd: folderOf({ 'a.conf': text }) })
+  expect(code).toBe(0)
+  expect(stdout).toContain('  64M   lua.0, Memory_Limit of its interpreter\n')
+  expect(stdout).toContain('  30M   lua.1, Memory_Limit of its interpreter\n')
+  expect(stdout).toMatch(/ {2}318M {2}the whole process at most: .* and the filters\n/)
+})
+
+test.each([[['-D']], [['explain']]])('%p names what a filter cannot start with, and fails', async (words) => {
+  const filter = '[FILTER]\n    Name checklist\n    Match *\n    File none.txt\n    Record a b\n'
+  const text = CONFIG.replace('[OUTPUT]', `${filter}[OUTPUT]`)
+  const { code, stderr } = await shipper([...words, '-c', 'a.conf'], { cwd: folderOf({ 'a.conf': text }) })
+  expect(code).toBe(1)
+  expect(stderr).toContain('a.conf:19:10: [checklist] cannot read the patterns from none.txt')
 })
 
 test('creates no database and changes none, and reads the positions in it', async () => {
@@ -107,7 +133,7 @@ test('of which a part is valid does not say that there is no output', async () =
 })
 
 test('with problems prints the plan of what is valid, what is missing once, and ends with 1', async () => {
-  const missing = '[FILTER]\n    Name lua\n    Match *\n'
+  const missing = '[FILTER]\n    Name wasm\n    Match *\n'
   const cwd = folderOf({
     'a.conf': `[INPUT]\n    Name dummy\n    Tag a\n${missing}${missing}[OUTPUT]\n    Name null\n    Match *\n`,
   })
@@ -115,7 +141,7 @@ test('with problems prints the plan of what is valid, what is missing once, and 
   expect(code).toBe(1)
   expect(stdout).toStartWith('plan of what is valid\n')
   expect(stdout).toContain('  dummy.0  a  -> null.0\n')
-  expect(stdout).toMatch(/\n {2}filter lua {2}2 sections/)
+  expect(stdout).toMatch(/\n {2}filter wasm {2}2 sections/)
   expect(stdout).not.toContain('successful')
   expect(stderr).toContain('not started')
 })

@@ -156,3 +156,17 @@ pipeline:
   const ordered = await shipper(['explain', '-c', 'a.conf'], { cwd })
   expect(ordered.stdout).toStartWith(`${start}matches or labels of fluentd\n`)
 })
+
+test('has the dead-letter file of outputs and of filters that can fail, unless they name one', async () => {
+  const text = await explained(
+    '[INPUT]\n    Name tail\n    Path a.log\n    DB /var/lib/x/pos.db\n[FILTER]\n    Name redact\n    Match *\n' +
+      '[FILTER]\n    Name grep\n    Match *\n    Exclude a b\n[OUTPUT]\n    Name null\n    Match *\n    Alias out\n' +
+      '[OUTPUT]\n    Name null\n    Match *\n    Dead_Letter_File own.jsonl\n',
+  )
+  const files = [...text.matchAll(/dead_letter_file +(.*)/gi)].map(([, file]) => file)
+  expect(files).toEqual([
+    '/var/lib/x/dead-letters.redact.0.jsonl',
+    '/var/lib/x/dead-letters.out.jsonl',
+    'own.jsonl',
+  ])
+})

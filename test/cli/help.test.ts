@@ -26,7 +26,8 @@ test('the help of a plugin lists its options with facts and wrapped text', () =>
 Only those.
 
 Options of demo (-p name=value):
-  a                       time, 1s to 5s, default 60
+  a                       time, 1s to 5s, default
+                          60
                           One two three four five
                           six seven.
   a_name_that_is_longer_than_most  x|y, required
@@ -36,6 +37,29 @@ Options of demo (-p name=value):
 Example:
   [PARSER]
       Name demo
+`)
+})
+
+test('an option with many names has one per line', () => {
+  const options = defineOptions({
+    set: {
+      type: 'string',
+      repeat: true,
+      named: true,
+      aliases: ['add', 'remove', 'rename', 'copy'],
+      help: 'Rule.',
+    },
+    few: { type: 'string', aliases: ['other'], help: 'Short.' },
+  })
+  expect(pluginHelp({ ...spec, options }, 50)).toContain(`
+  set  text, may be repeated
+  add
+  remove
+  rename
+  copy
+       Rule.
+  few  text, also called other
+       Short.
 `)
 })
 

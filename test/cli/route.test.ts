@@ -162,3 +162,44 @@ test('ends with 1 when only records that fail get to an output', async () => {
   expect(stdout).toContain('no output: the records are discarded')
   expect(code).toBe(1)
 })
+
+test('shows where records go to which a filter gives another tag', async () => {
+  const text = `[INPUT]
+    Name  dummy
+    Tag   app.web
+[FILTER]
+    Name   rewrite_tag
+    Match  app.*
+    Rule   $level ^error$ error.$TAG[1] true
+    Rule   $user ^. user.$user false
+[FILTER]
+    Name    record_modifier
+    Match   error.*
+    Record  a 1
+[OUTPUT]
+    Name   null
+    Alias  errors
+    Match  error.*
+[OUTPUT]
+    Name   null
+    Alias  vip
+    Match  user.vip
+[OUTPUT]
+    Name   null
+    Alias  rest
+    Match  app.*
+`
+  const { code, stdout } = await shipper(['route', 'app.web', '-c', 'a.conf'], {
+    cwd: folderOf({ 'a.conf': text }),
+  })
+  expect(stdout).toBe(`tag app.web, records of dummy.0
+   1  filter  rewrite_tag.0         Match app.*
+  ->  output  rest                  Match app.*
+      $level matches ^error$ in rewrite_tag.0: tag error.web
+   1  filter  record_modifier.0     Match error.*
+  ->  output  errors                Match error.*
+      $user matches ^. in rewrite_tag.0: tag user.*
+  ->  output  vip (Match user.vip)
+`)
+  expect(code).toBe(0)
+})

@@ -298,3 +298,81 @@ test('fails when the output would reject the record', async () => {
   expect(stdout).toEndWith('1 passed, 1 failed\n')
   expect(code).toBe(1)
 })
+
+test('fails where a filter would end the run, and prints nothing of the filter stdout', async () => {
+  const pipeline =
+    '[INPUT]\n    Name tail\n    Path none.log\n    Tag app\n[FILTER]\n    Name stdout\n    Match *\n[FILTER]\n    Name expect\n    Match *\n    Key_Exists code\n    Action exit\n[OUTPUT]\n    Name null\n    Match app\n'
+  const tests =
+    '[TEST]\n    Name has it\n    Record {"code":1}\n    Expect {"code":1}\n[TEST]\n    Name lacks it\n    Record {"a":1}\n    Expect {"a":1}\n'
+  const { code, stdout } = await tested(tests, 'a.conf', pipeline)
+  expect(code).toBe(1)
+  expect(stdout).toMatch(/^ok {6}has it\nFAILED {2}lacks it {2}\(a\.conf:\d+:\d+\)\n/)
+  expect(stdout).toContain(
+    'expect.0 would end the run with status 255: 1 of 1 records with tag app not as expected',
+  )
+  expect(stdout).not.toContain('=>')
+  expect(stdout).toEndWith('1 passed, 1 failed\n')
+})
+
+test('sees the record that rewrite_tag keeps, and each copy under another tag', async () => {
+  const pipeline = `[INPUT]
+    Name    tail
+    Path    none.log
+    Tag     app.web
+    Parser  json
+[PARSER]
+    Name    json
+    Format  json
+[FILTER]
+    Name    rewrite_tag
+    Match   app.*
+    Rule    $level ^error$ err.$TAG true
+[FILTER]
+    Name    rewrite_tag
+    Match   app.*
+    Rule    $level ^error$ moved.$TAG false
+[FILTER]
+    Name    modify
+    Match   err.*
+    Set     copy 1
+[FILTER]
+    Name    modify
+    Match   app.*
+    Set     kept 1
+[OUTPUT]
+    Name    null
+    Match   *
+`
+  const { stdout } = await tested(
+    `[TEST]
+    Name    sends errors on
+    Line    {"level":"error"}
+    Line    {"level":"info"}
+    Expect  {"level":"error","copy":"1"}
+    Expect  {"level":"error"}
+    Expect  {"level":"info","kept":"1"}
+[TEST]
+    Name    keeps errors
+    Line    {"level":"error"}
+    Expect  {"level":"error","kept":"1"}
+    Expect  {"level":"error","copy":"1"}
+    Output  null.0
+`,
+    'a.conf',
+    pipeline,
+  )
+  expect(stdout).toContain('ok      sends errors on\n')
+  const keeping = pipeline.replace(/\[FILTER\]\n {4}Name {4}rewrite_tag\n.*\n.*moved.*\n/, '')
+  const { stdout: kept } = await tested(
+    `[TEST]
+    Name    keeps errors
+    Line    {"level":"error"}
+    Expect  {"level":"error","kept":"1"}
+    Expect  {"level":"error","copy":"1"}
+    Output  null.0
+`,
+    'a.conf',
+    keeping,
+  )
+  expect(kept).toBe('ok      keeps errors\n1 passed, 0 failed\n')
+})

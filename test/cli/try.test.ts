@@ -311,3 +311,36 @@ record 2
 2 records: 2 to null.0
 `)
 })
+
+test('says that a filter would end the run', async () => {
+  const filters =
+    '[FILTER]\n    Name expect\n    Match *\n    Key_Exists code\n    Action exit\n[FILTER]\n    Name stdout\n    Match *\n'
+  const { code, stdout, stderr } = await tried(HEAD + filters + OUTPUT, 'x\n')
+  expect(code).toBe(0)
+  expect(stderr).toContain('expect.0 would end the run with status 255: 1 of 1 records')
+  expect(stdout).toContain(
+    '  expect.0   unchanged\n  stdout.0   unchanged  (without printing)\n  -> file.0\n',
+  )
+})
+
+test('follows a record to the filters and outputs of the tag that a filter gives it', async () => {
+  const filters =
+    '[FILTER]\n    Name rewrite_tag\n    Match app\n    Rule $log ^(err) $1.$TAG true\n' +
+    '[FILTER]\n    Name record_modifier\n    Match err.*\n    Record a 1\n'
+  const other = '[OUTPUT]\n    Name null\n    Match err.*\n'
+  const { code, stdout, stderr } = await tried(HEAD + filters + OUTPUT + other, 'err 1\nok\n')
+  expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+  expect(stdout).toBe(`record 1
+  tail.0             {"log":"err 1"}
+  rewrite_tag.0      sent to tag err.app: {"log":"err 1"}
+  rewrite_tag.0      unchanged
+  -> file.0
+  record_modifier.0  {"log":"err 1","a":"1"}
+  -> null.0
+record 2
+  tail.0         {"log":"ok"}
+  rewrite_tag.0  unchanged
+  -> file.0
+2 records: 2 to file.0, 1 to null.0
+`)
+})
