@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net'
+import { BodyParts } from './body-parts.ts'
 import type { Answer } from './endpoints.ts'
 import { type BadRequest, type HttpRequest, readRequest } from './request.ts'
 
@@ -33,6 +34,7 @@ export class Connection {
   readonly #socket: Socket
   readonly #limits: ConnectionLimits
   readonly #ask: (request: HttpRequest, connection: Connection) => void
+  readonly #inTurn: (work: () => void) => void
   #received: Buffer = Buffer.alloc(0)
   #hasEnded = false
   #timer: NodeJS.Timeout | undefined
@@ -41,11 +43,13 @@ export class Connection {
     socket: Socket,
     limits: ConnectionLimits,
     ask: (request: HttpRequest, connection: Connection) => void,
+    inTurn: (work: () => void) => void,
     closed: () => void,
   ) {
     this.#socket = socket
     this.#limits = limits
     this.#ask = ask
+    this.#inTurn = inTurn
     socket.on('data', (bytes: Buffer) => this.#read(bytes))
     socket.on('end', () => {
       this.#hasEnded = true
@@ -61,23 +65,51 @@ export class Connection {
   }
 
   /** Sends the answer and then reads the next request, if there is one. */
-  answer(answer: Answer, request: { method: string; keepAlive: boolean }): void {
+  answer(answer: Answer, request: Pick<HttpRequest, 'method' | 'keepAlive' | 'takesChunks'>): void {
     if (this.state === 'closed') return
-    const body = Buffer.from(answer.body)
-    const isLast = !request.keepAlive || this.#hasEnded
-    const bytes = [
-      Buffer.from(headOf(answer, body.length, isLast)),
-      ...(request.method === 'HEAD' ? [] : [body]),
-    ]
+    const parts = new BodyParts(answer.body)
+    const first = parts.next()
+    const isChunked = !parts.isDone && request.takesChunks
+    // For a client of HTTP/1.0, the end of the connection is that of the body.
+    const isLast = !request.keepAlive || this.#hasEnded || (!parts.isDone && !isChunked)
+    const head = headOf(answer, parts.isDone ? first.length : undefined, isChunked, isLast)
+    this.#enter('sending', this.#limits.sendMs)
+    if (request.method === 'HEAD') this.#send([Buffer.from(head)], () => this.#sent(isLast))
+    else
+      this.#sendPart(parts, isChunked, isLast, [Buffer.from(head), ...framed(first, isChunked, parts.isDone)])
+  }
+
+  /** Sends `bytes`, and the rest of the body when the client has taken them, part by part. */
+  #sendPart(parts: BodyParts, isChunked: boolean, isLast: boolean, bytes: Buffer[]): void {
+    this.#send(bytes, () => {
+      if (parts.isDone) this.#sent(isLast)
+      else
+        this.#inTurn(() => {
+          if (this.state !== 'sending') return
+          try {
+            const part = parts.next()
+            this.#sendPart(parts, isChunked, isLast, framed(part, isChunked, parts.isDone))
+          } catch (error) {
+            // The client notices that the body has no end.
+            this.close()
+            throw error
+          }
+        })
+    })
+  }
+
+  #send(bytes: Buffer[], taken: () => void): void {
     const all = Buffer.concat(bytes)
     this.pendingBytes = all.length
-    this.#enter('sending', this.#limits.sendMs)
     this.#socket.write(all, () => {
       this.pendingBytes = 0
-      if (this.state !== 'sending') return
-      if (isLast) this.#end()
-      else this.#next()
+      if (this.state === 'sending') taken()
     })
+  }
+
+  #sent(isLast: boolean): void {
+    if (isLast) this.#end()
+    else this.#next()
   }
 
   close(): void {
@@ -111,7 +143,7 @@ export class Connection {
         type: 'application/json',
         body: JSON.stringify({ error: request.error }),
       }
-      this.answer(answer, { method: 'GET', keepAlive: false })
+      this.answer(answer, { method: 'GET', keepAlive: false, takesChunks: false })
       return
     }
     this.#received = this.#received.subarray(request.end)
@@ -163,10 +195,17 @@ const REASONS: Record<number, string> = {
   505: 'HTTP Version Not Supported',
 }
 
-function headOf({ status, type, headers = {} }: Answer, length: number, isLast: boolean): string {
+/** `length`: undefined when it is not known yet. */
+function headOf(
+  { status, type, headers = {} }: Answer,
+  length: number | undefined,
+  isChunked: boolean,
+  isLast: boolean,
+): string {
   const fields = {
     'Content-Type': type,
-    'Content-Length': length,
+    ...(length === undefined ? {} : { 'Content-Length': length }),
+    ...(isChunked ? { 'Transfer-Encoding': 'chunked' } : {}),
     'Cache-Control': 'no-store',
     'X-Content-Type-Options': 'nosniff',
     Date: new Date().toUTCString(),
@@ -176,6 +215,14 @@ function headOf({ status, type, headers = {} }: Answer, length: number, isLast: 
   }
   const lines = Object.entries(fields).map(([name, value]) => `${name}: ${value}\r\n`)
   return `HTTP/1.1 ${status} ${REASONS[status] ?? 'Error'}\r\n${lines.join('')}\r\n`
+}
+
+/** Returns a part of a body as it is sent; `chunk = hex-length CRLF bytes CRLF`, the last one has the length 0. */
+function framed(part: Buffer, isChunked: boolean, isDone: boolean): Buffer[] {
+  if (!isChunked) return [part]
+  const head = part.length === 0 ? '' : `${part.length.toString(16)}\r\n`
+  const end = `${part.length === 0 ? '' : '\r\n'}${isDone ? '0\r\n\r\n' : ''}`
+  return [Buffer.from(head), part, Buffer.from(end)]
 }
 
 function isBad(request: HttpRequest | BadRequest): request is BadRequest {

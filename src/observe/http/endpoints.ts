@@ -1,8 +1,10 @@
+import type { Family } from '../../core/metric-family.ts'
 import type { Snapshot } from '../../core/snapshot.ts'
+import { formatCmetrics } from '../../lib/metrics/metric-text.ts'
 import { formatDump } from '../terminal/dump.ts'
 import { type Health, healthLines } from './health.ts'
 import { metricFamilies, metricsDocument } from './metrics.ts'
-import { formatCmetrics, formatPrometheus, PROMETHEUS_TYPE } from './prometheus.ts'
+import { PROMETHEUS_TYPE, prometheusParts } from './prometheus.ts'
 import { fileDocument, snapshotDocument } from './snapshot-document.ts'
 
 /**
@@ -13,7 +15,8 @@ import { fileDocument, snapshotDocument } from './snapshot-document.ts'
 export interface Answer {
   status: number
   type: string
-  body: string
+  /** Parts of a text that may be long are made one by one, while the client takes those before. */
+  body: string | Iterator<string>
   headers?: Record<string, string>
 }
 
@@ -109,7 +112,7 @@ const ENDPOINTS: Record<string, Endpoint> = {
     help: 'metrics as text with a time in each line',
     answer: ({ snapshot }) => {
       const now = snapshot()
-      return { status: 200, type: TEXT_TYPE, body: formatCmetrics(metricFamilies(now, 2), now.nowMs) }
+      return { status: 200, type: TEXT_TYPE, body: cmetricsParts(metricFamilies(now, 2), now.nowMs) }
     },
   },
   '/api/v1/uptime': { help: 'time since the start', answer: ({ snapshot }) => json(uptime(snapshot())) },
@@ -144,7 +147,13 @@ export function json(value: unknown, status = 200): Answer {
 
 /** Answers without timestamps, unlike fluent-bit in version 1: with them Prometheus shows a dead agent for 5 minutes more. */
 function prometheus(snapshot: Snapshot, version: 1 | 2): Answer {
-  return { status: 200, type: PROMETHEUS_TYPE, body: formatPrometheus(metricFamilies(snapshot, version)) }
+  return { status: 200, type: PROMETHEUS_TYPE, body: prometheusParts(metricFamilies(snapshot, version)) }
+}
+
+/** Returns the text of `formatCmetrics` sample by sample. */
+function* cmetricsParts(families: Family[], nowMs: number): Generator<string> {
+  for (const family of families)
+    for (const sample of family.samples) yield formatCmetrics([{ ...family, samples: [sample] }], nowMs)
 }
 
 function uptime({ nowMs, startedMs }: Snapshot): { uptime_sec: number; uptime_hr: string } {

@@ -22,14 +22,14 @@ export interface Health {
   period_limit: number
   /** Seconds of Hc_Output_Down. */
   output_down_limit: number
-  /** Outputs whose dead letters cannot be written, also those within the limit. */
+  /** Outputs and filters whose dead letters cannot be written, also those within the limit. */
   dead_letters: StuckLetters[]
   /** Outputs that are down, also those within the limit. */
   outputs: DownOutput[]
 }
 
 interface StuckLetters {
-  /** Name of the output. */
+  /** Name of the output or filter. */
   name: string
   /** Time of the first record that could not be kept, as ISO 8601. */
   since: string
@@ -123,8 +123,10 @@ function downOutput(name: string, { sinceMs, attempts, reason }: OutputDown, now
   return { name, ...ageOf(sinceMs, nowMs), attempts, reason: oneLine(reason) }
 }
 
-function stuckLetters({ outputs, nowMs }: Snapshot): StuckLetters[] {
-  return outputs.flatMap(({ name, unkept }) => (unkept === undefined ? [] : [stuckOf(name, unkept, nowMs)]))
+function stuckLetters({ filters, outputs, nowMs }: Snapshot): StuckLetters[] {
+  return [...filters, ...outputs].flatMap(({ name, unkept }) =>
+    unkept === undefined ? [] : [stuckOf(name, unkept, nowMs)],
+  )
 }
 
 function stuckOf(name: string, { sinceMs, reason, hint }: Unkept, nowMs: number): StuckLetters {

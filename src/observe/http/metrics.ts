@@ -1,12 +1,14 @@
+import type { Family, Sample } from '../../core/metric-family.ts'
 import type {
   CounterSnapshot,
   FilterSnapshot,
   InputSnapshot,
   OutputSnapshot,
   Snapshot,
+  Unkept,
 } from '../../core/snapshot.ts'
 import { FsFailure, namesIn } from '../../lib/fs/file-system.ts'
-import { type Family, metricName, type Sample } from './prometheus.ts'
+import { metricName } from '../../lib/metrics/metric-text.ts'
 
 /**
  * Metrics of a snapshot with fluent-bit's names, so that its dashboards and alerts keep working, and with the
@@ -88,11 +90,58 @@ export function metricFamilies(snapshot: Snapshot, version: 1 | 2): Family[] {
     ...eventLoopFamilies(snapshot),
     ...(version === 2 ? fluentBitGauges(snapshot) : []),
     ...inputGauges(snapshot.inputs),
+    ...filterGauges(snapshot),
     ...outputGauges(snapshot),
   ]) {
     families.set(family.name, family)
   }
+  addOwnMetrics(families, snapshot.filters)
   return [...families.values()].sort((a, b) => (a.name < b.name ? -1 : 1))
+}
+
+/**
+ * Adds the metrics that filters make of records. Where several filters have a metric of one name, the label `filter`, or
+ * `log_filter` where one of them has a label `filter` itself, tells their series apart. A name that the agent itself has, or another type, gets a prefix: a family has one meaning.
+ */
+function addOwnMetrics(families: Map<string, Family>, filters: readonly FilterSnapshot[]): void {
+  const own = filters.flatMap(({ name, metrics }) =>
+    (metrics?.() ?? []).map((made) => ({ filter: name, ...made, name: metricName(made.name) })),
+  )
+  const agents = new Set(families.keys())
+  for (const { filter, name, help, type, samples } of own) {
+    const isShared = own.some((other) => other.name === name && other.filter !== filter)
+    const isTaken = agents.has(name) || (families.get(name)?.type ?? type) !== type
+    const shown = isTaken ? `log_metric_${type}_${name}` : name
+    const family = families.get(shown) ?? { name: shown, help, type, samples: [] }
+    const label = isShared ? freeLabel(own.filter((other) => other.name === name)) : undefined
+    const added = label === undefined ? samples : withLabel(samples, label, filter)
+    families.set(shown, { ...family, samples: joined(family.samples, added) })
+  }
+}
+
+/** Returns the first of `filter`, `log_filter`, `log_log_filter`, ... that no sample has. */
+function freeLabel(families: readonly Family[]): string {
+  const taken = new Set(families.flatMap(({ labelNames = [] }) => labelNames.map(metricName)))
+  let label = 'filter'
+  while (taken.has(label)) label = `log_${label}`
+  return label
+}
+
+function withLabel(samples: Iterable<Sample>, label: string, value: string): Iterable<Sample> {
+  return {
+    *[Symbol.iterator]() {
+      for (const sample of samples) yield { ...sample, labels: { ...sample.labels, [label]: value } }
+    },
+  }
+}
+
+function joined(first: Iterable<Sample>, second: Iterable<Sample>): Iterable<Sample> {
+  return {
+    *[Symbol.iterator]() {
+      yield* first
+      yield* second
+    },
+  }
 }
 
 /** Counters of plugins that fluent-bit has too, in its spelling; all others get the prefix `shipper_`. */
@@ -132,10 +181,10 @@ function addCounters(families: Map<string, Family>, kind: string, item: Counted,
   for (const [key, value] of Object.entries({ ...item.counters, ...common })) {
     const isFluentBit = Object.hasOwn(common, key) || (kind === 'input' && FLUENT_BIT_COUNTERS.has(key))
     const name = `${isFluentBit ? 'fluentbit' : 'shipper'}_${kind}_${metricName(key)}_total`
-    const help = HELP[key] ?? `${item.counterHelp[key] ?? key} (${item.plugin}).`
-    const family = families.get(name) ?? { name, help, type: 'counter', samples: [] }
-    family.samples.push(...samplesOf(item, key, value))
-    families.set(name, family)
+    // A plugin may have a counter of its own with a name that outputs have.
+    const help = (isFluentBit ? HELP[key] : undefined) ?? `${item.counterHelp[key] ?? key} (${item.plugin}).`
+    const family: Family = families.get(name) ?? { name, help, type: 'counter', samples: [] }
+    families.set(name, { ...family, samples: [...family.samples, ...samplesOf(item, key, value)] })
   }
 }
 
@@ -269,6 +318,22 @@ function inputGauges(inputs: InputSnapshot[]): Family[] {
   ]
 }
 
+function filterGauges({ filters, nowMs }: Snapshot): Family[] {
+  const withLetters = filters.filter(({ counters }) => counters.dead_letters !== undefined)
+  return [
+    perName(
+      'shipper_filter_dead_letter_failure_seconds',
+      'Seconds since records on which the filter failed cannot be kept; 0 while they can.',
+      withLetters,
+      ({ unkept }) => unkeptSeconds(unkept, nowMs),
+    ),
+  ]
+}
+
+function unkeptSeconds(unkept: Unkept | undefined, nowMs: number): number {
+  return unkept === undefined ? 0 : Math.max(0, nowMs - unkept.sinceMs) / 1000
+}
+
 function outputGauges({ outputs, nowMs }: Snapshot): Family[] {
   const retrying = outputs.filter((output) => output.retryAtMs !== undefined)
   const delivering = outputs.filter((output) => output.lastDeliveryMs !== undefined)
@@ -289,7 +354,7 @@ function outputGauges({ outputs, nowMs }: Snapshot): Family[] {
       'shipper_output_dead_letter_failure_seconds',
       'Seconds since records that were given up cannot be kept; 0 while they can.',
       outputs,
-      (o) => (o.unkept === undefined ? 0 : Math.max(0, nowMs - o.unkept.sinceMs) / 1000),
+      (o) => unkeptSeconds(o.unkept, nowMs),
     ),
     perName(
       'shipper_output_last_delivery_timestamp_seconds',

@@ -15,6 +15,8 @@ export interface HttpRequest {
   host: string | undefined
   hasBody: boolean
   keepAlive: boolean
+  /** True when the client understands an answer in chunks: HTTP/1.1. */
+  takesChunks: boolean
   /** Offset after the request in the bytes that were read. */
   end: number
 }
@@ -62,6 +64,7 @@ export function readRequest(bytes: Buffer, maxBytes: number): HttpRequest | BadR
     host: named === undefined ? undefined : withoutPort(named),
     hasBody: headers.hasBody,
     keepAlive: minor === '0' ? connection.includes('keep-alive') : !connection.includes('close'),
+    takesChunks: minor !== '0',
     end,
   }
 }

@@ -103,7 +103,8 @@ class Answers {
   readonly #log: Logger
   readonly #answerTo: (request: HttpRequest) => Answer
   readonly #connections = new Set<Connection>()
-  readonly #asking: { request: HttpRequest; connection: Connection }[] = []
+  /** Work that has to wait for its turn. */
+  readonly #works: (() => void)[] = []
   #timer: NodeJS.Timeout | undefined
 
   constructor(limits: HttpLimits, log: Logger, answer: (request: HttpRequest) => Answer) {
@@ -124,7 +125,8 @@ class Answers {
     const connection: Connection = new Connection(
       socket,
       this.#limits,
-      (request, from) => this.#ask(request, from),
+      (request, from) => this.#inTurn(() => this.#answerRequest(request, from)),
+      (work) => this.#inTurn(work),
       () => this.#connections.delete(connection),
     )
     this.#connections.add(connection)
@@ -151,23 +153,39 @@ class Answers {
     return true
   }
 
-  #ask(request: HttpRequest, connection: Connection): void {
-    this.#asking.push({ request, connection })
-    if (this.#timer === undefined) this.#answerNext()
+  #inTurn(work: () => void): void {
+    this.#works.push(work)
+    if (this.#timer === undefined) this.#workNext()
   }
 
-  /** Answers one request, and the next one after as long a pause: requests get at most half of the thread's time. */
-  #answerNext(): void {
+  /**
+   * Answers one request, or makes a part of an answer, and the next one after as long a pause: requests get at most half of the
+   * thread's time.
+   */
+  #workNext(): void {
     this.#timer = undefined
-    const next = this.#asking.shift()
-    if (next === undefined) return
+    const work = this.#works.shift()
+    if (work === undefined) return
     const startMs = performance.now()
-    const { request, connection } = next
+    try {
+      work()
+    } catch (error) {
+      this.#log.error(`cannot answer a request: ${messageOf(error)}`, { code: 'E_INTERNAL' })
+    }
+    this.#timer = setTimeout(() => this.#workNext(), Math.ceil(performance.now() - startMs))
+    this.#timer.unref()
+  }
+
+  #answerRequest(request: HttpRequest, connection: Connection): void {
     // A body that is not read must not be taken for the next request.
     const keepAlive = request.keepAlive && !request.hasBody
-    if (connection.state === 'asking') connection.answer(this.#answer(request), { ...request, keepAlive })
-    this.#timer = setTimeout(() => this.#answerNext(), Math.ceil(performance.now() - startMs))
-    this.#timer.unref()
+    if (connection.state !== 'asking') return
+    try {
+      connection.answer(this.#answer(request), { ...request, keepAlive })
+    } catch (error) {
+      connection.close()
+      throw error
+    }
   }
 
   #answer(request: HttpRequest): Answer {
@@ -175,8 +193,8 @@ class Answers {
     for (const connection of this.#connections) pendingBytes += connection.pendingBytes
     const answer =
       pendingBytes === 0 || pendingBytes < this.#limits.pendingBytes ? this.#answerTo(request) : undefined
-    const isTooMuch =
-      pendingBytes > 0 && pendingBytes + (answer?.body.length ?? 0) > this.#limits.pendingBytes
+    const size = typeof answer?.body === 'string' ? answer.body.length : 0
+    const isTooMuch = pendingBytes > 0 && pendingBytes + size > this.#limits.pendingBytes
     if (answer !== undefined && !isTooMuch) return answer
     return {
       ...json({ error: 'other clients have not read their answers' }, 503),

@@ -5,6 +5,7 @@ import type {
   InputSnapshot,
   OutputSnapshot,
   Snapshot,
+  Unkept,
 } from '../../core/snapshot.ts'
 
 /** Returns the document of `/api/v1/snapshot`: times as ISO 8601, sizes in bytes. */
@@ -36,7 +37,14 @@ function inputDocument(input: InputSnapshot): unknown {
 function filterDocument(filter: FilterSnapshot): unknown {
   const { name, plugin, records, bytes, addRecords, dropRecords, dropBytes } = filter
   const changes = { add_records: addRecords, drop_records: dropRecords, drop_bytes: dropBytes }
-  return { name, plugin, records, bytes, ...changes, ...counters(filter) }
+  const failure =
+    filter.counters.dead_letters === undefined ? {} : { dead_letter_failure: unkeptDocument(filter.unkept) }
+  return { name, plugin, records, bytes, ...changes, ...failure, ...counters(filter) }
+}
+
+function unkeptDocument(unkept: Unkept | undefined): unknown {
+  if (unkept === undefined) return null
+  return { since: isoTime(unkept.sinceMs), reason: unkept.reason, hint: unkept.hint }
 }
 
 function outputDocument(output: OutputSnapshot): unknown {
@@ -61,10 +69,7 @@ function outputDocument(output: OutputSnapshot): unknown {
       down === undefined
         ? null
         : { since: isoTime(down.sinceMs), attempts: down.attempts, reason: down.reason },
-    dead_letter_failure:
-      unkept === undefined
-        ? null
-        : { since: isoTime(unkept.sinceMs), reason: unkept.reason, hint: unkept.hint },
+    dead_letter_failure: unkeptDocument(unkept),
     ...counters(output),
   }
 }

@@ -29,7 +29,7 @@ export function dumpLines(snapshot: Snapshot): string[] {
     `memory  ${bytesText(memory.used)} of ${bytesText(memory.limit)}`,
   ]
   for (const input of snapshot.inputs) lines.push(...inputLines(input))
-  for (const filter of snapshot.filters) lines.push(...filterLines(filter))
+  for (const filter of snapshot.filters) lines.push(...filterLines(filter, nowMs))
   for (const output of snapshot.outputs) lines.push(...outputLines(output, nowMs))
   lines.push('---')
   return lines.map(escapeControls)
@@ -69,11 +69,12 @@ function fileLines(files: FileStatus[]): string[] {
 /** Files that are listed per input: a dump of thousands would fill the log. */
 const MAX_FILES = 200
 
-function filterLines(filter: FilterSnapshot): string[] {
+function filterLines(filter: FilterSnapshot, nowMs: number): string[] {
   const changes = `dropped ${filter.dropRecords}, added ${filter.addRecords}`
   return [
     '',
     `filter  ${titleOf(filter)}  ${filter.records} records, ${bytesText(filter.bytes)}, ${changes}`,
+    ...unkeptLines(filter, nowMs),
     ...counterLines(filter),
   ]
 }
@@ -95,7 +96,7 @@ function outputLines(output: OutputSnapshot, nowMs: number): string[] {
   ]
 }
 
-function unkeptLines({ unkept }: OutputSnapshot, nowMs: number): string[] {
+function unkeptLines({ unkept }: OutputSnapshot | FilterSnapshot, nowMs: number): string[] {
   if (unkept === undefined) return []
   const age = durationText(nowMs - unkept.sinceMs)
   return [`  DEAD LETTERS cannot be kept for ${age}, records wait: ${unkept.reason}`, `    ${unkept.hint}`]

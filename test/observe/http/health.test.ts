@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'bun:test'
 import type { Snapshot } from '../../../src/core/snapshot.ts'
 import { HealthWindow, healthLines } from '../../../src/observe/http/health.ts'
-import { sampleOutput, sampleSnapshot } from '../../support/engine/snapshot.ts'
+import { sampleFilter, sampleOutput, sampleSnapshot } from '../../support/engine/snapshot.ts'
 
 const OPTIONS = { enabled: true, errorsCount: 5, retryFailureCount: 2, periodMs: 60_000, outputDownMs: 0 }
 
@@ -111,6 +111,16 @@ describe('dead letters that are full', () => {
       'a is down since 2026-11-21T04:59:59.000Z (6 s, 3 attempts): refused',
       'b is down since 2026-11-21T04:59:59.000Z (6 s, 3 attempts): refused',
     ])
+  })
+
+  test('of a filter are named as those of an output, and are unhealthy as long', () => {
+    const filters = [sampleFilter({ name: 'lua.0', unkept })]
+    const window = new HealthWindow({ ...OPTIONS, outputDownMs: 60_000 }, 0)
+    const check = (ms: number) => window.check(sampleSnapshot({ nowMs: unkept.sinceMs + ms, filters }))
+    expect(healthLines(check(5000))).toEqual([
+      'lua.0 cannot keep what it gives up since 2026-11-21T05:00:00.000Z (5 s): /d/x.jsonl is full\\nforged; records wait, and their inputs pause: replay it',
+    ])
+    expect([check(59_999).status, check(60_000).status]).toEqual(['ok', 'error'])
   })
 
   test('are unhealthy after Hc_Output_Down', () => {

@@ -2,7 +2,13 @@ import { describe, expect, test } from 'bun:test'
 import type { Snapshot } from '../../../src/core/snapshot.ts'
 import { metricFamilies, metricsDocument } from '../../../src/observe/http/metrics.ts'
 import { formatPrometheus } from '../../../src/observe/http/prometheus.ts'
-import { sampleFile, sampleInput, sampleOutput, sampleSnapshot } from '../../support/engine/snapshot.ts'
+import {
+  sampleFile,
+  sampleFilter,
+  sampleInput,
+  sampleOutput,
+  sampleSnapshot,
+} from '../../support/engine/snapshot.ts'
 import { type ParsedSample, parsePrometheus } from '../prometheus-parser.ts'
 
 function scrape(snapshot: Snapshot, version: 1 | 2) {
@@ -49,6 +55,16 @@ test('the help of a plugin’s own counter is that of its table', () => {
     (f) => f.name === 'shipper_input_lost_total',
   )
   expect(family).toMatchObject({ help: 'bytes that were lost (tail).', samples: [{ value: 0 }] })
+})
+
+test('a counter of a filter with the name of a counter of outputs has its own help', () => {
+  const counterHelp = { dropped_records: 'records on which the filter failed' }
+  const filters = [sampleFilter({ counters: { dropped_records: 1 }, counterHelp })]
+  const find = (name: string) => metricFamilies(sampleSnapshot({ filters }), 2).find((f) => f.name === name)
+  expect(find('shipper_filter_dropped_records_total')?.help).toBe(
+    'records on which the filter failed (grep).',
+  )
+  expect(find('fluentbit_output_dropped_records_total')?.help).toBe('Records dropped by the output.')
 })
 
 test('a counter with reasons has one series per reason; the document has their sum and the reasons', () => {
@@ -196,4 +212,73 @@ describe('series that fluent-bit lacks', () => {
     const free = sampleSnapshot({ inputs: [sampleInput({ memory: 500, memoryLimit: 0 })] })
     expect(only(free, 'fluentbit_input_storage_overlimit', 2)?.value).toBe(0)
   })
+})
+
+describe('metrics that filters make of records', () => {
+  const made = (name: string, value: number, type: 'counter' | 'gauge' = 'counter') => [
+    { name, help: 'h', type, samples: [{ labels: { code: '200' }, value }] },
+  ]
+  const shown = (...filters: Snapshot['filters']): string[] =>
+    formatPrometheus(metricFamilies(sampleSnapshot({ filters }), 2))
+      .split('\n')
+      .filter((line) => line.includes('code="200"'))
+
+  test('stand beside those of the agent, under their names', () => {
+    expect(shown(sampleFilter({ metrics: () => made('log_metric_counter_hits', 3) }))).toEqual([
+      'log_metric_counter_hits{code="200"} 3',
+    ])
+  })
+
+  test('of one name have the label filter, and one of another type has another name', () => {
+    const lines = shown(
+      sampleFilter({ name: 'a', metrics: () => made('x', 1) }),
+      sampleFilter({ name: 'b', metrics: () => made('x', 2) }),
+      sampleFilter({ name: 'c', metrics: () => made('x', 3, 'gauge') }),
+    )
+    expect(lines.toSorted()).toEqual([
+      'log_metric_gauge_x{code="200",filter="c"} 3',
+      'x{code="200",filter="a"} 1',
+      'x{code="200",filter="b"} 2',
+    ])
+  })
+
+  test('of one name keep a label filter of their own, and log_filter tells them apart', () => {
+    const own = (value: number) => [
+      {
+        name: 'x',
+        help: 'h',
+        type: 'counter' as const,
+        samples: [{ labels: { code: '200', filter: 'mine' }, value }],
+        labelNames: ['code', 'filter'],
+      },
+    ]
+    const lines = shown(
+      sampleFilter({ name: 'a', metrics: () => own(1) }),
+      sampleFilter({ name: 'b', metrics: () => made('x', 2) }),
+    )
+    expect(lines.toSorted()).toEqual([
+      'x{code="200",filter="mine",log_filter="a"} 1',
+      'x{code="200",log_filter="b"} 2',
+    ])
+  })
+
+  test('never hide one of the agent', () => {
+    const filter = sampleFilter({ metrics: () => made('fluentbit_uptime', 1) })
+    expect(shown(filter)).toEqual(['log_metric_counter_fluentbit_uptime{code="200"} 1'])
+    expect(only(sampleSnapshot({ filters: [filter] }), 'fluentbit_uptime', 2)).toBeDefined()
+  })
+})
+
+test('a filter with dead letters says for how long they cannot be kept', () => {
+  const snapshot = sampleSnapshot()
+  const unkept = { sinceMs: snapshot.nowMs - 3500, reason: 'full', hint: 'replay it' }
+  const counters = { dead_letters: 4 }
+  const filters = [
+    sampleFilter({ name: 'lua.0', unkept, counters, counterReasons: { dead_letters: { filter: 4 } } }),
+    sampleFilter(),
+  ]
+  const text = formatPrometheus(metricFamilies({ ...snapshot, filters }, 2))
+  expect(text).toContain('shipper_filter_dead_letter_failure_seconds{name="lua.0"} 3.5\n')
+  expect(text).toContain('shipper_filter_dead_letters_total{name="lua.0",reason="filter"} 4\n')
+  expect(text).not.toContain('failure_seconds{name="grep.0"}')
 })

@@ -1,5 +1,6 @@
 import { expect, test } from 'bun:test'
-import { formatCmetrics, formatPrometheus, metricName } from '../../../src/observe/http/prometheus.ts'
+import { formatCmetrics, metricName } from '../../../src/lib/metrics/metric-text.ts'
+import { formatPrometheus } from '../../../src/observe/http/prometheus.ts'
 import { fc } from '../../support/property.ts'
 import { parsePrometheus } from '../prometheus-parser.ts'
 
@@ -66,4 +67,25 @@ test('the strict parser refuses an invalid format', () => {
   ]) {
     expect(() => parsePrometheus(bad)).toThrow()
   }
+})
+
+const HISTOGRAM = {
+  name: 'h',
+  help: 'times',
+  type: 'histogram' as const,
+  samples: [
+    { labels: { p: '/a' }, value: 21.5, histogram: { bounds: [0.5, 2], counts: [1, 2], count: 4 } },
+    { labels: {}, value: 0, histogram: { bounds: [], counts: [], count: 0 } },
+  ],
+}
+
+test('a histogram has its buckets, the last of which is infinite, sum and count', () => {
+  expect(formatPrometheus([HISTOGRAM])).toBe(
+    '# HELP h times\n# TYPE h histogram\n' +
+      'h_bucket{p="/a",le="0.5"} 1\nh_bucket{p="/a",le="2"} 2\nh_bucket{p="/a",le="+Inf"} 4\nh_sum{p="/a"} 21.5\nh_count{p="/a"} 4\n' +
+      'h_bucket{le="+Inf"} 0\nh_sum 0\nh_count 0\n',
+  )
+  expect(formatCmetrics([HISTOGRAM], 0).split('\n')[0]).toBe(
+    '1970-01-01T00:00:00.000000000Z h{p="/a"} = { buckets = { 0.5=1, 2=2, +Inf=4 }, sum=21.5, count=4 }',
+  )
 })

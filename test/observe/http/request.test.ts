@@ -21,6 +21,7 @@ describe('a request', () => {
       host: 'node17',
       hasBody: false,
       keepAlive: true,
+      takesChunks: true,
       end: text.length,
     })
   })

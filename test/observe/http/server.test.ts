@@ -5,7 +5,13 @@ import type { Logger } from '../../../src/core/services.ts'
 import type { Snapshot } from '../../../src/core/snapshot.ts'
 import { type HttpLimits, type HttpOptions, startHttp } from '../../../src/observe/http/server.ts'
 import { formatDump } from '../../../src/observe/terminal/dump.ts'
-import { sampleFile, sampleInput, sampleOutput, sampleSnapshot } from '../../support/engine/snapshot.ts'
+import {
+  sampleFile,
+  sampleFilter,
+  sampleInput,
+  sampleOutput,
+  sampleSnapshot,
+} from '../../support/engine/snapshot.ts'
 import { atEnd } from '../../support/tmp.ts'
 import { until, within } from '../../support/until.ts'
 import { parsePrometheus } from '../prometheus-parser.ts'
@@ -361,6 +367,61 @@ describe('limits', () => {
   })
 })
 
+describe('a long page of metrics', () => {
+  const LINES = 100_000
+  /** Starts a server with a filter that has this many samples; `made.samples` of them were made until now. */
+  const withSamples = async () => {
+    const made = { samples: 0 }
+    const samples = {
+      *[Symbol.iterator]() {
+        for (let i = 0; i < LINES; i++) {
+          made.samples++
+          yield { labels: { user: `u${i}`, long: 'x'.repeat(100) }, value: i }
+        }
+      },
+    }
+    const metrics = () => [{ name: 'hits', help: 'h', type: 'counter' as const, samples }]
+    const subject = await serve(() => sampleSnapshot({ filters: [sampleFilter({ metrics })] }))
+    atEnd(() => subject.close())
+    return { made, port: subject.port }
+  }
+
+  test('comes complete and once, in chunks, and the connection serves further requests', async () => {
+    const { port } = await withSamples()
+    for (let i = 0; i < 2; i++) {
+      const answer = await fetch(`http://127.0.0.1:${port}/metrics`)
+      expect(answer.headers.get('content-length')).toBeNull()
+      const hits = parsePrometheus(await answer.text()).get('hits')
+      expect(hits?.samples.map(({ value }) => value)).toEqual(Array.from({ length: LINES }, (_, n) => n))
+    }
+    const text = await (await fetch(`http://127.0.0.1:${port}/api/v2/metrics`)).text()
+    expect(text.match(/ hits\{user=/g)).toHaveLength(LINES)
+  })
+
+  test('ends with the connection for a client of HTTP/1.0, and HEAD gets none of it', async () => {
+    const { port } = await withSamples()
+    const old = await open(port)
+    old.write('GET /metrics HTTP/1.0\r\nConnection: keep-alive\r\n\r\n')
+    const answer = await allOf(old)
+    expect(answer).not.toMatch(/content-length|transfer-encoding/i)
+    expect(parsePrometheus(answer.slice(answer.indexOf('\r\n\r\n') + 4)).get('hits')?.samples).toHaveLength(
+      LINES,
+    )
+    const head = await open(port)
+    head.write('HEAD /metrics HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n')
+    expect(await allOf(head)).toEndWith('\r\n\r\n')
+  })
+
+  test('is made as far as the client reads it, and others are served meanwhile', async () => {
+    const { made, port } = await withSamples()
+    const stuck = await stuckReader(port, '/metrics')
+    for (let i = 0; i < 5; i++) expect(await served(port)).toBe(true)
+    expect(made.samples).toBeGreaterThan(0)
+    expect(made.samples).toBeLessThan(LINES)
+    stuck.destroy()
+  })
+})
+
 describe('start and stop', () => {
   test('a port in use is E_LISTEN with the address and a hint', async () => {
     const second = serve(() => current, { port: server.port })
@@ -435,11 +496,11 @@ function longAnswer(): Snapshot {
 }
 
 /** Opens a connection that requests a large answer and reads only its first bytes. */
-async function stuckReader(port: number): Promise<Socket> {
+async function stuckReader(port: number, path = '/api/v1/files'): Promise<Socket> {
   const socket = await open(port)
   socket.on('error', () => {})
   socket.on('data', () => socket.pause())
-  socket.write('GET /api/v1/files HTTP/1.1\r\nHost: a\r\n\r\n')
+  socket.write(`GET ${path} HTTP/1.1\r\nHost: a\r\n\r\n`)
   await until(() => socket.isPaused())
   return socket
 }
