@@ -1,11 +1,21 @@
-import { randomUUID } from 'node:crypto'
-import type { BufferSource } from '../../core/buffer-source.ts'
-import { type Chunk, headRoom, TAIL_ROOM } from '../../core/chunk.ts'
-import { encodeStr, skip, writeMapHead } from '../../core/msgpack/encode.ts'
-import { entryMap, mapBody, mapPairs, textEquals, textHead, textLength } from '../../core/msgpack/record.ts'
+import type { Chunk } from '../../core/chunk.ts'
+import { ShipperError } from '../../core/error.ts'
+import { encodeStr } from '../../core/msgpack/encode.ts'
+import type { InvalidValue } from '../../core/options/checks.ts'
 import { defineOptions, type OptionsOf } from '../../core/options/option.ts'
+import { unquoted } from '../../core/options/words.ts'
 import { defineFilter, type Filter, type FilterContext } from '../../core/plugin.ts'
-import { mayHaveKey } from '../../lib/records/may-have-key.ts'
+import { EntryEdits, type RecordEdit } from '../../lib/records/entry-edits.ts'
+import type { EntryOutput } from '../../lib/records/entry-output.ts'
+import { KeyPatterns } from '../../lib/records/key-patterns.ts'
+import { PairList } from '../../lib/records/pair-list.ts'
+import { RandomUuids, UUID_BYTES } from '../../lib/text/random-uuids.ts'
+
+/** A list of keys in one option would remove, or keep, nothing. */
+function checkKey(key: unknown): InvalidValue | undefined {
+  if (!/[\s,]/.test(key as string)) return undefined
+  return { must: 'a key', doubt: `is one key, "${key}": each key needs a line of its own` }
+}
 
 const OPTIONS = defineOptions({
   record: {
@@ -13,146 +23,87 @@ const OPTIONS = defineOptions({
     words: 2,
     form: 'KEY VALUE, e.g. `env production`',
     repeat: true,
-    help: 'Add `KEY VALUE` to each record.',
+    help: 'Add `KEY VALUE` to each record; VALUE is the rest of the line, without quotation marks around it.',
   },
   remove_key: {
     type: 'string',
     repeat: true,
+    check: checkKey,
     help: 'Remove this key, ignoring case; `name*` removes all keys with that prefix.',
   },
   allowlist_key: {
     type: 'string',
     repeat: true,
+    check: checkKey,
     aliases: ['whitelist_key'],
-    help: 'Remove every key that matches none of these; same syntax as Remove_key.',
+    help: 'Remove every key that matches none of these; same syntax as Remove_key, with which it cannot be combined.',
   },
   uuid_key: { type: 'string', help: 'Add a random UUID under this key to each record.' },
 })
 
-const UUID_BYTES = 36
-const MAX_MAP_HEAD_BYTES = 5
+/** Type of a text of at most 255 bytes. */
+const STR8 = 0xd9
 
-/**
- * A key pattern compared as in fluent-bit: ASCII letters ignore case, and `*` at the end matches any suffix.
- */
-class KeyName {
-  readonly #lower: Buffer
-  readonly #isPrefix: boolean
-
-  constructor(text: string) {
-    this.#isPrefix = text.endsWith('*')
-    const bytes = Buffer.from(this.#isPrefix ? text.slice(0, -1) : text)
-    this.#lower = bytes.map((byte) => lower(byte)) as Buffer
-  }
-
-  matches(buf: Buffer, key: number): boolean {
-    const head = textHead(buf, key)
-    if (head < 0) return false
-    const length = textLength(buf, key)
-    const name = this.#lower
-    if (this.#isPrefix ? length < name.length : length !== name.length) return false
-    for (let i = 0; i < name.length; i++) {
-      if (lower(buf[key + head + i] as number) !== name[i]) return false
-    }
-    return true
-  }
-}
-
-function lower(byte: number): number {
-  return byte >= 0x41 && byte <= 0x5a ? byte + 0x20 : byte
-}
-
-class RecordModifier implements Filter {
-  readonly #buffers: BufferSource
+/** Removes pairs by their keys and adds pairs at the end. */
+class RecordModifier implements Filter, RecordEdit {
+  readonly list: PairList
+  readonly addedBytes: number
+  /** Pairs to be added, and the key of the UUID after them. */
   readonly #added: Buffer
   readonly #addedPairs: number
-  /** Keys of the added pairs, as MessagePack and as names. */
-  readonly #addedKeys: { encoded: Buffer; name: Buffer }[]
-  /**
-   * Names of added keys that records of the current chunk may have. Their own fields with these keys are
-   * removed.
-   */
-  #replaced: Buffer[] = []
-  readonly #remove: KeyName[]
-  readonly #allow: KeyName[]
-  readonly #uuidKey: Buffer | undefined
+  readonly #uuids: RandomUuids | undefined
+  readonly #edits: EntryEdits
 
-  constructor(options: OptionsOf<typeof OPTIONS>, ctx: FilterContext) {
-    this.#buffers = ctx.buffers
-    const { uuidKey } = options
+  constructor(options: OptionsOf<typeof OPTIONS>, { buffers }: FilterContext) {
+    const { uuidKey, removeKey, allowlistKey } = options
+    if (removeKey.length > 0 && allowlistKey.length > 0)
+      throw new ShipperError('E_CONFIG_BAD_VALUE', 'Remove_key and Allowlist_key cannot be combined', {
+        option: 'remove_key',
+        hint: 'a key that Allowlist_key does not name is removed already; to remove some of those that it names, use two filters',
+      })
     // Of several values for a key the last one is added. The UUID comes after all of them.
-    const added = new Map(options.record.map(([key = '', value = '']) => [key, value]))
+    const added = new Map<string, string>()
+    for (const [key = '', value = ''] of options.record) {
+      added.delete(key)
+      added.set(key, unquoted(value))
+    }
     if (uuidKey !== undefined) added.delete(uuidKey)
-    this.#added = Buffer.concat([...added].flatMap(([key, value]) => [encodeStr(key), encodeStr(value)]))
+    const pairs = [...added].flatMap(([key, value]) => [encodeStr(key), encodeStr(value)])
+    const uuid = uuidKey === undefined ? [] : [encodeStr(uuidKey), Buffer.from([STR8, UUID_BYTES])]
     const keys = [...added.keys(), ...(uuidKey === undefined ? [] : [uuidKey])]
+    this.#added = Buffer.concat([...pairs, ...uuid])
     this.#addedPairs = keys.length
-    this.#addedKeys = keys.map((key) => ({ encoded: encodeStr(key), name: Buffer.from(key) }))
-    this.#remove = options.removeKey.map((key) => new KeyName(key))
-    this.#allow = options.allowlistKey.map((key) => new KeyName(key))
-    this.#uuidKey = options.uuidKey === undefined ? undefined : encodeStr(options.uuidKey)
+    this.#uuids = uuidKey === undefined ? undefined : new RandomUuids()
+    const isInverted = allowlistKey.length > 0
+    const patterns = isInverted ? allowlistKey : removeKey
+    const selector =
+      patterns.length === 0 ? undefined : new KeyPatterns(patterns, { ignoresCase: true, isInverted })
+    this.list = new PairList(keys, selector)
+    this.addedBytes = this.#added.length + UUID_BYTES
+    this.#edits = new EntryEdits(buffers, this.addedBytes, this)
   }
 
-  /** Copies kept pairs unchanged and appends the new ones. */
   apply(chunk: Chunk): void {
-    const { buf, end } = chunk
-    const head = headRoom(chunk.tag)
-    const growth =
-      MAX_MAP_HEAD_BYTES +
-      this.#added.length +
-      (this.#uuidKey === undefined ? 0 : this.#uuidKey.length + 2 + UUID_BYTES)
-    this.#replaced = this.#addedKeys
-      .filter(({ encoded }) => mayHaveKey(chunk, encoded))
-      .map(({ name }) => name)
-    const out = this.#buffers.force(head + chunk.size + chunk.count * growth + TAIL_ROOM)
-    let to = head
-    for (let at = chunk.start; at < end; ) {
-      const next = skip(buf, at, end)
-      const map = entryMap(buf, at, end)
-      to = map < 0 ? to + buf.copy(out, to, at, next) : this.#writeEntry(buf, at, map, next, out, to)
-      at = next
-    }
-    chunk.replace(out, head, to, chunk.count)
+    this.#edits.apply(chunk)
   }
 
-  #writeEntry(buf: Buffer, at: number, map: number, end: number, out: Buffer, to: number): number {
-    let pos = to + buf.copy(out, to, at, map)
-    const pairs = mapPairs(buf, map)
-    const keepsAll = this.#remove.length + this.#allow.length + this.#replaced.length === 0
-    const kept = keepsAll ? pairs : this.#countKept(buf, map, end, pairs)
-    pos = writeMapHead(out, pos, kept + this.#addedPairs)
-    let pair = mapBody(buf, map)
-    if (kept === pairs) pos += buf.copy(out, pos, pair, end)
-    else {
-      for (let i = 0; i < pairs; i++) {
-        const next = skip(buf, skip(buf, pair, end), end)
-        if (this.#keeps(buf, pair)) pos += buf.copy(out, pos, pair, next)
-        pair = next
-      }
+  /** Removes all pairs that are nodes of their own: those with a key that is added, and those that were selected. */
+  edit(): boolean {
+    const { list } = this
+    let isChanged = this.#addedPairs > 0
+    for (let node = list.nextPair(0); node !== 0; node = list.nextPair(node)) {
+      list.remove(node)
+      isChanged = true
     }
-    pos += this.#added.copy(out, pos)
-    if (this.#uuidKey === undefined) return pos
-    pos += this.#uuidKey.copy(out, pos)
-    out[pos] = 0xd9
-    out[pos + 1] = UUID_BYTES
-    return pos + 2 + out.write(randomUUID(), pos + 2, 'latin1')
+    list.pairs += this.#addedPairs
+    return isChanged
   }
 
-  #countKept(buf: Buffer, map: number, end: number, pairs: number): number {
-    let kept = 0
-    let pair = mapBody(buf, map)
-    for (let i = 0; i < pairs; i++) {
-      if (this.#keeps(buf, pair)) kept++
-      pair = skip(buf, skip(buf, pair, end), end)
-    }
-    return kept
-  }
-
-  #keeps(buf: Buffer, key: number): boolean {
-    for (const name of this.#remove) if (name.matches(buf, key)) return false
-    for (const name of this.#replaced) if (textEquals(buf, key, name)) return false
-    if (this.#allow.length === 0) return true
-    for (const name of this.#allow) if (name.matches(buf, key)) return true
-    return false
+  append(_buf: Buffer, out: EntryOutput): void {
+    out.copy(this.#added, 0, this.#added.length)
+    if (this.#uuids === undefined) return
+    out.reserve(UUID_BYTES)
+    out.at = this.#uuids.write(out.buf, out.at)
   }
 }
 
@@ -162,7 +113,7 @@ export const spec = defineFilter({
   summary: 'Adds fields to records and removes keys.',
   description:
     'Added fields come after the existing ones and replace fields of the same name. A record whose keys ' +
-    'are all removed is kept as an empty record; fluent-bit drops it.',
+    'are all removed is kept as an empty record; fluent-bit drops it. Values are texts, no record accessors.',
   options: OPTIONS,
   example:
     '[FILTER]\n    Name       record_modifier\n    Match      *\n    Record     host web1\n    Remove_key secret\n',
