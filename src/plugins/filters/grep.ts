@@ -170,12 +170,17 @@ class Grep implements Filter {
   }
 
   #keeps(buf: Buffer, map: number, end: number): boolean {
-    if (this.#op === 'legacy') return this.#rules.every((r) => r.matches(buf, map, end) !== r.exclude)
-    const isMatch =
-      this.#op === 'AND'
-        ? this.#rules.every((r) => r.matches(buf, map, end))
-        : this.#rules.some((r) => r.matches(buf, map, end))
-    return this.#rules.length === 0 || isMatch !== (this.#rules[0] as GrepRule).exclude
+    const rules = this.#rules
+    const isLegacy = this.#op === 'legacy'
+    const isOr = this.#op === 'OR'
+    for (let i = 0; i < rules.length; i++) {
+      const rule = rules[i] as GrepRule
+      const isMatch = rule.matches(buf, map, end)
+      if (isLegacy ? isMatch === rule.exclude : isMatch === isOr)
+        return isLegacy ? false : isOr !== rule.exclude
+    }
+    // Nothing has decided: no rule was against the record, all matched (AND) or none did (OR).
+    return isLegacy || rules.length === 0 || isOr === (rules[0] as GrepRule).exclude
   }
 }
 
@@ -200,8 +205,8 @@ export const spec = defineFilter({
   summary: 'Keeps or drops records by regular expressions on their values.',
   description:
     'Values are matched as bytes: `.` is one byte, and character classes and `(?i)` are ASCII only. A value that is missing ' +
-    'or not a string never matches, unless Values_As_Text is on. A record on which an expression reaches Regex_Step_Limit is kept and counted. `legacy` follows the manual of fluent-bit; its code stops at the first Regex that ' +
-    'matches, in file order, and ignores the rules after it.',
+    'or not a string never matches, unless Values_As_Text is on. A record on which an expression reaches Regex_Step_Limit is kept and counted. With `Logical_Op legacy` all rules are applied, as the manual of fluent-bit says. The ' +
+    'program fluent-bit differs from its manual: it stops at the first Regex that matches and ignores the rules after it.',
   options: OPTIONS,
   example: '[FILTER]\n    Name    grep\n    Match   *\n    Exclude log healthz\n',
   counters: regexCounter('grep'),

@@ -1,13 +1,24 @@
 import { expect, spyOn, test } from 'bun:test'
 import { headRoom, TAIL_ROOM } from '../../../src/core/chunk.ts'
-import { parseOptions } from '../../../src/core/options/parse.ts'
+import { encodeStr } from '../../../src/core/msgpack/encode.ts'
+import { spanOf } from '../../../src/core/msgpack/record.ts'
+import { parseOptions, parseValue } from '../../../src/core/options/parse.ts'
 import type { Filter, FilterContext } from '../../../src/core/plugin.ts'
 import { spec as grepSpec } from '../../../src/plugins/filters/grep.ts'
 import { spec as modifierSpec } from '../../../src/plugins/filters/record-modifier.ts'
 import { type Body, filterContract } from '../../contract/filter.ts'
+import { rawContract } from '../../contract/raw-filter.ts'
 import { chunkOf, LooseBuffers, recordsOf } from '../../support/engine/chunk-of.ts'
 import { LaterList } from '../../support/later.ts'
 import { fc } from '../../support/property.ts'
+import {
+  pairOf,
+  pairsOf,
+  type RawPair,
+  rawChunk,
+  rawMaps,
+  rawRecord,
+} from '../../support/records/raw-record.ts'
 
 // As in Ruby, ^ matches after a line feed and not after a carriage return.
 const LOWER_FIRST = /(?:^|\n)[a-z]/
@@ -126,6 +137,39 @@ test('record_modifier adds, removes and allows keys, and leaves other fields unc
   expect(through(modifierSpec, { allowlist_key: 'd' }, [record])).toEqual([{ d: 'x' }])
 })
 
+test('record_modifier takes the quotation marks around a value away, and no others', () => {
+  const record = (text: string): Body | undefined => through(modifierSpec, { record: text }, [{}])[0]
+  expect(record('d "one  two"')).toEqual({ d: 'one  two' })
+  expect(record('"my key" v')).toEqual({ 'my key': 'v' })
+  expect(record('d a"b"c')).toEqual({ d: 'a"b"c' })
+  expect(record('d "a" b')).toEqual({ d: '"a" b' })
+  expect(record('d ""')).toEqual({ d: '' })
+})
+
+test('record_modifier refuses Remove_key together with Allowlist_key, as fluent-bit does', () => {
+  expect(() => filterOf(modifierSpec, { remove_key: 'a', allowlist_key: 'b' })).toThrow('cannot be combined')
+})
+
+test.each(['remove_key', 'allowlist_key'] as const)('a list in one %s is doubted: it is one key', (name) => {
+  const warningOf = (text: string) => {
+    const result = parseValue(name, modifierSpec.options[name], text)
+    return 'warning' in result ? result.warning : undefined
+  }
+  expect(warningOf('log host pid')).toBe(
+    `"${name}" is one key, "log host pid": each key needs a line of its own`,
+  )
+  expect(warningOf('log,host')).toContain('is one key')
+  expect(warningOf('log*')).toBeUndefined()
+})
+
+test('a chunk in which record_modifier finds no key to remove keeps its buffer', () => {
+  const buffers = new LooseBuffers()
+  const chunk = chunkOf([{ a: 1 }, {}], 'app', buffers)
+  const { buf } = chunk
+  filterOf(modifierSpec, { remove_key: 'z*' }, buffers).apply(chunk, new LaterList(buffers))
+  expect(chunk.buf).toBe(buf)
+})
+
 test('record_modifier adds a different UUID to each record', () => {
   const ids = through(modifierSpec, { uuid_key: 'id' }, [{}, {}]).map((r) => r.id as string)
   expect(ids[0]).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-4/)
@@ -188,6 +232,55 @@ filterContract({
   create: caseOf(modifierSpec, { remove_key: ['mark', 'l*'] }),
   expected: (record) => without(record, (key) => key.toLowerCase() === 'mark' || L_FIRST.test(key)),
 })
+
+rawContract({
+  name: 'record_modifier with Remove_key and Record',
+  spec: modifierSpec as never,
+  texts: { remove_key: ['P_*', 'a'], record: ['b "x  y"', 'zone eu'] },
+  expected: (pairs) => {
+    const isRemoved = ({ key = '' }: RawPair): boolean =>
+      key.toLowerCase().startsWith('p_') || /^a$/i.test(key)
+    const kept = pairs.filter((pair) => !isRemoved(pair) && pair.key !== 'b' && pair.key !== 'zone')
+    return [...kept, pairOf('b', encodeStr('x  y')), pairOf('zone', encodeStr('eu'))]
+  },
+})
+rawContract({
+  name: 'record_modifier with Allowlist_key',
+  spec: modifierSpec as never,
+  texts: { allowlist_key: ['A*', 'log'] },
+  expected: (pairs) => pairs.filter(({ key }) => key !== undefined && /^(?:a|log$)/i.test(key)),
+})
+for (const op of ['legacy', 'AND', 'OR'] as const) {
+  rawGrep(op, 'regex', (a, b) => (op === 'OR' ? a || b : a && b))
+  rawGrep(op, 'exclude', (a, b) => (op === 'AND' ? !(a && b) : !(a || b)))
+}
+
+/** Tests grep with two rules; `keeps` says what becomes of a record by what they match. */
+function rawGrep(op: string, option: string, keeps: (a: boolean, b: boolean) => boolean): void {
+  const matches = (pairs: readonly RawPair[], key: string, expression: RegExp): boolean => {
+    const value = pairs.findLast((pair) => pair.key === key)?.value
+    const span = value && spanOf(value, 0)
+    return span !== undefined && expression.test((value as Buffer).toString('latin1', span.start, span.end))
+  }
+  test(`property: grep with Logical_Op ${op} and two ${option} keeps what the model keeps, byte by byte`, () => {
+    const texts = { [option]: ['a ^[xy]', 'b e'], logical_op: op }
+    fc.assert(
+      fc.property(fc.array(rawRecord, { minLength: 1, maxLength: 12 }), (maps) => {
+        const buffers = new LooseBuffers()
+        const chunk = rawChunk(maps, buffers)
+        const before = rawMaps(chunk).map(({ head, map }) => head + map.toString('hex'))
+        const kept = before.filter((_, i) => {
+          const pairs = pairsOf(maps[i] as Buffer)
+          return keeps(matches(pairs, 'a', /^[xy]/), matches(pairs, 'b', /e/))
+        })
+        filterOf(grepSpec, texts, buffers).apply(chunk, new LaterList(buffers))
+        expect(rawMaps(chunk).map(({ head, map }) => head + map.toString('hex'))).toEqual(kept)
+        expect(chunk.count).toBe(kept.length)
+      }),
+      { numRuns: 200 },
+    )
+  })
+}
 
 function without(record: Body, isRemoved: (key: string) => boolean): Body {
   return Object.fromEntries(Object.entries(record).filter(([key]) => !isRemoved(key)))

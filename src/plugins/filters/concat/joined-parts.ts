@@ -24,7 +24,8 @@ export class JoinedParts implements GrowingRecord {
   readonly records = 1
   parts = 1
   readonly #joined: JoinedRecord
-  readonly #names: Buffer[]
+  /** Keys of the first part, as latin1. */
+  readonly #names: readonly string[]
   readonly #removed: readonly Buffer[]
   /** Offsets in the entry: of the eight bytes of its time, and of its map. */
   readonly #timeAt: number
@@ -76,18 +77,26 @@ export class JoinedParts implements GrowingRecord {
     this.#nsec = time.nsec
   }
 
-  /** Adds the fields of the last part that the first one does not have. */
+  /** Adds the fields of the last part that the first one does not have; of a key that it has twice, the last. */
   addFieldsOf(buf: Buffer, map: number, end: number): void {
-    const more: Buffer[] = []
+    const pairs: number[] = []
     let at = mapBody(buf, map)
     for (let left = mapPairs(buf, map); left > 0; left--) {
-      const next = skip(buf, skip(buf, at, end), end)
-      if (!isOneOf(buf, at, this.#names) && !isOneOf(buf, at, this.#removed))
-        more.push(buf.subarray(at, next))
-      at = next
+      if (!isOneOf(buf, at, this.#removed)) pairs.push(at)
+      at = skip(buf, skip(buf, at, end), end)
+    }
+    // A set: both parts may have thousands of keys.
+    const taken = new Set(this.#names)
+    const more: Buffer[] = []
+    for (let i = pairs.length - 1; i >= 0; i--) {
+      const pair = pairs[i] as number
+      const name = nameAt(buf, pair, end)
+      if (taken.has(name)) continue
+      taken.add(name)
+      more.push(buf.subarray(pair, skip(buf, skip(buf, pair, end), end)))
     }
     if (more.length === 0) return
-    this.#more = Buffer.concat(more)
+    this.#more = Buffer.concat(more.reverse())
     this.#pairs += more.length
   }
 
@@ -120,7 +129,7 @@ function copyEntry(buf: Buffer, start: number, end: number, part: Part, removed:
   to += MAP_HEAD
   let pairs = 0
   let text = { valueAt: 0, textAt: 0, textEnd: 0 }
-  const names: Buffer[] = []
+  const names: string[] = []
   let at = mapBody(buf, map)
   for (let left = mapPairs(buf, map); left > 0; left--) {
     const value = skip(buf, at, end)
@@ -129,12 +138,18 @@ function copyEntry(buf: Buffer, start: number, end: number, part: Part, removed:
       const move = to - at
       if (value === valueAt)
         text = { valueAt: valueAt + move, textAt: textAt + move, textEnd: textEnd + move }
-      const name = spanOf(buf, at)
-      if (name !== undefined) names.push(Buffer.from(buf.subarray(name.start, name.end)))
+      names.push(nameAt(buf, at, end))
       to += buf.copy(entry, to, at, next)
       pairs++
     }
     at = next
   }
   return { entry, size: to, timeAt, mapAt, pairs, names, text }
+}
+
+/** Returns the key at `at` as latin1; one that is no text as its bytes after a character that latin1 does not have. */
+function nameAt(buf: Buffer, at: number, end: number): string {
+  const span = spanOf(buf, at)
+  if (span !== undefined) return buf.toString('latin1', span.start, span.end)
+  return `\u0100${buf.toString('latin1', at, skip(buf, at, end))}`
 }

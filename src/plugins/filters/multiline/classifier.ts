@@ -1,5 +1,5 @@
 import { ShipperError } from '../../../core/error.ts'
-import { entryMap, findKey, spanOf, textEquals } from '../../../core/msgpack/record.ts'
+import { entryMap, findKey, spanOf } from '../../../core/msgpack/record.ts'
 import type { FilterContext } from '../../../core/plugin.ts'
 import { isContainerFormat, traceStateMachine } from '../../../lib/multiline/builtin-rules.ts'
 import {
@@ -133,7 +133,8 @@ export class PartialClassifier implements RecordClassifier {
 
   read(buf: Buffer, at: number, end: number): TextRecord | undefined {
     const map = entryMap(buf, at, end)
-    if (map < 0 || findKey(buf, map, end, PARTIAL) < 0) return undefined
+    const mark = map < 0 ? -1 : findKey(buf, map, end, PARTIAL)
+    if (mark < 0 || !isTrue(buf, mark)) return undefined
     const text = findText(buf, at, end, this.contentKey)
     const idAt = findKey(buf, map, end, ID)
     const id = idAt < 0 ? undefined : spanOf(buf, idAt)
@@ -152,10 +153,11 @@ export class PartialClassifier implements RecordClassifier {
   }
 }
 
-const TRUE = Buffer.from('true')
-
+/** Returns true for true, and for the word in any case, as in fluent-bit. */
 function isTrue(buf: Buffer, at: number): boolean {
-  return buf[at] === 0xc3 || textEquals(buf, at, TRUE)
+  if (buf[at] === 0xc3) return true
+  const text = spanOf(buf, at)
+  return text !== undefined && buf.toString('latin1', text.start, text.end).toLowerCase() === 'true'
 }
 
 function candidateFor(name: string, ctx: FilterContext): Candidate {

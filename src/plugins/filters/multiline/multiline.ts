@@ -86,6 +86,7 @@ export class Multiline implements Filter {
     }
     const { record } = open
     record.machine = machine
+    record.isSeamless = machine?.joinsParts === true
     record.state = state
     record.rivals = rivals
     record.isMidLine = text.isPartial

@@ -6,12 +6,12 @@ export const MULTILINE_FILTER_OPTIONS = defineOptions({
     type: 'enum',
     values: ['parser', 'partial_message'],
     default: 'parser',
-    help: 'parser: join by the rules of Multiline.Parser. partial_message: join the parts of a message that Docker’s fluentd driver marks with `partial_message`, `partial_id` and `partial_last`.',
+    help: 'parser: join by the rules of Multiline.Parser. partial_message: join the parts of a message that Docker’s fluentd driver marks with `partial_message`, `partial_id` and `partial_last`, in the order in which they come; the marks, all keys that begin with `partial_`, are removed.',
   },
   'multiline.parser': {
     type: 'clist',
     repeat: true,
-    help: '`java`, `python`, `go`, `ruby`, `node`, `dotnet`, `php`, `rust`, `dart`, or the name of a [MULTILINE_PARSER] section that does not set Parser.',
+    help: '`java`, `python`, `go`, `ruby`, `node`, `dotnet`, `php`, `rust`, `dart`, or the name of a [MULTILINE_PARSER] section that does not set Parser. The texts of its types endswith and equal, which are for parts of a split text, are joined without line feeds. `docker` and `cri` have no effect: they join lines of files, in the input tail.',
   },
   'multiline.key_content': {
     type: 'string',

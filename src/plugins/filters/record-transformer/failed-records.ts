@@ -1,8 +1,7 @@
-import { type Chunk, headRoom, TAIL_ROOM } from '../../../core/chunk.ts'
+import type { Chunk } from '../../../core/chunk.ts'
 import type { Deferral, FilterContext } from '../../../core/plugin.ts'
-import { ByteWriter } from '../../../lib/ruby/byte-writer.ts'
+import { ErrorLabel } from '../../../lib/plugin/error-label.ts'
 
-const ERROR_LABEL = '@ERROR'
 const LOG_INTERVAL_MS = 60_000
 
 /**
@@ -11,13 +10,13 @@ const LOG_INTERVAL_MS = 60_000
  */
 export class FailedRecords {
   readonly #ctx: FilterContext
-  #entries: ByteWriter | undefined
-  #count = 0
+  readonly #label: ErrorLabel
   #loggedMs = Number.NEGATIVE_INFINITY
   #sinceLogged = 0
 
   constructor(ctx: FilterContext) {
     this.#ctx = ctx
+    this.#label = new ErrorLabel(ctx, 'failed')
   }
 
   /**
@@ -33,38 +32,23 @@ export class FailedRecords {
     source: string,
     error: Error,
   ): boolean {
-    const isTaken = this.#ctx.labels?.has(ERROR_LABEL) === true
+    const isTaken = this.#label.isThere
     this.#ctx.counters.add('expression_failed', 1, isTaken ? 'error_label' : 'unchanged')
-    this.#log(source, error, isTaken)
-    if (!isTaken) return false
-    if (this.#entries === undefined) {
-      this.#entries = new ByteWriter(headRoom(tag) + (end - at) + TAIL_ROOM, deferral.buffers)
-      this.#entries.at = headRoom(tag)
-    }
-    this.#entries.copy(src, at, end)
-    this.#count++
-    return true
+    this.#logFailure(source, error)
+    if (isTaken) this.#label.take(src, at, end, tag, deferral)
+    return isTaken
   }
 
   /** Sends what was taken from the chunk, which does not settle before it. */
-  send({ tag, input, id, hasMetadata }: Chunk, deferral: Deferral): void {
-    const entries = this.#entries
-    if (entries === undefined) return
-    entries.reserve(TAIL_ROOM)
-    const { buf, at: end } = entries
-    const count = this.#count
-    this.#entries = undefined
-    this.#count = 0
-    const about = { tag, input, id: `${id}+failed`, inputBytes: 0, hasMetadata }
-    const records = { ...about, buf, start: headRoom(tag), end, count }
-    this.#ctx.emit(records, deferral.buffers, deferral.defer(), ERROR_LABEL)
+  send(chunk: Chunk, deferral: Deferral): void {
+    this.#label.send(chunk, deferral)
   }
 
-  #log(source: string, error: Error, isTaken: boolean): void {
+  #logFailure(source: string, error: Error): void {
     const nowMs = this.#ctx.clock.nowMs()
     this.#sinceLogged++
     if (nowMs - this.#loggedMs < LOG_INTERVAL_MS) return
-    const fate = isTaken ? `go to ${ERROR_LABEL}` : 'continue unchanged'
+    const fate = this.#label.isThere ? 'go to @ERROR' : 'continue unchanged'
     const count = this.#sinceLogged === 1 ? 'a record' : `${this.#sinceLogged} records`
     this.#ctx.log.warn(
       `"${source}" failed on ${count}, last with: ${error.message}; such records ${fate}`,

@@ -30,6 +30,9 @@ class FilterRun {
   constructor(texts: Record<string, string>, limitBytes = 100_000) {
     const options = parseOptions(spec.options, { 'multiline.parser': 'java', ...texts } as never)
     const lines = parseOptions(MULTILINE_OPTIONS, { type: 'endswith', match_string: ';' } as never)
+    const equal = parseOptions(MULTILINE_OPTIONS, { type: 'equal', match_string: 'END' } as never)
+    const rule = ['"start_state" "/^\\S/" "more"', '"more" "/^(\\s|$)/" "more"']
+    const rules = parseOptions(MULTILINE_OPTIONS, { type: 'regex', rule } as never)
     const keys = { key_content: 'msg', key_group: 'id', key_pattern: 'end' }
     const keyed = parseOptions(MULTILINE_OPTIONS, { type: 'endswith', match_string: ';', ...keys } as never)
     this.filter = spec.create(options, {
@@ -38,7 +41,7 @@ class FilterRun {
       clock: this.clock,
       log: { warn: (message: string) => void this.warned.push(message) },
       counters: { add: (name: string) => void this.counted.push(name) },
-      multiline: (name: string) => ({ upto: lines, keyed })[name],
+      multiline: (name: string) => ({ upto: lines, keyed, equal, lines: rules })[name],
       multilineBytes: limitBytes,
       emit: (init: ChunkInit, buffers: BufferSource, ack: Ack) => {
         const chunk = new Chunk(init, buffers)
@@ -75,16 +78,26 @@ test('uses the keys of a [MULTILINE_PARSER] unless the filter sets others', () =
     { msg: 'a3;', id: 'a' },
   ]
   const keyed = new FilterRun({ 'multiline.parser': 'keyed' })
-  expect(keyed.send(records).left.map((r) => r.msg)).toEqual(['a1\na2', 'b1\nb2', 'a3;'])
+  expect(keyed.send(records).left.map((r) => r.msg)).toEqual(['a1a2', 'b1b2', 'a3;'])
   const named = new FilterRun({ 'multiline.parser': 'keyed', group_key: 'none' })
-  expect(named.send(records).left.map((r) => r.msg)).toEqual(['a1\nb1\na2', 'b2', 'a3;'])
+  expect(named.send(records).left.map((r) => r.msg)).toEqual(['a1b1a2', 'b2', 'a3;'])
 })
 
 test('keeps empty lines within a record and at its start', () => {
-  const run = new FilterRun({ 'multiline.parser': 'upto' })
-  expect(run.lines(['a', '', '', 'b;']).logs).toEqual(['a\n\n\nb;'])
-  expect(run.lines(['', 'c;']).logs).toEqual(['\nc;'])
-  expect(run.lines(['a\n', '\n', 'b;\n']).logs).toEqual(['a\n\nb;\n'])
+  const run = new FilterRun({ 'multiline.parser': 'lines', buffer: 'off' })
+  expect(run.lines(['a', '', '', ' b']).logs).toEqual(['a\n\n\n b'])
+  expect(run.lines(['a\n', '\n', ' b\n']).logs).toEqual(['a\n\n b\n'])
+  expect(run.lines(['', ' c']).logs).toEqual(['', ' c'])
+})
+
+test('the types endswith and equal join the parts of a split text without line feeds', () => {
+  const upto = new FilterRun({ 'multiline.parser': 'upto' })
+  expect(upto.lines(['a', '', 'b', 'c;']).logs).toEqual(['abc;'])
+  expect(upto.lines(['a\n', '\n', 'b;\n']).logs).toEqual(['a\n\nb;\n'])
+  const equal = new FilterRun({ 'multiline.parser': 'equal' })
+  expect(equal.lines(['a', 'b', 'END', 'c', 'END']).logs).toEqual(['abEND', 'cEND'])
+  const others = new FilterRun({ 'multiline.parser': 'java, upto' })
+  expect(others.lines([...TRACE, 'a', 'b;']).logs).toEqual([TRACE.join('\n'), 'ab;'])
 })
 
 test('joins a trace within a chunk into one record with the keys of its first line', () => {
@@ -236,9 +249,44 @@ test('joins parts marked by Docker by their id up to the last one, without the m
   ])
 })
 
+test('a part is one by the word true in any case or the value true; others pass, and end no message', () => {
+  const run = new FilterRun({ mode: 'partial_message' })
+  const marks = { partial_message: 'TRUE', partial_id: 'i' }
+  const others = [
+    { log: 'x', ...marks, partial_message: 'false' },
+    { log: 'x', ...marks, partial_message: false },
+    { log: 'x', partial_message: 'true' },
+    { log: 5, ...marks },
+    { other: 'x' },
+  ]
+  const given = [
+    { log: 'a', ...marks, partial_ordinal: '1' },
+    ...others,
+    { log: 'b', ...marks, partial_last: true },
+  ]
+  expect(run.send(given).left).toEqual([...others, { log: 'ab' }] as never)
+})
+
+test('parts across chunks settle with the last one, or alone after Flush_Ms', () => {
+  const run = new FilterRun({ mode: 'partial_message', flush_ms: '700' })
+  const part = { partial_message: 'true', partial_id: 'i' }
+  const first = run.send([{ log: 'a', ...part }])
+  const last = run.send([{ log: 'b', ...part, partial_last: 'true' }])
+  expect([first.left, last.left]).toEqual([[], [{ log: 'ab' }]])
+  last.deferral.settle('delivered')
+  expect(first.deferral.kept).toEqual(['delivered'])
+  const alone = run.send([{ log: 'c', ...part }])
+  run.clock.advance(700)
+  expect(run.emitted.map(({ records }) => records)).toEqual([[{ log: 'c' }]])
+  expect(alone.deferral.kept).toEqual([undefined])
+  run.emitted[0]?.ack('delivered')
+  expect(alone.deferral.kept).toEqual(['delivered'])
+  expect(run.buffers.out.size).toBe(0)
+})
+
 test('joins up to the line that matches a [MULTILINE_PARSER] of type endswith', () => {
   const run = new FilterRun({ 'multiline.parser': 'upto' })
-  expect(run.lines(['a', 'b;', 'c;', 'd']).logs).toEqual(['a\nb;', 'c;'])
+  expect(run.lines(['a', 'b;', 'c;', 'd']).logs).toEqual(['ab;', 'c;'])
 })
 
 test('aborts deferred chunks on close', () => {

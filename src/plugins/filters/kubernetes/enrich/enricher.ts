@@ -5,6 +5,7 @@ import { closeMap, mapHeadSize } from '../../../../core/msgpack/map-head.ts'
 import { entryMap, mapBody, mapPairs } from '../../../../core/msgpack/record.ts'
 import { UniqueKeys } from '../../../../core/msgpack/unique-keys.ts'
 import type { Counters } from '../../../../core/services.ts'
+import { DistinctKeys } from '../../../../lib/records/distinct-keys.ts'
 import { mayHaveKey } from '../../../../lib/records/may-have-key.ts'
 import { type FallbackReason, FastPath } from '../../../../lib/wasm/fast-path.ts'
 import { LogMerger, type MergeOptions } from './merge-log.ts'
@@ -44,6 +45,7 @@ export class Enricher {
   readonly #mergesLog: boolean
   readonly #keepsLog: boolean
   readonly #keys = new UniqueKeys()
+  readonly #distinct = new DistinctKeys()
   readonly #merger: LogMerger
   readonly #fields: RecordFields
   readonly #wasm: WasmEnricher
@@ -195,7 +197,9 @@ export class Enricher {
     pos = this.#addMetadata(meta.pairs, pos)
     pos = this.#keys.removeDuplicates(out, 0, pos)
     this.#lastPairs = this.#keys.count
-    return closeMap(out, head, body, pos, this.#lastPairs)
+    pos = closeMap(out, head, body, pos, this.#lastPairs)
+    // Otherwise heads are compared with the keys, which costs less.
+    return fields.hasLongHead ? this.#distinct.settle(out, head, pos) : pos
   }
 
   /** Copies the record's own pairs to `body`, with or without the line; returns their end. */

@@ -42,7 +42,7 @@ export class LogMerger {
     this.#trim = options.trim
     this.#parser = options.parser
     this.#keys = keys
-    this.#json = new JsonTranscoder(undefined, keys)
+    this.#json = new JsonTranscoder(undefined, keys, true)
   }
 
   /** Returns the maximum number of bytes that `write` produces for a line of `length` bytes. */

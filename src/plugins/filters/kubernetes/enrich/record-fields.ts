@@ -8,6 +8,8 @@ const STDERR = encodeStr('stderr')
 /** Keys of records from the cri parser. */
 const LOGTAG = encodeStr('logtag')
 const MESSAGE = encodeStr('message')
+/** All types from here on are no short texts; among them are bytes and all texts with a length of their own. */
+const FIRST_LONG_HEAD = 0xc4
 
 /**
  * The offsets of one record's pairs, reused for every record. The line is `log`. The cri parser names it `message`, as
@@ -26,6 +28,8 @@ export class RecordFields {
   logEnd = -1
   logStart = -1
   logLength = -1
+  /** True when a key has a longer head than necessary, or may have: it is none of ours, and may equal another. */
+  hasLongHead = false
   /** Value of the field `stream`. */
   stream: Stream | undefined
   readonly #logKey: Buffer
@@ -41,12 +45,15 @@ export class RecordFields {
     this.count = count
     this.logPair = this.logLength = -1
     this.stream = undefined
+    this.hasLongHead = false
     let hasLogtag = false
     let message = -1
     let at = mapBody(buf, map)
     this.body = at
     for (let i = 0; i < count; i++) {
       this.pairs[i] = at
+      // Keys of more than 31 bytes are rare.
+      if ((buf[at] as number) >= FIRST_LONG_HEAD) this.hasLongHead = true
       const value = skip(buf, at, end)
       const next = skip(buf, value, end)
       if (isAt(buf, at, this.#logKey)) this.#setLog(buf, at, value, next)
