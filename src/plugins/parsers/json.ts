@@ -7,7 +7,7 @@ export const spec = defineParser({
   name: 'json',
   summary: 'Parses lines that are one JSON object each.',
   description: `The fields of the object become the fields of the record. A line that is not exactly one object (RFC 8259)
-is kept unparsed.
+is kept unparsed. Only control characters within strings, such as tabs, may be there as they are.
 
 Integers are exact up to 64 bits; a number with a point or an exponent is a float64. A line with a number beyond float64
 (\`1e400\`) or with more than 256 levels is kept unparsed. Of fields with the same name the last one stays. Half a surrogate pair

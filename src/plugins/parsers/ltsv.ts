@@ -42,7 +42,10 @@ class LtsvParser extends FieldParser {
     return { form: 'ltsv', bareKeys: false } as const
   }
 
-  protected walk(src: Buffer, start: number, end: number, out: EntryWriter): boolean {
+  protected walk(src: Buffer, start: number, lineEnd: number, out: EntryWriter): boolean {
+    // The text of a record may have its line end, which is no part of the last value.
+    let end = lineEnd > start && src[lineEnd - 1] === 0x0a ? lineEnd - 1 : lineEnd
+    if (end > start && src[end - 1] === 0x0d) end--
     let p = start
     while (p < end) {
       if (src[p] === TAB) {

@@ -69,7 +69,8 @@ export const spec = defineParser({
   kind: 'parser',
   name: 'regex',
   summary: 'Parses lines with a regular expression with named groups.',
-  description: `A line is kept unparsed when the expression does not match or captures nothing. If several groups have the same name,
+  description: `A line is kept unparsed when the expression does not match or captures nothing. One of which it captures only the time is a record
+without fields, as in fluent-bit. If several groups have the same name,
 the last one that matched counts.
 
 The expression works on bytes: \`.\` is one byte, and a character outside ASCII is matched as its UTF-8 bytes. \`\\w\`, \`\\d\`, \`\\s\`
@@ -221,6 +222,7 @@ class RegexParser implements Parser {
     const fields = this.#fields
     let at = out.at + 1
     let pairs = 0
+    let isTimed = false
     for (let i = 0; i < fields.length; i++) {
       const field = fields[i] as Field
       const slot =
@@ -230,11 +232,13 @@ class RegexParser implements Parser {
       if (from === to && skipEmpty) continue
       putWords(view, at, field.key)
       const next = this.#writeValue(field, src, from, to, out, at + field.keySize)
-      if (next < 0) continue
-      at = next
-      pairs++
+      if (next < 0) isTimed = true
+      else {
+        at = next
+        pairs++
+      }
     }
-    if (pairs === 0) {
+    if (pairs === 0 && !isTimed) {
       out.sec = sec
       out.nsec = nsec
       return false

@@ -50,7 +50,7 @@ describe('decode_field_as', () => {
       '{"a":1} x',
       '{a:1}',
       'null',
-      '{"a":"\u0001"}',
+      '{"a":"\\q"}',
     ])
       expect(logged(['decode_field_as json log'], text)?.record.log).toBe(text)
   })

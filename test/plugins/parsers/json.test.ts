@@ -20,6 +20,16 @@ describe('json', () => {
     }
   })
 
+  test('control characters within strings are kept, those between values are not', () => {
+    const controls = Array.from({ length: 32 }, (_, i) => String.fromCharCode(i)).join('')
+    expect(parseLine(plain, `{"a":"x${controls}","b\t":"\\n\t"}`)?.record).toEqual({
+      a: `x${controls}`,
+      'b\t': '\n\t',
+    })
+    expect(parseLine(plain, '{"a":1,\u0001"b":2}')).toBeUndefined()
+    expect(parseLine(plain, '{"a":"\\\t"}')).toBeUndefined()
+  })
+
   test('the time field is removed, or kept on request', () => {
     const options = { time_key: 'ts', time_format: '%d/%b/%Y:%H:%M:%S %z' }
     const line = '{"a":1,"ts":"21/Nov/2026:06:00:00 +0000","b":2}'

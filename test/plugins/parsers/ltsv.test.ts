@@ -3,6 +3,7 @@ import { spec } from '../../../src/plugins/parsers/ltsv.ts'
 import { fc } from '../../support/property.ts'
 import { parseLine, parserOf } from '../../support/tail/parse-line.ts'
 
+const LINE_END = /[\r\n]+$/
 const LABEL = /^[0-9A-Za-z_.-]{1,12}$/
 const ltsv = parserOf(spec)
 
@@ -22,6 +23,17 @@ test('a line with a field that has no label is refused', () => {
   for (const line of ['', '\t', 'text', 'a:1\ttext', ':1', 'a b:1', 'a:1\té:2', 'a']) {
     expect(parseLine(ltsv, line)).toBeUndefined()
   }
+})
+
+test('the line end of a text is no part of its last value', () => {
+  expect(parseLine(ltsv, 'a:1\tb:2\n')?.record).toEqual({ a: '1', b: '2' })
+  expect(parseLine(ltsv, 'a:1\tb:2\r\n')?.record).toEqual({ a: '1', b: '2' })
+  expect(parseLine(ltsv, '\n')).toBeUndefined()
+})
+
+test('a line with only a time is a record without fields at that time', () => {
+  const line = parseLine(parserOf(spec, { time_format: '%s' }), 'time:1795240800')
+  expect(line).toEqual({ record: {}, time: '2026-11-21T06:00:00.000000000Z' })
 })
 
 test('reads the time and converts types', () => {
@@ -57,6 +69,8 @@ test('any labels and values survive the round trip', () => {
   const value = fc
     .string({ unit: 'binary', maxLength: 300 })
     .map((text) => text.toWellFormed().replaceAll('\t', ' '))
+    // A line end is no part of the last value.
+    .map((text) => text.replace(LINE_END, ''))
   fc.assert(
     fc.property(fc.dictionary(label, value, { minKeys: 1, maxKeys: 40 }), fc.nat(20), (pairs, extra) => {
       const line = Object.entries(pairs).map(([k, v]) => `${k}:${v}`)

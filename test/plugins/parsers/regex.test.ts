@@ -57,10 +57,10 @@ describe('regex', () => {
     })
   })
 
-  test('a line with only a time is refused and keeps the time of reading', () => {
-    expect(
-      parseLine(parserOf(spec, { regex: '(?<time>\\d+)', time_format: '%s' }), '1795240800'),
-    ).toBeUndefined()
+  test('a line with only a time is a record without fields at that time', () => {
+    const parser = parserOf(spec, { regex: '^(?<time>\\d*)(?<rest>.*)', time_format: '%s' })
+    expect(parseLine(parser, '1795240800')).toEqual({ record: {}, time: '2026-11-21T06:00:00.000000000Z' })
+    expect(parseLine(parser, '')).toBeUndefined()
   })
 
   test('a line longer than Regex_Max_Length is not matched', () => {
