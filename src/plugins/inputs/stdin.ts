@@ -52,6 +52,8 @@ class StdinInput implements Input {
   readonly #writer: EntryWriter = { buf: Buffer.alloc(0), at: 0, sec: 0, nsec: 0, extraPairs: 0 }
   /** End of the map that `#parseMap` wrote; negative when it failed. */
   #mapEnd = 0
+  /** True after a line of text: a blank line that follows may be part of it, as in a stack trace. */
+  #isAfterText = false
   /** Bytes at the start of the block that belong to an incomplete line. */
   #partialBytes = 0
   #isReading = false
@@ -61,6 +63,11 @@ class StdinInput implements Input {
     this.#ctx = ctx
     this.#block = ctx.buffers.takeLongLived(options.bufferSize)
     this.#parser = options.parser === undefined ? undefined : ctx.parser(options.parser)
+  }
+
+  /** A read of a pipe is pending as long as nothing is in it. */
+  get isWaiting(): boolean {
+    return this.#isReading && this.#partialBytes === 0
   }
 
   async run(signal: AbortSignal): Promise<void> {
@@ -158,6 +165,8 @@ class StdinInput implements Input {
 
   /** Appends one line; false when there is no memory for it. */
   #appendLine(start: number, end: number): boolean {
+    const isBetweenObjects = this.#parser === undefined && !this.#isAfterText
+    if (isBetweenObjects && this.#skipBlanks(start, end) === end) return true
     const out = this.#ctx.appender(this.#ctx.tag)
     const length = end - start
     const need =
@@ -178,6 +187,7 @@ class StdinInput implements Input {
     w.nsec = now.nsec
     const isParsed =
       this.#parser === undefined ? this.#parseObject(start, end) : this.#parse(this.#parser, start, end)
+    this.#isAfterText = !isParsed
     if (!isParsed) this.#writeLine(start, end)
     writeEntryHead(out.buf, out.end, w.sec, w.nsec)
     out.end = w.at
@@ -281,7 +291,7 @@ export const spec = defineInput({
   summary: 'Reads lines from standard input.',
   description:
     'Without a Parser, a line that is a JSON object becomes the record. A line `[TIME, {...}]` or `[[TIME, METADATA], {...}]` ' +
-    'becomes a record with that time, in seconds. Any other line is kept under `log`. At the end of the input all records ' +
+    'becomes a record with that time, in seconds. Any other line is kept under `log`, and blank lines after it; those at the start and after an object are passed over. At the end of the input all records ' +
     'are sent and acknowledged, and the agent exits if it has no other input.',
   options: OPTIONS,
   readsJson: true,

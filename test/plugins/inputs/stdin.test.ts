@@ -23,6 +23,22 @@ describe('lines of stdin', () => {
     expect(await printed(`${lines.join('\n')}\n`)).toBe(`${logs.join('\n')}\n`)
   })
 
+  test('numbers of JSON leave as they came: a whole float stays a float, an integer an integer', async () => {
+    const line = '{"f":1.0,"zero":-0.0,"i":1,"big":18446744073709551615,"list":[2.5,3.0,1e+300]}\n'
+    expect(await printed(line)).toBe(line)
+  })
+
+  test('of a key that a line has twice, also in a nested map, the last one is printed', async () => {
+    expect(await printed('{"a":1,"m":{"k":1,"l":[],"k":2},"a":2}\n')).toBe('{"m":{"l":[],"k":2},"a":2}\n')
+  })
+
+  test('blank lines between objects are passed over, and those after text are lines of it', async () => {
+    const text = ['panic: oh', '', 'goroutine 1 [running]:', ' ', 'main.main()']
+    expect(await printed(`\n \t\n{"a":1}\n\r\n\n{"a":2}\n${text.join('\n')}\n{"a":3}\n\n`)).toBe(
+      ['{"a":1}', '{"a":2}', ...text.map((log) => JSON.stringify({ log })), '{"a":3}', ''].join('\n'),
+    )
+  })
+
   test('an event of fluent-bit becomes a record with its time, any other list is kept as text', async () => {
     const events = [
       '[1700000000.25,{"a":1}]',
@@ -128,6 +144,17 @@ describe('lines of stdin', () => {
 })
 
 describe('stdin', () => {
+  test('a stop is an end like any other when all that was there has been acknowledged', async () => {
+    const agent = start(['-i', 'stdin', ...LINES], { stdin: 'open' })
+    agent.child.stdin?.write('one\n')
+    await agent.waitForStdout('{"log":"one"}\n')
+    expect(await agent.stop()).toEqual({ code: 0, signal: null })
+    const cut = start(['-i', 'stdin', ...LINES], { stdin: 'open' })
+    cut.child.stdin?.write('one\nhalf')
+    await cut.waitForStdout('{"log":"one"}\n')
+    expect(await cut.stop()).toEqual({ code: 1, signal: null })
+  })
+
   test('a stop does not wait for the end of a line', async () => {
     const agent = start(['-i', 'stdin', ...LINES], { stdin: 'open' })
     agent.child.stdin?.write('one\nhalf')

@@ -20,6 +20,7 @@ export const spec = defineInput({
   example: '[INPUT]\n    Name tail\n    Path /var/log/*.log\n    DB   pos.db\n    Tag  app\n',
   counters: TAIL_COUNTERS,
   statePath: ({ db }) => db,
+  asksFilters: true,
   reads: ({ path, excludePath = [] }, file) =>
     path.flat().some((text) => new PathPattern(text).matches(file)) &&
     !excludePath.flat().some((text) => new ExcludePattern(text).matches(file)),

@@ -166,7 +166,8 @@ export class TailLoop {
       }
       if (file.newAt === undefined) this.#continueRecords(file)
     }
-    if (this.#awaitsFilter(file)) return
+    const allowed = this.#awaitFilter(file)
+    if (allowed === undefined) return
     const found =
       file.newAt === undefined ? 'read' : this.#rotated.copies.examine(file, this.#options.exitOnEof)
     if (found === 'wait') {
@@ -185,6 +186,7 @@ export class TailLoop {
     const limit = Math.min(
       MAX_TURN_BYTES,
       room,
+      allowed,
       file.state === 'idle' ? this.#options.eventBatchSize : this.#options.staticBatchSize,
     )
     file.startReading()
@@ -260,21 +262,21 @@ export class TailLoop {
   }
 
   /**
-   * Returns true while a filter is not ready for the file's lines: they wait in the file, which is scheduled
-   * later.
+   * Returns how many bytes the filters let the file read, or undefined while one of them is not ready for its lines: they wait
+   * in the file, which is scheduled later.
    */
-  #awaitsFilter(file: TailFile): boolean {
+  #awaitFilter(file: TailFile): number | undefined {
     const { openedAs, openedTarget } = file.identity
     const wait = this.#ctx.ready?.(file.tag, openedAs, openedTarget)
-    if (wait === undefined) return false
+    if (wait === undefined || typeof wait === 'number') return wait ?? Number.POSITIVE_INFINITY
     file.startWaiting()
-    if (this.#awaiting.has(file)) return true
+    if (this.#awaiting.has(file)) return undefined
     this.#awaiting.add(file)
     void wait.then(() => {
       this.#awaiting.delete(file)
       this.#scheduler.add(file)
     })
-    return true
+    return undefined
   }
 
   #readTurn(file: TailFile, limit: number): TurnResult {

@@ -146,7 +146,8 @@ export class FileReader {
     let room = (out.buf.length - SPARE_BYTES - out.end) / ratio
     if (room < least) {
       // Grows the chunk of small files, and seals one that is full.
-      const wanted = Math.ceil(least * ratio) + SPARE_BYTES
+      const most = out.sealBytes ?? Number.POSITIVE_INFINITY
+      const wanted = Math.min(Math.ceil(least * ratio) + SPARE_BYTES, most)
       const expected = unread * ratio * (1 + this.#followers)
       if (!out.reserve(wanted, Math.max(wanted, expected))) return 0
       room = (out.buf.length - SPARE_BYTES - out.end) / ratio
