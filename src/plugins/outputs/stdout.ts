@@ -1,13 +1,19 @@
-import { writeSync } from 'node:fs'
 import type { Chunk } from '../../core/chunk.ts'
-import { messageOf, ShipperError, systemCode } from '../../core/error.ts'
-import { escapeControls } from '../../core/escape-controls.ts'
+import { messageOf } from '../../core/error.ts'
+import { escapeTerminalControls } from '../../core/escape-controls.ts'
+import type { Family } from '../../core/metric-family.ts'
 import { defineOptions, type OptionsOf } from '../../core/options/option.ts'
 import { defineOutput, type Output, type OutputContext } from '../../core/plugin.ts'
 import { JsonText } from '../../lib/json/msgpack-to-json.ts'
-import { Entry } from '../../lib/records/entry.ts'
-import { metadataAt } from '../../lib/records/entry-parts.ts'
+import { formatCmetrics } from '../../lib/metrics/metric-text.ts'
+import {
+  FULL_PIPE_RETRY_MS,
+  isReaderClosed,
+  stdoutError,
+  writeToStdout,
+} from '../../lib/plugin/standard-output.ts'
 import { JSON_TIME_OPTIONS, JsonRecords } from '../../lib/records/json-records.ts'
+import { OUTPUT_LINE, RecordLines } from '../../lib/records/record-lines.ts'
 
 const OPTIONS = defineOptions({
   format: {
@@ -21,78 +27,93 @@ const OPTIONS = defineOptions({
 
 type Options = OptionsOf<typeof OPTIONS>
 
-/** Interval at which writing to a full pipe is tried again; the pipe's reader sets the pace. */
-const FULL_PIPE_RETRY_MS = 5
-
 class Stdout implements Output {
   readonly #ctx: OutputContext
   readonly #text = new JsonText()
-  readonly #json: JsonRecords | undefined
+  readonly #records: JsonRecords | RecordLines
   readonly #lineEnd: string
-  readonly #entry = new Entry()
+  /** Resolves when what is being printed now is printed, so that nothing else gets into the middle of it. */
+  #printing: Promise<void> | undefined
+  /** Texts of metrics that wait for a full pipe, by the names of the metrics: later ones replace them. */
+  readonly #metrics = new Map<string, string>()
+  /** True while `#writeMetrics` runs or will. */
+  #isMetricsTurn = false
 
   constructor(options: Options, ctx: OutputContext) {
     const { format } = options
     this.#ctx = ctx
     this.#text.escapesControls = true
-    this.#json = format === 'msgpack' ? undefined : new JsonRecords(format, options, this.#text)
+    this.#records =
+      format === 'msgpack'
+        ? new RecordLines(this.#text, OUTPUT_LINE)
+        : new JsonRecords(format, options, this.#text)
     this.#lineEnd = format === 'json' ? '\n' : ''
   }
 
   async flush(chunk: Chunk): Promise<void> {
     this.#text.reset()
-    if (this.#json === undefined) this.#appendRecords(chunk)
-    else this.#json.append(chunk)
+    this.#records.append(chunk)
     this.#text.raw(this.#lineEnd)
-    await this.#write(this.#text.bytes())
+    await this.#print(() => this.#write(this.#text.bytes()))
+  }
+
+  showMetrics(families: Family[]): void {
+    const text = escapeTerminalControls(formatCmetrics(families, this.#ctx.clock.nowMs()))
+    this.#metrics.set(families.map(({ name }) => name).join(' '), text)
+    if (this.#isMetricsTurn) return
+    this.#isMetricsTurn = true
+    this.#print(() => this.#writeMetrics()).catch((error: unknown) => {
+      this.#ctx.log.warn(`cannot print metrics: ${messageOf(error)}`)
+    })
+  }
+
+  /** Writes the texts that wait, with those that come meanwhile. */
+  async #writeMetrics(): Promise<void> {
+    try {
+      for (const [name, text] of this.#metrics) {
+        this.#metrics.delete(name)
+        await this.#write(Buffer.from(text))
+      }
+    } finally {
+      this.#isMetricsTurn = false
+    }
   }
 
   async close(): Promise<void> {}
 
-  /** Writes records as fluent-bit prints them: `[0] tag: [[1700000000.123456789, {}], {"k"=>"v"}]`. */
-  #appendRecords(chunk: Chunk): void {
-    const text = this.#text
-    const entry = this.#entry
-    text.arrows = true
-    const tag = escapeControls(chunk.tag)
-    let n = 0
-    for (let at = chunk.start; at < chunk.end; at = entry.end) {
-      entry.read(chunk, at)
-      text.raw(`[${n}] ${tag}: [[${entry.time.seconds()}, `)
-      const metadata = chunk.hasMetadata ? metadataAt(chunk.buf, at, entry.end) : -1
-      if (metadata < 0) text.raw('{}')
-      else text.value(chunk.buf, metadata)
-      text.raw('], ')
-      text.value(chunk.buf, entry.map)
-      text.raw(']\n')
-      n++
-    }
+  /** Calls `write` when what is being written is written; resolves and rejects as it does. */
+  #print(write: () => Promise<void>): Promise<void> {
+    const written = this.#printing?.then(write) ?? write()
+    const printing = written
+      .catch(() => {})
+      .then(() => {
+        if (this.#printing === printing) this.#printing = undefined
+      })
+    this.#printing = printing
+    return written
   }
 
   /** Writes all of `bytes` or rejects; what was written before an error is written again with the chunk. */
   async #write(bytes: Buffer): Promise<void> {
     let at = 0
     while (at < bytes.length) {
-      try {
-        at += writeSync(1, bytes, at)
-      } catch (error) {
-        // Stdout without a reader (`| head`) never gets one again. The chunk is not dropped: its position stays.
-        if (systemCode(error) === 'EPIPE') this.#ctx.readerClosed?.()
-        if (systemCode(error) !== 'EAGAIN') throw writeError(error)
-        await new Promise<void>((resolve) => this.#ctx.clock.after(FULL_PIPE_RETRY_MS, resolve))
-        if (this.#ctx.signal.aborted) throw writeError(new Error('stopped while the pipe was full'))
-      }
+      const taken = this.#take(bytes, at)
+      at += taken
+      if (taken > 0) continue
+      await new Promise<void>((resolve) => this.#ctx.clock.after(FULL_PIPE_RETRY_MS, resolve))
+      if (this.#ctx.signal.aborted) throw stdoutError(new Error('stopped while the pipe was full'))
     }
   }
-}
 
-function writeError(error: unknown): ShipperError {
-  return new ShipperError('E_OUTPUT_WRITE', `cannot write to stdout: ${messageOf(error)}`, {
-    retryable: true,
-    scope: 'peer',
-    cause: error,
-    hint: 'the reader of stdout has ended, or the disk is full; what was not written is kept',
-  })
+  #take(bytes: Buffer, at: number): number {
+    try {
+      return writeToStdout(bytes, at)
+    } catch (error) {
+      // Stdout without a reader (`| head`) never gets one again. The chunk is not dropped: its position stays.
+      if (isReaderClosed(error)) this.#ctx.readerClosed?.()
+      throw stdoutError(error)
+    }
+  }
 }
 
 export const spec = defineOutput({
@@ -100,10 +121,13 @@ export const spec = defineOutput({
   name: 'stdout',
   summary: 'Prints records to standard output.',
   description:
-    'For trying things out, and for pipes: a full pipe pauses reading, nothing is dropped. A chunk counts as delivered ' +
-    'when the operating system has taken its text. When the reader ends, as `head` does, the agent ends with status 141, like other programs.',
+    'For trying things out, and for pipes: a full pipe pauses all of the agent, SIGTERM included, until its reader goes on or ends, and nothing is ' +
+    'dropped. A chunk counts as delivered ' +
+    'when the operating system has taken its text. Metrics of the filter log_to_metrics whose Tag fits Match are printed as lines of ' +
+    'text, in each Format. When the reader ends, as `head` does, the agent ends with status 141, like other programs.',
   options: OPTIONS,
   example: '[OUTPUT]\n    Name   stdout\n    Match  *\n    Format json_lines\n',
   inFlight: 1,
+  printsMetrics: true,
   create: (options, ctx) => new Stdout(options, ctx),
 })

@@ -10,8 +10,8 @@ import { stopped } from '../../lib/net/stopped.ts'
 import { UNSUPPORTED_TLS } from '../../lib/plugin/unsupported-security.ts'
 import { checkAccessor, RecordAccessor } from '../../lib/records/accessor.ts'
 import { Entry } from '../../lib/records/entry.ts'
-import { metadataAt } from '../../lib/records/entry-parts.ts'
 import { JSON_TIME_OPTIONS, JsonRecords } from '../../lib/records/json-records.ts'
+import { appendMsgpackRecord } from '../../lib/records/msgpack-records.ts'
 
 const OPTIONS = defineOptions({
   host: { type: 'string', default: '127.0.0.1', check: checkHost, help: 'Host name or address of the peer.' },
@@ -142,19 +142,10 @@ function encoder(options: Options, text: JsonText): (chunk: Chunk) => void {
   return (chunk) => json.append(chunk)
 }
 
-/** Appends `[[time, metadata], record]` for each record, as fluent-bit since 2.1; most have an empty map of metadata. */
 function appendMsgpack(chunk: Chunk, text: JsonText, entry: Entry): void {
   for (let at = chunk.start; at < chunk.end; at = entry.end) {
     entry.read(chunk, at)
-    if (chunk.hasMetadata && metadataAt(chunk.buf, at, entry.end) > 0) {
-      text.copy(chunk.buf, at, entry.end)
-      continue
-    }
-    text.byte(0x92)
-    // The array head of the entry and its time become the inner array.
-    text.copy(chunk.buf, at, entry.map)
-    text.byte(0x80)
-    text.copy(chunk.buf, entry.map, entry.end)
+    appendMsgpackRecord(text, chunk, at, entry)
   }
 }
 

@@ -1,6 +1,12 @@
-import { describe, expect, test } from 'bun:test'
+import { describe, expect, spyOn, test } from 'bun:test'
 import { appendFileSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { parseOptions } from '../../../src/core/options/parse.ts'
+import { systemCalls } from '../../../src/lib/fs/system-calls.ts'
+import { spec } from '../../../src/plugins/outputs/stdout.ts'
+import { chunkOf } from '../../support/engine/chunk-of.ts'
+import { ManualClock } from '../../support/engine/manual-clock.ts'
+import { outputContext } from '../../support/engine/output-context.ts'
 import { run, shipperCommand, start } from '../../support/process.ts'
 import { tmp } from '../../support/tmp.ts'
 import { until } from '../../support/until.ts'
@@ -92,6 +98,24 @@ describe('stdout', () => {
     await agent.waitForStdout('{"date":1700000000.123456}\n')
   })
 
+  test('prints metrics of filters whose tag fits Match, without control characters, and no warning says it gets nothing', async () => {
+    const dir = tmp()
+    const config = join(dir, 'a.conf')
+    const record = '{"a":"\\u001b[2J"}'
+    writeFileSync(
+      config,
+      `[SERVICE]\n Flush 0.05\n[INPUT]\n Name dummy\n Samples 2\n Interval_Nsec 1000000\n Dummy ${record}\n` +
+        '[FILTER]\n Name log_to_metrics\n Match *\n Tag m.a\n Metric_Name hits\n Label_Field a\n Flush_Interval_Nsec 50000000\n' +
+        '[OUTPUT]\n Name stdout\n Match m.*\n[OUTPUT]\n Name stdout\n Match other\n',
+    )
+    const agent = start(['-c', config])
+    await agent.waitForStdout('= 2\n')
+    const line = String.raw`log_metric_counter_hits{a="\x1b[2J"} = 2`
+    expect(agent.stdout.trimEnd().split('\n').at(-1)?.replace(/^\S+ /, '')).toBe(line)
+    const warned = [...agent.stderr.matchAll(/Match (\S+) does not match/g)].map((found) => found[1])
+    expect(warned).toEqual(['other'])
+  })
+
   test('the agent ends quietly with the status of SIGPIPE when the reader of stdout has ended', async () => {
     const agent = start(['-i', 'dummy', '-p', 'rate=500', '-o', 'stdout', '-f', '0.05'])
     await agent.waitForStdout('"message"=>"dummy"')
@@ -173,4 +197,37 @@ describe('stdout', () => {
         .map((line) => Number.parseInt(line.slice(8), 10)),
     ).toEqual(Array.from({ length: lines }, (_, i) => i))
   }, 180_000)
+})
+
+test('while a pipe is full the latest metrics wait, and records are not printed in the middle of them', async () => {
+  let room = 10
+  let printed = ''
+  const writeSync = (_fd: number, bytes: Buffer, at: number): number => {
+    const taken = Math.min(room, bytes.length - at)
+    if (taken === 0) throw Object.assign(new Error('full'), { code: 'EAGAIN' })
+    room -= taken
+    printed += bytes.toString('utf8', at, at + taken)
+    return taken
+  }
+  const written = spyOn(systemCalls, 'writeSync').mockImplementation(writeSync as never)
+  try {
+    const clock = new ManualClock(0)
+    const options = parseOptions(spec.options, { format: 'json_lines', json_date_key: 'false' })
+    const output = spec.create(options, outputContext({ clock }))
+    const show = (name: string, value: number) =>
+      output.showMetrics?.([{ name, help: '', type: 'counter', samples: [{ labels: {}, value }] }])
+    show('a', 1)
+    const flushed = output.flush(chunkOf([{ log: 'x' }]))
+    for (let value = 2; value < 100; value++) for (const name of ['a', 'b']) show(name, value)
+    room = 1000
+    await until(async () => {
+      clock.advance(10)
+      return printed.includes('log')
+    })
+    await flushed
+    const time = '1970-01-01T00:00:00.000000000Z'
+    expect(printed).toBe(`${time} a = 1\n${time} a = 99\n${time} b = 99\n{"log":"x"}\n`)
+  } finally {
+    written.mockRestore()
+  }
 })

@@ -4,17 +4,20 @@ import { skip } from '../../../core/msgpack/encode.ts'
 import { findKey, mapBody, mapPairs } from '../../../core/msgpack/record.ts'
 import { JsonText } from '../../../lib/json/msgpack-to-json.ts'
 import { Entry } from '../../../lib/records/entry.ts'
+import { appendMsgpackRecord } from '../../../lib/records/msgpack-records.ts'
+import { CsvFields } from './csv.ts'
 import { delimiterOf, type FileOptions } from './options.ts'
 
-/** Part of a template: fixed text, the key of a value, or the time. */
-type TemplatePart = { text: string } | { key: Buffer } | 'time'
+/** Part of a template: fixed text, a field with its key and as it is written, or the time. */
+type TemplatePart = { text: string } | { key: Buffer; field: string } | 'time'
 const FIELD = /\{([^{}]+)\}/
 
-/** Formats chunks as the text of a file, in one buffer that is used for all of them. */
+/** Formats chunks as the content of a file, in one buffer that is used for all of them. */
 export class FileFormat {
   readonly text = new JsonText()
   readonly #options: FileOptions
   readonly #entry = new Entry()
+  readonly #csv = new CsvFields()
   readonly #delimiter: string
   readonly #template: TemplatePart[]
   /** Tag of the current records, escaped. */
@@ -46,6 +49,10 @@ export class FileFormat {
     const { buf, end } = chunk
     const entry = this.#entry
     entry.read(chunk, at)
+    if (this.#options.format === 'msgpack') {
+      appendMsgpackRecord(this.text, chunk, at, entry)
+      return entry.end
+    }
     if (this.#needsColumns) this.#columns(buf, entry.map, end)
     this.#needsColumns = false
     this.#line(this.#tag, buf, entry.map, end)
@@ -63,7 +70,7 @@ export class FileFormat {
         text.raw(this.#entry.time.seconds())
         this.#each(buf, map, end, (_key, value) => {
           text.raw(this.#delimiter)
-          text.value(buf, value)
+          this.#csv.write(text, buf, value)
         })
         return
       case 'ltsv':
@@ -89,7 +96,7 @@ export class FileFormat {
     this.text.raw('timestamp')
     this.#each(buf, map, end, (key) => {
       this.text.raw(this.#delimiter)
-      this.text.value(buf, key)
+      this.#csv.write(this.text, buf, key)
     })
     this.text.byte(0x0a)
   }
@@ -101,6 +108,7 @@ export class FileFormat {
       else {
         const value = findKey(buf, map, end, part.key)
         if (value >= 0) this.text.plain(buf, value)
+        else this.text.raw(part.field)
       }
     }
   }
@@ -123,7 +131,7 @@ function parseTemplate(template: string): TemplatePart[] {
   for (let match = FIELD.exec(rest); match !== null; match = FIELD.exec(rest)) {
     const [field, name = ''] = match
     if (match.index > 0) parts.push({ text: rest.slice(0, match.index) })
-    parts.push(name === 'time' ? 'time' : { key: Buffer.from(name) })
+    parts.push(name === 'time' ? 'time' : { key: Buffer.from(name), field })
     rest = rest.slice(match.index + field.length)
   }
   return rest === '' ? parts : [...parts, { text: rest }]

@@ -68,7 +68,7 @@ export const spec = defineOutput({
   summary: 'Appends records to files.',
   description:
     'A chunk counts as delivered when the operating system has taken its text. When the disk is full the write is ' +
-    'retried, and nothing is written twice, except after a kill, see below. An incomplete last line, left by a crash, is ended before more is appended. ' +
+    'retried, and nothing is written twice, except after a kill, see below. An incomplete last line, left by a crash, is ended before more is appended (not with Format msgpack, which has no lines). ' +
     'Only regular files are written, and character devices (a terminal, /dev/null) that File names, but never a FIFO. A tag or a record cannot name a file ' +
     'of the agent itself, such as its database, log or configuration.\n\n' +
     'With record accessors in Path or File, or Enable_Strftime and a `%` in them, each record chooses its file, as in fluent-bit ' +
@@ -96,7 +96,7 @@ export const spec = defineOutput({
   counters: CHOSEN_COUNTERS,
   create: (options, ctx) => {
     warnOfTimes(options, ctx)
-    const writer = new FileWriter(options.mkdir, (path) => ctx.isOwnFile?.(path) === true)
+    const writer = new FileWriter(options, (path) => ctx.isOwnFile?.(path) === true)
     const format = new FileFormat(options)
     return isChosen(options)
       ? new ChosenFileOutput(options, ctx, writer, format)

@@ -1,9 +1,23 @@
+import type { InvalidValue } from '../../../core/options/checks.ts'
 import { defineOptions, type OptionsOf } from '../../../core/options/option.ts'
 
 /** What can be done with a record that has no destination. */
 const ACTIONS = ['error', 'drop', 'fallback'] as const
 
 const NOT_ROTATED = 'files are not rotated here yet'
+
+/** Words for delimiters that are hard to write in a configuration. */
+const DELIMITERS: Record<string, string> = { '\\t': '\t', tab: '\t', space: ' ', comma: ',' }
+/** What may be part of a value. */
+const NO_DELIMITER = /["\p{L}\p{N}\n\r]/u
+
+function checkDelimiter(text: string): InvalidValue | undefined {
+  const isKnown =
+    Object.hasOwn(DELIMITERS, text.toLowerCase()) || ([...text].length === 1 && !NO_DELIMITER.test(text))
+  return isKnown
+    ? undefined
+    : { must: 'tab, space, comma, or one character that is no letter, digit or quotation mark' }
+}
 
 export const FILE_OPTIONS = defineOptions({
   path: {
@@ -48,19 +62,20 @@ export const FILE_OPTIONS = defineOptions({
   },
   format: {
     type: 'enum',
-    values: ['out_file', 'plain', 'csv', 'ltsv', 'template'],
+    values: ['out_file', 'plain', 'csv', 'ltsv', 'template', 'msgpack'],
     default: 'out_file',
-    help: 'out_file: `tag: [time, {json}]`; plain: the record as JSON; csv; ltsv; template.',
+    help: 'out_file: `tag: [time, {json}]`; plain: the record as JSON; csv: RFC 4180, with texts in quotation marks, maps and lists as JSON in quotation marks, and nothing for null; ltsv: names and values as JSON; template; msgpack: `[[time, {}], record]` values.',
   },
   delimiter: {
     type: 'string',
-    help: 'Text between values of csv (default `,`) and pairs of ltsv (default a tab); also `\\t`, `tab`, `space`, `comma`.',
+    check: checkDelimiter,
+    help: 'Character between values of csv (default `,`) and pairs of ltsv (default a tab); also `\\t`, `tab`, `space`, `comma`.',
   },
   label_delimiter: { type: 'string', default: ':', help: 'Text between name and value of ltsv.' },
   template: {
     type: 'string',
     default: '{time} {message}',
-    help: 'Line of format template; `{name}` is the value of that key, `{time}` the time.',
+    help: 'Line of format template; `{name}` is the value of that key, and stays as written in a record without it; `{time}` is the time.',
   },
   csv_column_names: {
     type: 'bool',
@@ -97,9 +112,6 @@ export const FILE_OPTIONS = defineOptions({
 })
 
 export type FileOptions = OptionsOf<typeof FILE_OPTIONS>
-
-/** Words for delimiters that are hard to write in a configuration. */
-const DELIMITERS: Record<string, string> = { '\\t': '\t', tab: '\t', space: ' ', comma: ',' }
 
 /** Returns the text between values, with the default of the format. */
 export function delimiterOf({ delimiter, format }: FileOptions): string {

@@ -19,6 +19,7 @@ import {
   write,
 } from '../../../lib/fs/file-system.ts'
 import type { JsonText } from '../../../lib/json/msgpack-to-json.ts'
+import type { FileOptions } from './options.ts'
 import type { Destination } from './path.ts'
 
 /** Why nothing was written. */
@@ -34,10 +35,13 @@ export interface WriteFailure {
  */
 export class FileWriter {
   readonly #mkdir: boolean
+  /** True when an incomplete last line is ended before more is appended. */
+  readonly #hasLines: boolean
   readonly #isOwnFile: (path: string) => boolean
 
-  constructor(mkdir: boolean, isOwnFile: (path: string) => boolean) {
+  constructor({ mkdir, format }: FileOptions, isOwnFile: (path: string) => boolean) {
     this.#mkdir = mkdir
+    this.#hasLines = format !== 'msgpack'
     this.#isOwnFile = isOwnFile
   }
 
@@ -49,7 +53,7 @@ export class FileWriter {
   ): WriteFailure | undefined {
     const opened = this.#open(destination)
     if (opened instanceof FsFailure) return this.#failure(opened, destination)
-    const failure = appendTo(opened, destination.path, text, format)
+    const failure = appendTo(opened, this.#hasLines ? destination.path : undefined, text, format)
     const lost = closeWritten(opened.fd)
     const failed = failure ?? lost
     return failed === undefined ? undefined : this.#failure(failed, destination)
@@ -96,15 +100,16 @@ export class FileWriter {
   }
 }
 
+/** `path`: of a file whose last line is ended when it is incomplete. */
 function appendTo(
   { fd, stat }: OpenedFile,
-  path: string,
+  path: string | undefined,
   text: JsonText,
   format: (isNewFile: boolean) => void,
 ): FsFailure | undefined {
   const size = Number(stat.size)
   format(size === 0)
-  if (size > 0 && endsMidLine(path, size)) {
+  if (path !== undefined && size > 0 && endsMidLine(path, size)) {
     const ended = write(fd, NEWLINE)
     if (ended instanceof FsFailure) return ended
   }

@@ -15,6 +15,7 @@ import {
 } from 'node:fs'
 import { constants as osConstants } from 'node:os'
 import { join } from 'node:path'
+import { decodeMulti } from '@msgpack/msgpack'
 import { parseOptions } from '../../../../src/core/options/parse.ts'
 import { systemCalls } from '../../../../src/lib/fs/system-calls.ts'
 import { spec } from '../../../../src/plugins/outputs/file/index.ts'
@@ -50,8 +51,39 @@ test('writes the lines of each format, and appends the next chunk', async () => 
     '"time":1000.500000\t"k":"v"\t"n":1\t"text":"a b"\n',
   )
   expect(await written({ format: 'template', template: '{time} {text}/{n} {gone}.' }, [RECORD])).toBe(
-    '1000.500000 a b/1 .\n',
+    '1000.500000 a b/1 {gone}.\n',
   )
+})
+
+test('csv has texts, maps and lists in quotation marks, as RFC 4180 says, and nothing for null', async () => {
+  const record = {
+    q: 'say "hi",\nyou',
+    map: { k: ['"', 1] },
+    list: [],
+    none: null,
+    empty: '',
+    'a"b': true,
+    n: -1.5,
+  }
+  expect(await written({ format: 'csv', csv_column_names: 'on' }, [record])).toBe(
+    'timestamp,"q","map","list","none","empty","a""b","n"\n' +
+      '1000.500000000,"say ""hi"",\nyou","{""k"":[""\\"""",1]}","[]",,"",true,-1.5\n',
+  )
+})
+
+test('msgpack has the records one after the other, also in the next chunk', async () => {
+  const dir = tmp()
+  await written({ format: 'msgpack' }, [RECORD, { a: 1 }], 2, dir)
+  const values = [...decodeMulti(readFileSync(join(dir, 'my.tag')))] as [[unknown, unknown], unknown][]
+  expect(values.map(([, record]) => record)).toEqual([RECORD, { a: 1 }, RECORD, { a: 1 }])
+  expect(values.map(([[, metadata]]) => metadata)).toEqual([{}, {}, {}, {}])
+})
+
+test('a delimiter is one character, or a word for one', async () => {
+  expect(await written({ format: 'csv', delimiter: ';' }, [RECORD])).toBe('1000.500000000;"v";1;"a b"\n')
+  expect(await written({ format: 'csv', delimiter: 'Space' }, [RECORD])).toBe('1000.500000000 "v" 1 "a b"\n')
+  for (const delimiter of ['semicolon', '"', 'x', '1', '||', 'constructor'])
+    expect(() => parseOptions(spec.options, { format: 'csv', delimiter })).toThrow('delimiter')
 })
 
 test('a file that cannot be written is a retryable error', async () => {

@@ -181,17 +181,20 @@ class TextValue extends Value {
 class JsonValue extends TextValue {
   readonly #key: TimeKey
   readonly #jsonForm: RecordForm
+  /** True when the encoder, which compares keys as bytes, does not find the key of the time in a record. */
+  readonly #isEscaped: boolean
 
   constructor(options: KafkaOptions) {
     const form = new JsonValueFormat(options)
     super(form)
     this.#key = new TimeKey(timestampKeyOf(options))
     this.#jsonForm = { format: 'json', head: form.head, time: options.timestampFormat }
+    this.#isEscaped = form.head.includes('\\')
   }
 
   override beginChunk(chunk: Chunk): void {
-    this.fieldKey = this.#key.in(chunk)
-    this.form = this.fieldKey === undefined ? this.#jsonForm : undefined
+    const isUnsafe = this.#isEscaped && this.#key.in(chunk) !== undefined
+    this.form = isUnsafe ? undefined : this.#jsonForm
   }
 }
 
@@ -208,15 +211,16 @@ class JsonValueFormat implements TextFormat {
     this.head = Buffer.from(key === '' ? '' : `${JSON.stringify(key)}:${this.#quoted ? '"' : ''}`)
   }
 
-  write(text: JsonText, buf: Buffer, { time: { sec, nsec }, map, value }: Entry): void {
+  write(text: JsonText, buf: Buffer, { time: { sec, nsec }, map }: Entry): void {
     text.byte(0x7b)
-    if (this.head.length > 0 && value < 0) {
+    const first = this.head.length > 0 ? text.at : -1
+    if (first >= 0) {
       text.copy(this.head, 0, this.head.length)
       text.copy(this.#time.bytes, 0, this.#time.set(sec, nsec))
       if (this.#quoted) text.byte(0x22)
       if (mapPairs(buf, map) > 0) text.byte(0x2c)
     }
-    text.pairs(buf, map)
+    text.pairs(buf, map, first)
     text.byte(0x7d)
   }
 }

@@ -89,10 +89,17 @@ const { value } = fc.letrec((tie) => ({
     fc.dictionary(fc.constantFrom('a', 'log', 'ключ', '"'), tie('value')),
   ),
 }))
-const record = fc.dictionary(fc.constantFrom('log', 'message', 'n', 'x"y', 'долго'.repeat(9)), value)
+const record = fc.dictionary(
+  fc.constantFrom('log', 'message', 'n', 'x"y', 't"', '@timestamp', 'долго'.repeat(9)),
+  value,
+)
 /** Maps with a duplicate key, and with keys that are not text. */
 const unusualMap = fc.constantFrom(
   '82a36c6f67a161a36c6f67a162',
+  // {log: {a: 1, log: {}, a: 2}}, {"": 1, "": 2}, {@timestamp with a long head: 1}
+  '81a36c6f6783a16101a36c6f6780a16102',
+  '82a001a002',
+  '81d90a4074696d657374616d7001',
   '81012a',
   '81c0a161',
   '81a36c6f67c403616263',
