@@ -7,3 +7,8 @@ declare module '*.conf' {
   const text: string
   export default text
 }
+/** Path of a file that the bundler embeds in the program, or `data:...;base64,` with its content in the variant with node. */
+declare module '*.wasm' {
+  const place: string
+  export default place
+}
