@@ -10,7 +10,6 @@ const UNITS: readonly [number, string][] = [
   [1e9, 'ns'],
 ]
 const MIN_HOST_CHARS = 4
-
 /** Returns a function that replaces what differs from run to run: the folder, times within a day of the run, the host. */
 export function normalForm(
   folder: string,
@@ -24,13 +23,21 @@ export function normalForm(
     [new RegExp(String.raw`${day}[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?`, 'g'), '@NOWDATE@'],
     [day.replaceAll('-', '.'), '@NOWDAY@'],
     ...(hostname().length >= MIN_HOST_CHARS ? [[hostname(), '@HOST@'] as [string, string]] : []),
-    ...rules.map(([pattern, text]): [RegExp, string] => [new RegExp(pattern, 'g'), text]),
+    ...rules.map(([pattern, text]): [RegExp, string] => [
+      pythonRegExp(pattern),
+      text.replace(/\\(\d)/g, '$$$1'),
+    ]),
   ]
   return (value) => {
     if (typeof value !== 'string') return value
     const withTimes = value.replace(TIME, (text) => now(text, startMs / 1000))
     return replacements.reduce((text, [from, to]) => text.replaceAll(from, to), withTimes)
   }
+}
+
+/** Returns an expression of Python, in which `(?s)` lets a dot match a line feed. */
+function pythonRegExp(pattern: string): RegExp {
+  return pattern.startsWith('(?s)') ? new RegExp(pattern.slice(4), 'gs') : new RegExp(pattern, 'g')
 }
 
 function now(text: string, startS: number): string {

@@ -9,6 +9,8 @@ import { normalForm } from './normal-form.ts'
 const DEFAULT_LIMIT_S = 3.5
 /** A run whose lines do not come is stopped after this multiple of its limit: a slow machine must not look like a difference. */
 const PATIENCE = 3
+/** The input tail ends with its files. */
+const ENDS_ITSELF = /^\s*exit_on_eof:?\s+(?:on|true|yes)\s*$/im
 const STATE_FILE = /\.db(?:-\w+|\.lock)?$/
 
 /** Runs the program with the configuration of a case, in a folder of its own, and returns what came out in normal form. */
@@ -24,7 +26,8 @@ export async function runCase(oracle: OracleCase): Promise<{ got: Outcome; stder
   const startMs = Date.now()
   const inherited = Object.fromEntries(Object.keys(process.env).map((name) => [name, undefined]))
   const env = { ...inherited, PATH: '/usr/bin:/bin', HOME: folder, TZ: 'UTC', LANG: 'C.UTF-8', ...oracle.env }
-  const stays = oracle.stays !== undefined || oracle.stdin === undefined
+  // A run that ends itself must not be stopped meanwhile: after its end, nothing handles the signal.
+  const stays = oracle.stays !== undefined || (oracle.stdin === undefined && !ENDS_ITSELF.test(oracle.config))
   const run = start(['-c', main], {
     cwd: folder,
     env,
@@ -38,11 +41,10 @@ export async function runCase(oracle: OracleCase): Promise<{ got: Outcome; stder
   // A stop sends what is left, so that a run may be stopped as soon as the expected number of lines is there.
   const isComplete = (): boolean => run.exit !== undefined || run.stdout.split('\n').length > lines
   if (stays) await until(isComplete, { limitMs }).catch(() => undefined)
-  // Without anything to come, an agent that reads nothing has no end of its own.
-  const isEmpty = oracle.got.stdout === undefined && oracle.got.files === undefined
-  if (!stays && isEmpty) await until(() => run.exit !== undefined, { limitMs }).catch(() => undefined)
+  // An agent that reads nothing, or that waits for a place for dead letters, has no end of its own.
+  if (!stays) await until(() => run.exit !== undefined, { limitMs }).catch(() => undefined)
   const endedItself = run.exit !== undefined
-  const { code, signal } = stays || (isEmpty && !endedItself) ? await run.stop() : await run.ended()
+  const { code, signal } = stays || !endedItself ? await run.stop() : await run.ended()
   const normal = normalForm(folder, startMs, oracle.normal ?? [])
   const got: Outcome = { status: code === 0 ? 'ok' : `exit ${code ?? signal}` }
   if (code !== 0 && (endedItself || !stays) && run.stdoutBytes.length === 0) got.status = 'refused'
