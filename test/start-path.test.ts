@@ -31,6 +31,7 @@ const ON_DEMAND = [
   'src/config/upstreams.ts',
   'src/config/yaml/',
   'src/engine/conditional-filter.ts',
+  'src/engine/dead-letters/filter-letters.ts',
   'src/engine/ordered-router.ts',
   'src/engine/ordered-routing.ts',
   'src/lib/json/msgpack-to-json.ts',

@@ -139,7 +139,7 @@ describe('the last words', () => {
 
   test('of an input that has nothing to read again say that records are lost', async () => {
     expect(await stopped(tmp(), ['-i', 'dummy', '-f', '0.05'])).toMatch(
-      /dummy\.0 cannot read them again: they are lost$/,
+      /dummy\.0 cannot read them again: those that were not sent are lost$/,
     )
   })
 

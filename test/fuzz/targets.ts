@@ -5,16 +5,21 @@ import { config, flags, options } from './targets/config.ts'
 import { deadLetters } from './targets/dead-letters.ts'
 import { fluentd } from './targets/fluentd.ts'
 import { acknowledgements, forward, payload } from './targets/forward.ts'
+import { geoip } from './targets/geoip.ts'
 import { gzip } from './targets/gzip.ts'
 import { http, httpRequest } from './targets/http.ts'
 import { journal } from './targets/journal.ts'
 import { kafka, kafkaStream, scram } from './targets/kafka.ts'
 import { kubernetes, kubernetesTags } from './targets/kubernetes.ts'
+import { lua } from './targets/lua.ts'
 import { json, msgpack } from './targets/msgpack.ts'
 import { multiline } from './targets/multiline.ts'
+import { pairs } from './targets/pairs.ts'
+import { parserFilter } from './targets/parser-filter.ts'
 import { lines, wasmLines } from './targets/parsers.ts'
 import { patterns } from './targets/patterns.ts'
 import { wasmMerge, wasmRecords } from './targets/records.ts'
+import { redact, script } from './targets/redact.ts'
 import { regex } from './targets/regex.ts'
 import { reports } from './targets/reports.ts'
 import { ruby, transformer } from './targets/ruby.ts'
@@ -26,10 +31,17 @@ import { yaml } from './targets/yaml.ts'
 export const TARGETS: readonly Target[] = [
   ...[forward, payload, acknowledgements],
   ...[kafka, kafkaStream, scram],
-  ...[journal, kubernetes, kubernetesTags, http, httpRequest],
+  ...[journal, kubernetes, kubernetesTags, http, httpRequest, geoip],
   ...[msgpack, json, lines, time, multiline, gzip],
   ...[wasmLines, wasmRecords, wasmMerge],
-  ...[config, yaml, fluentd, flags, options, patterns, regex, accessors, chosenPath, reports],
+  ...[config, yaml, fluentd, flags, options, patterns, regex, accessors, pairs, chosenPath, reports],
   ...[ruby, transformer],
+  ...[config, yaml, fluentd, flags, options, patterns, regex, accessors, chosenPath, reports],
+  ...[ruby, transformer, parserFilter],
+  ...[config, yaml, fluentd, flags, options, patterns, regex, accessors, chosenPath, reports],
+  ...[ruby, transformer, redact, script],
+  ...[config, yaml, fluentd, flags, options, patterns, regex, accessors, chosenPath, reports],
+  ...[ruby, transformer, lua],
+  ...[ruby, transformer, lua, redact, script],
   ...[rows, damaged, deadLetters],
 ]

@@ -27,9 +27,9 @@ const bounds = [...PAGE.matchAll(BOUND)].map(([, limit = '', file = '', name = '
 function limitIn(file: string, name: string): number | undefined {
   const code = readFileSync(join(ROOT, file), 'utf8')
   if (OPTION.test(name)) {
-    const option = new RegExp(`^  '?${name}'?: \\{[^}]*?type: '(\\w+)'[^}]*?default: '([^']+)'`, 'm').exec(
-      code,
-    )
+    const [, shared] = new RegExp(`^  '?${name}'?: ([A-Z]\\w+),$`, 'm').exec(code) ?? []
+    const start = shared === undefined ? `^  '?${name}'?: ` : `^const ${shared} = `
+    const option = new RegExp(`${start}\\{[^}]*?type: '(\\w+)'[^}]*?default: '([^']+)'`, 'm').exec(code)
     const [, type, text = ''] = option ?? []
     if (option !== null)
       return type === 'size' ? parseSize(text) : type === 'time' ? parseTime(text) : Number(text)

@@ -49,7 +49,7 @@ function decoded(bytes: Buffer): { value: unknown } | undefined {
 /** Returns the value that JSON has for one of MessagePack; throws for keys that are not text. */
 function asJson(value: unknown): unknown {
   if (typeof value === 'bigint') return Number(value)
-  if (typeof value === 'number') return Number.isFinite(value) ? value + 0 : null
+  if (typeof value === 'number') return Number.isFinite(value) ? value : null
   if (value === null || typeof value !== 'object') return value
   if (value instanceof Uint8Array) return Buffer.from(value).toString()
   if (Array.isArray(value)) return value.map(asJson)
@@ -201,10 +201,10 @@ export const json: Target = {
     must(skip(out, 0, end) === end, 'the output is not one value')
     must(!isUtf8(input) || expected !== undefined, 'what is not JSON is accepted')
     const again = JSON.parse(jsonOf(text, Buffer.from(out.subarray(0, end)))) as unknown
-    // Integers beyond 64 bits, and -0, become the nearest number.
+    // Integers beyond 64 bits become the nearest number, and the integer -0 is 0.
     if (expected !== undefined)
       must(
-        LARGE.test(source) || isDeepStrictEqual(again, positiveZero(expected.value)),
+        LARGE.test(source) || isDeepStrictEqual(positiveZero(again), positiveZero(expected.value)),
         () => `became ${JSON.stringify(again).slice(0, 200)}`,
       )
     return `${size(end)} ${isUtf8(input)} ${source.replaceAll(/[^[\]{}\\.eE-]/g, '').slice(0, 8)}`

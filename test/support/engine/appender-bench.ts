@@ -28,9 +28,18 @@ export function bench(
     tag?: string
     /** Factor by which filters make a chunk grow. */
     growth?: number
+    /** Bytes that they send on under other tags, per byte of the chunk. */
+    rerouted?: number
   } = {},
 ): Bench {
-  const { chunkBytes = 65_536, limit = 10_000_000, flushMs = 1000, tag = 't', growth = 1 } = options
+  const {
+    chunkBytes = 65_536,
+    limit = 10_000_000,
+    flushMs = 1000,
+    tag = 't',
+    growth = 1,
+    rerouted = 0,
+  } = options
   const clock = new ManualClock()
   const budget = new Budget(limit, chunkBytes)
   const account = budget.account(limit)
@@ -49,6 +58,7 @@ export function bench(
     nextIdentity: () => `run:${n++}`,
     accept: (chunk, ack) => {
       sealed.push({ chunk, ack, text: chunk.entries().toString('latin1') })
+      chunk.reroutedBytes = chunk.size * rerouted
       if (growth === 1) return
       const start = chunk.start
       const grown = account.force(start + chunk.size * growth)

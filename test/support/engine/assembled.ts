@@ -5,6 +5,7 @@ import type { Clock } from '../../../src/core/services.ts'
 import { Assembly } from '../../../src/engine/assembly.ts'
 import { systemClock } from '../../../src/engine/clock.ts'
 import { ConditionalFilter } from '../../../src/engine/conditional-filter.ts'
+import { FilterLetters } from '../../../src/engine/dead-letters/filter-letters.ts'
 import { orderedRouterOf } from '../../../src/engine/ordered-routing.ts'
 import type { Parts } from '../../../src/engine/parts.ts'
 import { compileCondition } from '../../../src/lib/records/condition.ts'
@@ -15,11 +16,17 @@ export interface Running {
   assembly: Assembly
   logged: ReturnType<typeof listLog>
   finished: string[]
+  /** Bytes of garbage that filters have reported. */
+  garbage: number[]
   stop: AbortController
 }
 
 /** Everything that `loadParts` may load. */
-const ALL_PARTS: Parts = { conditions: { compileCondition, ConditionalFilter }, orderedRouterOf }
+const ALL_PARTS: Parts = {
+  conditions: { compileCondition, ConditionalFilter },
+  FilterLetters,
+  orderedRouterOf,
+}
 
 /** Builds the parts of an agent from a plan, not running; throws the first problem. */
 export function assemble(plan: Plan, clock: Clock = systemClock): Running {
@@ -32,6 +39,7 @@ export function assemble(plan: Plan, clock: Clock = systemClock): Running {
 export function unchecked(plan: Plan, clock: Clock = systemClock): Running {
   const logged = listLog()
   const finished: string[] = []
+  const garbage: number[] = []
   const stop = new AbortController()
   const assembly = new Assembly(plan, {
     parts: ALL_PARTS,
@@ -40,10 +48,11 @@ export function unchecked(plan: Plan, clock: Clock = systemClock): Running {
     agent: { version: '1.2.3', id: 'id', hostname: 'leaf' },
     openOffsets: () => Promise.reject(new Error('there are no offsets in this test')),
     finished: (name) => finished.push(name),
+    onGarbage: (bytes) => garbage.push(bytes),
     signal: stop.signal,
   })
   atEnd(() => assembly.stop())
-  return { assembly, logged, finished, stop }
+  return { assembly, logged, finished, garbage, stop }
 }
 
 /** An output that collects the texts of its chunks; while `blocked`, flushes wait. */

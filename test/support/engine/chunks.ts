@@ -25,7 +25,7 @@ export function makeChunk(
 /** Creates a receipt for one route; `outcomes` collects the outcomes it settles with, of which there should be one. */
 export function receiptOf(chunk: Chunk): { receipt: Receipt; outcomes: Outcome[] } {
   const outcomes: Outcome[] = []
-  return { receipt: new Receipt(chunk, 1, (outcome) => outcomes.push(outcome)), outcomes }
+  return { receipt: new Receipt(chunk, 1, { settled: (outcome) => outcomes.push(outcome) }), outcomes }
 }
 
 /** Creates a log that collects its lines as `warn text`. */

@@ -16,7 +16,7 @@ export function givingUp(
   const { clock = systemClock, log = listLog().log } = parts
   const { counters = new CounterMap(DEAD_LETTER_COUNTERS) } = parts
   return {
-    deadLetters: new DeadLetters({ output: 'out.0', place, clock, log, counters }),
+    deadLetters: new DeadLetters({ owner: 'out.0', place, clock, log, counters }),
     deadLetterAfterMs: 300_000,
   }
 }

@@ -19,7 +19,7 @@ export async function writeLetters(path: string, letters: Letter[], limitBytes =
   const file = new DeadLetterFile(path, limitBytes)
   const common = { place: file, clock: systemClock, log: listLog().log, counters: new CounterMap() as never }
   for (const { output = 'out.0', tag = 't', entry } of letters) {
-    const keeper = new DeadLetters({ ...common, output })
+    const keeper = new DeadLetters({ ...common, owner: output })
     const chunk = chunkOfEntries([entry], tag)
     keeper.keep(chunk, chunk.start, chunk.end, new ShipperError('E_OUTPUT_REJECTED', 'no'), 'rejected')
   }

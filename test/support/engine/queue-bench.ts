@@ -39,6 +39,7 @@ export class QueueBench {
       output?: Output
       place?: DeadLetterPlace
       deadLetterAfterMs?: number
+      onDropped?: (input: string, records: number) => void
       /** Makes the log from the clock of the bench; default: `logged`. */
       log?: (clock: ManualClock) => Logger
     } = {},
@@ -59,6 +60,7 @@ export class QueueBench {
       deadLetterAfterMs,
       clock: this.clock,
       log,
+      ...(options.onDropped && { onDropped: options.onDropped }),
     })
   }
 

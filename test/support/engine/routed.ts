@@ -19,8 +19,11 @@ export function when(test: (record: Numbered) => boolean): RecordTest {
   }
 }
 
-/** Returns a filter that keeps some records, in place. */
-export function keep(test: (record: Numbered) => boolean): Filter {
+/** Returns a filter that keeps some records, in place, and hands over the others. */
+export function keep(
+  test: (record: Numbered) => boolean,
+  leaveOut: (chunk: Chunk, start: number, end: number) => void = () => {},
+): Filter {
   const condition = when(test)
   return {
     apply: (chunk) => {
@@ -31,7 +34,7 @@ export function keep(test: (record: Numbered) => boolean): Filter {
         if (condition.test(chunk.buf, at, end)) {
           to += chunk.buf.copy(chunk.buf, to, at, end)
           count++
-        }
+        } else leaveOut(chunk, at, end)
         at = end
       }
       chunk.end = to

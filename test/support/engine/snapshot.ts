@@ -67,6 +67,7 @@ export function sampleFilter(changes: Partial<FilterSnapshot> = {}): FilterSnaps
     addRecords: 0,
     dropRecords: 3,
     dropBytes: 600,
+    unkept: undefined,
     counters: {},
     counterReasons: {},
     counterHelp: {},

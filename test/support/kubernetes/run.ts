@@ -51,8 +51,14 @@ export class KubeRun {
       buffers: new LooseBuffers(),
       multiline: () => undefined,
       multilineBytes: 2_000_000,
+      reject: () => {
+        throw new Error('the filter rejects a record')
+      },
       emit: () => {
         throw new Error('the filter defers no records')
+      },
+      reroute: () => {
+        throw new Error('the filter gives records no other tag')
       },
       parser: (name) => {
         const make = runOptions.parsers?.[name]
