@@ -1,15 +1,10 @@
-import { readFileSync } from 'node:fs'
-import { resolve } from 'node:path'
-import type { OptionTable } from '../src/core/options/option.ts'
-import { parseOptions } from '../src/core/options/parse.ts'
 import type { EntryWriter, Parser } from '../src/core/parser.ts'
-import type { ParserSpec } from '../src/core/plugin.ts'
 import { spec as cri } from '../src/plugins/parsers/cri.ts'
 import { spec as docker } from '../src/plugins/parsers/docker.ts'
 import { spec as json } from '../src/plugins/parsers/json.ts'
 import { spec as logfmt } from '../src/plugins/parsers/logfmt.ts'
 import { spec as ltsv } from '../src/plugins/parsers/ltsv.ts'
-import { spec as regex } from '../src/plugins/parsers/regex.ts'
+import { builtin, parserOf } from './parser-of.ts'
 
 /**
  * Measures MB of input per CPU-second of each parser alone, without files, newline search and output:
@@ -22,17 +17,6 @@ interface Case {
   name: string
   parser: Parser
   line(i: number): string
-}
-
-const SILENT = { error() {}, warn() {}, info() {}, debug() {} }
-const CLOCK = { nowMs: () => Date.now(), after: () => undefined as never, cancel() {} }
-
-function parserOf<T extends OptionTable>(
-  spec: ParserSpec<T>,
-  texts: Record<string, string | string[]> = {},
-): Parser {
-  const options = parseOptions(spec.options, texts as never)
-  return spec.create(options, { name: 'bench', log: SILENT, clock: CLOCK })
 }
 
 const WORDS = 'the quick request of client 10.1.2.3 was handled by node seven within limits '
@@ -52,20 +36,6 @@ const nested = (i: number): string =>
     http: { path: `/a/${i}`, ok: true, tags: ['a', 'b', i] },
     user: null,
   })
-
-/** Returns the parser of this name in conf/parsers.conf. */
-function builtin(name: string): Parser {
-  const file = readFileSync(resolve(import.meta.dirname, '../conf/parsers.conf'), 'utf8')
-  const section = file.split('[PARSER]\n').find((text) => text.includes(`Name        ${name}\n`)) ?? ''
-  const values = (key: string): string[] =>
-    [...section.matchAll(new RegExp(`^ +${key} +(.*)$`, 'gm'))].map(([, value = '']) => value)
-  const value = (key: string): string => values(key)[0] ?? ''
-  return parserOf(regex, {
-    regex: value('Regex'),
-    time_key: value('Time_Key'),
-    time_format: values('Time_Format'),
-  })
-}
 
 const CASES: Case[] = [
   {
