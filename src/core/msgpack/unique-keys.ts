@@ -1,6 +1,7 @@
 import { skip } from './encode.ts'
 import { closeMap } from './map-head.ts'
 import { mapBody, mapPairs, textHead, textLength } from './record.ts'
+import { nextMark } from './slot-marks.ts'
 
 /** Number of slots of the hash filter: enough that two keys of a typical record rarely share one. */
 const SLOTS = 1024
@@ -103,7 +104,8 @@ export class UniqueKeys {
     const { offsets, count } = this
     const hashes = this.#hashes
     const marks = this.#marks
-    const mark = this.#nextMark()
+    const mark = nextMark(this.#marks, this.#mark)
+    this.#mark = mark
     let isShared = 0
     if (later !== undefined) later.mark(marks, mark)
     for (let i = base; i < count; i++) {
@@ -126,7 +128,8 @@ export class UniqueKeys {
     const hashes = this.#hashes
     const marks = this.#marks
     const last = this.#lastInSlot
-    const mark = this.#nextMark()
+    const mark = nextMark(this.#marks, this.#mark)
+    this.#mark = mark
     let found = 0
     for (let i = base; i < count; i++) {
       const slot = slotOf(hashes[i] as number)
@@ -157,16 +160,6 @@ export class UniqueKeys {
       for (let j = base; j < i; j++) if (hashes[j] === hash) return true
     }
     return false
-  }
-
-  /** Returns a value that no slot of the filter has, which saves clearing it. */
-  #nextMark(): number {
-    this.#mark = (this.#mark + 1) | 0
-    if (this.#mark === 0) {
-      this.#marks.fill(0)
-      this.#mark = 1
-    }
-    return this.#mark
   }
 
   /** Sets the offset of every key that occurs again later to -1. */

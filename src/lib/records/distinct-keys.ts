@@ -1,6 +1,7 @@
 import { skip } from '../../core/msgpack/encode.ts'
 import { closeMap } from '../../core/msgpack/map-head.ts'
 import { mapBody, mapPairs, textHead, textLength } from '../../core/msgpack/record.ts'
+import { nextMark } from '../../core/msgpack/slot-marks.ts'
 
 /** Number of slots; a map of a log has far fewer keys. */
 const SLOTS = 512
@@ -28,7 +29,7 @@ export class DistinctKeys {
     const count = mapPairs(buf, map)
     if (count < 2) return end
     this.#reserve(count + 1)
-    this.#nextMark()
+    this.#mark = nextMark(this.#marks, this.#mark)
     const isMany = count > MAX_TABLE_KEYS
     let removed = 0
     let at = mapBody(buf, map)
@@ -96,13 +97,6 @@ export class DistinctKeys {
       to += next - start
     }
     return closeMap(buf, map, body, to, count - removed)
-  }
-
-  #nextMark(): void {
-    this.#mark = (this.#mark + 1) | 0
-    if (this.#mark !== 0) return
-    this.#marks.fill(0)
-    this.#mark = 1
   }
 
   #reserve(count: number): void {

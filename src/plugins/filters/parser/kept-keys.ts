@@ -1,5 +1,6 @@
 import { encodeStr } from '../../../core/msgpack/encode.ts'
 import { textHead, textLength } from '../../../core/msgpack/record.ts'
+import { nextMark } from '../../../core/msgpack/slot-marks.ts'
 import type { RecordText } from './record-text.ts'
 
 const SLOTS = 2048
@@ -36,7 +37,8 @@ export class KeptKeys {
 
   /** Notes the keys of a record. Returns false when two of them share a slot: they may be equal. */
   note(src: Buffer, record: RecordText, known: KnownKeys | undefined): boolean {
-    const mark = this.#nextMark()
+    const mark = nextMark(this.#marks, this.#mark)
+    this.#mark = mark
     this.mayMeetKnown = known === undefined
     for (let i = 0; i < record.keptPairs; i++) {
       const key = record.keptKey(i)
@@ -53,16 +55,6 @@ export class KeptKeys {
   has(src: Buffer, buf: Buffer, at: number): boolean {
     const slot = slotOf(buf, at)
     return this.#marks[slot] === this.#mark && isSame(src, this.#keys[slot] as number, buf, at)
-  }
-
-  /** Returns a value that no slot has, which saves clearing them. */
-  #nextMark(): number {
-    this.#mark = (this.#mark + 1) | 0
-    if (this.#mark === 0) {
-      this.#marks.fill(0)
-      this.#mark = 1
-    }
-    return this.#mark
   }
 }
 
