@@ -5,7 +5,6 @@ import { messageOf, ShipperError } from '../core/error.ts'
 import type { Family } from '../core/metric-family.ts'
 import type { OffsetOptions, OffsetStore } from '../core/offset-store.ts'
 import { parseRetryLimit } from '../core/options/retry-limit.ts'
-
 import {
   type Condition,
   deadLettersOf,
@@ -23,7 +22,6 @@ import type {
   PluginContext,
   RegexLimit,
 } from '../core/plugin.ts'
-
 import type { Clock, Logger } from '../core/services.ts'
 import type { Snapshot } from '../core/snapshot.ts'
 import { matchTag } from '../core/tag.ts'

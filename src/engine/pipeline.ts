@@ -57,7 +57,7 @@ export class Pipeline {
   accept(chunk: Chunk, origin: ChunkOrigin, ack: Ack): void {
     this.#send(chunk, this.#router.path(chunk.input, chunk.tag), origin, ack)
     const lineage = this.#lineages.known
-    if (lineage !== undefined) chunk.reroutedBytes = lineage.bytes
+    if (lineage !== undefined) chunk.reroutedBytes += lineage.bytes
   }
 
   /**

@@ -277,6 +277,19 @@ describe('records under another tag', () => {
     expect(sizes[1]).toBe((sizes[0] as number) * 2)
   })
 
+  test('count besides what another filter has sent on in parts', () => {
+    const bytesWith = (parts: number): number => {
+      const sender = filterStage((chunk: Chunk) => {
+        chunk.reroutedBytes += parts
+      }, 'app.*')
+      const made = byMatch([sender, new Renamer('re', 'app.*', (tag) => `re.${tag}`)], ['*'])
+      const chunk = numbered(range(1, 2), 'c', made.buffers, { tag: 'app.a' })
+      made.pipeline.accept(chunk, { buffers: made.buffers, routable: true }, () => {})
+      return chunk.reroutedBytes
+    }
+    expect(bytesWith(1000)).toBe(bytesWith(0) + 1000)
+  })
+
   test('are aborted, with all others, when a filter before an output throws', () => {
     const broken = filterStage(() => {
       throw new TypeError('broken')
