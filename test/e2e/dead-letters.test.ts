@@ -1,15 +1,5 @@
 import { describe, expect, test } from 'bun:test'
-import {
-  closeSync,
-  existsSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-  writeSync,
-} from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { decode, encode } from '@msgpack/msgpack'
 import { Client } from '../support/forward/input-run.ts'
@@ -176,13 +166,7 @@ withMounts('a full disk lets tail wait until there is space, and no record is lo
   const [dir, disk] = [tmp(), tmp()]
   const mounts = await Mounts.make(`mount -t tmpfs -o size=64k none ${disk}`)
   const fill = mounts.outside(join(disk, 'fill'))
-  const fd = openSync(fill, 'a')
-  try {
-    for (;;) writeSync(fd, Buffer.alloc(4096))
-  } catch (error) {
-    expect((error as { code?: string }).code).toBe('ENOSPC')
-  }
-  closeSync(fd)
+  mounts.fillDisk(join(disk, 'fill'))
   const peer = await kafkaPeer()
   refuseBad(peer)
   writeFileSync(join(dir, 'a.log'), 'good 1\nbad 2\ngood 3\n')

@@ -1,14 +1,5 @@
 import { expect, test } from 'bun:test'
-import {
-  closeSync,
-  existsSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-  writeSync,
-} from 'node:fs'
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { decode } from '@msgpack/msgpack'
 import { Sink } from '../support/forward/sink.ts'
@@ -150,13 +141,7 @@ withMounts(
     const [dir, disk] = [tmp(), tmp()]
     const mounts = await Mounts.make(`mount -t tmpfs -o size=64k none ${disk}`)
     const fill = mounts.outside(join(disk, 'fill'))
-    const fd = openSync(fill, 'a')
-    try {
-      for (;;) writeSync(fd, Buffer.alloc(4096))
-    } catch (error) {
-      expect((error as { code?: string }).code).toBe('ENOSPC')
-    }
-    closeSync(fd)
+    mounts.fillDisk(join(disk, 'fill'))
     const sink = await Sink.start('lines')
     writeFileSync(join(dir, 'f.lua'), FAILS)
     writeNumbers(join(dir, 'a.log'), 0, 70)

@@ -1,14 +1,5 @@
 import { expect } from 'bun:test'
-import {
-  closeSync,
-  existsSync,
-  openSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  truncateSync,
-  writeSync,
-} from 'node:fs'
+import { existsSync, readFileSync, rmSync, statSync, truncateSync } from 'node:fs'
 import { join } from 'node:path'
 import { Sink } from '../support/forward/sink.ts'
 import { Mounts, withMounts } from '../support/mounts.ts'
@@ -44,14 +35,7 @@ class SmallDisk {
 
   /** Takes every free block. */
   fill(): void {
-    const fd = openSync(this.file('fill'), 'a')
-    try {
-      for (;;) writeSync(fd, Buffer.alloc(4096))
-    } catch (error) {
-      expect((error as { code?: string }).code).toBe('ENOSPC')
-    } finally {
-      closeSync(fd)
-    }
+    this.#mounts.fillDisk(join(this.path, 'fill'))
   }
 
   /** Frees `bytes` bytes of the filled space. */

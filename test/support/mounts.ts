@@ -1,5 +1,5 @@
 import { spawn, spawnSync } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { closeSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { peerOrSkip } from './skip.ts'
@@ -52,6 +52,18 @@ export class Mounts {
   /** Returns a command that runs `inner` in the namespace, under the same pid. */
   command(inner: readonly string[]): string[] {
     return [...this.#enter, ...inner]
+  }
+
+  /** Takes every free block of the disk that this file is on. */
+  fillDisk(path: string): void {
+    const fd = openSync(this.outside(path), 'a')
+    try {
+      for (;;) writeSync(fd, Buffer.alloc(4096))
+    } catch (error) {
+      if ((error as { code?: string }).code !== 'ENOSPC') throw error
+    } finally {
+      closeSync(fd)
+    }
   }
 
   /** Returns the path of the file as processes outside of the namespace see it. */

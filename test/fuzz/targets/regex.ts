@@ -1,7 +1,7 @@
 import { ShipperError } from '../../../src/core/error.ts'
 import { matcherOf } from '../../../src/lib/regex/line-matcher.ts'
 import { translateOnigmo } from '../../../src/lib/regex/onigmo.ts'
-import { kindOf, must, size, type Target } from '../target.ts'
+import { kindOf, must, type Target } from '../target.ts'
 
 /** Number of texts after which another way of matching may be used (a module); every expression is tried on so many. */
 const MANY_TEXTS = 4100

@@ -1,6 +1,5 @@
 import { describe, expect, test } from 'bun:test'
 import { encode } from '@msgpack/msgpack'
-import { encodeStr } from '../../../../../src/core/msgpack/encode.ts'
 import type { Parser } from '../../../../../src/core/parser.ts'
 import { CounterMap } from '../../../../../src/engine/counters.ts'
 import { pathCounters } from '../../../../../src/lib/wasm/fast-path.ts'
