@@ -1,5 +1,5 @@
 import { escapeControls, truncate } from '../core/escape-controls.ts'
-import type { Clock, Logger } from '../core/services.ts'
+import type { Logger } from '../core/services.ts'
 import { type NotifySocket, openNotifySocket } from './notify-socket.ts'
 
 /** Maximum length of the sentence in `systemctl status`. */

@@ -11,7 +11,7 @@ export function checkDelays({ inputs, filters }: Plan, diagnostics: Diagnostics)
     for (const input of reached)
       if (input.spec.asksFilters !== true) warnOf(filter, option, input, diagnostics)
     const isAsked = reached.some(({ spec }) => spec.asksFilters === true)
-    // A filter behind is past the reading: the records have been counted by their first tag.
+    // A later filter is past the reading: the records have been counted by their first tag.
     const rewriting = filters.filter((other, i) => other.spec.newTags !== undefined && (i < at || !isAsked))
     for (const other of rewriting)
       for (const { pattern } of other.spec.newTags?.(other.options as never) ?? [])

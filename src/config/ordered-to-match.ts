@@ -7,7 +7,7 @@ import { lostAt } from './written-tree.ts'
 const PLAIN = /^[\w-]+(?:\.[\w-]+)*$/
 const SPECIAL = /[.+?*^$(){}|[\]\\]/g
 const BLANKS = /\s+/
-/** Label behind the words of a rule of rewrite_tag. */
+/** Label after the words of a rule of rewrite_tag. */
 const RULE_LABEL = /\s(@\S+)$/
 const DISCARD = 'null'
 

@@ -161,7 +161,7 @@ function quoted(text: string): string {
   return /[\s"]/.test(text) ? `"${text.replaceAll('"', '\\"')}"` : text
 }
 
-/** What is taken out of the tag before it is used in a new one; a prefix with the dot behind it. */
+/** What is taken out of the tag before it is used in a new one; a prefix with the dot after it. */
 function setRemoved(section: Section, match: Element, translation: Translation): void {
   const [expression, prefix] = [
     attributeOf(match, 'remove_tag_regexp'),

@@ -1,5 +1,5 @@
 import { RubyFailure } from './failure.ts'
-import { pairsOf, textOf } from './format.ts'
+import { pairsOf } from './format.ts'
 import { classOf } from './method.ts'
 import { textBytes } from './text.ts'
 import { Instant, itemsOf, Stored, type Value } from './values.ts'

@@ -230,7 +230,7 @@ export const spec = defineFilter({
 in fluent-bit it has that key twice.
 
 **A record should pass the filter once.** If it comes again with a key that Wildcard matches, the new map replaces the first one, whose
-pairs are lost. This happens when [rewrite_tag](filter-rewrite_tag.md) stands behind the filter and gives a tag that Match of this filter
+pairs are lost. This happens when [rewrite_tag](filter-rewrite_tag.md) comes after the filter and gives a tag that Match of this filter
 fits: use a Match that the new tag does not fit, such as \`app.*\`, or place the filter after rewrite_tag.
 
 \`Operation lift\` does the opposite: with \`Nested_under k8s\` and \`Add_prefix k8s_\` that record becomes

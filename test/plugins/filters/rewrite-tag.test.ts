@@ -349,7 +349,7 @@ describe('the options of rewrite_tag', () => {
 
   test.each([
     ['$k ^err$ new.tag maybe', 'KEEP is "maybe"'],
-    ['$k ^err$ new.tag false or true', 'there is "or true" behind KEEP'],
+    ['$k ^err$ new.tag false or true', 'there is "or true" after KEEP'],
     ['$k ( new.tag false', 'a group without a closing parenthesis'],
     ['$ a b false', 'there is no key after "$"'],
     ['$k ^err$ x.$ false', 'there is no key after "$"'],

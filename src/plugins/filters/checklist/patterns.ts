@@ -144,7 +144,7 @@ function boundsOf(content: Buffer): PatternBounds {
       const line = countOf(content.subarray(0, start), LINE_FEED) + 1
       throw bad(`line ${line} has more than ${MAX_PATTERN_BYTES} bytes`, 'a pattern is one line: shorten it')
     }
-    // One with blanks at its end, behind which there may be %, is added a second time, without them.
+    // One with blanks at its end, which % may follow, is added a second time, without them.
     let last = end - 1
     while (last > start && content[last] === PERCENT) last--
     const times = isBlank(content[last] as number) ? 2 : 1

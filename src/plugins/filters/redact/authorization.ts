@@ -55,7 +55,7 @@ export function findBearer(buf: Buffer, begin: number, at: number, end: number, 
  * ```
  *
  * `isWhole`: the value is known to end at `end`, and may begin with blanks, so all that comes after a scheme belongs to it, whatever its form. A scheme that is not
- * known needs something that looks like a secret behind it elsewhere: a line may go on with words about the header.
+ * known needs something that looks like a secret after it elsewhere: a line may go on with words about the header.
  */
 export function findCredential(buf: Buffer, at: number, end: number, isWhole: boolean, span: Span): boolean {
   const start = isWhole ? skipSpace(buf, at, end) : at

@@ -172,7 +172,7 @@ export function findUrlPassword(buf: Buffer, begin: number, at: number, end: num
   return false
 }
 
-/** Returns the offset of the last `@` from `at` on that has a host behind it, before the end of the authority; -1: none. */
+/** Returns the offset of the last `@` from `at` on that is followed by a host, before the end of the authority; -1: none. */
 function hostMark(buf: Buffer, at: number, end: number): number {
   let last = -1
   for (let p = at; p + 1 < end && p < at + MAX_USER_INFO; p++) {

@@ -255,7 +255,7 @@ export class EntryRedactor {
     return this.#out
   }
 
-  /** Returns a key that the map does not have: with a number behind it, if it has this one. */
+  /** Returns a key that the map does not have: with a number after it, if it has this one. */
   #unused(key: Buffer, buf: Buffer, map: Container): Buffer {
     map.keys ??= keysOf(buf, map.at)
     const { keys } = map

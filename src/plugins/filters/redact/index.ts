@@ -47,7 +47,7 @@ all secrets: name a file or a variable instead. Whoever has the key can find
 the number that belongs to a pseudonym by trying all.
 
 **Patterns** are regular expressions as in a parser, matched on bytes. After a match the search
-continues behind it as if the text began there: \`^\` and \`\\b\` match at that place. An empty match is ignored, and does not count; on a
+continues after it as if the text began there: \`^\` and \`\\b\` match at that place. An empty match is ignored, and does not count; on a
 text of more than about 20,000 bytes an expression that matches the empty text at most places (\`z*\`) fails: write \`z+\`.
 
 **Failing closed.** A record on which a pattern reaches Regex_Step_Limit or matches more than 10,000 times, and bytes that are no record,
@@ -58,7 +58,7 @@ one record), that is encoded (\`%40\`, \`\\u0040\`, base64; an escape before a s
 a further hyphen and digits beside them, as a float or directly after letters (other than \`PAN\`, \`card\`, \`cc\` and \`%B\`), lower-case IBANs, addresses
 with a local part that is not ASCII or in quotation marks, passwords in a URL with a slash, quotation mark or comma, a user name in a URL without a password (unless it
 is a token of its own), what is in MessagePack extensions unless the name of a password is their key, the rest of a password without quotation
-marks from a blank, comma, semicolon or bracket on, names in the plural (\`passwords\`) or with something behind them (\`password2\`,
+marks from a blank, comma, semicolon or bracket on, names in the plural (\`passwords\`) or with something after them (\`password2\`,
 \`password_confirm\`), values in a nested YAML map (\`password:\` and \`value: x\` on the next line) of a text, a scheme and its credential in two keys of
 a map, tokens of other issuers (\`npm_\`, \`dckr_pat_\`), and
 passwords without a name such as \`password=\` before them. In a text that contains JSON, names and values are found, even if its quotation

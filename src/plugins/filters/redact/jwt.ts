@@ -29,7 +29,7 @@ export class JwtFinder {
     if (header - at < MIN_HEADER) return false
     let p = header
     let dots = 0
-    // More parts than five are a token and another one behind it.
+    // More parts than five are a token and another one after it.
     while (p < end && buf[p] === DOT) {
       p = runEnd(buf, p + 1, end, BASE64URL)
       dots++

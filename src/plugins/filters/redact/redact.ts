@@ -14,7 +14,7 @@ import { cardInNumber } from './card.ts'
 import { EntryRedactor } from './entry-redactor.ts'
 import type { RedactOptions } from './options.ts'
 import { nameStrength } from './secrets.ts'
-import { KINDS, type Kind, suspectsOf, TextScanner } from './text-scanner.ts'
+import { KINDS, suspectsOf, TextScanner } from './text-scanner.ts'
 
 /** Chunks that are smaller are looked at text by text: the module is not worth its memory for those. */
 const MIN_SCANNED_BYTES = 16_384

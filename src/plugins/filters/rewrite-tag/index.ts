@@ -14,7 +14,7 @@ export const spec = defineFilter({
   summary: 'Gives records another tag by their values, and sends them to the beginning of the way under it.',
   description: `\`Rule KEY EXPRESSION NEW_TAG KEEP\`: a record whose text under KEY matches the expression gets the new tag and begins anew:
 all filters and outputs that match the new tag get it, also filters before this one. With KEEP true the record goes on under its own tag
-as well, behind this filter. Of several rules the first that matches counts.
+as well, after this filter. Of several rules the first that matches counts.
 
 \`\`\`
 [FILTER]
@@ -26,7 +26,7 @@ as well, behind this filter. Of several rules the first that matches counts.
 
 **Filters before this one see a record twice** if their Match fits the new tag, too, as \`Match *\` does: once under each tag. Of nest, the
 second time replaces the map that the first one has made, with the loss of its pairs; other filters count or add twice. Give them a Match
-that the new tag does not fit, such as \`app.*\`, or place them behind this filter.
+that the new tag does not fit, such as \`app.*\`, or place them after this filter.
 
 **The new tag** may have $0 to $9 (the text that the expression matches, and its groups), $TAG, $TAG[n] (a part of the tag between dots,
 from 0) and fields of the record such as $key and $key['sub'][0]. A record for which one of them is missing keeps its tag (fluent-bit leaves
@@ -54,7 +54,7 @@ its tag, and is counted in \`not_rewritten\` as \`copies\`.
 routes of the input, as in fluent-bit. The filter cannot be a processor of an output.
 
 **Configurations of fluentd.** \`<match> @type rewrite_tag_filter\` becomes this filter with Unmatched drop. The records begin at the first
-step of the label that it stands in, or of a label that follows KEEP: \`Rule $level ^error$ error false @ERRORS\`. With \`not\` behind
+step of the label that it stands in, or of a label that follows KEEP: \`Rule $level ^error$ error false @ERRORS\`. With \`not\` after
 KEEP a rule is one for the records that its expression does not match.`,
   options: REWRITE_TAG_OPTIONS,
   example: '[FILTER]\n    Name   rewrite_tag\n    Match  app.*\n    Rule   $level ^error$ error.$TAG false\n',

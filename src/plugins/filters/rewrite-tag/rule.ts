@@ -41,7 +41,7 @@ export function readRule([key = '', expression = '', newTag = '', rest = '']: re
   if (isNot) flags.shift()
   const label = flags[0]?.startsWith('@') === true ? flags.shift() : undefined
   if (flags.length > 0)
-    throw bad(`there is "${flags.join(' ')}" behind KEEP`, 'only "not" and @LABEL may follow')
+    throw bad(`there is "${flags.join(' ')}" after KEEP`, 'only "not" and @LABEL may follow')
   const accessor = RecordAccessor.parseLoose(key)
   const template = Template.parse(newTag, { captures: true })
   if (isNot && template.hasCapture)
