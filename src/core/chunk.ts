@@ -138,6 +138,11 @@ export class Chunk {
     )
   }
 
+  /** Takes further buffers from `source`, for which the present one counts now. */
+  changeSource(source: BufferSource): void {
+    this.#source = source
+  }
+
   /** Gives the buffer back before the chunk settles, when no route needs the entries. Size and number are left. */
   giveBuffer(): void {
     this.#source.give(this.buf)

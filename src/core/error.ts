@@ -182,6 +182,16 @@ export const ERROR_CODES = {
     summary: 'rejected records cannot be kept in the dead-letter file, so they wait',
     remedy: 'make space with `shipper dead-letters replay`, raise Dead_Letter_Limit, or set Dead_Letter_File',
   },
+  E_BUFFER: {
+    exit: 1,
+    summary: 'the buffer on disk cannot be read or written; inputs with storage.type filesystem wait',
+    remedy: 'make storage.path a folder that this user may write, with free space; see docs/guides/buffer.md',
+  },
+  E_BUFFER_LOCKED: {
+    exit: 1,
+    summary: 'another agent uses the buffer on disk',
+    remedy: 'give each agent a storage.path of its own, or stop the other one',
+  },
   E_RUN_ENDED: {
     exit: 255,
     summary: 'a filter has ended the run, as its options say',

@@ -19,6 +19,26 @@ export interface Plan {
   configFile?: string
   /** Order of filters and outputs as fluentd has it; undefined: by Match, as fluent-bit. */
   routing?: OrderedRouting
+  /** Undefined when no input is buffered on disk, and `storage.path` has nothing of an earlier run. */
+  buffer?: BufferPlan
+}
+
+/** The buffer on disk: what the storage options say. */
+export interface BufferPlan {
+  /** `storage.path`, or a folder beside the first database. */
+  folder: string
+  /** Names of the inputs whose chunks are kept in it; empty when the buffer only has to be emptied. */
+  inputs: readonly string[]
+  /** `storage.backlog.mem_limit`: bytes of chunks in memory that were read back for one output. */
+  memoryBytes: number
+  /** `storage.max_chunks_up`: chunks in memory for one output. */
+  maxChunks: number
+  /** `storage.delete_irrecoverable_chunks`: whether damaged segments are deleted, and not kept under another name. */
+  deletesDamaged: boolean
+  /** `storage.backlog.flush_on_shutdown`: whether a stop waits for what is on disk. */
+  flushesAtStop: boolean
+  /** `storage.total_limit_size` in bytes, by the name of the output. */
+  limits: ReadonlyMap<string, number>
 }
 
 interface StagePlan<S, C> {
@@ -127,7 +147,7 @@ export function filtersOf({ inputs, filters, outputs }: Plan): (FilterPlan | Pro
   ]
 }
 
-/** Returns the path of the first offset database, in whose folder the agent keeps its state; undefined when no input has one. */
+/** Returns the path of the first offset database; undefined when no input has one. */
 export function statePathOf({ inputs }: Plan): string | undefined {
   for (const { spec, options } of inputs) {
     const path = spec.statePath?.(options as never)

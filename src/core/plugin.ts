@@ -23,13 +23,14 @@ import type { Clock, Counters, CounterTable, Logger } from './services.ts'
  * Final state of a chunk.
  *
  * - `delivered`: every matching output has acknowledged it
+ * - `stored`: it is in the buffer on disk, from which each output gets it; see `storage.type`
  * - `filtered`: no records were left to send
  * - `dead_letter`: delivered, except for records that are kept in a dead-letter file
  * - `dropped`: records of it were given up and are kept nowhere, as the configuration says; counted and
  *   logged. An input that cannot read them again must not acknowledge them to its sender
  * - `aborted`: not settled when the agent stopped; the next run reads it again
  */
-export type Outcome = 'delivered' | 'filtered' | 'dead_letter' | 'dropped' | 'aborted'
+export type Outcome = 'delivered' | 'stored' | 'filtered' | 'dead_letter' | 'dropped' | 'aborted'
 
 /**
  * Reports the outcome of a chunk; called exactly once. A stored position moves on every outcome except
@@ -329,8 +330,8 @@ export interface FilterContext extends PluginContext, LineContext {
    */
   readonly labels?: ReadonlySet<string> | undefined
   /**
-   * Folder of the first offset database, for state that a filter has to keep; undefined when no input has a
-   * database.
+   * Folder of the first offset database, or of the buffer on disk, for state that a filter has to keep; undefined when there is
+   * neither.
    */
   readonly stateFolder?: string | undefined
   /** Folder of the configuration file; undefined when there is none. Relative paths are looked for there too. */
@@ -428,7 +429,7 @@ export interface OutputContext extends PluginContext {
    * flushes of this output may fail, their chunks are aborted.
    */
   readerClosed?(): void
-  /** Folder of the first offset database, for what an output has to keep; undefined when there is none. */
+  /** Folder of the first offset database, or of the buffer on disk, for what an output has to keep; undefined when there is neither. */
   readonly stateFolder?: string | undefined
   /** Returns true for a file that the agent itself keeps or depends on: a path that a tag has chosen must not be one. */
   isOwnFile?(path: string): boolean
@@ -467,6 +468,11 @@ export interface Output {
    * `printsMetrics`.
    */
   showMetrics?(families: Family[]): void
+  /**
+   * True when it may read a chunk whose flush was rejected before it is called for it again: the engine then keeps the entries in
+   * memory meanwhile.
+   */
+  readonly keepsChunks?: boolean
   /** Discards state kept for a chunk whose flush was rejected and which is not retried (`Retry_Limit`). */
   forget?(chunk: Chunk): void
   /** Releases connections and files; called when nothing is in flight. Idempotent. */

@@ -16,6 +16,43 @@ export interface Snapshot {
   inputs: InputSnapshot[]
   filters: FilterSnapshot[]
   outputs: OutputSnapshot[]
+  /** State of the buffer on disk; undefined when there is none. */
+  buffer?: BufferSnapshot
+}
+
+/** The buffer on disk. */
+export interface BufferSnapshot {
+  folder: string
+  /** Bytes and number of its segments. */
+  bytes: number
+  segments: number
+  /** Number of chunks that wait to be written, and their bytes. */
+  unwrittenChunks: number
+  unwrittenBytes: number
+  /** Number of records in damaged parts of segments, and number of damaged parts whose records cannot be counted. */
+  lostRecords: number
+  damagedParts: number
+  /** Why nothing can be written; undefined while it can. */
+  problem: Unkept | undefined
+  /** Why something on disk cannot be read at present; undefined while everything can. It is not lost. */
+  readProblem?: Unkept | undefined
+  outputs: BufferedOutput[]
+  /** Outputs that the configuration does not have: what is in the buffer for them stays there. */
+  unknownOutputs: Pick<BufferedOutput, 'name' | 'chunks' | 'records' | 'bytes'>[]
+}
+
+/** What is in the buffer for one output. */
+export interface BufferedOutput {
+  name: string
+  /** What has not settled, in memory or not. */
+  chunks: number
+  records: number
+  bytes: number
+  /** Number of those chunks that are in memory. */
+  chunksInMemory: number
+  /** Number of records that were dropped because of `storage.total_limit_size`. */
+  droppedRecords: number
+  limitBytes: number | undefined
 }
 
 /** How promptly the event loop turns. */

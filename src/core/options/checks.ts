@@ -1,5 +1,6 @@
 import { messageOf, ShipperError } from '../error.ts'
 import { parseRetryLimit } from './retry-limit.ts'
+import { formatSize } from './units.ts'
 
 /** The result of a failed check: what the option accepts, why the value is invalid and what to do about it. */
 export interface InvalidValue {
@@ -58,5 +59,24 @@ export function checkHost(text: unknown): InvalidValue | undefined {
     must: 'a host name or address',
     reason: 'it is empty',
     hint: 'set it, or remove it for the default',
+  }
+}
+
+/** Checks the path of a folder. An empty one, left by a variable that is not set, would be the working directory. */
+export function checkFolder(text: unknown): InvalidValue | undefined {
+  if (typeof text !== 'string' || text.trim() !== '') return undefined
+  return { must: 'the path of a folder', reason: 'it is empty', hint: 'set it, or remove it for the default' }
+}
+
+/** Smallest limit of what waits for an output: a few chunks. With less, records would be dropped in normal operation. */
+const MIN_TOTAL_LIMIT = 64_000
+
+/** Checks a value of storage.total_limit_size; 0 is no limit. */
+export function checkTotalLimit(bytes: unknown): InvalidValue | undefined {
+  if (typeof bytes !== 'number' || bytes === 0 || bytes >= MIN_TOTAL_LIMIT) return undefined
+  return {
+    must: `at least ${formatSize(MIN_TOTAL_LIMIT)}, or off`,
+    reason: `${bytes} ${bytes === 1 ? 'byte has' : 'bytes have'} no room for a chunk`,
+    hint: 'write a unit, e.g. 5G; without the option the disk is the limit',
   }
 }

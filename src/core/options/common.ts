@@ -1,4 +1,4 @@
-import { checkRetryLimit } from './checks.ts'
+import { checkRetryLimit, checkTotalLimit } from './checks.ts'
 import { OUTPUT_DEAD_LETTERS } from './dead-letters.ts'
 import { defineOptions } from './option.ts'
 
@@ -23,7 +23,7 @@ export const INPUT_OPTIONS = defineOptions({
   mem_buf_limit: {
     type: 'size',
     default: '0',
-    help: 'Maximum number of bytes of this input in memory, read but not acknowledged. At the limit the input pauses; nothing is dropped. While an output is slow or fails, sources pause earlier, see Fair shares in docs/DELIVERY.md. 0: one eighth of Memory_Limit in [SERVICE].',
+    help: 'Maximum number of bytes of this input in memory, read but not acknowledged. At the limit the input pauses; nothing is dropped. With storage.type filesystem, only what is not on disk yet counts toward this limit. While an output is slow or fails, sources pause earlier, see Fair shares in docs/DELIVERY.md. 0: one eighth of Memory_Limit in [SERVICE].',
   },
   ...REGEX_STEP_LIMIT,
   routable: { type: 'bool', default: 'true', help: 'If false, no output gets the records.' },
@@ -36,15 +36,13 @@ export const INPUT_OPTIONS = defineOptions({
   'storage.type': {
     type: 'enum',
     values: ['memory', 'filesystem', 'memrb'],
-    default: 'memory',
-    help: 'Where chunks are buffered.',
-    ignored: 'the file that is read is the buffer',
+    help: 'Where records wait for their outputs: in memory, or on disk in the folder storage.path of [SERVICE]; see docs/guides/buffer.md. With `filesystem`, a sender is acknowledged as soon as its records are on disk, and the position of a file moves then, so that lines of files are written to disk a second time. `memrb` is the same as `memory`: the input pauses at its memory limit, and nothing is dropped. Default: `memory`, or with storage.inherit the storage.type in [SERVICE].',
   },
   'storage.pause_on_chunks_overlimit': {
     type: 'bool',
     default: 'false',
     help: 'Pause at the limit of chunks.',
-    ignored: 'inputs always pause at the memory limit',
+    ignored: 'an input pauses when what is not on disk yet reaches its memory limit',
   },
   'thread.ring_buffer.capacity': {
     type: 'string',
@@ -151,7 +149,7 @@ export const OUTPUT_OPTIONS = defineOptions({
   },
   'storage.total_limit_size': {
     type: 'size',
-    help: 'Maximum size of the chunks on disk.',
-    ignored: 'the file that is read is the buffer',
+    check: checkTotalLimit,
+    help: 'Maximum number of bytes that wait for this output, of inputs with storage.type filesystem; at least 64K. Beyond it, the oldest records are dropped for this output, counted in `dropped_records` and logged as an error. The files may take up to 16 MB more for each output, because only whole files are deleted. `off` or unset: no limit other than the disk; when that is full, the inputs wait.',
   },
 })

@@ -11,7 +11,7 @@ export type OptionType =
   | 'bool' // true|on|yes / false|off|no
   | 'int'
   | 'double'
-  | 'size' // 5M = 5,000,000 bytes; K|KB|M|MB|G|GB, 1000-based as in fluent-bit; false = 0
+  | 'size' // 5M = 5,000,000 bytes; K|KB|M|MB|G|GB, 1000-based as in fluent-bit; false, off, no = 0
   | 'time' // seconds, decimals allowed, or with suffix ms|s|m|h|d; parsed to MILLISECONDS
   | 'enum' // one of `values`, regardless of case, parsed to the spelling in `values`
   | 'clist' // comma-separated list

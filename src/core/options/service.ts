@@ -1,4 +1,4 @@
-import { checkHost } from './checks.ts'
+import { checkFolder, checkHost } from './checks.ts'
 import { defineOptions } from './option.ts'
 
 /** Options of [SERVICE], which apply to the agent as a whole. */
@@ -122,41 +122,56 @@ export const SERVICE_OPTIONS = defineOptions({
   },
   'storage.path': {
     type: 'string',
-    help: 'Folder for chunks on disk.',
-    ignored: 'the file that is read is the buffer',
+    check: checkFolder,
+    help: 'Folder in which the chunks of inputs with storage.type filesystem wait for their outputs; it is created with the permissions 0700. One agent at a time can use it. Default: a folder `buffer` beside the first DB of an input.',
+  },
+  'storage.type': {
+    type: 'enum',
+    values: ['memory', 'filesystem', 'memrb'],
+    help: 'With storage.inherit: storage.type of every input that sets none.',
+  },
+  'storage.inherit': {
+    type: 'bool',
+    default: 'off',
+    help: 'Let inputs without a storage.type use the one in [SERVICE].',
   },
   'storage.sync': {
-    type: 'string',
-    help: 'How chunks are synced.',
-    ignored: 'the file that is read is the buffer',
+    type: 'enum',
+    values: ['normal', 'full'],
+    default: 'normal',
+    help: 'When chunks are synced to disk. Both values mean the same here: a chunk counts as stored when fdatasync has returned, and one call serves many chunks. In fluent-bit, `normal` leaves the time to the kernel.',
   },
   'storage.checksum': {
     type: 'bool',
-    default: 'off',
-    help: 'Checksums of chunks on disk.',
-    ignored: 'the file that is read is the buffer',
+    default: 'on',
+    help: 'Write and check checksums of chunks on disk. fluent-bit’s default is off.',
+    ignored: 'chunks on disk always have checksums',
   },
   'storage.max_chunks_up': {
     type: 'int',
-    help: 'Chunks mapped at once.',
-    ignored: 'Memory_Limit is the limit',
+    default: '128',
+    min: 0,
+    help: 'Maximum number of chunks of the buffer on disk that are in memory for one output; 0 is 128.',
   },
   'storage.backlog.mem_limit': {
     type: 'size',
-    help: 'Memory for chunks found at start.',
-    ignored: 'the file that is read is the buffer',
+    default: '5M',
+    help: 'Maximum number of bytes that are read back from disk for one output and not acknowledged; one chunk is always allowed. A quarter of Memory_Limit, shared by the outputs, is a further limit.',
   },
-  'storage.metrics': {
+  'storage.backlog.flush_on_shutdown': {
     type: 'bool',
     default: 'off',
-    help: 'Enable /api/v1/storage.',
-    ignored: 'there are no chunks on disk',
+    help: 'Let a stop wait, for at most Grace, until what is on disk has been sent. Otherwise it stays there for the next run.',
   },
   'storage.delete_irrecoverable_chunks': {
     type: 'bool',
     default: 'off',
-    help: 'Delete damaged chunks.',
-    ignored: 'there are no chunks on disk',
+    help: 'Delete a damaged file of the buffer when all that can be read of it has been sent. Otherwise it is renamed to `*.damaged`; at most 8 such files are kept.',
+  },
+  'storage.metrics': {
+    type: 'bool',
+    default: 'on',
+    help: 'Let the HTTP server answer /api/v1/storage.',
   },
   'dns.mode': {
     type: 'string',
@@ -214,45 +229,32 @@ export const SERVICE_OPTIONS = defineOptions({
     help: 'Details of reloading.',
     ignored: 'reloading is not supported; a restart loses no line',
   },
-  'storage.inherit': {
-    type: 'string',
-    help: 'Details of chunks on disk.',
-    ignored: 'the file that is read is the buffer',
-  },
-  'storage.type': {
-    type: 'string',
-    help: 'Details of chunks on disk.',
-    ignored: 'the file that is read is the buffer',
-  },
   'storage.trim_files': {
-    type: 'string',
-    help: 'Details of chunks on disk.',
-    ignored: 'the file that is read is the buffer',
+    type: 'bool',
+    default: 'off',
+    help: 'Free the unused space of files with chunks.',
+    ignored: 'files of the buffer have no unused space',
   },
   'storage.keep.rejected': {
-    type: 'string',
-    help: 'Details of chunks on disk.',
-    ignored: 'the file that is read is the buffer',
+    type: 'bool',
+    default: 'off',
+    help: 'Keep chunks that an output gives up.',
+    ignored: 'they are always kept, in the Dead_Letter_File of the output',
   },
   'storage.rejected.path': {
     type: 'string',
-    help: 'Details of chunks on disk.',
-    ignored: 'the file that is read is the buffer',
+    help: 'Folder for chunks that an output gives up.',
+    ignored: 'Dead_Letter_File of an output is the place',
   },
   'storage.rejected.limit': {
     type: 'string',
-    help: 'Details of chunks on disk.',
-    ignored: 'the file that is read is the buffer',
-  },
-  'storage.backlog.flush_on_shutdown': {
-    type: 'string',
-    help: 'Details of chunks on disk.',
-    ignored: 'the file that is read is the buffer',
+    help: 'Maximum size of chunks that were given up.',
+    ignored: 'Dead_Letter_Limit of an output is the limit',
   },
   'storage.total_limit_size': {
     type: 'string',
-    help: 'Details of chunks on disk.',
-    ignored: 'the file that is read is the buffer',
+    help: 'Maximum size of chunks on disk.',
+    ignored: 'it is an option of outputs',
   },
   enable_chunk_trace: {
     type: 'string',

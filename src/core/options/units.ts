@@ -10,9 +10,9 @@ const TIME_UNITS: Record<string, number> = { ms: 1, s: 1000, m: 60_000, h: 3_600
 const TRUE = ['true', 'on', 'yes']
 const FALSE = ['false', 'off', 'no']
 
-/** Parses a size in bytes, `5M` -> 5,000,000: K, M and G are powers of 1000 as in fluent-bit, B is optional; `false` -> 0. */
+/** Parses a size in bytes, `5M` -> 5,000,000: K, M and G are powers of 1000 as in fluent-bit, B is optional; `false`, `off` and `no` -> 0. */
 export function parseSize(text: string): number | undefined {
-  if (text.toLowerCase() === 'false') return 0
+  if (parseBool(text) === false) return 0
   const [, number, unit] = SIZE.exec(text) ?? []
   if (number === undefined || unit === undefined) return undefined
   return Math.round(Number(number) * (SIZE_UNITS[unit.toLowerCase()] ?? 1))

@@ -12,8 +12,8 @@ describe('sizes', () => {
     expect(parseSize('100b')).toBe(100)
   })
 
-  test('false is 0', () => {
-    expect(parseSize('false')).toBe(0)
+  test('false, off and no are 0', () => {
+    expect(['false', 'Off', 'no'].map(parseSize)).toEqual([0, 0, 0])
     expect(parseSize('False')).toBe(0)
   })
 
