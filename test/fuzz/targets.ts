@@ -23,6 +23,7 @@ import { redact, script } from './targets/redact.ts'
 import { regex } from './targets/regex.ts'
 import { reports } from './targets/reports.ts'
 import { ruby, transformer } from './targets/ruby.ts'
+import { outputStates, repairedSegments, segments } from './targets/segments.ts'
 import { damaged, rows } from './targets/store.ts'
 import { time } from './targets/time.ts'
 import { yaml } from './targets/yaml.ts'
@@ -43,5 +44,5 @@ export const TARGETS: readonly Target[] = [
   ...[config, yaml, fluentd, flags, options, patterns, regex, accessors, chosenPath, reports],
   ...[ruby, transformer, lua],
   ...[ruby, transformer, lua, redact, script],
-  ...[rows, damaged, deadLetters],
+  ...[rows, damaged, deadLetters, segments, repairedSegments, outputStates],
 ]

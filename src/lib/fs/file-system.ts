@@ -205,6 +205,19 @@ export function openToUpdate(path: string): OpenedFile | FsFailure {
   return fd instanceof FsFailure ? fd : accept(fd, isRegular)
 }
 
+/** Opens an existing regular file to read it. Refuses a link. */
+export function openDirectly(path: string): OpenedFile | FsFailure {
+  const flags = constants.O_RDONLY | constants.O_NOFOLLOW | WITHOUT_WAITING
+  const fd = attempt(() => systemCalls.openSync(path, flags))
+  return fd instanceof FsFailure ? fd : accept(fd, isRegular)
+}
+
+/** Creates a file to write to and to read, and fails with EEXIST if there is one. Returns its descriptor. */
+export function createFile(path: string, mode: number): number | FsFailure {
+  const flags = constants.O_RDWR | constants.O_NOFOLLOW | constants.O_CREAT | constants.O_EXCL
+  return attempt(() => systemCalls.openSync(path, flags, mode))
+}
+
 const WITHOUT_WAITING = constants.O_NONBLOCK | constants.O_NOCTTY
 
 /** Returns the open file with its properties, or closes it if the caller does not accept it. */
@@ -236,6 +249,18 @@ export function read(
   } catch (error) {
     return failureOf(error)
   }
+}
+
+/** Fills `buf` from `position`, and returns how many bytes there are: fewer at the end of the file. */
+export function readAt(fd: number, buf: Buffer, position: number): number | FsFailure {
+  let at = 0
+  while (at < buf.length) {
+    const got = read(fd, buf, at, buf.length - at, position + at)
+    if (got instanceof FsFailure) return got
+    if (got === 0) break
+    at += got
+  }
+  return at
 }
 
 /** Returns the first `maxBytes` of a regular file as text. */
@@ -322,6 +347,25 @@ export function writeAt(fd: number, bytes: Uint8Array, position: number): number
   return attempt(() => systemCalls.writeSync(fd, bytes, 0, bytes.length, position))
 }
 
+/** Writes several parts at `position`, one after the other, and returns how many bytes were written. */
+export function writeParts(
+  fd: number,
+  parts: readonly NodeJS.ArrayBufferView[],
+  position: number,
+): number | FsFailure {
+  return attempt(() => systemCalls.writevSync(fd, parts, position))
+}
+
+/** Waits until the content of a file, and what is needed to read it, is on its disk. Returns undefined on success. */
+export function syncData(fd: number): FsFailure | undefined {
+  return attempt(() => void systemCalls.fdatasyncSync(fd)) as FsFailure | undefined
+}
+
+/** Waits, without blocking, until the content of a file is on its disk. */
+export function syncDataLater(fd: number): Promise<FsFailure | undefined> {
+  return later((done) => systemCalls.fdatasync(fd, done))
+}
+
 /** Waits until what was written to a file is on its disk. Returns undefined on success. */
 export function sync(fd: number): FsFailure | undefined {
   return attempt(() => void systemCalls.fsyncSync(fd)) as FsFailure | undefined
@@ -329,13 +373,27 @@ export function sync(fd: number): FsFailure | undefined {
 
 /** Waits, without blocking, until what was written to a file is on its disk. */
 export function syncLater(fd: number): Promise<FsFailure | undefined> {
+  return later((done) => systemCalls.fsync(fd, done))
+}
+
+/** Resolves with the failure of a call, which may be that it cannot be started. */
+function later(call: (done: (error: unknown) => void) => void): Promise<FsFailure | undefined> {
   return new Promise((resolve) => {
     const started = attempt(() => {
-      systemCalls.fsync(fd, (error) => resolve(error ? failureOf(error) : undefined))
+      call((error) => resolve(error ? failureOf(error) : undefined))
       return undefined
     })
     if (started instanceof FsFailure) resolve(started)
   })
+}
+
+/** Waits, without blocking, until the entries of a directory are on its disk. */
+export async function syncDirectoryLater(path: string): Promise<FsFailure | undefined> {
+  const fd = attempt(() => systemCalls.openSync(path, constants.O_RDONLY | constants.O_DIRECTORY))
+  if (fd instanceof FsFailure) return fd
+  const failure = await syncLater(fd)
+  close(fd)
+  return failure
 }
 
 /** Waits until the entries of a directory are on its disk. */
@@ -362,9 +420,9 @@ export function truncate(fd: number, size: number): FsFailure | undefined {
   return attempt(() => void systemCalls.ftruncateSync(fd, size)) as FsFailure | undefined
 }
 
-/** Creates a directory and its parents. Succeeds if it already exists. */
-export function makeDirectories(path: string): FsFailure | undefined {
-  const made = attempt(() => systemCalls.mkdirSync(path, { recursive: true }))
+/** Creates a directory and its parents. Succeeds if it already exists. `mode`: permissions of what is created. */
+export function makeDirectories(path: string, mode = 0o777): FsFailure | undefined {
+  const made = attempt(() => systemCalls.mkdirSync(path, { recursive: true, mode }))
   if (!(made instanceof FsFailure)) return undefined
   // What exists is no directory, as one would be a success.
   return made.code === 'EEXIST' ? new FsFailure('EEXIST', `${path} is not a directory`) : made

@@ -1,5 +1,7 @@
 import {
   closeSync,
+  fdatasync,
+  fdatasyncSync,
   fstatSync,
   fsync,
   fsyncSync,
@@ -17,12 +19,15 @@ import {
   unlinkSync,
   watch,
   writeSync,
+  writevSync,
 } from 'node:fs'
 import { readdir } from 'node:fs/promises'
 
 /** System calls that `file-system.ts` makes. Tests replace one to return an error. */
 export const systemCalls = {
   closeSync,
+  fdatasync,
+  fdatasyncSync,
   fstatSync,
   fsync,
   fsyncSync,
@@ -41,4 +46,5 @@ export const systemCalls = {
   unlinkSync,
   watch,
   writeSync,
+  writevSync,
 }

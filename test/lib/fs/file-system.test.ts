@@ -14,6 +14,7 @@ import { join } from 'node:path'
 import {
   close,
   closeWritten,
+  createFile,
   entriesIn,
   FsFailure,
   fstat,
@@ -22,9 +23,11 @@ import {
   makeDirectories,
   NOT_A_FILE,
   namesIn,
+  openDirectly,
   openFile,
   openToAppend,
   read,
+  readAt,
   readLink,
   readRegular,
   readTextFile,
@@ -32,9 +35,11 @@ import {
   readWholeText,
   realPath,
   stat,
+  syncDataLater,
   truncate,
   watchDirectory,
   write,
+  writeParts,
 } from '../../../src/lib/fs/file-system.ts'
 import { systemCalls } from '../../../src/lib/fs/system-calls.ts'
 import { tmp } from '../../support/tmp.ts'
@@ -232,5 +237,27 @@ describe('opening to append never blocks', () => {
       expect(closeWritten(opened.fd)).toBeUndefined()
     }
     expect(readFileSync(path, 'utf8')).toBe('onetwo')
+  })
+})
+
+describe('a file of the agent', () => {
+  test('is created once, has all parts that were written, and is not reached through a link', async () => {
+    const path = join(tmp(), 'x')
+    const fd = createFile(path, 0o600) as number
+    expect((createFile(path, 0o600) as FsFailure).code).toBe('EEXIST')
+    expect(writeParts(fd, [Buffer.from('one'), Buffer.from('two')], 2)).toBe(6)
+    expect(await syncDataLater(fd)).toBeUndefined()
+    close(fd)
+    expect((await syncDataLater(fd))?.code).toBe('EBADF')
+    const opened = openDirectly(path)
+    if (opened instanceof FsFailure) throw new Error(opened.message)
+    const buf = Buffer.alloc(10)
+    expect(readAt(opened.fd, buf, 1)).toBe(7)
+    expect(buf.toString('latin1', 0, 7)).toBe('\0onetwo')
+    close(opened.fd)
+    symlinkSync(path, `${path}.link`)
+    expect((openDirectly(`${path}.link`) as FsFailure).code).toBe('ELOOP')
+    expect((createFile(`${path}.link`, 0o600) as FsFailure).code).toBe('EEXIST')
+    expect((openDirectly(tmp()) as FsFailure).code).toBe(NOT_A_FILE)
   })
 })
