@@ -5,14 +5,7 @@ import { messageOf, ShipperError } from '../core/error.ts'
 import type { Family } from '../core/metric-family.ts'
 import type { OffsetOptions, OffsetStore } from '../core/offset-store.ts'
 import { parseRetryLimit } from '../core/options/retry-limit.ts'
-import {
-  type Condition,
-  deadLettersOf,
-  type Plan,
-  type ProcessorPlan,
-  ROOT,
-  statePathOf,
-} from '../core/plan.ts'
+import { type Condition, deadLettersOf, type Plan, type ProcessorPlan, ROOT } from '../core/plan.ts'
 import type {
   Ack,
   Filter,
@@ -27,6 +20,7 @@ import type { Snapshot } from '../core/snapshot.ts'
 import { matchTag } from '../core/tag.ts'
 import { BorrowedBuffers } from './borrowed-buffers.ts'
 import { Budget } from './budget.ts'
+import type { DiskBuffer, OpenSegments } from './buffer/disk-buffer.ts'
 import { CounterMap } from './counters.ts'
 import {
   DEAD_LETTER_COUNTERS,
@@ -59,6 +53,7 @@ import {
   type RunningInput,
   type RunningOutput,
 } from './stages.ts'
+import { stateFolderOf } from './state-folder.ts'
 import { matches, type TagMatch, tagMatch } from './tag-match.ts'
 
 interface AssemblyOptions {
@@ -80,6 +75,11 @@ interface AssemblyOptions {
   onGarbage?: (bytes: number) => void
   /** Aborts flushes. */
   signal: AbortSignal
+  /**
+   * Opens the buffer on disk. Without it nothing is buffered, whatever the plan says: in a trial, a check and a replay, which may run
+   * beside the agent that has it.
+   */
+  openSegments?: OpenSegments
   /** Returns what an output or filter does with records that it gives up; default: as the configuration says. */
   deadLetters?: (name: string) => Keeper
 }
@@ -93,7 +93,7 @@ const INPUT_SHARE = 8
 
 const NO_PLACE =
   'there is no place for records on which the filter fails: they will wait, and their input with them; ' +
-  'set Dead_Letter_File, On_Error, or DB of an input'
+  'set Dead_Letter_File, On_Error, DB of an input, or storage.path'
 
 /**
  * The parts of one agent, built from a plan; nothing runs yet. A stage that cannot be built is reported in `problems` and
@@ -105,6 +105,7 @@ export class Assembly {
   readonly problems: ShipperError[] = []
   readonly budget: Budget
   readonly pipeline: Pipeline
+  readonly buffer: DiskBuffer | undefined
   readonly #filters: RunningFilter[] = []
   readonly #plans = new Map<RunningFilter | RunningOutput, AnyStage>()
   /** Filters that take tags for the identity of a source, and the pattern of these tags. */
@@ -140,7 +141,9 @@ export class Assembly {
     const log = options.log('engine')
     this.#heldUp = new HeldUp(log, (input, tag) => this.pipeline.outputsOf(input, tag))
     const borrowed = new BorrowedBuffers()
-    this.pipeline = new Pipeline(this.#makeRouter(borrowed), borrowed, log, options.onChunk)
+    const router = this.#makeRouter(borrowed)
+    this.buffer = this.#makeBuffer()
+    this.pipeline = new Pipeline(router, borrowed, log, options.onChunk, this.buffer)
     for (const input of plan.inputs) this.#try(input, () => this.inputs.push(this.#makeInput(input)))
   }
 
@@ -156,8 +159,10 @@ export class Assembly {
   async start(): Promise<void> {
     const [problem] = this.problems
     if (problem !== undefined) throw problem
+    await this.buffer?.open()
     for (const running of this.#filters) await this.#located(running, () => running.stage.filter.start?.())
     for (const running of this.outputs) await this.#located(running, () => running.output.start?.())
+    this.buffer?.run()
   }
 
   /** Adds to `problems` what the start of a filter would fail with. Starts nothing. */
@@ -187,15 +192,22 @@ export class Assembly {
     return running !== undefined
   }
 
-  /** Seals all inputs and resolves when each of their chunks has settled. */
+  /** Seals all inputs and resolves when each of their chunks has settled, and what is in the buffer: see `DiskBuffer.settled`. */
   async settled(): Promise<void> {
     for (const { stage } of this.inputs) stage.sealAll()
     for (const { stage } of this.inputs) await stage.settled()
+    await this.buffer?.settled()
+  }
+
+  /** Leaves what is in the buffer, and in no memory, to the next run. */
+  stopReading(): void {
+    this.buffer?.stopReading()
   }
 
   stop(): void {
     for (const { stage } of this.inputs) stage.stop()
     for (const { queue } of this.outputs) queue.stop()
+    this.buffer?.stop()
     for (const { letters } of this.#filters) letters?.stop()
   }
 
@@ -213,6 +225,11 @@ export class Assembly {
       ...this.outputs.map(({ name, output }) => this.#close(name, () => output.close())),
     ]
     return (await Promise.all(closed)).every(Boolean)
+  }
+
+  /** Closes the buffer, after inputs and outputs. Returns false when that failed; the log says why. */
+  async closeBuffer(): Promise<boolean> {
+    return this.#close('buffer', () => this.buffer?.close())
   }
 
   async #close(name: string, close: () => Promise<void> | void): Promise<boolean> {
@@ -240,6 +257,7 @@ export class Assembly {
       inputs: this.inputs.map(inputSnapshot),
       filters: this.#filters.map(filterSnapshot),
       outputs: this.outputs.map(outputSnapshot),
+      ...(this.buffer !== undefined && { buffer: this.buffer.snapshot() }),
     }
   }
 
@@ -330,11 +348,31 @@ export class Assembly {
     return counters
   }
 
+  #makeBuffer(): DiskBuffer | undefined {
+    const { openSegments: open, parts } = this.#options
+    const { buffer: plan } = this.#plan
+    if (plan === undefined || open === undefined) return undefined
+    const Buffer = loaded(parts.DiskBuffer)
+    return new Buffer({
+      plan,
+      outputs: this.outputs,
+      budget: this.budget,
+      retry: this.#retryPolicy(Number.POSITIVE_INFINITY),
+      clock: this.#clock,
+      log: this.#log('buffer'),
+      open,
+      onDropped: (input, records) => this.#countDropped(input, records),
+    })
+  }
+
   #makeInput(plan: Plan['inputs'][number]): RunningInput {
     const limit = plan.common.memBufLimit || this.budget.limitBytes / INPUT_SHARE
     const account = this.budget.account(Math.min(limit, this.budget.limitBytes))
     const counters = this.#inputCounters(plan)
     const log = this.#log(plan.logName ?? plan.name, plan.common.logLevel, plan.common.logSuppressInterval)
+    const isBuffered = this.buffer?.takes(plan.name) === true
+    account.hasReserve = isBuffered
+    if (isBuffered) this.budget.reservedBytes = this.budget.limitBytes / INPUT_SHARE
     const stage = new InputStage({
       name: plan.name,
       runId: this.#runId,
@@ -347,6 +385,7 @@ export class Assembly {
       clock: this.#clock,
       pipeline: this.pipeline,
       routable: plan.common.routable,
+      isBuffered,
     })
     const ctx: InputContext = {
       ...this.#context(plan.name, log, counters),
@@ -422,7 +461,7 @@ export class Assembly {
       mayReroute: () => this.pipeline.mayReroute(),
       labels: this.#labels,
       configFolder: this.#plan.configFile === undefined ? undefined : dirname(this.#plan.configFile),
-      stateFolder: this.#stateFolder(),
+      stateFolder: stateFolderOf(this.#plan),
       showMetrics: (tag, families) => this.#showMetrics(tag, families),
       readerClosed: () => this.#options.readerClosed?.(plan.name),
       endRun: (status, reason) => this.#options.endRun?.(plan.name, status, reason),
@@ -474,7 +513,7 @@ export class Assembly {
         queue?.stop()
         this.#options.readerClosed?.(plan.name)
       },
-      stateFolder: this.#stateFolder(),
+      stateFolder: stateFolderOf(this.#plan),
       isOwnFile: (path) => {
         this.#ownFiles ??= new OwnFiles(this.#plan)
         return this.#ownFiles.has(path)
@@ -491,7 +530,10 @@ export class Assembly {
       retry: this.#retryPolicy(parseRetryLimit(plan.common.retryLimit) ?? Number.POSITIVE_INFINITY),
       clock: this.#clock,
       log,
-      isCrowded: ({ input }) => this.inputs.some(({ name, stage }) => name === input && stage.isCrowded),
+      buffered: bufferedOf(this.#plan),
+      isCrowded: (chunk) =>
+        this.inputs.some(({ name, stage }) => name === chunk.input && stage.isCrowded) ||
+        (queue !== undefined && this.buffer?.isCrowded(queue, chunk) === true),
       onDropped: (input, records) => this.#countDropped(input, records),
       onFailing: (tag) => {
         for (const { stage } of this.inputs) stage.onFailing(tag)
@@ -525,7 +567,12 @@ export class Assembly {
   ): Keeper {
     const instead = this.#options.deadLetters?.(name)
     if (instead !== undefined) return instead
-    const place = this.#deadLetterFiles.placeOf(name, deadLetterFile, deadLetterLimit, this.#stateFolder())
+    const place = this.#deadLetterFiles.placeOf(
+      name,
+      deadLetterFile,
+      deadLetterLimit,
+      stateFolderOf(this.#plan),
+    )
     return new DeadLetters({ owner: name, place, clock: this.#clock, log, counters })
   }
 
@@ -538,14 +585,14 @@ export class Assembly {
     return new CountedRegexLimit(own ?? this.#plan.service.regexStepLimit, counters, log)
   }
 
-  #stateFolder(): string | undefined {
-    const path = statePathOf(this.#plan)
-    return path === undefined ? undefined : dirname(path)
-  }
-
   #context(name: string, log: Logger, counters: CounterMap): PluginContext {
     return { name, log, counters, clock: this.#clock, agent: this.#agent }
   }
+}
+
+function bufferedOf({ inputs, buffer }: Plan): 'all' | 'some' | 'none' {
+  if (buffer === undefined || buffer.inputs.length === 0) return 'none'
+  return buffer.inputs.length === inputs.length ? 'all' : 'some'
 }
 
 function loaded<P>(part: P | undefined): P {

@@ -23,13 +23,23 @@ const MAX_DOUBTFUL = 0.5
  *   limit |=== taken by accounts (inputs) ===|--- free, pooled ---|  not allocated  |
  * ```
  * Not promised: `force` may exceed the limit by one chunk, each account by GUARANTEED_SHARE because of long-lived buffers, and
- * a single buffer larger than the limit is granted when nothing else is taken (else a long line could wait forever).
+ * a single buffer larger than the limit is granted when nothing else is taken (else a long line could wait forever). For accounts with
+ * `hasReserve` it is granted when they have nothing else, whatever the others have: what these hold waits for an output, which may be
+ * down for days.
  */
 export class Budget {
   readonly limitBytes: number
   used = 0
   /** Part of `used` in long-lived buffers. */
   longLivedBytes = 0
+  /**
+   * Bytes that only accounts with `hasReserve` may have: what these hold goes to disk, and the others may hold all the rest for as long
+   * as an output is down. What such accounts have counts as a part of it.
+   */
+  reservedBytes = 0
+  #usedOfReserve = 0
+  /** Part of it in long-lived buffers. */
+  #longLivedOfReserve = 0
   /** Sum of the accounts' `doubtfulBytes`. */
   doubtfulBytes = 0
   readonly #sizes: number[]
@@ -61,8 +71,32 @@ export class Budget {
   }
 
   /** @internal Returns true when the limit of the process allows `bytes` more. */
-  allows(bytes: number): boolean {
-    return this.used + bytes <= this.limitBytes || this.used === this.longLivedBytes
+  allows(bytes: number, hasReserve: boolean): boolean {
+    if (hasReserve && this.#usedOfReserve === this.#longLivedOfReserve) return true
+    const kept = hasReserve ? 0 : Math.max(0, this.reservedBytes - this.#usedOfReserve)
+    return this.used + kept + bytes <= this.limitBytes || this.used === this.longLivedBytes
+  }
+
+  /** @internal Counts what accounts with a reserve have. */
+  countReserve(bytes: number): void {
+    this.#usedOfReserve += bytes
+  }
+
+  /** @internal Counts the part of it in long-lived buffers. */
+  countLongLived(bytes: number, hasReserve: boolean): void {
+    this.longLivedBytes += bytes
+    if (hasReserve) this.#longLivedOfReserve += bytes
+  }
+
+  /** Lets a buffer count for another account from now on; false when it is none of this budget. */
+  move(buf: Buffer, to: Account): boolean {
+    const owner = this.#owners.get(buf)
+    if (owner === undefined) return false
+    owner.count(-buf.length)
+    this.#owners.set(buf, to)
+    to.count(buf.length)
+    if (this.#waiters.length > 0) this.#wake(canRetry)
+    return true
   }
 
   /** @internal Returns true when an account that has `records` bytes of records may have `bytes` more whatever is long-lived. */
@@ -102,7 +136,7 @@ export class Budget {
     if (owner === undefined) return
     this.#owners.delete(buf)
     const size = buf.length
-    if (owner.account.releaseLongLived(buf)) this.longLivedBytes -= size
+    if (owner.account.releaseLongLived(buf)) this.countLongLived(-size, owner.account.hasReserve)
     this.used -= size
     owner.count(-size)
     const free = this.#free.get(size)
@@ -169,6 +203,8 @@ export class Account implements BufferSource {
   /** Part of `used` that is in doubt; see Holding. */
   doubtfulBytes = 0
   readonly account = this
+  /** True when it may use what the budget keeps back from others. Set before it is used. */
+  hasReserve = false
   /** Bytes by which `limitBytes` may be exceeded; see Shares. */
   #extraBytes = 0
   /** Bytes by which a buffer that is larger than the limit exceeds it, until it is given back. */
@@ -219,6 +255,7 @@ export class Account implements BufferSource {
   /** @internal */
   count(bytes: number): void {
     this.used += bytes
+    if (this.hasReserve) this.#budget.countReserve(bytes)
     if (bytes < 0 && this.#excessBytes > 0 && this.recordBytes <= this.limitBytes) this.#excessBytes = 0
   }
 
@@ -252,7 +289,7 @@ export class Account implements BufferSource {
     const records = this.recordBytes
     if (records > 0 && records + size > this.#ownCeilingBytes) return false
     if (this.#budget.guarantees(records, size)) return true
-    return this.#budget.allows(size + longLivedAgain)
+    return this.#budget.allows(size + longLivedAgain, this.hasReserve)
   }
 
   force(bytes: number, owner?: Owner): Buffer {
@@ -268,7 +305,7 @@ export class Account implements BufferSource {
     const buf = this.#budget.take(bytes, this)
     this.#longLived.add(buf)
     this.#longLivedBytes += bytes
-    this.#budget.longLivedBytes += bytes
+    this.#budget.countLongLived(bytes, this.hasReserve)
     return buf
   }
 

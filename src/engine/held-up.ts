@@ -24,7 +24,7 @@ export class HeldUp {
   check(inputs: readonly RunningInput[], outputs: readonly RunningOutput[]): void {
     for (const down of outputs) {
       if (down.queue.down === undefined) continue
-      const paused = inputs.filter(isPaused)
+      const paused = inputs.filter((input) => !input.stage.isBuffered && isPaused(input))
       if (paused.length === 0) return
       for (const other of outputs)
         if (other !== down && other.queue.down === undefined && this.#shareChunks(down, other, paused))
@@ -41,7 +41,7 @@ export class HeldUp {
     this.#log.warn(
       `${other.name} waits for ${down.name}: ${names} reads nothing more until ${down.name} takes what both get`,
       {
-        hint: 'nothing is lost; to let it go on, give each output an input of its own with its own DB: see docs/DELIVERY.md, "One output is down"',
+        hint: 'nothing is lost; to let it go on, keep what waits on disk (storage.type filesystem), or give each output an input of its own with its own DB: see docs/DELIVERY.md, "One output is down"',
       },
     )
   }

@@ -20,6 +20,8 @@ interface InputStageOptions {
   clock: Clock
   pipeline: Pipeline
   routable: boolean
+  /** True when the chunks are kept in the buffer on disk: outputs do not hold them back. */
+  isBuffered?: boolean
 }
 
 /** What an input has for one tag. */
@@ -71,7 +73,7 @@ export class InputStage {
   constructor(options: InputStageOptions) {
     this.#options = options
     this.#pipeline = options.pipeline
-    this.#shares = new Shares(options.account, options.pipeline, options.name)
+    this.#shares = new Shares(options.account, options.pipeline, options.name, options.isBuffered)
     this.#added = new AddedBytes(options.filteredBytes)
   }
 
@@ -84,6 +86,7 @@ export class InputStage {
   #add(tag: string): TagState {
     if (this.#tags.size >= this.#manyTags) this.#forgetIdle()
     const holding = new Holding(this.#options.account)
+    if (this.isBuffered) holding.trust()
     const origin = { buffers: holding, routable: this.#options.routable }
     this.#adaptiveBytes ??= { bytes: this.#firstBytes(tag) }
     const appender = new ChunkAppender({
@@ -144,8 +147,14 @@ export class InputStage {
     return new Promise((resolve) => this.#roomWaiters.push(resolve))
   }
 
+  /** True when the chunks are kept in the buffer on disk. */
+  get isBuffered(): boolean {
+    return this.#options.isBuffered === true
+  }
+
   /** Called when an output begins to fail, or the lane of a tag. */
   onFailing(tag?: string): void {
+    if (this.isBuffered) return
     const { name } = this.#options
     if (tag !== undefined) {
       // Another input may have the same tag and other outputs.
@@ -203,7 +212,7 @@ export class InputStage {
     this.bytes += chunk.size
     this.openChunks++
     this.#added.record(chunk.size, chunk.count)
-    if (this.#pipeline.isFailing(chunk.input, chunk.tag)) holding.distrust()
+    if (!this.isBuffered && this.#pipeline.isFailing(chunk.input, chunk.tag)) holding.distrust()
     this.#pipeline.accept(chunk, origin, (outcome) => {
       this.openChunks--
       if (outcome === 'delivered' || outcome === 'filtered') holding.trust()

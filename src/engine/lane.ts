@@ -3,12 +3,12 @@ import type { TimerHandle } from '../core/services.ts'
 import type { Unkept } from '../core/snapshot.ts'
 import type { OutputCause } from '../lib/dead-letters/row.ts'
 import type { Passage } from './output-window.ts'
-import type { Receipt } from './receipt.ts'
+import type { RouteReceipt } from './receipt.ts'
 
 /** The delivery of one chunk to one output. */
 export interface Route {
   chunk: Chunk
-  receipt: Receipt
+  receipt: RouteReceipt
   /** Its place in the window of the output; its `bytes` are 0 while the lane fails. */
   passage: Passage
   /** Number of failed attempts. */
@@ -58,6 +58,8 @@ export class Lane {
   failing = false
   /** Why records that were given up cannot be kept; undefined when none wait for that. */
   unkept: Unkept | undefined
+  /** True while it does not send because the entries of its next chunk cannot be loaded: an answer is awaited. */
+  waitsForAnswer = false
   timer: TimerHandle | undefined
   /** Time at which `timer` fires. */
   retryAtMs = Number.POSITIVE_INFINITY
@@ -83,6 +85,11 @@ export class Lane {
 
   get empty(): boolean {
     return this.waitingCount === 0 && this.inFlight.length === 0
+  }
+
+  /** The route that is sent next. */
+  get next(): Route | undefined {
+    return this.waiting[this.#head]
   }
 
   push(route: Route): void {

@@ -7,6 +7,16 @@ import { durationText } from '../lib/text/duration.ts'
 const STEPS_MS = [10_000, 60_000, 600_000, 3_600_000]
 const LAST_STEP_MS = 3_600_000
 
+/** Inputs whose records are kept on disk. */
+export type Buffered = 'all' | 'some' | 'none'
+
+/** What happens while an output is unreachable. */
+const MEANWHILE: Record<Buffered, string> = {
+  all: 'what it does not take is kept in the buffer on disk',
+  some: 'what it does not take is kept in the buffer on disk; inputs without a buffer pause when the memory limit is reached',
+  none: 'inputs pause when the memory limit is reached',
+}
+
 function stepMs(step: number): number {
   return STEPS_MS[step] ?? LAST_STEP_MS * (step - STEPS_MS.length + 2)
 }
@@ -26,6 +36,7 @@ export class Outage {
   readonly #clock: Clock
   readonly #log: Logger
   readonly #hasLimit: boolean
+  readonly #buffered: Buffered
   /** Called after each failed attempt, and when the outage has lasted for one of the steps. */
   readonly onChange: (() => void)[] = []
   #sinceMs = 0
@@ -42,11 +53,12 @@ export class Outage {
   #quietStep = 0
   #unlogged = 0
 
-  /** `hasLimit`: chunks are given up after Retry_Limit. */
-  constructor(clock: Clock, log: Logger, hasLimit: boolean) {
+  /** `hasLimit`: chunks are given up after Retry_Limit. `buffered`: which inputs are kept on disk meanwhile. */
+  constructor(clock: Clock, log: Logger, hasLimit: boolean, buffered: Buffered = 'none') {
     this.#clock = clock
     this.#log = log
     this.#hasLimit = hasLimit
+    this.#buffered = buffered
   }
 
   get down(): OutputDown | undefined {
@@ -107,7 +119,7 @@ export class Outage {
     this.#isLogged = true
     const what = this.#hasLimit
       ? 'retrying up to Retry_Limit, after which records are given up'
-      : 'retrying; inputs pause when the memory limit is reached'
+      : `retrying; ${MEANWHILE[this.#buffered]}`
     this.#log.warn(`output unreachable, ${what}: ${message}`, { code, hint: this.#hintOr(hint) })
   }
 

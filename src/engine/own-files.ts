@@ -6,8 +6,8 @@ import { FsFailure, realPath } from '../lib/fs/file-system.ts'
 const STATE_NAMES = [/^dead-letters\./, /\.pods(?:\.new)?$/]
 
 /**
- * The files that the agent itself keeps or depends on: databases with what is next to them, the log, dead letters and the
- * configuration. A sender chooses the tag of its records, and so must not choose one of these as the file of a tag: it
+ * The files that the agent itself keeps or depends on: databases with what is next to them, the log, dead letters, the buffer
+ * on disk and the configuration. A sender chooses the tag of its records, and so must not choose one of these as the file of a tag: it
  * would destroy positions, or write a configuration for the next start.
  */
 export class OwnFiles {
@@ -15,11 +15,13 @@ export class OwnFiles {
   readonly #kept: string[] = []
   readonly #read: string[] = []
   readonly #stateFolder: string | undefined
+  readonly #bufferFolder: string | undefined
 
   constructor(plan: Plan) {
-    const { inputs, outputs, parsers, service } = plan
+    const { inputs, outputs, parsers, service, buffer } = plan
     for (const { spec, options } of inputs) this.#keep(spec.statePath?.(options as never))
     this.#stateFolder = this.#kept[0] === undefined ? undefined : dirname(this.#kept[0])
+    this.#bufferFolder = buffer === undefined ? undefined : canonical(buffer.folder)
     this.#keep(service.logFile)
     for (const { common } of outputs) this.#keep(common.deadLetterFile)
     for (const filter of filtersOf(plan)) this.#keep(deadLettersOf(filter)?.deadLetterFile)
@@ -37,6 +39,7 @@ export class OwnFiles {
     if (this.#read.includes(file)) return true
     if (dirname(file) === this.#stateFolder && STATE_NAMES.some((name) => name.test(basename(file))))
       return true
+    if (dirname(file) === this.#bufferFolder) return true
     return this.#kept.some((own) => file === own || file.startsWith(`${own}-`) || file.startsWith(`${own}.`))
   }
 }

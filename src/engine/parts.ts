@@ -1,5 +1,6 @@
 import { deadLettersOf, filtersOf, type Plan } from '../core/plan.ts'
 import type { compileCondition } from '../lib/records/condition.ts'
+import type { DiskBuffer } from './buffer/disk-buffer.ts'
 import type { ConditionalFilter } from './conditional-filter.ts'
 import type { FilterLetters } from './dead-letters/filter-letters.ts'
 import type { orderedRouterOf } from './ordered-routing.ts'
@@ -13,6 +14,8 @@ export interface Parts {
   }
   /** Of a plan with filters that may give up records. */
   FilterLetters?: typeof FilterLetters
+  /** Of a plan with a buffer on disk. */
+  DiskBuffer?: typeof DiskBuffer
   /** Of a plan with ordered routing. */
   orderedRouterOf?: typeof orderedRouterOf
 }
@@ -27,6 +30,7 @@ export async function loadParts(plan: Plan): Promise<Parts> {
   }
   if (filtersOf(plan).some((filter) => deadLettersOf(filter) !== undefined))
     parts.FilterLetters = (await import('./dead-letters/filter-letters.ts')).FilterLetters
+  if (plan.buffer !== undefined) parts.DiskBuffer = (await import('./buffer/disk-buffer.ts')).DiskBuffer
   if (plan.routing !== undefined)
     parts.orderedRouterOf = (await import('./ordered-routing.ts')).orderedRouterOf
   return parts

@@ -4,6 +4,7 @@ import { messageOf } from '../core/error.ts'
 import type { Ack, OpenedLog } from '../core/plugin.ts'
 import type { Logger } from '../core/services.ts'
 import type { BorrowedBuffers } from './borrowed-buffers.ts'
+import type { DiskBuffer } from './buffer/disk-buffer.ts'
 import { FanOut } from './fan-out.ts'
 import { Lineages } from './lineage.ts'
 import type { FilterStage, OutputStage, Path } from './path.ts'
@@ -19,6 +20,9 @@ export interface ChunkOrigin {
   routable: boolean
 }
 
+/** See DiskBuffer. */
+type ChunkBuffer = Pick<DiskBuffer, 'hasInputs' | 'takes' | 'accept'>
+
 /** Maximum number of unmatched tags that are logged. */
 const MAX_LOGGED_TAGS = 1000
 
@@ -32,6 +36,7 @@ export class Pipeline {
   readonly #borrowed: BorrowedBuffers
   readonly #log: Logger
   readonly #onChunk: (() => void) | undefined
+  readonly #buffer: ChunkBuffer | undefined
   readonly #rerouted = new Rerouted()
   readonly #lineages = new Lineages()
   /** Chunks that filters have rerouted, to be sent when the current one is sent. */
@@ -40,12 +45,19 @@ export class Pipeline {
   readonly #unroutedTags = new Set<string>()
   unroutedRecords = 0
 
-  /** `onChunk` is called for each chunk, and each copy or part of one. */
-  constructor(router: Router, borrowed: BorrowedBuffers, log: Logger, onChunk?: () => void) {
+  /** `onChunk` is called for each chunk, and each copy or part of one. `buffer`: where chunks of some inputs are kept. */
+  constructor(
+    router: Router,
+    borrowed: BorrowedBuffers,
+    log: Logger,
+    onChunk?: () => void,
+    buffer?: ChunkBuffer,
+  ) {
     this.#router = router
     this.#borrowed = borrowed
     this.#log = log
     this.#onChunk = onChunk
+    this.#buffer = buffer
   }
 
   /** Returns what happens to the chunks of an input with this tag. */
@@ -78,8 +90,9 @@ export class Pipeline {
     return isAnyFailing && this.hasReachable
   }
 
-  /** True when some output can be reached. */
+  /** True when some output can be reached, or the buffer on disk: what takes records has to get memory for them. */
   get hasReachable(): boolean {
+    if (this.#buffer?.hasInputs) return true
     for (const { queue } of this.#router.outputs) if (queue.isReachable) return true
     return false
   }
@@ -201,6 +214,10 @@ export class Pipeline {
       fanOut.settle(chunk, 'filtered')
       return
     }
+    if (this.#buffer?.takes(chunk.input)) {
+      this.#buffer.accept(chunk, outputs, fanOut)
+      return
+    }
     const receipt = fanOut.receipt(chunk, outputs.length)
     for (const { queue } of outputs) queue.push(chunk, receipt)
   }
@@ -226,7 +243,10 @@ export class Pipeline {
         branches.push(...group.branches)
       }
     }
-    const routes = outputs.length + branches.length + parts.length
+    const buffer = this.#buffer?.takes(chunk.input) ? this.#buffer : undefined
+    // The buffer settles all of its outputs at once.
+    const direct = buffer === undefined ? outputs.length : Math.min(1, outputs.length)
+    const routes = direct + branches.length + parts.length
     if (routes === 0) {
       fanOut.settle(chunk, 'filtered')
       return
@@ -241,7 +261,8 @@ export class Pipeline {
     })
     // No output may have it before the last copy is made: an output writes its frame into the buffer.
     if (outputs.length === 0) chunk.giveBuffer()
-    for (const { queue } of outputs) queue.push(chunk, receipt)
+    if (buffer === undefined) for (const { queue } of outputs) queue.push(chunk, receipt)
+    else if (outputs.length > 0) buffer.accept(chunk.move(chunk.id), outputs, { settled: ack })
   }
 
   /** Returns undefined when a condition threw, which is a defect. */

@@ -8,10 +8,10 @@ import type { Keeper } from './dead-letters/dead-letters.ts'
 import { GivingUp } from './giving-up.ts'
 import { Lane, type Route } from './lane.ts'
 import { LaneTurns } from './lane-turns.ts'
-import { Outage } from './outage.ts'
+import { type Buffered, Outage } from './outage.ts'
 import { OutputWindow } from './output-window.ts'
 import { Patience } from './patience.ts'
-import type { Receipt } from './receipt.ts'
+import type { RouteReceipt } from './receipt.ts'
 import { RefusalLog } from './refusal-log.ts'
 import { isNameFailure, nameWaitMs, type RetryPolicy, retryWaitMs } from './retry.ts'
 
@@ -28,6 +28,8 @@ interface QueueOptions {
   deadLetterAfterMs: number
   clock: Clock
   log: Logger
+  /** Inputs whose records are kept on disk. */
+  buffered?: Buffered
   /** True when records in doubt leave no memory in the input of a chunk: what is refused is then not kept there longer. */
   isCrowded?: (chunk: Chunk) => boolean
   /** Called when the output begins to fail, or the lane of a tag. */
@@ -64,6 +66,8 @@ export class OutputQueue {
   /** Time of the last delivery. */
   lastDeliveryMs: number | undefined
   readonly outage: Outage
+  /** Called after every answer: the window may have room, and the peer may be reachable again. */
+  onAnswer: (() => void) | undefined
   inFlight = 0
   /** Time of the last answer, or of the first flush after all were answered. */
   #answerMs = 0
@@ -97,7 +101,8 @@ export class OutputQueue {
     this.#policy = options.retry
     this.#clock = options.clock
     this.#log = options.log
-    this.outage = new Outage(options.clock, options.log, options.retry.limit !== Number.POSITIVE_INFINITY)
+    const hasLimit = options.retry.limit !== Number.POSITIVE_INFINITY
+    this.outage = new Outage(options.clock, options.log, hasLimit, options.buffered)
     this.#isCrowded = options.isCrowded
     this.#onFailing = options.onFailing
     this.#patience = new Patience(options.deadLetterAfterMs, options.clock)
@@ -130,7 +135,7 @@ export class OutputQueue {
   }
 
   /** Queues a chunk; `receipt` is settled once, with the outcome of this output. */
-  push(chunk: Chunk, receipt: Receipt): void {
+  push(chunk: Chunk, receipt: RouteReceipt): void {
     if (this.#stopped) {
       receipt.settle('aborted')
       return
@@ -236,7 +241,7 @@ export class OutputQueue {
         this.window.leave(route.passage)
         route.receipt.settle('aborted')
       }
-      if (lane.empty) this.#lanes.delete(lane.key)
+      this.#forget(lane)
     }
     this.#sendable.clear()
     this.#resolveDrained()
@@ -249,7 +254,7 @@ export class OutputQueue {
     while (this.inFlight < this.#flushesAllowed) {
       const lane = this.#sendable.take()
       if (lane === undefined) break
-      if (!lane.ready) continue
+      if (!lane.ready || !this.#load(lane)) continue
       const route = lane.startNext() as Route
       this.#addSendable(lane)
       if (this.inFlight === 0) this.#answerMs = this.#clock.nowMs()
@@ -258,6 +263,44 @@ export class OutputQueue {
       void this.#flush(lane, route)
     }
     this.#pumping = false
+  }
+
+  /** Makes the entries of the lane's next chunk available. False when it waits for that, or they are lost. */
+  #load(lane: Lane): boolean {
+    const route = lane.next as Route
+    const loaded = route.receipt.load?.() ?? 'loaded'
+    if (loaded === 'loaded') return true
+    if (loaded === 'lost') {
+      this.#settleLost(lane, lane.startNext() as Route)
+      return false
+    }
+    // An answer to one of its flushes determines what is sent next.
+    if (lane.inFlight.length > 0) lane.waitsForAnswer = true
+    else this.#wait(lane, retryWaitMs(this.#policy, 1))
+    return false
+  }
+
+  /** Takes out the first chunk of its tag, which waits, and settles it as dropped. False when that is not possible. */
+  withdraw(chunk: Chunk): boolean {
+    const lane = this.#lanes.get(chunk.tag)
+    if (lane === undefined || lane.next?.chunk !== chunk || lane.inFlight.length > 0) return false
+    this.#settleLost(lane, lane.startNext() as Route)
+    return true
+  }
+
+  #settleLost(lane: Lane, route: Route): void {
+    lane.complete(route)
+    this.window.leave(route.passage)
+    // The next chunk shows whether its destination still fails.
+    if (lane.empty) {
+      this.#endFailing(lane, 'dropped')
+      this.#clock.cancel(lane.timer)
+    }
+    this.#output.forget?.(route.chunk)
+    this.#addSendable(lane)
+    this.#forget(lane)
+    route.receipt.settle('dropped')
+    if (this.empty) this.#resolveDrained()
   }
 
   get #flushesAllowed(): number {
@@ -414,9 +457,19 @@ export class OutputQueue {
   #afterAnswer(lane: Lane): void {
     if (lane.blocked && !this.#stopped && lane.timer === undefined && lane.inFlight.every((r) => r.failed))
       this.#scheduleRetry(lane)
-    if (lane.empty) this.#lanes.delete(lane.key)
+    if (lane.waitsForAnswer) {
+      lane.waitsForAnswer = false
+      this.#addSendable(lane)
+    }
+    this.#forget(lane)
     this.#pump()
+    this.onAnswer?.()
     if (this.empty) this.#resolveDrained()
+  }
+
+  /** Forgets a lane that is empty; not the one that has taken its place before the last of its answers was handled. */
+  #forget(lane: Lane): void {
+    if (lane.empty && this.#lanes.get(lane.key) === lane) this.#lanes.delete(lane.key)
   }
 
   #scheduleRetry(lane: Lane): void {
@@ -428,7 +481,14 @@ export class OutputQueue {
       this.#addSendable(lane)
       return
     }
-    const waitMs = Math.min(retryWaitMs(this.#policy, failures), this.#overdueInMs(lane))
+    const isUnused = this.#output.keepsChunks !== true
+    for (const { receipt } of lane.routes) receipt.wait?.(isUnused)
+    this.#wait(lane, Math.min(retryWaitMs(this.#policy, failures), this.#overdueInMs(lane)))
+  }
+
+  /** Lets a lane without a pending flush send again after a time. */
+  #wait(lane: Lane, waitMs: number): void {
+    lane.blocked = true
     lane.retryAtMs = this.#clock.nowMs() + waitMs
     lane.timer = this.#clock.after(waitMs, () => {
       lane.timer = undefined

@@ -2,7 +2,14 @@ import type { Chunk } from '../core/chunk.ts'
 import type { Outcome } from '../core/plugin.ts'
 
 /** Outcomes from best to worst. */
-const RANK: Record<Outcome, number> = { filtered: 0, delivered: 1, dead_letter: 2, dropped: 3, aborted: 4 }
+const RANK: Record<Outcome, number> = {
+  filtered: 0,
+  delivered: 1,
+  stored: 2,
+  dead_letter: 3,
+  dropped: 4,
+  aborted: 5,
+}
 
 /** Returns the worse of two outcomes. */
 export function worseOf(a: Outcome, b: Outcome): Outcome {
@@ -14,14 +21,31 @@ export interface Settling {
   settled(outcome: Outcome): void
 }
 
+/** `later`: there is no memory for the entries now, or the disk cannot be read; `lost`: they are damaged. */
+export type Loaded = 'loaded' | 'later' | 'lost'
+
+/** What a queue settles when it is done with a chunk. */
+export interface RouteReceipt {
+  /** True when no other output has the chunk in memory: this one may change its buffer between attempts. */
+  readonly isOnlyRoute: boolean
+  /**
+   * Called when the chunk has failed and waits for its next attempt. `isUnused`: nobody needs the entries until then, and they
+   * may leave the memory.
+   */
+  wait?(isUnused: boolean): void
+  /** Called before an attempt: makes the entries available. */
+  load?(): Loaded
+  /** Called once, with the outcome of the output. */
+  settle(outcome: Outcome): void
+}
+
 /** Settles a chunk with the worst outcome of its routes when the last of them has settled, then releases its buffer. */
-export class Receipt {
+export class Receipt implements RouteReceipt {
   #open: number
   #worst: Outcome = 'filtered'
   readonly #chunk: Chunk
   readonly #waiting: Settling
 
-  /** True when the chunk goes to one output, which may change its buffer between attempts. */
   readonly isOnlyRoute: boolean
 
   constructor(chunk: Chunk, routes: number, waiting: Settling) {

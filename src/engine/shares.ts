@@ -50,11 +50,17 @@ export class Shares {
   readonly #input: string
   readonly #extraBytes: number
 
-  /** `input` is the name of the input whose account it is. */
-  constructor(account: Account, pipeline: Pipeline, input: string) {
+  readonly #isBuffered: boolean
+
+  /**
+   * `input` is the name of the input whose account it is. `isBuffered`: its chunks are kept on disk, so that neither a slow output
+   * nor one that fails makes any difference.
+   */
+  constructor(account: Account, pipeline: Pipeline, input: string, isBuffered = false) {
     this.#account = account
     this.#input = input
     this.#pipeline = pipeline
+    this.#isBuffered = isBuffered
     this.#extraBytes = Math.max(MIN_EXTRA_BYTES, account.limitBytes * EXTRA_SHARE)
   }
 
@@ -72,7 +78,8 @@ export class Shares {
     if (!isTrusted && used === 0 && this.#account.isHalfInDoubt) return PROBE_BUFFER_BYTES
     const { allOutputs, copies } = this.#pipeline.path(this.#input, tag)
     let bytes = Number.POSITIVE_INFINITY
-    for (const { queue } of allOutputs) bytes = Math.min(bytes, queue.window.limitBytes)
+    if (!this.#isBuffered)
+      for (const { queue } of allOutputs) bytes = Math.min(bytes, queue.window.limitBytes)
     bytes /= WINDOW_CHUNKS
     if (copies > 0) bytes = Math.min(bytes, this.#account.limitBytes / ACCOUNT_CHUNKS / (1 + copies))
     return Math.max(MIN_TAG_BYTES, bytes / this.growth)
@@ -86,6 +93,7 @@ export class Shares {
     pendingBytes: number,
     wantedBytes: number,
   ): number {
+    if (this.#isBuffered) return Number.POSITIVE_INFINITY
     const pipeline = this.#pipeline
     let window = Number.POSITIVE_INFINITY
     let isFailing = false
@@ -142,13 +150,14 @@ export class Shares {
 
   /** True while hardly anything is left for newcomers. */
   get isCrowded(): boolean {
-    if (!this.#account.isHalfInDoubt || !this.#pipeline.hasFailing) return false
+    if (this.#isBuffered || !this.#account.isHalfInDoubt || !this.#pipeline.hasFailing) return false
     this.adaptExtra()
     return this.#account.ceilingBytes - this.#account.doubtfulBytes < this.#extraBytes / 4
   }
 
   /** Lets the account be exceeded while failing destinations hold most of it. */
   adaptExtra(): void {
+    if (this.#isBuffered) return
     const isNeeded = this.#account.isHalfInDoubt && this.#pipeline.hasFailing
     this.#account.setExtra(isNeeded ? this.#extraBytes : 0)
   }

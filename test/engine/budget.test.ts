@@ -298,3 +298,39 @@ test('an account that holds little gets a buffer however large the receive buffe
   expect(quiet.take(65_536)).toBeUndefined()
   expect(quiet.paused).toBe(true)
 })
+
+test('a buffer that is moved counts for another account, and who waited for its bytes is woken', async () => {
+  const budget = new Budget(1_000_000, 65_536)
+  const [from, to] = [budget.account(100_000), budget.account(100_000)]
+  const buf = from.force(65_536)
+  expect(from.take(90_000)).toBeUndefined()
+  const wait = from.waitForMemory(new AbortController().signal)
+  budget.move(buf, to)
+  await wait
+  expect([from.used, to.used, budget.used]).toEqual([0, 65_536, 65_536])
+  expect(from.take(90_000)).toBeDefined()
+  from.give(buf)
+  expect([from.used, to.used, budget.used]).toEqual([90_000, 0, 90_000])
+})
+
+test('an account with a reserve that has nothing gets a buffer of any size, whatever the others hold', async () => {
+  const budget = new Budget(1_000_000, 65_536)
+  const [kept, other] = [budget.account(100_000), budget.account(1_000_000)]
+  kept.hasReserve = true
+  budget.reservedBytes = 100_000
+  while (other.take(65_536) !== undefined);
+  const receiving = kept.takeLongLived(300_000)
+  const large = kept.take(700_000)
+  expect(large).toBeDefined()
+  // One at a time.
+  expect(kept.take(700_000)).toBeUndefined()
+  const second = budget.account(100_000)
+  second.hasReserve = true
+  expect(second.take(700_000)).toBeUndefined()
+  const wait = second.waitForMemory(new AbortController().signal)
+  budget.move(large as Buffer, other)
+  await wait
+  expect(second.take(700_000)).toBeDefined()
+  kept.give(receiving)
+  expect(kept.used).toBe(0)
+})

@@ -72,3 +72,26 @@ function outputTo(path: string): OutputPlan {
   if (output === undefined) throw new Error('no output')
   return { ...output, spec: { ...output.spec, writes: () => path } }
 }
+
+test('the folder of the buffer on disk is no file of another purpose, and its files are no files of a tag', async () => {
+  const folder = tmp()
+  const text = (path: string): string =>
+    `[SERVICE]\n    storage.path ${path}\n[INPUT]\n    Name mem\n    storage.type filesystem\n` +
+    `[OUTPUT]\n    Name file\n    Match *\n    Path ${folder}\n    File records\n`
+  const planned = async (path: string) => {
+    const file = join(folder, 'agent.conf')
+    writeFileSync(file, text(path))
+    const { plan, problems } = await loadPlan({ file, flags: undefined, registry, env: {} })
+    expect(problems).toEqual([])
+    if (plan === undefined) throw new Error('no plan')
+    return plan
+  }
+  const [problem, ...more] = sharedFileProblems(await planned(join(folder, 'records')))
+  expect(problem?.message).toContain('the file of storage.path: each would destroy what the other writes')
+  expect(more).toEqual([])
+  const plan = await planned(join(folder, 'buffer'))
+  expect(sharedFileProblems(plan)).toEqual([])
+  const own = new OwnFiles(plan)
+  expect(own.has(join(folder, 'buffer', '00000000000000000001.seg'))).toBe(true)
+  expect(own.has(join(folder, 'buffer2'))).toBe(false)
+})

@@ -159,3 +159,23 @@ test('every receipt settles once after a stop at any time, when the flushes have
     { numRuns: 300 },
   )
 }, 180_000)
+
+test('the last answers of a lane that has ended do not end the lane that has taken its place', async () => {
+  // Which answer comes last depends on the number of steps that each takes.
+  for (let before = 0; before < 16; before++)
+    for (let after = 0; after < 8; after++) {
+      const bench = new QueueBench()
+      bench.pushAll('ab')
+      const [a, b] = bench.calls.splice(0)
+      a?.reject(permanent())
+      for (let i = 0; i < before; i++) await Promise.resolve()
+      b?.resolve()
+      for (let i = 0; i < after; i++) await Promise.resolve()
+      bench.push('c')
+      await turn()
+      await bench.fail('c', rejected())
+      bench.push('d')
+      await turn()
+      expect([before, after, bench.inFlight]).toEqual([before, after, ''])
+    }
+})

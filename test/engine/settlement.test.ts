@@ -4,6 +4,8 @@ import type { Chunk } from '../../src/core/chunk.ts'
 import { ShipperError } from '../../src/core/error.ts'
 import type { Filter, Outcome } from '../../src/core/plugin.ts'
 import { BorrowedBuffers } from '../../src/engine/borrowed-buffers.ts'
+import { Budget } from '../../src/engine/budget.ts'
+import { DiskBuffer } from '../../src/engine/buffer/disk-buffer.ts'
 import { ConditionalFilter } from '../../src/engine/conditional-filter.ts'
 import { CounterMap } from '../../src/engine/counters.ts'
 import { FILTER_LETTER_COUNTERS } from '../../src/engine/dead-letters/dead-letters.ts'
@@ -15,6 +17,7 @@ import { Pipeline } from '../../src/engine/pipeline.ts'
 import type { Router } from '../../src/engine/router.ts'
 import { listLog, turn } from '../support/engine/chunks.ts'
 import { ManualClock } from '../support/engine/manual-clock.ts'
+import { MemoryDisk, MemorySegments } from '../support/engine/memory-segments.ts'
 import { permanent, QueueBench, rejected } from '../support/engine/queue-bench.ts'
 import {
   account,
@@ -44,6 +47,8 @@ interface Case {
   /** What happens: a chunk of so many records, an answer of an output, deferred records are emitted. */
   steps: ({ send: number } | { answer: number; how: 'ok' | 'drop' | 'retry' } | 'emit')[]
   stops: boolean
+  /** Chunks are kept in a buffer on disk, of which an output has one in memory, or as many as there are; undefined: no buffer. */
+  buffer: { maxChunks: number; promptMs: number } | undefined
 }
 
 const filterKind: fc.Arbitrary<FilterKind> = fc.record({
@@ -78,6 +83,9 @@ const theCase: fc.Arbitrary<Case> = fc.record({
     { maxLength: 25 },
   ),
   stops: fc.boolean(),
+  buffer: fc.option(fc.record({ maxChunks: fc.constantFrom(1, 128), promptMs: fc.constantFrom(0, 50) }), {
+    nil: undefined,
+  }),
 })
 
 /** The case, running. */
@@ -98,6 +106,7 @@ class Run {
   /** True when what is delivered cannot be predicted: something threw, was given up or aborted. */
   isDisturbed = false
   readonly #borrowed = new BorrowedBuffers()
+  readonly buffer: DiskBuffer | undefined
   readonly #pipeline: Pipeline
   readonly #case: Case
   #sent = 0
@@ -107,7 +116,44 @@ class Run {
     const outputs = this.benches.map(({ queue }, i) =>
       outputStage(queue, '*', `out.${i}`, this.#stages(theCase.outputs[i] ?? [])),
     )
-    this.#pipeline = new Pipeline(this.#router(outputs), this.#borrowed, listLog().log)
+    this.buffer = this.#makeBuffer()
+    this.#pipeline = new Pipeline(
+      this.#router(outputs),
+      this.#borrowed,
+      listLog().log,
+      undefined,
+      this.buffer,
+    )
+  }
+
+  #makeBuffer(): DiskBuffer | undefined {
+    const { buffer } = this.#case
+    if (buffer === undefined) return undefined
+    const made = new DiskBuffer({
+      plan: {
+        folder: '/buffer',
+        inputs: ['in.0'],
+        memoryBytes: 1_000_000,
+        maxChunks: buffer.maxChunks,
+        deletesDamaged: false,
+        flushesAtStop: false,
+        limits: new Map(),
+      },
+      outputs: this.benches.map(({ queue }, i) => ({ name: `out.${i}`, queue })),
+      budget: new Budget(100_000_000, 65_536),
+      retry: { baseMs: 1000, capMs: 1000, limit: Number.POSITIVE_INFINITY },
+      clock: this.clock,
+      log: listLog().log,
+      promptMs: buffer.promptMs,
+      open: async (_, names) => new MemorySegments(new MemoryDisk(), names),
+      onDropped: () => {},
+    })
+    return made
+  }
+
+  async begin(): Promise<void> {
+    await this.buffer?.open()
+    this.buffer?.run()
   }
 
   #router(outputs: OutputStage[]): Router {
@@ -228,10 +274,12 @@ class Run {
     if (this.#case.stops) {
       this.isDisturbed = true
       for (const { queue } of this.benches) queue.stop()
+      this.buffer?.stop()
       for (const letters of this.letters) letters.stop()
       for (const { calls } of this.benches) for (const call of calls.splice(0)) call.reject(rejected())
-      await turn()
+      for (let i = 0; i < 4; i++) await turn()
       for (const filter of this.deferring) filter.close()
+      for (let i = 0; i < 4; i++) await turn()
       return
     }
     for (let round = 0; round < 200; round++) {
@@ -244,7 +292,8 @@ class Run {
       }
       // What was deferred from a chunk that was aborted is on its way without it.
       const isIdle = this.benches.every(({ queue }) => queue.waiting + queue.inFlight + queue.retrying === 0)
-      if (isIdle && this.outcomes.every((o) => o.length > 0)) break
+      const isSent = isIdle && this.buffer?.isDrained !== false
+      if (isSent && this.outcomes.every((o) => o.length > 0)) break
     }
   }
 
@@ -301,6 +350,7 @@ test('every chunk settles once, every output gets what is meant for it, and all 
   await fc.assert(
     fc.asyncProperty(theCase, async (one) => {
       const run = new Run(one)
+      await run.begin()
       for (const step of one.steps) {
         if (step === 'emit') for (const filter of run.deferring) filter.flush()
         else if ('send' in step) run.send(step.send)

@@ -25,7 +25,7 @@ export const FILTER_LETTER_COUNTERS = {
 
 /**
  * Where an output or filter keeps the records that it gives up: a file; `off`: nowhere, as the configuration says; `none`:
- * nowhere, because neither a file nor a database is configured.
+ * nowhere, because neither a file, a database nor a buffer on disk is configured.
  */
 export type DeadLetterPlace = DeadLetterFile | 'off' | 'none'
 
@@ -165,6 +165,6 @@ function originFields(origins: readonly Origin[]): { origin?: Origin; origins?: 
 function noPlace(): ShipperError {
   return new ShipperError('E_DEAD_LETTERS', 'there is no file to keep them', {
     retryable: true,
-    hint: 'set its Dead_Letter_File to a path, or to `off` to drop what is rejected; with a DB of the input there is a default',
+    hint: 'set its Dead_Letter_File to a path, or to `off` to drop what is rejected; with a DB of an input, or a buffer on disk, there is a default',
   })
 }

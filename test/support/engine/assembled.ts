@@ -3,6 +3,7 @@ import type { Plan } from '../../../src/core/plan.ts'
 import type { Output } from '../../../src/core/plugin.ts'
 import type { Clock } from '../../../src/core/services.ts'
 import { Assembly } from '../../../src/engine/assembly.ts'
+import { DiskBuffer, type OpenSegments } from '../../../src/engine/buffer/disk-buffer.ts'
 import { systemClock } from '../../../src/engine/clock.ts'
 import { ConditionalFilter } from '../../../src/engine/conditional-filter.ts'
 import { FilterLetters } from '../../../src/engine/dead-letters/filter-letters.ts'
@@ -23,20 +24,21 @@ export interface Running {
 
 /** Everything that `loadParts` may load. */
 const ALL_PARTS: Parts = {
+  DiskBuffer,
   conditions: { compileCondition, ConditionalFilter },
   FilterLetters,
   orderedRouterOf,
 }
 
 /** Builds the parts of an agent from a plan, not running; throws the first problem. */
-export function assemble(plan: Plan, clock: Clock = systemClock): Running {
-  const running = unchecked(plan, clock)
+export function assemble(plan: Plan, clock: Clock = systemClock, openSegments?: OpenSegments): Running {
+  const running = unchecked(plan, clock, openSegments)
   for (const problem of running.assembly.problems) throw problem
   return running
 }
 
 /** Builds the parts of an agent from a plan that may have problems. */
-export function unchecked(plan: Plan, clock: Clock = systemClock): Running {
+export function unchecked(plan: Plan, clock: Clock = systemClock, openSegments?: OpenSegments): Running {
   const logged = listLog()
   const finished: string[] = []
   const garbage: number[] = []
@@ -50,6 +52,7 @@ export function unchecked(plan: Plan, clock: Clock = systemClock): Running {
     finished: (name) => finished.push(name),
     onGarbage: (bytes) => garbage.push(bytes),
     signal: stop.signal,
+    ...(openSegments && { openSegments }),
   })
   atEnd(() => assembly.stop())
   return { assembly, logged, finished, garbage, stop }

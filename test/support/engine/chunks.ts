@@ -12,13 +12,13 @@ export function unlimitedAccount(): Account {
 /** Creates a chunk with `text` as its entries and as its id. */
 export function makeChunk(
   text: string,
-  options: { tag?: string; count?: number; input?: string; account?: Account } = {},
+  options: { tag?: string; count?: number; input?: string; account?: Account; id?: string } = {},
 ): Chunk {
-  const { tag = 't', count = 1, input = 'in.0', account = unlimitedAccount() } = options
+  const { tag = 't', count = 1, input = 'in.0', account = unlimitedAccount(), id = text } = options
   const start = headRoom(tag)
   const buf = account.force(start + text.length + TAIL_ROOM)
   const end = start + buf.write(text, start, 'latin1')
-  const init = { tag, input, buf, start, end, count, id: text, inputBytes: text.length }
+  const init = { tag, input, buf, start, end, count, id, inputBytes: text.length }
   return new Chunk(init, account)
 }
 

@@ -43,6 +43,12 @@ export class ManualClock implements Clock {
     this.#now = end
   }
 
+  /** Forgets all timers, and those that are set from now on: their process has ended. */
+  kill(): void {
+    this.#timers = []
+    this.after = () => undefined as unknown as TimerHandle
+  }
+
   /** Sets the wall time without running timers, as an operator or NTP does. */
   set(nowMs: number): void {
     this.#wallOffset = nowMs - this.#now

@@ -1,5 +1,11 @@
 import type { FileStatus } from '../../../src/core/plugin.ts'
-import type { FilterSnapshot, InputSnapshot, OutputSnapshot, Snapshot } from '../../../src/core/snapshot.ts'
+import type {
+  BufferSnapshot,
+  FilterSnapshot,
+  InputSnapshot,
+  OutputSnapshot,
+  Snapshot,
+} from '../../../src/core/snapshot.ts'
 
 /**
  * Returns a snapshot of an agent that has run for an hour: one tail with two files, one filter, one output
@@ -97,6 +103,42 @@ export function sampleOutput(changes: Partial<OutputSnapshot> = {}): OutputSnaps
     counters: { connections_opened: 3 },
     counterReasons: {},
     counterHelp: {},
+    ...changes,
+  }
+}
+
+/** Returns a buffer on disk in which chunks wait for two outputs: one has caught up, the other is far behind and has a limit. */
+export function sampleBuffer(changes: Partial<BufferSnapshot> = {}): BufferSnapshot {
+  return {
+    folder: '/var/lib/shipper/buffer',
+    bytes: 17_000_000,
+    segments: 2,
+    unwrittenChunks: 0,
+    unwrittenBytes: 0,
+    lostRecords: 0,
+    damagedParts: 0,
+    problem: undefined,
+    unknownOutputs: [],
+    outputs: [
+      {
+        name: 'forward.0',
+        chunks: 3,
+        records: 30,
+        bytes: 6000,
+        chunksInMemory: 3,
+        droppedRecords: 0,
+        limitBytes: undefined,
+      },
+      {
+        name: 'kafka.0',
+        chunks: 60,
+        records: 90_000,
+        bytes: 15_000_000,
+        chunksInMemory: 4,
+        droppedRecords: 70,
+        limitBytes: 20_000_000,
+      },
+    ],
     ...changes,
   }
 }
