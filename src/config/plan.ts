@@ -7,6 +7,7 @@ import { type FilterPlan, filtersOf, type InputPlan, type OutputPlan, type Plan 
 import type { PluginSpec, Registry } from '../core/plugin.ts'
 import { checkExpression } from '../lib/regex/string-matcher.ts'
 import { didYouMean, nearest } from '../lib/text/did-you-mean.ts'
+import { mayHaveBuffer } from './buffer-options.ts'
 import {
   COMMAND_LINE,
   type Diagnostics,
@@ -202,7 +203,19 @@ class Planner implements Diagnostics {
       }
     }
     if (this.problems.length === 0) checkLogFile(plan, this)
+    if (complete) await this.#addBuffer(plan, sections.service)
     return plan
+  }
+
+  /** Adds what the storage options say. */
+  async #addBuffer(plan: Plan, sections: readonly Section[]): Promise<void> {
+    const properties = sections.flatMap((section) => section.properties)
+    const locations = locationsOf(properties, [SERVICE_OPTIONS])
+    if (!mayHaveBuffer(plan, locations)) return
+    const { bufferPlan } = await import('./buffer.ts')
+    const section = sections[0]?.location ?? { file: this.#tree.file ?? COMMAND_LINE }
+    const buffer = bufferPlan(plan, locations, section, this)
+    if (buffer !== undefined) plan.buffer = buffer
   }
 
   /**

@@ -26,6 +26,16 @@ const follow = defineInput({
 
 const clock = defineInput({ ...texts, kind: 'input', name: 'clock', options: {}, create: never })
 
+const remember = defineInput({
+  ...texts,
+  kind: 'input',
+  name: 'remember',
+  options: defineOptions({ db: { type: 'string', help: 'Database.' } }),
+  statePath: ({ db }) => db,
+  reads: ({ db }, path) => db !== undefined && path.startsWith(`${db}.d/`),
+  create: never,
+})
+
 const listen = defineInput({
   ...texts,
   kind: 'input',
@@ -105,4 +115,4 @@ const regex = defineParser({
   },
 })
 
-export const SPECS = registryOf(follow, clock, listen, keep, pods, send, store, plain, regex)
+export const SPECS = registryOf(follow, clock, remember, listen, keep, pods, send, store, plain, regex)

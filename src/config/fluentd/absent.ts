@@ -84,7 +84,7 @@ const ABSENT: Readonly<Record<Kind, Readonly<Record<string, string>>>> = {
     roundrobin: 'name one <store>; a host name that resolves to several addresses spreads connections',
     forest: 'write a <match> for each tag',
     secondary_file: 'it belongs into <secondary>',
-    buffer: 'relabel does it without a file: the file that is read is the buffer',
+    buffer: 'relabel does it without a file; a <buffer> of @type file in a match keeps records on disk',
     retag: 'relabel leads records to other steps',
     record_reformer: 'use the filter record_transformer, and rewrite_tag_filter for another tag',
     parser: 'use the filter parser',

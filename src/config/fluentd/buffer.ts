@@ -1,6 +1,7 @@
 import type { Section } from '../config-tree.ts'
 import { boolOf, sizeOf, timeOf } from './conversions.ts'
 import { attributeOf, childOf, type Element, textOf, typeOf } from './element.ts'
+import { FILE_BUFFER_RULES, isFileBuffer, translateFileBuffer } from './file-buffer.ts'
 import { applyRules, checkChildren, each, noted, OWN, type Rules } from './params.ts'
 import { set, setFrom, type Translation } from './translation.ts'
 
@@ -90,13 +91,16 @@ export function translateBuffer(
     )
     return
   }
-  applyRules(buffer, RULES, undefined, `${label} buffer`, translation)
+  const isOnDisk = isFileBuffer(buffer, translation)
+  const rules = isOnDisk ? { ...RULES, ...FILE_BUFFER_RULES } : RULES
+  applyRules(buffer, rules, undefined, `${label} buffer`, translation)
   checkChildren(buffer, [], `${label} buffer`, translation)
   setFlush(buffer, label, translation)
   setRetries(buffer, section, label, translation)
   setChunkSize(buffer, label, translation)
+  if (isOnDisk) translateFileBuffer(buffer, section, label, translation)
   const overflow = attributeOf(buffer, 'overflow_action')
-  if (overflow?.value === 'drop_oldest_chunk')
+  if (overflow?.value === 'drop_oldest_chunk' && !isOnDisk)
     translation.warn(
       `[${label}] nothing is dropped: reading waits while the output does not follow`,
       overflow.location,

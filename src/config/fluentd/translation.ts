@@ -37,6 +37,7 @@ export class Translation implements Diagnostics {
   #parsers = 0
   readonly #used: { label: string; location: SourceLocation }[] = []
   #httpServer: { port: string } | undefined
+  #bufferFolder: string | undefined
   /** Default of Chunk_Size. */
   #chunkBytes = 1_000_000
   readonly #shortest = new Map<string, number>()
@@ -120,6 +121,21 @@ export class Translation implements Diagnostics {
     const earlier = this.#service.properties.find((property) => property.key === key)
     if (earlier === undefined) set(this.#service, key, value, location)
     else earlier.value = value
+  }
+
+  /** Sets the folder of the buffer on disk, of which there is one; returns the one that is used: the first. */
+  bufferFolder(folder: string, location: SourceLocation): string {
+    if (this.#bufferFolder === undefined) this.service('storage.path', folder, location)
+    this.#bufferFolder ??= folder
+    return this.#bufferFolder
+  }
+
+  /** Returns the inputs but those of some plugins; the matches are translated after all sources. */
+  inputsWithout(plugins: readonly string[]): Section[] {
+    return this.#tree.sections.filter(
+      ({ name, properties }) =>
+        name === 'INPUT' && !properties.some(({ key, value }) => key === 'Name' && plugins.includes(value)),
+    )
   }
 
   /** Sets the address of the HTTP server, of which there is one. `isDefault`: another address takes precedence. */

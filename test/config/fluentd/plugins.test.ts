@@ -410,6 +410,52 @@ describe('buffers', () => {
     expect(buffered('@type file\npath /b\ntotal_limit_size 1g\noverflow_action block').warnings).toEqual([])
   })
 
+  const senders = '<source>\n@type forward\n</source>\n'
+  const inFiles = (buffer: string): Translated =>
+    read(`${senders}${match(`@type stdout\n<buffer>\n@type file\n${buffer}\n</buffer>`)}`)
+
+  test('in files keep on disk what comes from senders', () => {
+    const result = inFiles(
+      'path /var/log/fluent/app.*.buffer\ntotal_limit_size 8g\noverflow_action drop_oldest_chunk',
+    )
+    expect(result.warnings.filter((warning) => warning.includes('dropped'))).toEqual([])
+    expect(optionsOf(result, 'SERVICE')).toEqual(['storage.path /var/log/fluent'])
+    expect(optionsOf(result, 'INPUT', 'forward')).toContain('storage.type filesystem')
+    expect(optionsOf(result, 'OUTPUT')).toEqual(['storage.total_limit_size 8589934592'])
+    expect(result.notes.some((note) => note.includes('what fluentd has left there is not sent'))).toBe(true)
+  })
+
+  test('in files have a limit only if the oldest records are to be dropped', () => {
+    const block = inFiles('path /b/\ntotal_limit_size 8g\noverflow_action block')
+    expect(optionsOf(block, 'OUTPUT')).toEqual([])
+    expect(
+      block.notes.some((note) => note.includes('"total_limit_size" has no effect: the size of the disk')),
+    ).toBe(true)
+    // 64 GB is the default of fluentd.
+    expect(optionsOf(inFiles('path /b\noverflow_action drop_oldest_chunk'), 'OUTPUT')).toEqual([
+      'storage.total_limit_size 68719476736',
+    ])
+  })
+
+  test('in files of several outputs are one, in the folder of the first', () => {
+    const buffer = (path: string): string =>
+      match(`@type stdout\n<buffer>\n@type file\npath ${path}\n</buffer>`)
+    const result = read(`${senders}${buffer('/one')}${buffer('/two')}`)
+    expect(optionsOf(result, 'SERVICE')).toEqual(['storage.path /one'])
+    expect(
+      optionsOf(result, 'INPUT', 'forward').filter((option) => option.startsWith('storage')),
+    ).toHaveLength(1)
+    expect(result.notes.some((note) => note.includes('one buffer for all outputs, in /one'))).toBe(true)
+  })
+
+  test('in files do not write again what is read from files', () => {
+    const tail = '<source>\n@type tail\npath /x\ntag t\n<parse>\n@type none\n</parse>\n</source>\n'
+    const result = read(`${tail}${match('@type stdout\n<buffer>\n@type file\npath /b\n</buffer>')}`)
+    expect(result.sections.some(({ kind }) => kind === 'SERVICE')).toBe(false)
+    expect(optionsOf(result, 'INPUT', 'tail').filter((option) => option.startsWith('storage'))).toEqual([])
+    expect(result.notes.some((note) => note.includes('the file that is read is the buffer'))).toBe(true)
+  })
+
   test('of fluentd 0.12 stand in the section of the output, and are named as written', () => {
     const result = read(
       match(
