@@ -33,7 +33,7 @@ interface AgentOptions {
   config?: string | undefined
 }
 
-/** Reason why the agent ends: a signal, all finite inputs were read, stdout has no reader, a filter ends it, an input failed, or a defect. */
+/** Reason why the agent ends: a signal, all finite inputs were read, stdout has no reader, a filter ends it, an input or the buffer failed, or a defect. */
 type EndReason = 'signal' | 'finished' | 'readerClosed' | 'filter' | 'failed' | 'defect'
 
 /** Time for flushes to react to an abort before they are abandoned. */
@@ -43,6 +43,8 @@ const PROGRESS_INTERVAL_MS = 200
 const DEFECT_GRACE_MS = 5000
 /** Time that the rest of this stop may take. */
 const DEFECT_CLOSE_MS = 5000
+/** Time that the last sync of the buffer may take: a disk may never answer. */
+const BUFFER_CLOSE_MS = 5000
 /** Exit status of a program that SIGPIPE ends, as `yes` in `yes | head`. */
 const SIGPIPE_STATUS = 141
 /** Time after SIGCONT in which a stop signal cancels its dump: service managers send both. */
@@ -133,7 +135,7 @@ class Agent {
   readonly #isIdle: boolean
   /** Exit status that a filter has asked for. */
   #filterStatus: number | undefined
-  /** Error of the first input that failed, at any time. */
+  /** Error of the first input that failed, at any time, or of the buffer that another agent may have used. */
   #failure: { error: unknown } | undefined
 
   constructor(plan: Plan, options: AgentOptions, log: EarlyLog, parts: Parts) {
@@ -164,6 +166,10 @@ class Agent {
       openOffsets: async (path, offsetOptions, logger) => {
         const { openOffsets } = await import('../store/open.ts')
         return openOffsets(path, offsetOptions, { log: logger })
+      },
+      openSegments: async (...given) => {
+        const { openBuffer } = await import('./open-buffer.ts')
+        return openBuffer(plan, ...given, (error) => this.#failed(error))
       },
       finished: (name, incomplete) => this.#inputFinished(name, incomplete),
       readerClosed: () => this.#end.resolve('readerClosed'),
@@ -267,16 +273,25 @@ class Agent {
     await settlesWithin(this.#assembly.settled(), MAX_ABORT_MS, systemClock)
     const closed = await this.#assembly.closeInputs()
     await settlesWithin(this.#assembly.closeOutputs(), MAX_ABORT_MS, systemClock)
-    return closed
+    let isBufferClosed = false
+    const close = async (): Promise<void> => {
+      isBufferClosed = await this.#assembly.closeBuffer()
+    }
+    await settlesWithin(close(), BUFFER_CLOSE_MS, systemClock)
+    return closed && isBufferClosed
   }
 
   async #runInput(running: RunningInput): Promise<void> {
     try {
       await running.input.run(this.#inputs.signal)
     } catch (error) {
-      this.#failure ??= { error }
-      this.#end.resolve('failed')
+      this.#failed(error)
     }
+  }
+
+  #failed(error: unknown): void {
+    this.#failure ??= { error }
+    this.#end.resolve('failed')
   }
 
   /** Waits for every ack: without a limit when the inputs have finished, for `Grace` after a signal or a failure. */
@@ -284,25 +299,36 @@ class Agent {
     const grace = this.#plan.service.grace
     const graceMs = grace < 0 ? Number.POSITIVE_INFINITY : grace * 1000
     // What is broken may be what settles.
-    if (reason === 'defect')
+    if (reason === 'defect') {
+      this.#assembly.stopReading()
       return settlesWithin(
         Promise.all(runs).then(() => this.#assembly.settled()),
         this.#defectGraceMs,
         systemClock,
       )
-    const settled = Promise.all(runs).then(() => this.#assembly.settled())
+    }
+    let haveEnded = false
+    const settled = Promise.all(runs).then(() => {
+      haveEnded = true
+      return this.#assembly.settled()
+    })
+    if (reason !== 'finished') this.#assembly.stopReading()
     if (reason === 'failed' || reason === 'readerClosed' || reason === 'filter')
       return settlesWithin(settled, graceMs, systemClock)
     if (reason === 'finished') {
       const first = await Promise.race([settled.then(() => 'settled'), this.#stopSignal.promise])
       if (first === 'settled') return true
+      this.#assembly.stopReading()
     }
     const limit = grace < 0 ? 'without a time limit' : `up to ${grace} s`
     log.info(`stopping: waiting ${limit} for acknowledgements`)
     const isComplete = await settlesWithin(settled, graceMs, systemClock)
     if (!isComplete) {
       const open = this.#assembly.inputs.filter(({ stage }) => stage.openChunks > 0)
-      if (open.length === 0)
+      const { buffer } = this.#assembly
+      if (open.length === 0 && haveEnded && buffer?.isDrained === false)
+        log.warn('stopping before everything in the buffer was sent: the next run sends the rest')
+      else if (open.length === 0)
         log.warn('stopping before an input has ended: what it was doing is left to the next run')
       else log.warn(`stopping before all records were acknowledged: ${fateOf(this.#plan, open)}`)
     }
@@ -320,15 +346,20 @@ class Agent {
     const isRead = finite.every(
       ({ name, input }) => this.#finishedInputs.has(name) || input.isWaiting === true,
     )
-    const isDrained = (reason === 'finished' || isRead) && isComplete && aborted === 0
+    const kept = this.#assembly.buffer?.records ?? 0
+    const isDrained = (reason === 'finished' || isRead) && isComplete && aborted + kept === 0
     const missing = [...this.#unread]
     if (dropped > 0) missing.push(dropped === 1 ? '1 record was dropped' : `${dropped} records were dropped`)
+    const lost = this.#assembly.buffer?.lostText
+    if (lost !== undefined) missing.push(`${lost} lost in damaged files of the buffer`)
     if (isDrained && missing.length === 0) return 0
     log.error(missing.length > 0 ? missing.join(', ') : 'ended before all records were acknowledged', {
       code: 'E_RUN_INCOMPLETE',
       hint: isDrained
         ? 'what is named was not read or not delivered; log lines above may have the reason'
-        : `what is not acknowledged: ${fateOf(this.#plan, finite)}`,
+        : kept > 0 && aborted === 0
+          ? 'what was not sent is in the buffer on disk, and the next run sends it'
+          : `what is not acknowledged: ${fateOf(this.#plan, finite)}`,
     })
     return 1
   }
@@ -418,7 +449,8 @@ class Agent {
       outputDownMs: service.hcOutputDown,
     }
     const { httpListen: listen, httpPort: port, httpAllowedHosts: allowedHosts } = service
-    const options = { listen, port, health, allowedHosts, plugins: this.#options.plugins }
+    const { storageMetrics: hasStorage } = service
+    const options = { listen, port, health, allowedHosts, plugins: this.#options.plugins, hasStorage }
     return startHttp(options, () => this.#snapshot(), this.#log.child('http'))
   }
 

@@ -5,7 +5,7 @@ import type { Logger } from '../core/services.ts'
 import { Assembly } from '../engine/assembly.ts'
 import { systemClock } from '../engine/clock.ts'
 import { loadParts } from '../engine/parts.ts'
-import { FsFailure, stat } from '../lib/fs/file-system.ts'
+import { FsFailure, isForeignLink, stat } from '../lib/fs/file-system.ts'
 import type { FindPath } from './route-path.ts'
 import { sharedFileProblems } from './shared-files.ts'
 
@@ -68,7 +68,7 @@ export async function discardAssembly(assembly: Assembly, flushes: AbortControll
 
 /** Returns what is wrong with the files of ours that the plan names. */
 export function planFileProblems(plan: Plan): ShipperError[] {
-  return [...fileProblems(plan), ...sharedFileProblems(plan)]
+  return [...fileProblems(plan), ...bufferProblems(plan), ...sharedFileProblems(plan)]
 }
 
 /** Finds files of ours that are named but cannot be files, by looking at them: a start would fail there. */
@@ -95,6 +95,28 @@ function fileProblems({ inputs, service }: Plan): ShipperError[] {
     problems.push(new ShipperError('E_LOG_FILE', `Log_File ${service.logFile} ${reason}`))
   return problems
 }
+
+/** Finds out by looking at it whether the folder of the buffer on disk cannot be one. */
+function bufferProblems({ buffer }: Plan): ShipperError[] {
+  if (buffer === undefined) return []
+  const reason = notAFolder(buffer.folder)
+  if (reason === undefined) return []
+  const hint = 'set storage.path in [SERVICE] to a folder, e.g. /var/lib/shipper/buffer; it is created'
+  const message = `storage.path ${buffer.folder} ${reason}: nothing can be kept there`
+  return [new ShipperError('E_BUFFER', message, { hint })]
+}
+
+/** Returns what is at the path instead of a folder that is ours, or undefined when there is one, nothing, or nobody may look. */
+function notAFolder(path: string): string | undefined {
+  // A slash at the end would have the link followed.
+  if (isForeignLink(path.replace(SLASHES, ''))) return 'is a link that another user has made'
+  const found = stat(path)
+  if (found instanceof FsFailure)
+    return found.code === 'ENOTDIR' ? 'is below something that is not a directory' : undefined
+  return found.isDirectory() ? undefined : 'is not a directory'
+}
+
+const SLASHES = /(?<=.)\/+$/
 
 /** Returns what is at the path instead of a regular file, or undefined when there is one, nothing, or nobody may look. */
 function notAFile(path: string, mayBeDevice: boolean): string | undefined {

@@ -5,7 +5,7 @@ import { deadLettersOf, filtersOf, type Plan } from '../core/plan.ts'
 import { FsFailure, stat } from '../lib/fs/file-system.ts'
 
 /** What a file of ours is for. Several stages may share a file for one purpose; a file has only one. */
-type Purpose = 'database' | 'log' | 'dead letters' | 'records'
+type Purpose = 'database' | 'log' | 'dead letters' | 'records' | 'buffer'
 
 interface OwnFile {
   purpose: Purpose
@@ -43,7 +43,7 @@ export function sharedFileProblems(plan: Plan): ShipperError[] {
 }
 
 function* ownFiles(plan: Plan): Generator<OwnFile> {
-  const { inputs, outputs, service } = plan
+  const { inputs, outputs, service, buffer } = plan
   for (const { spec, name, options, optionLocations, location } of inputs) {
     const path = spec.statePath?.(options as never)
     if (path === undefined) continue
@@ -54,6 +54,8 @@ function* ownFiles(plan: Plan): Generator<OwnFile> {
   }
   if (service.logFile !== undefined)
     yield { purpose: 'log', path: service.logFile, name: 'Log_File', location: undefined }
+  if (buffer !== undefined)
+    yield { purpose: 'buffer', path: buffer.folder, name: 'storage.path', location: undefined }
   for (const filter of filtersOf(plan)) yield* deadLetters(filter, deadLettersOf(filter)?.deadLetterFile)
   for (const output of outputs) {
     const { spec, name, options, common, optionLocations, location } = output

@@ -1,12 +1,16 @@
 import { truncate } from '../core/escape-controls.ts'
 import type { Clock } from '../core/services.ts'
+import type { BufferSnapshot, Unkept } from '../core/snapshot.ts'
 import type { Assembly } from '../engine/assembly.ts'
 import { isPaused } from '../engine/stages.ts'
+import { bytesText } from '../lib/text/bytes.ts'
 
 /** What the sentence is made of: a part of the running inputs and outputs, cheap to read with any number of files. */
 interface StatusSource {
   inputs: readonly { name: string; files: number | undefined; paused: boolean }[]
   outputs: readonly OutputState[]
+  /** The buffer on disk, if there is one. */
+  buffer?: Pick<BufferSnapshot, 'problem' | 'readProblem' | 'outputs'> | undefined
 }
 
 interface OutputState {
@@ -17,9 +21,14 @@ interface OutputState {
   lastError: string | undefined
 }
 
+type RunningParts = Pick<Assembly, 'inputs' | 'outputs'> & {
+  readonly buffer?: { snapshot(): BufferSnapshot } | undefined
+}
+
 /** Reads the state of an assembly, without asking the inputs about each of their files. */
-export function statusSource({ inputs, outputs }: Pick<Assembly, 'inputs' | 'outputs'>): StatusSource {
+export function statusSource({ inputs, outputs, buffer }: RunningParts): StatusSource {
   return {
+    buffer: buffer?.snapshot(),
     inputs: inputs.map(({ name, counters, account, stage }) => ({
       name,
       files: FILE_COUNTERS.every((counter) => Object.hasOwn(counters.snapshot().counters, counter))
@@ -52,7 +61,7 @@ export class StatusSentence {
     this.#clock = clock
   }
 
-  of({ inputs, outputs }: StatusSource): string {
+  of({ inputs, outputs, buffer }: StatusSource): string {
     if (outputs.length === 0) return 'idle: there is no output, nothing is read'
     if (inputs.length === 0) return 'idle: there is no input'
     const failing = outputs.flatMap((output) => {
@@ -66,10 +75,14 @@ export class StatusSentence {
     const withFiles = inputs.filter((input) => input.files !== undefined)
     const files = withFiles.reduce((sum, input) => sum + (input.files ?? 0), 0)
     const waiting = outputs.reduce((sum, output) => sum + output.waiting, 0)
+    if (buffer?.problem !== undefined) failing.push(bufferFailure('writable', buffer.problem))
+    if (buffer?.readProblem !== undefined) failing.push(bufferFailure('readable', buffer.readProblem))
+    const onDisk = Math.max(0, ...(buffer?.outputs.map(({ bytes }) => bytes) ?? []))
     return [
       ...(failing.length === 0 ? ['sending'] : failing),
       ...(withFiles.length === 0 ? [] : [`${counted(files, 'file')} open`]),
       `${counted(waiting, 'chunk')} waiting`,
+      ...(onDisk === 0 ? [] : [`${bytesText(onDisk)} on disk`]),
       ...(paused.length === 0 ? [] : [`${paused.join(', ')} paused by the memory limit`]),
     ].join('; ')
   }
@@ -96,4 +109,8 @@ function timeOf(ms: number): string {
   const date = new Date(ms)
   const two = (n: number): string => String(n).padStart(2, '0')
   return `${two(date.getMonth() + 1)}-${two(date.getDate())} ${two(date.getHours())}:${two(date.getMinutes())}`
+}
+
+function bufferFailure(ability: 'readable' | 'writable', { sinceMs, reason }: Unkept): string {
+  return `the buffer on disk has not been ${ability} since ${timeOf(sinceMs)} (${truncate(reason, MAX_REASON_CHARS)})`
 }

@@ -1,8 +1,9 @@
-import type { InputPlan, OutputPlan, Plan } from '../core/plan.ts'
+import type { InputPlan, Plan } from '../core/plan.ts'
 import type { Assembly } from '../engine/assembly.ts'
 import type { RunningInput } from '../engine/stages.ts'
 import { countText } from '../lib/text/duration.ts'
 import { reachedOutputs } from './reached-outputs.ts'
+import { placeOf } from './stage-place.ts'
 
 /** The first and the last line of a run: what it does, and what it has done. */
 
@@ -46,24 +47,12 @@ function described(name: string, what: string | undefined): string {
   return what === undefined ? name : `${name} ${what}`
 }
 
-/** Returns where a stage reads or writes, by the names that such options have in all plugins. */
-function placeOf({ options }: InputPlan | OutputPlan): string | undefined {
-  const { host, listen, port, brokers, path, unixPath } = options as Record<string, unknown>
-  if (typeof unixPath === 'string') return unixPath
-  const address = host ?? listen
-  if (typeof address === 'string' && typeof port === 'number')
-    return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`
-  const first = [brokers, path].find((value) => value !== undefined)
-  if (typeof first === 'string') return first
-  return Array.isArray(first) ? first.flat().join(',') : undefined
-}
-
 /**
  * Returns `8,408 records sent, all acknowledged`, or what is missing and what becomes of it. `isEndedByFilter`: records that are not
  * acknowledged may be delivered nevertheless, see `FilterContext.endRun`.
  */
 export function stopLine(plan: Plan, assembly: Assembly, isEndedByFilter: boolean): string {
-  const { outputs, filters } = assembly.snapshot()
+  const { outputs, filters, buffer } = assembly.snapshot()
   if (outputs.length === 0) return 'nothing was read or sent'
   const counts = outputs.map(({ name, procRecords }) => ({ name, records: procRecords }))
   const [first] = counts
@@ -81,13 +70,25 @@ export function stopLine(plan: Plan, assembly: Assembly, isEndedByFilter: boolea
   const parts = [`${sent} sent`]
   if (letters > 0) parts.push(`${countText(letters)} given up and kept as dead letters`)
   if (dropped > 0) parts.push(`${countText(dropped)} dropped`)
+  const kept = (buffer?.outputs ?? []).filter(({ records }) => records > 0)
+  const lost = assembly.buffer?.lostText
+  if (lost !== undefined) parts.push(`${lost} lost in damaged files of the buffer`)
+  if (kept.length > 0) parts.push(`${keptText(kept)} in the buffer, to be sent by the next run`)
   if (aborted > 0)
     parts.push(
       `${countText(aborted)} not acknowledged: ${fateOf(plan, open, isEndedByFilter ? HELD_BACK : LOST)}`,
     )
-  else if (dropped + letters === 0 && counts.some(({ records }) => records > 0))
+  else if (
+    dropped + letters + kept.length === 0 &&
+    lost === undefined &&
+    counts.some(({ records }) => records > 0)
+  )
     parts.push('all acknowledged')
   return parts.join(', ')
+}
+
+function keptText(outputs: readonly { name: string; records: number }[]): string {
+  return named(outputs.map(({ name, records }) => `${recordsText(records)} for ${name}`))
 }
 
 function recordsText(n: number): string {

@@ -1,8 +1,8 @@
-import { expect, test } from 'bun:test'
+import { describe, expect, test } from 'bun:test'
 import { execFileSync } from 'node:child_process'
-import { readdirSync, symlinkSync, writeFileSync } from 'node:fs'
+import { lchownSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { checkPlan } from '../../src/agent/dry-run.ts'
+import { checkPlan, planFileProblems } from '../../src/agent/dry-run.ts'
 import { Flags } from '../../src/config/flags.ts'
 import { loadPlan } from '../../src/config/load.ts'
 import { formatLocation, ShipperError } from '../../src/core/error.ts'
@@ -250,4 +250,48 @@ test('all problems are reported, each with its position', async () => {
     'a.conf:5: [keep] two',
     'a.conf:1: [lines] one',
   ])
+})
+
+describe('the folder of the buffer on disk', () => {
+  const folder = tmp()
+  writeFileSync(join(folder, 'file'), '')
+  mkdirSync(join(folder, 'there'))
+  symlinkSync(join(folder, 'there'), join(folder, 'own'))
+  symlinkSync(join(folder, 'there'), join(folder, 'foreign'))
+  const of = async (path: string): Promise<string[]> => {
+    const plan = planOf({ inputs: [{ name: 'in.0', create: (ctx) => new Lines(ctx, []) }] })
+    const buffer = {
+      folder: path,
+      inputs: ['in.0'],
+      memoryBytes: 5e6,
+      maxChunks: 128,
+      deletesDamaged: false,
+      flushesAtStop: false,
+      limits: new Map(),
+    }
+    return planFileProblems({ ...plan, buffer }).map(({ code, message }) => `${code} ${message}`)
+  }
+
+  test.each(['there', 'there/', 'own', 'none/new'])(
+    'may be %s: a directory, or nothing yet',
+    async (name) => {
+      expect(await of(join(folder, name))).toEqual([])
+    },
+  )
+
+  test.each([
+    ['file', 'is not a directory'],
+    ['file/below', 'is below something that is not a directory'],
+  ])('is reported when it cannot be one: %s', async (name, reason) => {
+    const path = join(folder, name)
+    expect(await of(path)).toEqual([`E_BUFFER storage.path ${path} ${reason}: nothing can be kept there`])
+  })
+
+  test.skipIf(process.getuid?.() !== 0)('is no link that another user has made', async () => {
+    lchownSync(join(folder, 'foreign'), 4711, 4711)
+    for (const name of ['foreign', 'foreign/'])
+      expect(await of(join(folder, name))).toEqual([
+        expect.stringContaining('is a link that another user has made'),
+      ])
+  })
 })

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { runAgent } from '../../src/agent/agent.ts'
 import type { Chunk } from '../../src/core/chunk.ts'
 import { ShipperError } from '../../src/core/error.ts'
+import type { BufferPlan, Plan } from '../../src/core/plan.ts'
 import type { InputContext, Output, OutputContext } from '../../src/core/plugin.ts'
 import { Lines, planOf } from './engine/plan.ts'
 import { permanent } from './engine/queue-bench.ts'
@@ -57,6 +58,10 @@ export interface Run {
 
 type Parts = Omit<Parameters<typeof planOf>[0], 'inputs'> & {
   inputs: ((ctx: InputContext) => Lines)[]
+  /** Folder of the buffer of all inputs. */
+  buffer?: string
+  /** `storage.backlog.flush_on_shutdown`. */
+  flushesAtStop?: boolean
 }
 
 /** Runs the agent in this process with its log in a file. */
@@ -75,11 +80,26 @@ export function runWith(parts: Parts): Run {
     })),
     service: { log_file: file, flush: '0.05', ...parts.service },
   })
+  if (parts.buffer !== undefined) plan.buffer = bufferIn(parts.buffer, plan, parts.flushesAtStop)
   const status = within(runAgent(plan, OPTIONS), HANG_MS, 'the end of the agent').then((ended) => {
     if (typeof ended === 'number') return ended
     throw ended.problems[0]
   })
   return { status, inputs, logged: () => readFileSync(file, 'utf8') }
+}
+
+function bufferIn(folder: string, { inputs }: Plan, flushesAtStop = false): BufferPlan {
+  const names = inputs.map(({ name }) => name)
+  const limits = new Map<string, number>()
+  return {
+    folder,
+    inputs: names,
+    memoryBytes: 1_000_000,
+    maxChunks: 128,
+    deletesDamaged: false,
+    flushesAtStop,
+    limits,
+  }
 }
 
 export const lines =

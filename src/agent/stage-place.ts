@@ -1,0 +1,22 @@
+import type { InputPlan, OutputPlan } from '../core/plan.ts'
+
+/** Returns where a stage reads or writes, by the names that such options have in all plugins. */
+export function placeOf({ options }: InputPlan | OutputPlan): string | undefined {
+  const { host, listen, port, brokers, path, unixPath } = options as Record<string, unknown>
+  if (typeof unixPath === 'string') return unixPath
+  const address = host ?? listen
+  if (typeof address === 'string' && typeof port === 'number')
+    return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`
+  const first = [brokers, path].find((value) => value !== undefined)
+  if (typeof first === 'string') return first
+  return Array.isArray(first) ? first.flat().join(',') : undefined
+}
+
+/** Returns where an output sends its records: plugin and address, file or topics. */
+export function targetOf(output: OutputPlan): string {
+  const { spec, options } = output
+  const { topics } = options as Record<string, unknown>
+  const place = spec.writes?.(options as never) ?? placeOf(output)
+  const parts = [spec.name, place, Array.isArray(topics) ? topics.flat().join(',') : topics]
+  return parts.filter((part) => typeof part === 'string' && part !== '').join(' ')
+}
