@@ -22,6 +22,8 @@ export interface Request {
   limit: string | undefined
   /** A `--tag` that belongs to no input: for `try`; of any other command it is the error. */
   tag: { value: string; misplaced: unknown } | undefined
+  /** Option of the command `buffer`. */
+  check: boolean
   /** Option of the command `migrate`. */
   to: string | undefined
   /** Option of the command `try`. */
@@ -47,6 +49,7 @@ export function newRequest(): Request {
     namespace: undefined,
     url: undefined,
     limit: undefined,
+    check: false,
     tag: undefined,
     to: undefined,
     json: false,
@@ -94,6 +97,11 @@ export const FLAGS: readonly (readonly [flags: string, help: string, handler: Fl
     'working directory, to which paths in the configuration are relative',
     set('workdir'),
   ],
+  [
+    '-b, --storage_path <DIR>',
+    'folder for the records of inputs with storage.type filesystem',
+    service('storage.path'),
+  ],
   ['-H, --http', 'enable the HTTP server: metrics, health, files', service('http_server', 'on')],
   ['-L, --http_listen <ADDRESS>', 'listen address of the HTTP server', service('http_listen')],
   ['-P, --http_port <PORT>', 'port of the HTTP server', service('http_port')],
@@ -101,6 +109,7 @@ export const FLAGS: readonly (readonly [flags: string, help: string, handler: Fl
   ['--namespace <NAME>', 'namespace, for `manifest` (default: shipper)', set('namespace')],
   ['--url <URL>', 'address of the agent, for `status` (default: http://127.0.0.1:2020)', set('url')],
   ['--limit <N>', 'maximum number of rows or lines, for `dead-letters show` and `try`', set('limit')],
+  ['--check', 'verify the checksums of all records, for `buffer`', set('check', true)],
   ['--to <FORMAT>', 'format to write, for `migrate`: yaml or classic', set('to')],
   ['--json', 'each line of the sample is a JSON object that is the record, for `try`', set('json', true)],
   [
@@ -120,7 +129,6 @@ export const ALIAS_FLAGS: readonly (readonly [flags: string, handler: FlagHandle
 
 /** Flags accepted so that fluent-bit command lines run; the table of [SERVICE] has the reason why each is ignored. */
 export const IGNORED_FLAGS: readonly (readonly [flags: string, handler: FlagHandler])[] = [
-  ['-b, --storage_path <DIR>', service('storage.path')],
   ['-d, --daemon', service('daemon', 'on')],
   ['-e, --plugin <FILE>', service('plugins_file')],
   ['-s, --coro_stack_size <SIZE>', service('coro_stack_size')],

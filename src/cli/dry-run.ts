@@ -1,5 +1,6 @@
 import { sortByLocation } from '../config/config-tree.ts'
 import { maskedProblem } from '../config/secret-values.ts'
+import type { Plan } from '../core/plan.ts'
 import type { Request } from './arguments.ts'
 import { loadWithTree } from './load.ts'
 import { planText } from './plan-text.ts'
@@ -14,7 +15,10 @@ export async function dryRun(request: Request): Promise<number> {
   const { checkPlan } = await import('../agent/dry-run.ts')
   const checked = await checkPlan(plan ?? checkable, VERSION.version)
   const all = sortByLocation([...problems, ...checked.problems]).map((one) => maskedProblem(one, mask))
-  process.stderr.write(warningsText([...warnings, ...checked.warnings].map(mask), all.length > 0))
+  const ofBuffer = await warningsOfBuffer(plan ?? checkable)
+  process.stderr.write(
+    warningsText([...warnings, ...checked.warnings, ...ofBuffer].map(mask), all.length > 0),
+  )
   const text = mask(
     await planText({
       plan: plan ?? validPart,
@@ -37,4 +41,11 @@ export async function dryRun(request: Request): Promise<number> {
     await print(describeExpressions(plan))
   }
   return print('configuration test is successful\n')
+}
+
+/** Returns what a start would warn of because of what the buffer on disk has. */
+async function warningsOfBuffer(plan: Plan): Promise<string[]> {
+  if (plan.buffer === undefined) return []
+  const { bufferWarnings } = await import('../agent/buffer-warnings.ts')
+  return bufferWarnings(plan)
 }

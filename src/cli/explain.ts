@@ -22,13 +22,19 @@ const TAB = '\t'
  * something else.
  */
 export async function explainText(tree: Tree, plan: Plan, env: Environment): Promise<string> {
-  const { inputs } = plan
+  const { inputs, buffer } = plan
   const sections = await effectiveSections(tree, registry, env)
   const names = new Map<SourceLocation, OwnDefaults>(
     inputs
       .filter(({ common, spec }) => common.tag !== undefined || spec.ownTags === undefined)
       .map(({ location, common, tag }) => [location, { tag: common.tag ?? tag }]),
   )
+  for (const { name, location, common } of inputs)
+    if (common.storageType === undefined && buffer?.inputs.includes(name) === true)
+      names.set(location, { ...names.get(location), 'storage.type': 'filesystem' })
+  const service = sections.find(({ name }) => name === 'SERVICE')
+  if (service !== undefined && buffer !== undefined && plan.service.storagePath === undefined)
+    names.set(service.section.location, { 'storage.path': buffer.folder })
   for (const [location, file] of defaultDeadLetterFiles(plan)) names.set(location, { dead_letter_file: file })
   const shown = sections.filter(({ name }) => name !== 'TEST')
   const texts = shown.map((section) => sectionText(section, names.get(section.section.location)))
@@ -80,7 +86,7 @@ function sectionLines(
   lines.push(`${indent}[${escapeControls(name)}]`)
   const given = options.filter(({ isDefault }) => !isDefault)
   const defaults = options.filter(({ isDefault, value }) => isDefault && value !== '')
-  if (spec !== undefined)
+  if (spec !== undefined || name === 'SERVICE')
     for (const [key, value] of Object.entries(own))
       if (!given.some((one) => one.key.toLowerCase() === key && one.value !== ''))
         defaults.unshift({ key, value, origin: 'default', isDefault: true })

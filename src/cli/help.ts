@@ -128,6 +128,17 @@ agent, which has to be on (HTTP_Server on, or -H). Ends with 0 when the agent is
   -P, --http_port <PORT>       port of the agent (default: 2020)
   --url <URL>                  both, e.g. http://10.0.0.7:2020
 `,
+  buffer: `Usage: shipper buffer FOLDER [--check], or shipper buffer -c FILE [--check]
+
+Lists what a buffer on disk has: records that wait for each output, the files they are in, and what of them is damaged. Nothing
+is locked or written, so the agent that uses it may run. Ends with 1 when something is damaged.
+
+  -c, --config <FILE>  the folder of this configuration
+  --check              read everything, and verify the checksums
+
+Example:
+  shipper buffer /var/lib/shipper/buffer --check
+`,
   explain: `Usage: shipper explain -c FILE | -i INPUT ... -o OUTPUT ...
 
 Prints the effective configuration in the classic format: every option that is in force, defaults included, each below a

@@ -18,9 +18,18 @@ import { terminalWidth } from './wrap.ts'
 
 /** Commands that are about a configuration that is not running. */
 const CONFIG_COMMANDS = ['explain', 'route', 'try', 'test', 'migrate']
-const COMMANDS = ['plugins', 'manifest', 'dead-letters', 'status', ...CONFIG_COMMANDS, 'help', 'version']
+const COMMANDS = [
+  'plugins',
+  'manifest',
+  'dead-letters',
+  'buffer',
+  'status',
+  ...CONFIG_COMMANDS,
+  'help',
+  'version',
+]
 /** Commands with arguments of their own. */
-const WITH_ARGUMENTS = ['dead-letters', 'route', 'test', 'migrate']
+const WITH_ARGUMENTS = ['dead-letters', 'buffer', 'route', 'test', 'migrate']
 
 const EPILOGUE = `
 Commands:
@@ -29,6 +38,7 @@ Commands:
   dead-letters list FILE|DIR   list the records that outputs have given up
   dead-letters show FILE|DIR   print them, with the reason; --limit N prints the first ones
   dead-letters replay FILE     send them again, with -c; --output NAME: to this output of the configuration
+  buffer FOLDER                list what waits on disk for each output; --check verifies it; -c: the folder of a configuration
   status                       print the state of the running agent, which needs HTTP_Server on; -c, -P or --url says where
   explain                      print the effective configuration of -c, and where each value comes from
   route TAG                    print which filters and outputs the records of a tag pass, with -c
@@ -98,6 +108,10 @@ async function execute(program: Program, request: Request): Promise<number> {
   if (command === 'dead-letters') {
     const { deadLetters } = await import('./dead-letters.ts')
     return deadLetters(rest, request, load)
+  }
+  if (command === 'buffer') {
+    const { bufferCommand } = await import('./buffer.ts')
+    return bufferCommand(rest, request, load)
   }
   if (command !== undefined && CONFIG_COMMANDS.includes(command)) {
     const { configCommand } = await import('./config-commands.ts')

@@ -11,6 +11,7 @@ import { escapeControls } from '../core/escape-controls.ts'
 import { maskValue } from '../core/mask-secrets.ts'
 import { formatSize } from '../core/options/units.ts'
 import type { FilterPlan, Plan } from '../core/plan.ts'
+import { bytesText } from '../lib/text/bytes.ts'
 import { countText } from '../lib/text/duration.ts'
 import { registry } from '../registry.ts'
 import { aligned, joined, PAGE_WIDTH } from './columns.ts'
@@ -45,6 +46,7 @@ export async function planText(options: PlanTextOptions): Promise<string> {
   const parts = [
     part('inputs', inputsText(previews)),
     part('routes', routesText(plan, find, previews, isPartial ? 'no valid output' : 'no output')),
+    part('buffer', bufferText(plan)),
     part('http server', httpServerText(plan)),
     part('memory', memoryText(plan, previews, inputLimits)),
     part('no effect', noEffectText(sections, plan)),
@@ -130,6 +132,35 @@ function routeRows(
       ])
   }
   return rows
+}
+
+/** Returns where the chunks of inputs are kept on disk, how much of them, and which outputs have names that may change. */
+function bufferText({ buffer, outputs }: Plan): string {
+  if (buffer === undefined) return ''
+  const { folder, inputs, limits } = buffer
+  const source = inputs.length === 1 ? 'input' : 'inputs'
+  const kept =
+    inputs.length === 0 ? 'what an earlier run has left there' : `records of ${source} ${listed(inputs)}`
+  const unnamed = outputs.filter(({ common }) => common.alias === undefined).map(({ name }) => name)
+  const rows = [
+    [escapeControls(folder), `${kept}, until their outputs have them`],
+    ...[...limits].map(([output, bytes]) => [
+      bytesText(bytes),
+      `limit for output ${output}; beyond it, its oldest records are dropped`,
+    ]),
+  ]
+  if (unnamed.length > 0)
+    rows.push([
+      'no Alias',
+      `${listed(unnamed)}: a section added before ${unnamed.length === 1 ? 'it changes its name' : 'them changes their names'}`,
+    ])
+  return aligned(rows, 2)
+}
+
+/** Returns the first of these names, and how many more there are. */
+function listed(names: readonly string[]): string {
+  const more = names.length - MAX_FILES
+  return more > 0 ? `${names.slice(0, MAX_FILES).join(', ')} and ${countText(more)} more` : names.join(', ')
 }
 
 /** Returns the address of the HTTP server, which a fluentd file may have by a source. */

@@ -310,3 +310,17 @@ test('warns of a file output of a fluentd file that a tail of the same records r
     expect({ pattern, found }).toEqual({ pattern, found: isLoop })
   }
 })
+
+test('says what is kept on disk, and where the oldest records are dropped', async () => {
+  const text =
+    '[INPUT]\n    Name tail\n    Path *.log\n    DB state/pos.db\n[INPUT]\n    Name forward\n    Port 0\n    storage.type filesystem\n' +
+    '[OUTPUT]\n    Name null\n    Match *\n    storage.total_limit_size 2G\n'
+  const { code, stdout } = await shipper(['-c', 'a.conf', '-D'], { cwd: folderOf({ 'a.conf': text }) })
+  expect(code).toBe(0)
+  expect(stdout).toContain(`
+buffer
+  state/buffer  records of input forward.0, until their outputs have them
+  2.0 GB        limit for output null.0; beyond it, its oldest records are dropped
+  no Alias      null.0: a section added before it changes its name
+`)
+})

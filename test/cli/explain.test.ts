@@ -27,11 +27,11 @@ async function explained(text: string, args: string[] = [], env = {}): Promise<s
 
 test('has each value below the place that it comes from', async () => {
   const text = await explained(CONFIG, [], { PLACE: 'there' })
-  expect(text).toContain('    # a.conf:3:5\n    Flush                   500ms\n')
+  expect(text).toContain('    # a.conf:3:5\n    Flush                                500ms\n')
   expect(text).toMatch(/ {4}# a\.conf:11:5, REGION from @SET\n {4}Record {2}region eu-1\n/)
   expect(text).toMatch(/ {4}# a\.conf:12:5, PLACE from the environment\n {4}Record {2}host there\n/)
   expect(text).toContain(
-    '    # a.conf:4:5\n    # Daemon                  true  (no effect: run it under a service manager)\n',
+    '    # a.conf:4:5\n    # Daemon                               true  (no effect: run it under a service manager)\n',
   )
 })
 
@@ -169,4 +169,16 @@ test('has the dead-letter file of outputs and of filters that can fail, unless t
     '/var/lib/x/dead-letters.out.jsonl',
     'own.jsonl',
   ])
+})
+
+test('has the folder of the buffer, and the storage.type that an input inherits', async () => {
+  const text =
+    '[SERVICE]\n    storage.inherit on\n    storage.type filesystem\n[INPUT]\n    Name tail\n    Path *.log\n    DB state/pos.db\n    storage.type memory\n' +
+    '[INPUT]\n    Name forward\n    Port 0\n[OUTPUT]\n    Name null\n    Match *\n'
+  const { stdout } = await shipper(['explain', '-c', 'a.conf'], { cwd: folderOf({ 'a.conf': text }) })
+  expect(stdout).toMatch(/\n {4}storage\.path +state\/buffer\n/)
+  const forward = stdout.slice(
+    stdout.indexOf('Name ', stdout.indexOf('[INPUT]', stdout.indexOf('[INPUT]') + 1)),
+  )
+  expect(forward.slice(0, forward.indexOf('[OUTPUT]'))).toMatch(/\n {4}storage\.type +filesystem\n/)
 })
