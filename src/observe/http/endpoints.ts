@@ -6,6 +6,7 @@ import { type Health, healthLines } from './health.ts'
 import { metricFamilies, metricsDocument } from './metrics.ts'
 import { PROMETHEUS_TYPE, prometheusParts } from './prometheus.ts'
 import { fileDocument, snapshotDocument } from './snapshot-document.ts'
+import { storageDocument } from './storage-document.ts'
 
 /**
  * Endpoints of the HTTP server: the documents of fluent-bit, and some that it does not have: liveness, the
@@ -25,6 +26,8 @@ interface EndpointSources {
   health: () => Health
   /** Names of all built-in plugins; defaults to those in use. */
   plugins?: PluginNames | undefined
+  /** False when storage.metrics is off. */
+  hasStorage?: boolean | undefined
   query: string
   /** False when the Host of the request is no name of this machine: details are left out. */
   isTrusted: boolean
@@ -68,7 +71,7 @@ const ENDPOINTS: Record<string, Endpoint> = {
   '/api/v1/live': live,
   '/live': { ...live, alias: true },
   '/api/v1/health': {
-    help: 'ok or error, then a line for dead letters that are full and for each output that is down: for readiness probes and alerts',
+    help: 'ok or error, then a line for dead letters that are full, for a buffer on disk that cannot be written or read, and for each output that is down: for readiness probes and alerts',
     answer: ({ health, isTrusted }) => {
       const state = health()
       const lines = isTrusted ? healthLines(state).map((line) => `${line}\n`) : []
@@ -121,8 +124,9 @@ const ENDPOINTS: Record<string, Endpoint> = {
     answer: ({ plugins, snapshot }) => json({ plugins: plugins ?? pluginsInUse(snapshot()) }),
   },
   '/api/v1/storage': {
-    help: 'chunks in memory, in fluent-bit’s form',
-    answer: ({ snapshot }) => json(storage(snapshot())),
+    help: 'chunks in memory and on disk, in fluent-bit’s form; the buffer on disk with storage.type filesystem',
+    answer: ({ snapshot, hasStorage = true }) =>
+      hasStorage ? json(storageDocument(snapshot())) : notFound(),
   },
 }
 
@@ -188,43 +192,3 @@ function files(snapshot: Snapshot): unknown[] {
     (status?.files ?? []).map((file) => Object.assign({ input: name }, fileDocument(file))),
   )
 }
-
-/**
- * Returns fluent-bit's storage document. All chunks are in memory and none on disk, so `fs_` fields are 0. A
- * chunk for two outputs counts twice in the overall total. All chunks of an input are busy, because they wait
- * for an ack; `busy_size` is the memory of the input.
- */
-function storage({ inputs, outputs }: Snapshot): unknown {
-  const total = outputs.reduce((sum, output) => sum + output.waiting + output.inFlight, 0)
-  return {
-    storage_layer: {
-      chunks: { total_chunks: total, mem_chunks: total, fs_chunks: 0, fs_chunks_up: 0, fs_chunks_down: 0 },
-    },
-    input_chunks: Object.fromEntries(
-      inputs.map(({ name, memory, memoryLimit, chunks }) => [
-        name,
-        {
-          status: {
-            overlimit: memoryLimit > 0 && memory >= memoryLimit,
-            mem_size: binarySize(memory),
-            mem_limit: binarySize(memoryLimit),
-          },
-          chunks: { total: chunks, up: chunks, down: 0, busy: chunks, busy_size: binarySize(memory) },
-        },
-      ]),
-    ),
-  }
-}
-
-/** Formats a size as fluent-bit does, 1024-based with one decimal: `0b`, `1.5K`, `47.7M`. */
-function binarySize(bytes: number): string {
-  let size = bytes
-  let unit = 0
-  while (size >= 1024 && unit < UNITS.length - 1) {
-    size /= 1024
-    unit++
-  }
-  return unit === 0 ? `${size}b` : `${size.toFixed(1)}${UNITS[unit]}`
-}
-
-const UNITS = ['b', 'K', 'M', 'G', 'T']

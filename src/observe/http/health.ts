@@ -24,20 +24,31 @@ export interface Health {
   output_down_limit: number
   /** Outputs and filters whose dead letters cannot be written, also those within the limit. */
   dead_letters: StuckLetters[]
+  /** The buffer on disk while it cannot be written or read, also within the limit; absent when there is none or it can. */
+  buffer?: StuckBuffer
   /** Outputs that are down, also those within the limit. */
   outputs: DownOutput[]
 }
 
-interface StuckLetters {
-  /** Name of the output or filter. */
-  name: string
+interface Stuck {
   /** Time of the first record that could not be kept, as ISO 8601. */
   since: string
   seconds: number
-  /** Names the file and its limit. */
+  /** Names the file or folder, and its limit. */
   reason: string
   /** What to do. */
   hint: string
+}
+
+interface StuckLetters extends Stuck {
+  /** Name of the output or filter. */
+  name: string
+}
+
+interface StuckBuffer extends Stuck {
+  folder: string
+  /** What cannot be done. */
+  failure: 'write' | 'read'
 }
 
 interface DownOutput {
@@ -98,9 +109,10 @@ export class HealthWindow {
     const errors = enabled ? now.errors - base.errors : 0
     const retriesFailed = enabled ? now.retriesFailed - base.retriesFailed : 0
     const outputs = downOutputs(snapshot)
-    const stuck = stuckLetters(snapshot)
-    const isDown =
-      outputDownMs > 0 && [...stuck, ...outputs].some(({ seconds }) => seconds * 1000 >= outputDownMs)
+    const letters = stuckLetters(snapshot)
+    const buffer = stuckBuffer(snapshot)
+    const down = [...letters, ...(buffer === undefined ? [] : [buffer]), ...outputs]
+    const isDown = outputDownMs > 0 && down.some(({ seconds }) => seconds * 1000 >= outputDownMs)
     return {
       status: isDown || errors > errorsCount || retriesFailed > retryFailureCount ? 'error' : 'ok',
       errors,
@@ -109,7 +121,8 @@ export class HealthWindow {
       retry_failure_limit: retryFailureCount,
       period_limit: Math.round(periodMs / 1000),
       output_down_limit: outputDownMs / 1000,
-      dead_letters: stuck,
+      dead_letters: letters,
+      ...(buffer === undefined ? {} : { buffer }),
       outputs,
     }
   }
@@ -129,8 +142,21 @@ function stuckLetters({ filters, outputs, nowMs }: Snapshot): StuckLetters[] {
   )
 }
 
-function stuckOf(name: string, { sinceMs, reason, hint }: Unkept, nowMs: number): StuckLetters {
-  return { name, ...ageOf(sinceMs, nowMs), reason: oneLine(reason), hint: oneLine(hint) }
+function stuckBuffer({ buffer, nowMs }: Snapshot): StuckBuffer | undefined {
+  if (buffer === undefined) return undefined
+  const { problem, readProblem } = buffer
+  const worst = problem ?? readProblem
+  if (worst === undefined) return undefined
+  const failure = problem === undefined ? 'read' : 'write'
+  return { folder: oneLine(buffer.folder), failure, ...stuck(worst, nowMs) }
+}
+
+function stuckOf(name: string, unkept: Unkept, nowMs: number): StuckLetters {
+  return { name, ...stuck(unkept, nowMs) }
+}
+
+function stuck({ sinceMs, reason, hint }: Unkept, nowMs: number): Stuck {
+  return { ...ageOf(sinceMs, nowMs), reason: oneLine(reason), hint: oneLine(hint) }
 }
 
 function ageOf(sinceMs: number, nowMs: number): { since: string; seconds: number } {
@@ -142,8 +168,23 @@ function ageOf(sinceMs: number, nowMs: number): { since: string; seconds: number
  * Returns a line for everything that is wrong. What cannot be kept comes first: it holds up the inputs, and is what has
  * to be done something about, whatever the output fails with.
  */
-export function healthLines({ dead_letters, outputs }: Pick<Health, 'dead_letters' | 'outputs'>): string[] {
-  return [...dead_letters.map(stuckText), ...outputs.map(downText)]
+export function healthLines({
+  dead_letters,
+  buffer,
+  outputs,
+}: Pick<Health, 'dead_letters' | 'buffer' | 'outputs'>): string[] {
+  return [
+    ...dead_letters.map(stuckText),
+    ...(buffer === undefined ? [] : [bufferText(buffer)]),
+    ...outputs.map(downText),
+  ]
+}
+
+function bufferText({ folder, failure, since, seconds, reason, hint }: StuckBuffer): string {
+  const age = `since ${since} (${durationText(seconds * 1000)})`
+  if (failure === 'read')
+    return `the buffer ${folder} has not been readable ${age}: ${reason}; what is on disk waits: ${hint}`
+  return `the buffer ${folder} has not been writable ${age}: ${reason}; records wait, and their inputs pause: ${hint}`
 }
 
 function stuckText({ name, since, seconds, reason, hint }: StuckLetters): string {
@@ -151,10 +192,10 @@ function stuckText({ name, since, seconds, reason, hint }: StuckLetters): string
   return `${oneLine(name)} cannot keep what it gives up ${age}: ${reason}; records wait, and their inputs pause: ${hint}`
 }
 
-/** Returns `forward.0 is down since 2026-11-21T06:00:00.123Z (12 s, 26 attempts): reason`. */
+/** Returns `forward.0 has been down since 2026-11-21T06:00:00.123Z (12 s, 26 attempts): reason`. */
 function downText({ name, since, seconds, attempts, reason }: DownOutput): string {
   const times = attempts === 1 ? '1 attempt' : `${attempts} attempts`
-  return `${oneLine(name)} is down since ${since} (${durationText(seconds * 1000)}, ${times}): ${reason}`
+  return `${oneLine(name)} has been down since ${since} (${durationText(seconds * 1000)}, ${times}): ${reason}`
 }
 
 /** Bounds what a peer or a path contributed. */

@@ -9,6 +9,7 @@ import type {
 } from '../../core/snapshot.ts'
 import { FsFailure, namesIn } from '../../lib/fs/file-system.ts'
 import { metricName } from '../../lib/metrics/metric-text.ts'
+import { bufferFamilies, storageFamilies } from './buffer-metrics.ts'
 
 /**
  * Metrics of a snapshot with fluent-bit's names, so that its dashboards and alerts keep working, and with the
@@ -92,6 +93,8 @@ export function metricFamilies(snapshot: Snapshot, version: 1 | 2): Family[] {
     ...inputGauges(snapshot.inputs),
     ...filterGauges(snapshot),
     ...outputGauges(snapshot),
+    ...(version === 2 ? storageFamilies(snapshot) : []),
+    ...(snapshot.buffer === undefined ? [] : bufferFamilies(snapshot.buffer, snapshot.nowMs)),
   ]) {
     families.set(family.name, family)
   }

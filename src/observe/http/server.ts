@@ -20,6 +20,8 @@ export interface HttpOptions {
   allowedHosts?: readonly string[]
   /** Names for `/api/v1/plugins`; defaults to the plugins in use. */
   plugins?: PluginNames
+  /** storage.metrics; default: true. */
+  hasStorage?: boolean
   /** Overrides for tests. */
   limits?: Partial<HttpLimits>
   /** Listens on a host; for tests of a machine without IPv6. */
@@ -68,7 +70,12 @@ export async function startHttp(
   const { createServer } = await import('node:net')
   const limits = { ...DEFAULT_LIMITS, ...options.limits }
   const window = new HealthWindow(options.health, snapshot().startedMs)
-  const sources = { snapshot, health: () => window.check(snapshot()), plugins: options.plugins }
+  const sources = {
+    snapshot,
+    health: () => window.check(snapshot()),
+    plugins: options.plugins,
+    hasStorage: options.hasStorage,
+  }
   const isAllowed = hostTest([hostname(), options.listen], options.allowedHosts ?? [])
   const answers = new Answers(limits, log, (request) => answerTo(request, sources, isAllowed, log))
   const accept = (socket: Socket): void => answers.accept(socket)

@@ -1,5 +1,6 @@
 import type { FileStatus } from '../../core/plugin.ts'
 import type {
+  BufferSnapshot,
   CounterSnapshot,
   FilterSnapshot,
   InputSnapshot,
@@ -10,16 +11,43 @@ import type {
 
 /** Returns the document of `/api/v1/snapshot`: times as ISO 8601, sizes in bytes. */
 export function snapshotDocument(snapshot: Snapshot): unknown {
-  const { version, hostname, startedMs, nowMs, memory } = snapshot
+  const { version, hostname, startedMs, nowMs, memory, buffer } = snapshot
   return {
     version,
     hostname,
     started: isoTime(startedMs),
     time: isoTime(nowMs),
     memory,
+    ...(buffer === undefined ? {} : { buffer: bufferDocument(buffer) }),
     inputs: snapshot.inputs.map(inputDocument),
     filters: snapshot.filters.map(filterDocument),
     outputs: snapshot.outputs.map(outputDocument),
+  }
+}
+
+/** Returns the buffer on disk, for the snapshot and `/api/v1/storage`. */
+export function bufferDocument(buffer: BufferSnapshot): unknown {
+  const { folder, bytes, segments, problem } = buffer
+  return {
+    folder,
+    bytes,
+    segments,
+    unwritten_chunks: buffer.unwrittenChunks,
+    unwritten_bytes: buffer.unwrittenBytes,
+    lost_records: buffer.lostRecords,
+    damaged_parts: buffer.damagedParts,
+    failure: unkeptDocument(problem),
+    read_failure: unkeptDocument(buffer.readProblem),
+    outputs: buffer.outputs.map(({ name, chunks, records, bytes: size, ...output }) => ({
+      name,
+      chunks,
+      records,
+      bytes: size,
+      chunks_in_memory: output.chunksInMemory,
+      dropped_records: output.droppedRecords,
+      limit: output.limitBytes ?? null,
+    })),
+    unknown_outputs: buffer.unknownOutputs,
   }
 }
 

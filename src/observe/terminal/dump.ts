@@ -1,6 +1,8 @@
 import { escapeControls } from '../../core/escape-controls.ts'
 import type { FileStatus } from '../../core/plugin.ts'
 import type {
+  BufferedOutput,
+  BufferSnapshot,
   CounterSnapshot,
   FilterSnapshot,
   InputSnapshot,
@@ -23,16 +25,53 @@ export function formatDump(snapshot: Snapshot): string {
 
 /** Returns the lines of the dump, without control characters. */
 export function dumpLines(snapshot: Snapshot): string[] {
-  const { version, hostname, startedMs, nowMs, memory } = snapshot
+  const { version, hostname, startedMs, nowMs, memory, buffer } = snapshot
   const lines = [
     `--- shipper ${version} on ${hostname}, ${localTime(nowMs)}, up ${timeText(nowMs - startedMs)}`,
     `memory  ${bytesText(memory.used)} of ${bytesText(memory.limit)}`,
   ]
+  if (buffer !== undefined) lines.push(...bufferLines(buffer, nowMs))
   for (const input of snapshot.inputs) lines.push(...inputLines(input))
   for (const filter of snapshot.filters) lines.push(...filterLines(filter, nowMs))
   for (const output of snapshot.outputs) lines.push(...outputLines(output, nowMs))
   lines.push('---')
   return lines.map(escapeControls)
+}
+
+function bufferLines(buffer: BufferSnapshot, nowMs: number): string[] {
+  const { folder, bytes, segments, problem, unwrittenChunks, unwrittenBytes } = buffer
+  const age = problem === undefined ? '' : durationText(nowMs - problem.sinceMs)
+  const lines = [
+    '',
+    `buffer  ${folder}  ${bytesText(bytes)} in ${segments} ${segments === 1 ? 'file' : 'files'}`,
+  ]
+  if (problem !== undefined)
+    lines.push(`  NOT WRITABLE for ${age}, records wait: ${problem.reason}`, `    ${problem.hint}`)
+  const { readProblem } = buffer
+  if (readProblem !== undefined)
+    lines.push(
+      `  NOT READABLE for ${durationText(nowMs - readProblem.sinceMs)}, records wait: ${readProblem.reason}`,
+      `    ${readProblem.hint}`,
+    )
+  if (unwrittenChunks > 0)
+    lines.push(`  ${unwrittenChunks} chunks, ${bytesText(unwrittenBytes)}, are not on disk yet`)
+  const { lostRecords, damagedParts } = buffer
+  if (lostRecords > 0) lines.push(`  LOST ${lostRecords} records in damaged files`)
+  if (damagedParts > 0)
+    lines.push(`  LOST an unknown number of records in damaged files, parts: ${damagedParts}`)
+  const unknown = buffer.unknownOutputs.map(
+    ({ name, records, bytes: size }) =>
+      `  for ${name}: ${records} records, ${bytesText(size)}, KEPT: no output in the configuration has this name`,
+  )
+  return [...lines, ...buffer.outputs.map(bufferedLine), ...unknown]
+}
+
+function bufferedLine({ name, chunks, records, bytes, ...output }: BufferedOutput): string {
+  const { chunksInMemory, droppedRecords, limitBytes } = output
+  const limit = limitBytes === undefined ? '' : ` of ${bytesText(limitBytes)}`
+  const dropped = droppedRecords === 0 ? '' : `, DROPPED ${droppedRecords} records at the limit`
+  const inChunks = `${chunks} ${chunks === 1 ? 'chunk' : 'chunks'}`
+  return `  for ${name}: ${records} records, ${bytesText(bytes)}${limit}, in ${inChunks}, ${chunksInMemory} in memory${dropped}`
 }
 
 function inputLines(input: InputSnapshot): string[] {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'bun:test'
 import type { Snapshot } from '../../../src/core/snapshot.ts'
 import { HealthWindow, healthLines } from '../../../src/observe/http/health.ts'
-import { sampleFilter, sampleOutput, sampleSnapshot } from '../../support/engine/snapshot.ts'
+import { sampleBuffer, sampleFilter, sampleOutput, sampleSnapshot } from '../../support/engine/snapshot.ts'
 
 const OPTIONS = { enabled: true, errorsCount: 5, retryFailureCount: 2, periodMs: 60_000, outputDownMs: 0 }
 
@@ -82,7 +82,7 @@ describe('an output that is down', () => {
     })
     expect(window.check(after(60_000)).status).toBe('error')
     expect(healthLines(soon)).toEqual([
-      'b is down since 2026-11-21T05:00:00.000Z (59 s, 26 attempts): cannot connect to 10.0.0.5:24224\\nforged',
+      'b has been down since 2026-11-21T05:00:00.000Z (59 s, 26 attempts): cannot connect to 10.0.0.5:24224\\nforged',
     ])
   })
 
@@ -108,8 +108,8 @@ describe('dead letters that are full', () => {
   test('are named first, with what to do, before the destination that is refused', () => {
     expect(healthLines(new HealthWindow(OPTIONS, 0).check(after(5000)))).toEqual([
       'b cannot keep what it gives up since 2026-11-21T05:00:00.000Z (5 s): /d/x.jsonl is full\\nforged; records wait, and their inputs pause: replay it',
-      'a is down since 2026-11-21T04:59:59.000Z (6 s, 3 attempts): refused',
-      'b is down since 2026-11-21T04:59:59.000Z (6 s, 3 attempts): refused',
+      'a has been down since 2026-11-21T04:59:59.000Z (6 s, 3 attempts): refused',
+      'b has been down since 2026-11-21T04:59:59.000Z (6 s, 3 attempts): refused',
     ])
   })
 
@@ -134,4 +134,37 @@ describe('dead letters that are full', () => {
 test('without Health_Check errors and failed retries do not count', () => {
   const window = new HealthWindow({ ...OPTIONS, enabled: false }, 0)
   expect(window.check(at(10, 1000, 1000))).toMatchObject({ status: 'ok', errors: 0, retries_failed: 0 })
+})
+
+test('a buffer on disk that cannot be written is named, and unhealthy after Hc_Output_Down', () => {
+  const { nowMs } = sampleSnapshot()
+  const window = new HealthWindow({ ...OPTIONS, enabled: false, outputDownMs: 60_000 }, 0)
+  const of = (sinceMs: number) => {
+    const problem = { sinceMs, reason: 'ENOSPC: no space\nleft', hint: 'free space' }
+    return window.check(sampleSnapshot({ buffer: sampleBuffer({ problem }) }))
+  }
+  expect(of(nowMs - 59_000).status).toBe('ok')
+  const state = of(nowMs - 60_000)
+  expect(state).toMatchObject({
+    status: 'error',
+    buffer: { folder: '/var/lib/shipper/buffer', seconds: 60, hint: 'free space' },
+  })
+  expect(healthLines(state)).toEqual([
+    `the buffer /var/lib/shipper/buffer has not been writable since ${new Date(nowMs - 60_000).toISOString()} (1 min): ENOSPC: no space\\nleft; records wait, and their inputs pause: free space`,
+  ])
+  expect(window.check(sampleSnapshot({ buffer: sampleBuffer() }))).not.toHaveProperty('buffer')
+})
+
+test('a buffer on disk that cannot be read is named, after one that cannot be written', () => {
+  const { nowMs } = sampleSnapshot()
+  const window = new HealthWindow({ ...OPTIONS, enabled: false, outputDownMs: 60_000 }, 0)
+  const readProblem = { sinceMs: nowMs - 60_000, reason: 'EACCES', hint: 'let it be read' }
+  const state = window.check(sampleSnapshot({ buffer: sampleBuffer({ readProblem }) }))
+  expect(state).toMatchObject({ status: 'error', buffer: { failure: 'read', seconds: 60 } })
+  expect(healthLines(state)).toEqual([
+    `the buffer /var/lib/shipper/buffer has not been readable since ${new Date(nowMs - 60_000).toISOString()} (1 min): EACCES; what is on disk waits: let it be read`,
+  ])
+  const problem = { sinceMs: nowMs, reason: 'ENOSPC', hint: 'free space' }
+  const both = window.check(sampleSnapshot({ buffer: sampleBuffer({ problem, readProblem }) }))
+  expect(both).toMatchObject({ buffer: { failure: 'write', reason: 'ENOSPC' } })
 })

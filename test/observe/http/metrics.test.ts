@@ -3,6 +3,7 @@ import type { Snapshot } from '../../../src/core/snapshot.ts'
 import { metricFamilies, metricsDocument } from '../../../src/observe/http/metrics.ts'
 import { formatPrometheus } from '../../../src/observe/http/prometheus.ts'
 import {
+  sampleBuffer,
   sampleFile,
   sampleFilter,
   sampleInput,
@@ -281,4 +282,54 @@ test('a filter with dead letters says for how long they cannot be kept', () => {
   expect(text).toContain('shipper_filter_dead_letter_failure_seconds{name="lua.0"} 3.5\n')
   expect(text).toContain('shipper_filter_dead_letters_total{name="lua.0",reason="filter"} 4\n')
   expect(text).not.toContain('failure_seconds{name="grep.0"}')
+})
+
+test('the gauges of fluent-bit’s storage layer count chunks on disk, in version 2 only', () => {
+  // 3 chunks in the queues of outputs, all of the buffer; 63 in the buffer, 7 of them in memory.
+  const snapshot = sampleSnapshot({
+    outputs: [sampleOutput({ waiting: 8, inFlight: 1 })],
+    buffer: sampleBuffer(),
+  })
+  const value = (name: string): number | undefined => only(snapshot, name, 2)?.value
+  expect({
+    total: value('fluentbit_storage_chunks'),
+    memory: value('fluentbit_storage_mem_chunks'),
+    disk: value('fluentbit_storage_fs_chunks'),
+    up: value('fluentbit_storage_fs_chunks_up'),
+    down: value('fluentbit_storage_fs_chunks_down'),
+  }).toEqual({ total: 65, memory: 2, disk: 63, up: 7, down: 56 })
+  expect(only(snapshot, 'fluentbit_storage_chunks', 1)).toBeUndefined()
+})
+
+test('a buffer on disk has metrics of its own, and none when there is no buffer', () => {
+  const problem = { sinceMs: sampleSnapshot().nowMs - 12_500, reason: 'full', hint: 'free space' }
+  const unknownOutputs = [{ name: 'old', chunks: 1, records: 2, bytes: 3 }]
+  const buffer = sampleBuffer({ problem, lostRecords: 8, damagedParts: 1, unknownOutputs })
+  const snapshot = sampleSnapshot({ buffer })
+  for (const version of [1, 2] as const) {
+    const value = (name: string): number | undefined => only(snapshot, name, version)?.value
+    expect(value('shipper_buffer_bytes')).toBe(17_000_000)
+    expect(value('shipper_buffer_segments')).toBe(2)
+    expect(value('shipper_buffer_failure_seconds')).toBe(12.5)
+    expect(value('shipper_buffer_lost_records_total')).toBe(8)
+    expect(value('shipper_buffer_damaged_parts_total')).toBe(1)
+    const samples = (name: string) =>
+      scrape(snapshot, version)
+        .get(name)
+        ?.samples.map((sample) => [sample.labels.name, sample.value])
+    expect(samples('shipper_output_buffered_bytes')).toEqual([
+      ['forward.0', 6000],
+      ['kafka.0', 15_000_000],
+    ])
+    expect(samples('shipper_buffer_unknown_output_records')).toEqual([['old', 2]])
+    expect(samples('shipper_buffer_unknown_output_bytes')).toEqual([['old', 3]])
+    expect(samples('shipper_output_buffer_limit_bytes')).toEqual([['kafka.0', 20_000_000]])
+    expect(samples('shipper_output_buffer_dropped_records_total')).toEqual([
+      ['forward.0', 0],
+      ['kafka.0', 70],
+    ])
+    expect([...scrape(sampleSnapshot(), version).keys()].filter((name) => name.includes('buffer'))).toEqual(
+      [],
+    )
+  }
 })

@@ -6,6 +6,7 @@ import type { Snapshot } from '../../../src/core/snapshot.ts'
 import { type HttpLimits, type HttpOptions, startHttp } from '../../../src/observe/http/server.ts'
 import { formatDump } from '../../../src/observe/terminal/dump.ts'
 import {
+  sampleBuffer,
   sampleFile,
   sampleFilter,
   sampleInput,
@@ -163,6 +164,42 @@ describe('the server also answers', () => {
     })
   })
 
+  test('/api/v1/storage and /api/v1/snapshot with the buffer on disk', async () => {
+    const before = current
+    const outputs = [sampleOutput({ waiting: 7, inFlight: 0 })]
+    current = sampleSnapshot({ outputs, buffer: sampleBuffer() })
+    const storage = await read('/api/v1/storage')
+    expect(storage.storage_layer.chunks).toEqual({
+      total_chunks: 63,
+      mem_chunks: 0,
+      fs_chunks: 63,
+      fs_chunks_up: 7,
+      fs_chunks_down: 56,
+    })
+    expect(storage.buffer).toMatchObject({ folder: '/var/lib/shipper/buffer', failure: null })
+    expect(storage.buffer.outputs[1]).toEqual({
+      name: 'kafka.0',
+      chunks: 60,
+      records: 90_000,
+      bytes: 15_000_000,
+      chunks_in_memory: 4,
+      dropped_records: 70,
+      limit: 20_000_000,
+    })
+    expect((await read('/api/v1/snapshot')).buffer).toEqual(storage.buffer)
+    const unknownOutputs = [{ name: 'old', chunks: 1, records: 2, bytes: 3 }]
+    current = sampleSnapshot({ outputs, buffer: sampleBuffer({ unknownOutputs }) })
+    expect((await read('/api/v1/storage')).buffer.unknown_outputs).toEqual(unknownOutputs)
+    current = before
+  })
+
+  test('no /api/v1/storage with storage.metrics off', async () => {
+    const other = await serve(() => current, { hasStorage: false })
+    const { status } = await fetch(`http://127.0.0.1:${other.port}/api/v1/storage`)
+    await other.close()
+    expect(status).toBe(404)
+  })
+
   test('with a query, with a trailing slash, and to HEAD without a body', async () => {
     expect((await fetch(`${BASE}/api/v1/uptime/?x=1`)).status).toBe(200)
     const head = await fetch(`${BASE}/api/v1/metrics`, { method: 'HEAD' })
@@ -191,7 +228,7 @@ describe('health', () => {
     const down = { sinceMs: sampleSnapshot().nowMs - 61_000, attempts: 26, reason: 'refused' }
     current = sampleSnapshot({ outputs: [sampleOutput({ down })] })
     const health = await fetch(`${BASE}/api/v1/health`)
-    const line = 'forward.0 is down since 2026-11-21T05:58:59.123Z (1 min 1 s, 26 attempts): refused'
+    const line = 'forward.0 has been down since 2026-11-21T05:58:59.123Z (1 min 1 s, 26 attempts): refused'
     expect([health.status, await health.text()]).toEqual([500, `error\n${line}\n`])
     for (const path of ['/api/v1/live', '/live']) {
       const live = await fetch(`${BASE}${path}`)

@@ -1,7 +1,13 @@
 import { expect, test } from 'bun:test'
 import { localTime } from '../../../src/observe/log/format.ts'
 import { formatDump } from '../../../src/observe/terminal/dump.ts'
-import { sampleFile, sampleInput, sampleOutput, sampleSnapshot } from '../../support/engine/snapshot.ts'
+import {
+  sampleBuffer,
+  sampleFile,
+  sampleInput,
+  sampleOutput,
+  sampleSnapshot,
+} from '../../support/engine/snapshot.ts'
 
 test('shows every input, file, offset, lag, queue and retry, aligned', () => {
   const snapshot = sampleSnapshot()
@@ -87,4 +93,38 @@ test('an agent without files or stages is shown too', () => {
   const inputs = [sampleInput({ status: { files: [] } }), sampleInput({ name: 'cpu.0', status: undefined })]
   expect(formatDump(sampleSnapshot({ inputs }))).toContain('  0 files, lag 0 B\n\ninput   cpu.0 (tail)')
   expect(formatDump(sampleSnapshot({ inputs: [], filters: [], outputs: [] })).split('\n')).toHaveLength(4)
+})
+
+test('shows what waits on disk for each output, and why nothing can be written', () => {
+  const { nowMs } = sampleSnapshot()
+  expect(formatDump(sampleSnapshot({ buffer: sampleBuffer() }))).toContain(`
+memory  1.5 MB of 16.0 MB
+
+buffer  /var/lib/shipper/buffer  17.0 MB in 2 files
+  for forward.0: 30 records, 6.0 KB, in 3 chunks, 3 in memory
+  for kafka.0: 90000 records, 15.0 MB of 20.0 MB, in 60 chunks, 4 in memory, DROPPED 70 records at the limit
+
+input `)
+  const problem = { sinceMs: nowMs - 65_000, reason: 'no space', hint: 'free space' }
+  const stuck = sampleBuffer({
+    segments: 1,
+    problem,
+    unwrittenChunks: 2,
+    unwrittenBytes: 5000,
+    lostRecords: 9,
+  })
+  expect(formatDump(sampleSnapshot({ buffer: stuck }))).toContain(`
+buffer  /var/lib/shipper/buffer  17.0 MB in 1 file
+  NOT WRITABLE for 1 min 5 s, records wait: no space
+    free space
+  2 chunks, 5.0 KB, are not on disk yet
+  LOST 9 records in damaged files
+`)
+})
+
+test('shows what the buffer keeps for outputs that the configuration does not have', () => {
+  const unknownOutputs = [{ name: 'old', chunks: 2, records: 34_200, bytes: 5_000_000 }]
+  expect(formatDump(sampleSnapshot({ buffer: sampleBuffer({ unknownOutputs }) }))).toContain(
+    '\n  for old: 34200 records, 5.0 MB, KEPT: no output in the configuration has this name\n',
+  )
 })
