@@ -97,6 +97,8 @@ export class TailRun {
   readonly assembly: Assembly
   /** While true, chunks are only settled by `ack()`. */
   hold = false
+  /** Number of records after which `hold` becomes true, whatever the turn of the event loop in which they come. */
+  holdAfter = Number.POSITIVE_INFINITY
   failing = false
   /** Chunks of these tags are refused, as by a destination that does not take them. */
   refused: RegExp | undefined
@@ -146,6 +148,7 @@ export class TailRun {
   /** Acknowledges all held chunks, and every later one at once. */
   ack(): void {
     this.hold = false
+    this.holdAfter = Number.POSITIVE_INFINITY
     const held = this.#held
     this.#held = []
     for (const settle of held) settle()
@@ -190,6 +193,7 @@ export class TailRun {
       return Promise.reject(
         new ShipperError('E_OUTPUT_WRITE', `cannot write ${chunk.tag}`, { retryable: true }),
       )
+    this.hold ||= this.received.length >= this.holdAfter
     this.chunks.push({ id: chunk.id, tag: chunk.tag, count: chunk.count })
     for (const entry of decodeMulti(chunk.entries())) {
       const [time, record] = entry as [{ type: number; data: Uint8Array }, Record<string, unknown>]

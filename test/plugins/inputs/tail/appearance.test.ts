@@ -1,12 +1,20 @@
-import { describe, expect, test } from 'bun:test'
-import { appendFileSync, mkdirSync, renameSync, truncateSync, utimesSync, writeFileSync } from 'node:fs'
+import { describe, expect, setSystemTime, test } from 'bun:test'
+import {
+  appendFileSync,
+  mkdirSync,
+  renameSync,
+  statSync,
+  truncateSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import type { OffsetStore } from '../../../../src/core/offset-store.ts'
 import { openOffsets } from '../../../../src/store/open.ts'
 import { follow, MemoryStore, type TailRun } from '../../../support/tail/run.ts'
 import { failToOpen } from '../../../support/tail/unopenable.ts'
-import { tmp } from '../../../support/tmp.ts'
+import { atEnd, tmp } from '../../../support/tmp.ts'
 import { until } from '../../../support/until.ts'
 
 const OLD = 'old 1\nold 2\nold 3\nold 4\nold 5\n'
@@ -213,6 +221,22 @@ test('a whole directory with old files that is moved in is new', async () => {
   renameSync(join(away, 'app'), join(dir, 'app'))
   const second = follow(options, { store })
   expect(await second.waitForLines(1)).toEqual(['moved in'])
+})
+
+// Its birth has a fraction of that millisecond, which the clock of the agent does not have.
+test('a file that was made in the millisecond in which the agent starts is not new', async () => {
+  const dir = tmp()
+  const [path, old] = [join(dir, 'a.log'), join(dir, 'old.log')] as const
+  for (const one of [path, old]) writeFileSync(one, OLD)
+  makeOld(old)
+  atEnd(() => void setSystemTime())
+  for (const one of [path, old]) {
+    setSystemTime(Number(statSync(one, { bigint: true }).birthtimeNs / 1_000_000n))
+    const run = follow({ path: one, ...QUICK, ignore_older: '1d' })
+    await scanned(run)
+    appendFileSync(one, 'fresh\n')
+    expect(await run.waitForLines(1)).toEqual(['fresh'])
+  }
 })
 
 test('birth times decide which files are new if the database has no list of skipped files', async () => {

@@ -190,9 +190,9 @@ describe('unicode.encoding', () => {
     writeFileSync(path, gzipSync(encode(`${lines.join('\n')}\n`)))
     const tail = { path, 'unicode.encoding': 'auto' }
     const first = resume(store, tail, { memBufLimit: 100_000 })
-    await until(() => first.received.length > 0)
-    first.hold = true
-    await until(() => first.assembly.snapshot().inputs[0]?.paused)
+    first.holdAfter = 1
+    // It may also be paused while the first lines are not acknowledged yet.
+    await until(() => (first.files[0]?.acked ?? 0) > 0 && first.assembly.snapshot().inputs[0]?.paused)
     await first.abort()
     expect(store.table[0]?.streamOffset ?? 0).toBeGreaterThan(0)
     const second = resume(store, tail)

@@ -32,9 +32,9 @@ describe('compressed files', () => {
     const lines = Array.from({ length: 20_000 }, (_, i) => `${i} ${'x'.repeat(90)}`)
     writeFileSync(path, gzipSync(`${lines.join('\n')}\n`))
     const first = resume(store, { path }, { memBufLimit: 100_000 })
-    await until(() => first.received.length > 0)
-    first.hold = true
-    await until(() => first.assembly.snapshot().inputs[0]?.paused)
+    first.holdAfter = 1
+    // It may also be paused while the first lines are not acknowledged yet.
+    await until(() => (first.files[0]?.acked ?? 0) > 0 && first.assembly.snapshot().inputs[0]?.paused)
     await first.abort()
     const acked = store.table[0]?.streamOffset ?? 0
     expect(acked).toBeGreaterThan(0)
@@ -258,12 +258,15 @@ describe('a .gz that grows', () => {
     // Only the check before closing finds what is appended.
     const quiet = { inotify_watcher: 'off', rotate_wait: '10ms', progress_check_interval: '300ms' }
     const run = follow({ path, ...quiet })
+    // The file is not closed before its line is acknowledged.
+    run.hold = true
     await run.waitForLines(1)
     const fd = openSync(path, 'a')
     unlinkSync(path)
     await until(() => run.logs.some(({ message }) => message.endsWith('was deleted')))
     writeSync(fd, gzipSync('two\n'))
     closeSync(fd)
+    run.ack()
     expect(await run.waitForLines(2)).toEqual(['one', 'two'])
     await until(() => run.count('files_closed') === 1)
   })

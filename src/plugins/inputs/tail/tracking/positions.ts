@@ -123,14 +123,18 @@ export class Positions {
     return this.#knowsSkipped ? this.#previousScanMs !== undefined : this.createdSinceLastScan(birthMs)
   }
 
-  /** Notes when the first scan begins, by the file system's clock. */
+  /** Notes when the first scan begins, in whole milliseconds. */
   beginFirstScan(ms: number): void {
     this.#firstScanMs = ms
   }
 
-  /** True when a file was created (in milliseconds; 0: unknown) after the first scan has begun. */
+  /**
+   * True when a file was created (in milliseconds; 0: unknown) after the first scan has begun. False in the millisecond in
+   * which it began: our clock has no fractions. The kernel stamps some files with them, so the birth of a file that was made
+   * just before would be after it.
+   */
   createdSinceFirstScan(birthMs: number): boolean {
-    return birthMs > this.#firstScanMs
+    return Math.floor(birthMs) > this.#firstScanMs
   }
 
   /** True when no earlier run has left anything. */

@@ -83,6 +83,18 @@ describe('a file without a row is read', () => {
     expect(setUp({}, store).start(path, undefined, true).offset).toBe(CONTENT.length)
   })
 
+  test('from its end if it was made in the millisecond in which the first scan began, else from its start', () => {
+    const path = made()
+    const { positions, startOffset } = setUp({ wasScanned: () => false })
+    positions.beginFirstScan(5000)
+    const offset = (birthtimeNs: bigint): number => {
+      const stat = Object.assign(statSync(path, { bigint: true }), { birthtimeNs })
+      return startOffset.forSkipped(stat, path, true)
+    }
+    expect([offset(4_999_999_999n), offset(5_000_999_999n)]).toEqual([CONTENT.length, CONTENT.length])
+    expect(offset(5_001_000_000n)).toBe(0)
+  })
+
   test('from its start if rows may be missing', () => {
     const store = new MemoryStore()
     store.damaged = true
