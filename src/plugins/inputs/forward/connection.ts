@@ -74,7 +74,7 @@ export class SenderConnection implements MessageOwner {
   readonly #budget: ConnectionBudget
   readonly #reader: MessageReader
   readonly #time: Time = { sec: 0, nsec: 0 }
-  #pending: Buffer[] = []
+  readonly #pending: Buffer[] = []
   /** Bytes that have arrived and have no place in the reader. */
   #unread = 0
   #largestPiece = 0
@@ -107,6 +107,8 @@ export class SenderConnection implements MessageOwner {
   #credit = 0
   #checkedTag: string | undefined
   #onSettled: (() => void) | undefined
+  /** Ends what it waits for when it is closed or the input ends; there is one only if it has waited. */
+  #ending: AbortController | undefined
   #peerEnded = false
   #closed = false
   #hasReceived = false
@@ -153,7 +155,20 @@ export class SenderConnection implements MessageOwner {
   /** Stops reading; acknowledgements are still sent. */
   stopReading(): void {
     this.#socket.pause()
+    this.#stopWaiting()
+  }
+
+  /** Those that wait see that it is over. Memory and room may never come, and what waits keeps the connection and its bytes. */
+  #stopWaiting(): void {
     this.#onSettled?.()
+    this.#ending?.abort()
+  }
+
+  /** Aborted when the connection or the input ends. */
+  get #ended(): AbortSignal {
+    this.#ending ??= new AbortController()
+    if (this.#isOver) this.#ending.abort()
+    return this.#ending.signal
   }
 
   /** Ends the connection; called after the last acknowledgement. */
@@ -261,11 +276,14 @@ export class SenderConnection implements MessageOwner {
         this.#hasProgressed ||= !this.#reader.isInsideMessage
         if (!this.#reader.push(data)) {
           const piece = data
-          if (!(await this.#untilGranted(() => this.#reader.push(piece)))) return
+          if (!(await this.#untilGranted(() => this.#reader.push(piece)))) {
+            freePiece(piece)
+            return
+          }
         }
         this.#placed(data.length)
         // It was copied.
-        if (data.length >= MIN_FREED_BYTES) freeMemory(data)
+        freePiece(data)
         await this.#read(this.#reader)
         if (this.#isOver) return
         this.#checkProgress()
@@ -322,11 +340,11 @@ export class SenderConnection implements MessageOwner {
   async #writeLater(reader: MessageReader, step: MessageStep): Promise<void> {
     do {
       this.#socket.pause()
-      const { ctx, signal } = this.#host
+      const { ctx } = this.#host
       if (this.#roomFor(reader.end - reader.start) > 0) {
         // Open chunks wait for Flush: the memory that is needed may be theirs.
         ctx.sealAll()
-        await ctx.waitForMemory(signal)
+        await ctx.waitForMemory(this.#ended)
       } else await ctx.waitForRoom?.()
     } while (!this.#isOver && !this.#write(reader, step))
   }
@@ -442,7 +460,7 @@ export class SenderConnection implements MessageOwner {
   async #untilGranted(take: () => boolean): Promise<boolean> {
     while (!take()) {
       this.#socket.pause()
-      await this.#host.receiveBudget.waitForMemory()
+      await this.#host.receiveBudget.waitForMemory(this.#ended)
       if (this.#isOver) return false
       this.#hasProgressed = true
     }
@@ -548,15 +566,29 @@ export class SenderConnection implements MessageOwner {
     this.#host.ctx.counters.add('closed_peers')
     this.#host.ctx.log.warn(`${this.#peer} ${what}: connection closed`, { code })
     this.#socket.destroy()
+    this.#stopWaiting()
+  }
+
+  /** A paused socket has read ahead; its records that have not settled keep it. */
+  #dropReadAhead(): void {
+    if (this.#socket.readableLength === 0) return
+    const piece = this.#socket.read() as Buffer | null
+    if (piece !== null) freePiece(piece)
   }
 
   #onClose(): void {
     if (!this.#closed && this.#reader.isInsideMessage) this.#host.ctx.counters.add('cut_messages')
     this.#closed = true
-    this.#pending = []
+    for (const piece of this.#pending.splice(0)) freePiece(piece)
+    this.#dropReadAhead()
+    this.#stopWaiting()
     this.#placed(this.#unread)
     this.#taken(this.#acks.discard())
     if (!this.#busy) this.#reader.release()
     this.#host.closed(this)
   }
+}
+
+function freePiece(piece: Buffer): void {
+  if (piece.length >= MIN_FREED_BYTES) freeMemory(piece)
 }

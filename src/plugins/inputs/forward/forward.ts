@@ -17,6 +17,8 @@ const MAX_DECOMPRESSED_RATIO = 4
 const MAX_DESCRIPTOR_SHARE = 0.25
 /** Time for the peers to take the last acknowledgements. */
 const CLOSE_MS = 500
+/** What a socket may read ahead while it is paused, besides the piece that is read at once. */
+const HIGH_WATER_BYTES = 1024
 
 /** Accepts peers that use the forward protocol; none of them is read while memory is exhausted. */
 export class ForwardInput implements Input {
@@ -47,7 +49,9 @@ export class ForwardInput implements Input {
 
   async run(signal: AbortSignal): Promise<void> {
     const host = this.#hostFor(signal)
-    const server = createServer({ allowHalfOpen: true }, (socket) => this.#accept(socket, host))
+    const server = createServer({ allowHalfOpen: true, highWaterMark: HIGH_WATER_BYTES }, (socket) =>
+      this.#accept(socket, host),
+    )
     this.#server = server
     await this.#listen(server)
     this.#ctx.log.info(`listening on ${addressText(server)}`)

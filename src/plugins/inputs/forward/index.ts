@@ -10,7 +10,8 @@ export const spec = defineInput({
     'All message modes are supported: Message, Forward, PackedForward, and CompressedPackedForward with gzip or zstd. A peer ' +
     'that requests acknowledgements gets one when **every output** has settled the records of its message, and not before: ' +
     'acknowledged records are safe even if this machine dies. Records of peers that do not request them are only as safe as ' +
-    'this process. While outputs are behind, peers are not read and have to wait. A record is kept whatever its time is; a message ' +
+    'this process. With storage.type filesystem records have settled when they are on disk, whatever the outputs do: see ' +
+    'docs/guides/buffer.md. While outputs are behind, peers are not read and have to wait. A record is kept whatever its time is; a message ' +
     'that cannot be decoded closes its connection and is not acknowledged, so that the peer keeps it. Records are passed on as they were sent: a map in ' +
     'which a peer has a key twice stays so, as a look at every key costs 3 % and more of the CPU of a relay. Shared keys and TLS ' +
     'are not supported yet: listen only where all clients are trusted.',

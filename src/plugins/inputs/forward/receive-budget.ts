@@ -43,7 +43,7 @@ export class ReceiveBudget {
   #unread = 0
   #isCongested = false
   #privileged: ConnectionBudget | undefined
-  #waiting: (() => void)[] = []
+  readonly #waiting = new Set<() => void>()
 
   /** `onCongestion` is called when large peers are to be read no more, and again. */
   constructor(buffers: BufferSource, largest: number, onCongestion: (isCongested: boolean) => void) {
@@ -68,7 +68,14 @@ export class ReceiveBudget {
       this.wake()
     }
     const budget: ConnectionBudget = {
-      take: (bytes) => (hold(bytes) ? this.#buffers.takeLongLived(bytes) : undefined),
+      take: (bytes) => {
+        if (!hold(bytes)) return undefined
+        const buf = this.#buffers.takeLongLived(bytes)
+        // A pool has few sizes: all of the buffer is given back.
+        usedBytes += buf.length - bytes
+        this.#used += buf.length - bytes
+        return buf
+      },
       give: (buf) => {
         const { length } = buf
         this.#buffers.give(buf)
@@ -113,15 +120,27 @@ export class ReceiveBudget {
 
   /** True when a connection is waiting for memory. */
   get hasWaiters(): boolean {
-    return this.#waiting.length > 0
+    return this.#waiting.size > 0
   }
 
-  /** Resolves when memory was released, or on `wake`. */
-  waitForMemory(): Promise<void> {
-    return new Promise((resolve) => this.#waiting.push(resolve))
+  /**
+   * Resolves when memory was released, on `wake`, or when `signal` is aborted: nothing of a connection that has ended is kept
+   * here until memory is released, which may be never.
+   */
+  waitForMemory(signal?: AbortSignal): Promise<void> {
+    if (signal?.aborted) return Promise.resolve()
+    return new Promise((resolve) => {
+      const wake = (): void => {
+        this.#waiting.delete(wake)
+        signal?.removeEventListener('abort', wake)
+        resolve()
+      }
+      this.#waiting.add(wake)
+      signal?.addEventListener('abort', wake)
+    })
   }
 
   wake(): void {
-    for (const resolve of this.#waiting.splice(0)) resolve()
+    for (const wake of [...this.#waiting]) wake()
   }
 }

@@ -43,3 +43,30 @@ test('what has arrived and found no place makes large peers wait at 2 MB until 1
   budget.placed(2)
   expect(congestion).toEqual([true, false])
 })
+
+test('a buffer that is larger than what was asked for counts as it is', () => {
+  const buffers = { takeLongLived: () => ({ length: 65_536 }), give: () => {} }
+  const budget = new ReceiveBudget(buffers as unknown as BufferSource, 1_000_000, () => {})
+  const connections = Array.from({ length: 200 }, () => budget.connection())
+  const taken = connections.map((connection) => connection.take(20_000))
+  const count = taken.filter((buf) => buf !== undefined).length
+  // One of them may exceed the limit.
+  expect(count).toBeLessThanOrEqual(Math.ceil(LIMIT / 65_536) + 1)
+  for (const [i, buf] of taken.entries()) if (buf !== undefined) connections[i]?.give(buf)
+  expect(budget.connection().hold(LIMIT)).toBe(true)
+  expect(budget.connection().hold(20_000)).toBe(true)
+})
+
+test('one that waits and ends is not kept, the others wait on', async () => {
+  const { budget } = budgetOf()
+  const [ended, open] = [new AbortController(), new AbortController()]
+  const first = budget.waitForMemory(ended.signal)
+  const second = budget.waitForMemory(open.signal)
+  ended.abort()
+  await first
+  expect(budget.hasWaiters).toBe(true)
+  budget.wake()
+  await second
+  await budget.waitForMemory(ended.signal)
+  expect(budget.hasWaiters).toBe(false)
+})
