@@ -10,8 +10,8 @@ export const spec = defineInput({
   kind: 'input',
   name: 'systemd',
   summary: 'Follows the systemd journal.',
-  description: `The journal is the buffer: the cursor moves only after every output has acknowledged the entries before it. Entries are
-read by \`journalctl\` (systemd 236 or later) as a child process. It must be installed and allowed to read the journal: run
+  description: `The journal is the buffer: the cursor moves only after every output has acknowledged the entries before it, so that
+storage.type filesystem only writes them to disk a second time (docs/guides/buffer.md). Entries are read by \`journalctl\` (systemd 236 or later) as a child process. It must be installed and allowed to read the journal: run
 the agent as root or as a member of the group systemd-journal.
 
 A record contains the fields of the entry as strings, whatever their bytes; a field that occurs more than once becomes an

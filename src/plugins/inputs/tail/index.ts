@@ -13,6 +13,8 @@ export const spec = defineInput({
   summary: 'Follows files and sends their lines.',
   description:
     'A stored position moves only after every output has acknowledged the lines before it, so the file is the buffer. ' +
+    'With storage.type filesystem it moves when the lines are in the buffer on disk, to which each line is written a second time: ' +
+    'docs/guides/buffer.md says when that is worth it. ' +
     'Rotated and deleted files are held open until they are drained, also while the input is paused. ' +
     'No record has a key twice. Path_Key, File_Id_Key and Offset_Key replace parsed fields of the same name; if their keys are ' +
     'equal, the last one stays. An unparsed line replaces any of them.',
