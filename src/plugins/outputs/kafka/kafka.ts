@@ -27,6 +27,8 @@ export class Kafka implements Output {
   readonly #encoder: Encoder
   readonly #sender = new OrderedSender()
   readonly #deliveries = new Map<Chunk, ChunkDelivery>()
+  /** What a broker answers late may reject single records of a chunk. */
+  readonly keepsChunks = true
   #compression: BatchCompression | undefined
 
   constructor(options: KafkaOptions, settings: KafkaSettings, ctx: OutputContext) {
