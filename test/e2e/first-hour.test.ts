@@ -177,14 +177,14 @@ describe('an output that is down', () => {
     const get = (path: string) => fetch(`http://127.0.0.1:${http}${path}`)
     await until(async () => (await get('/api/v1/health')).status === 500, { what: () => agent.stderr })
     expect(await (await get('/api/v1/health')).text()).toMatch(
-      /^error\nforward\.0 is down since .*ECONNREFUSED/,
+      /^error\nforward\.0 has been down since .*ECONNREFUSED/,
     )
     expect((await get('/api/v1/live')).status).toBe(200)
 
     const status = await run(['status', '-c', join(dir, 'hc.conf'), '-P', String(http)])
     expect(status.code).toBe(1)
     expect(status.stdout).toMatch(
-      /^--- shipper [\s\S]*a\.log\n[\s\S]*DOWN for [\s\S]*health {2}error\nforward\.0 is down/,
+      /^--- shipper [\s\S]*a\.log\n[\s\S]*DOWN for [\s\S]*health {2}error\nforward\.0 has been down/,
     )
   })
 

@@ -12,7 +12,8 @@ const SENT = /^output {2}forward\.0 {2}1 records[^\n]*\n {2}chunks waiting 0, in
 const IN_FLIGHT = /chunks waiting 0, in flight 1, retrying 0\n/
 const RETRYING =
   /retrying 1, next retry in \d\.\d s\n {2}errors 0, retries [1-9][\s\S]*last error: [^\n]*127\.0\.0\.1:\d+/
-const DOWN = /^ok\nforward\.0 is down since \S+Z \(\d+ s, \d+ attempts?\): cannot connect to 127\.0\.0\.1:\d+/
+const DOWN =
+  /^ok\nforward\.0 has been down since \S+Z \(\d+ s, \d+ attempts?\): cannot connect to 127\.0\.0\.1:\d+/
 const DELIVERED = /^fluentbit_output_proc_records_total\{name="forward\.0"\} 1$/m
 
 /** Writes a configuration with one followed file and one forward output, and returns its path. */
