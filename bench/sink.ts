@@ -42,6 +42,8 @@ export class Sink {
   readonly port: number
   /** Called for each frame after it is counted. */
   onFrame: ((frame: Frame) => void) | undefined
+  /** Time after which a frame is acknowledged; infinite: never. */
+  ackAfterMs = 0
   #summary = emptySummary()
   #seen = new Uint8Array(0)
   #listener: { port: number; stop(closeActive?: boolean): void }
@@ -101,7 +103,17 @@ export class Sink {
       socket.terminate()
       return
     }
-    if (peer.acks.length > 0) send(socket)
+    if (peer.acks.length === 0) return
+    if (this.ackAfterMs === 0) send(socket)
+    else if (this.ackAfterMs === Number.POSITIVE_INFINITY) peer.acks = []
+    else {
+      const acks = peer.acks
+      peer.acks = []
+      setTimeout(() => {
+        peer.acks.push(...acks)
+        send(socket)
+      }, this.ackAfterMs)
+    }
   }
 
   #frame(frame: Frame, peer: Peer): void {
