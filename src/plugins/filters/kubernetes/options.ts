@@ -52,7 +52,7 @@ export const KUBERNETES_OPTIONS = defineOptions({
   },
   kube_snapshot: {
     type: 'string',
-    help: 'Cache file with the known pods and namespaces, for a restart while the API is unreachable. Default: next to the database of the first tail input that has one. `off`: no file.',
+    help: 'Cache file with the known pods and namespaces, for a restart while the API is unreachable. Default: next to the first database of an input, without one in the folder of the buffer on disk. `off`: no file.',
   },
   buffer_size: {
     type: 'size',
