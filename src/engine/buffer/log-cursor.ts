@@ -1,5 +1,5 @@
+import { compare } from '../../lib/segments/position.ts'
 import { isStoredChunk, type Position, type SegmentLog, type StoredChunk } from '../../lib/segments/types.ts'
-import { comparePlaces } from './place.ts'
 
 /** The place in the log up to which one output has passed all chunks that are for it. */
 export class LogCursor {
@@ -28,7 +28,7 @@ export class LogCursor {
       return undefined
     }
     // A sync has ended, of which the reader will be told in this turn.
-    if (limit !== undefined && comparePlaces(found.at, limit) >= 0) {
+    if (limit !== undefined && compare(found.at, limit) >= 0) {
       this.isAtEnd = true
       return undefined
     }

@@ -1,6 +1,7 @@
 import { Chunk, headRoom } from '../../core/chunk.ts'
 import type { Outcome } from '../../core/plugin.ts'
 import type { BufferedOutput } from '../../core/snapshot.ts'
+import { compare, isSame, isSameState } from '../../lib/segments/position.ts'
 import {
   type Backlog,
   isStoredChunk,
@@ -19,7 +20,6 @@ import { FailingChunks } from './failing-chunks.ts'
 import { LogCursor } from './log-cursor.ts'
 import { type Content, type OpenChunk, type QueuedChunk, ReadRoute } from './open-chunk.ts'
 import { ParkedChunks } from './parked-chunks.ts'
-import { comparePlaces, isSamePlace } from './place.ts'
 import { QueuedChunks } from './queued-chunks.ts'
 import { isReadFailure, type ReadTrouble } from './read-trouble.ts'
 
@@ -133,7 +133,7 @@ export class OutputReader implements ChunkReader {
     const open: StoredChunk[] = []
     for (const at of state.open) {
       const found = log.find(this.name, at)
-      if (isStoredChunk(found) && isSamePlace(found.at, at)) open.push(found)
+      if (isStoredChunk(found) && isSame(found.at, at)) open.push(found)
     }
     // What is written already is in the log, and counted there.
     for (const { at, chunk } of this.#waiting) if (at === undefined) addTo(waiting, chunk.count, chunk.size)
@@ -478,7 +478,7 @@ export class OutputReader implements ChunkReader {
     if (this.#queued.all === 0 || this.backlog.chunks < 2) return false
     let oldest: OpenChunk | undefined
     for (const open of this.#open)
-      if (open.at !== undefined && (oldest?.at === undefined || comparePlaces(open.at, oldest.at) < 0))
+      if (open.at !== undefined && (oldest?.at === undefined || compare(open.at, oldest.at) < 0))
         oldest = open
     const chunk = oldest?.chunk
     if (chunk === undefined || !this.queue.isFailing(chunk.tag)) return false
@@ -499,12 +499,11 @@ export class OutputReader implements ChunkReader {
     const position = this.#waiting.size === 0 ? this.#cursor.passedPlace : this.#cursor.place
     const open: Position[] = []
     for (const { at } of this.#open) if (at !== undefined) open.push(at)
-    open.sort(comparePlaces)
-    const last = this.#stored
-    if (last !== undefined && isSamePlace(last.position, position) && areSamePlaces(last.open, open))
-      return undefined
-    this.#stored = { position, open }
-    return this.#stored
+    open.sort(compare)
+    const state = { position, open }
+    if (this.#stored !== undefined && isSameState(this.#stored, state)) return undefined
+    this.#stored = state
+    return state
   }
 
   snapshot(): BufferedOutput {
@@ -517,8 +516,4 @@ function addTo(backlog: Backlog, records: number, bytes: number): void {
   backlog.chunks++
   backlog.records += records
   backlog.bytes += bytes
-}
-
-function areSamePlaces(a: readonly Position[], b: readonly Position[]): boolean {
-  return a.length === b.length && a.every((place, i) => isSamePlace(place, b[i] as Position))
 }

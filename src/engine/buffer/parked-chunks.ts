@@ -1,6 +1,6 @@
+import { compare } from '../../lib/segments/position.ts'
 import type { StoredChunk } from '../../lib/segments/types.ts'
 import type { OpenChunk } from './open-chunk.ts'
-import { comparePlaces } from './place.ts'
 
 /**
  * Chunks on disk that an output has passed over, because the destination of their tag fails, so that those
@@ -38,8 +38,7 @@ export class ParkedChunks {
   oldest(): StoredChunk | undefined {
     let oldest: StoredChunk | undefined
     for (const [first] of this.#tags.values())
-      if (first !== undefined && (oldest === undefined || comparePlaces(first.at, oldest.at) < 0))
-        oldest = first
+      if (first !== undefined && (oldest === undefined || compare(first.at, oldest.at) < 0)) oldest = first
     return oldest
   }
 

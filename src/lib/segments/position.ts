@@ -5,6 +5,10 @@ export function compare(a: Position, b: Position): number {
   return a.segment - b.segment || a.offset - b.offset
 }
 
+export function isSame(a: Position, b: Position): boolean {
+  return compare(a, b) === 0
+}
+
 export function later(a: Position, b: Position): Position {
   return compare(a, b) < 0 ? b : a
 }
