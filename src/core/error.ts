@@ -108,6 +108,12 @@ export const ERROR_CODES = {
     summary: 'the entry at the stored position is no longer in the journal',
     remedy: 'let the journal keep more (SystemMaxUse in journald.conf), or fix the output that lags behind',
   },
+  E_KMSG: {
+    exit: 1,
+    summary: 'the messages of the kernel cannot be read',
+    remedy:
+      'give the agent CAP_SYSLOG and /dev/kmsg, see docs/plugins/input-kmsg.md; the input systemd reads them from the journal',
+  },
   E_LOG_FILE: {
     exit: 1,
     summary: 'the file for the agent’s own log cannot be opened',
@@ -128,7 +134,11 @@ export const ERROR_CODES = {
     summary: 'bytes of a file were truncated before they were read',
     remedy: 'rotate by renaming (create) instead of copytruncate, or fix the output that lags behind',
   },
-  E_LISTEN: { exit: 1, summary: 'cannot listen on a port', remedy: 'free the port or choose another' },
+  E_LISTEN: {
+    exit: 1,
+    summary: 'cannot listen on a port or socket',
+    remedy: 'see the reason in the message, and choose another port or path if need be',
+  },
   E_PEER_UNREACHABLE: {
     exit: 1,
     summary: 'the peer cannot be reached',
@@ -205,19 +215,17 @@ export const ERROR_CODES = {
   E_KUBE_API: {
     exit: 1,
     summary: 'a request to the Kubernetes API failed',
-    remedy:
-      'check Kube_URL and the network; records are sent with the metadata known so far, and requests are retried automatically',
+    remedy: 'check Kube_URL and the network; requests are retried automatically',
   },
   E_KUBE_FORBIDDEN: {
     exit: 1,
     summary: 'the Kubernetes API denied access',
-    remedy:
-      'grant its service account get, list and watch on pods (and get on namespaces), as printed by `shipper manifest`',
+    remedy: 'grant its service account the rights that the page of the plugin names',
   },
   E_KUBE_TOKEN: {
     exit: 1,
     summary: 'the token for the Kubernetes API cannot be read',
-    remedy: 'check Kube_Token_File or Kube_Token_Command',
+    remedy: 'check Kube_Token_File, or Kube_Token_Command of filter kubernetes',
   },
   E_RUN_INCOMPLETE: {
     exit: 1,
@@ -271,6 +279,8 @@ export interface ErrorOptions {
    */
   option?: string
   details?: Record<string, unknown>
+  /** Name of the instance in whose name the error is logged when it ends the agent. */
+  stage?: string
   cause?: unknown
 }
 
@@ -282,6 +292,7 @@ export class ShipperError extends Error {
   readonly location: SourceLocation | undefined
   readonly option: string | undefined
   readonly details: Record<string, unknown>
+  readonly stage: string | undefined
 
   constructor(code: ErrorCode, message: string, options: ErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause })
@@ -293,6 +304,7 @@ export class ShipperError extends Error {
     this.location = options.location
     this.option = options.option
     this.details = options.details ?? {}
+    this.stage = options.stage
   }
 }
 

@@ -12,6 +12,9 @@ const MAX_VALUE_CHARS = 16_000
 const USER_INFO = /(?<![\w+.-])([\w+.-]+:\/\/)[^/?#\s@"]+@/g
 const PAIR_HEAD = /(?<![\w.-])([\w.-]+)\s*[=:]\s*/g
 const PAIR_VALUE = /"(?:[^"\\]|\\.)*"|'[^']*'|[^\s&;,]+/y
+/** Names of headers whose value goes on to the end of the line, and may have signs and several words. */
+const HEADER_NAME = /^(?:proxy-)?authorization$|cookie$/i
+const HEADER_VALUE = /[^"'\\\r\n]+/y
 /** The same within a text of JSON, as in a connection string: a value in quotation marks has them escaped. */
 const PAIR_HEAD_IN_TEXT = /(?<![\w.-])([\w.-]+)\s*=\s*/g
 const PAIR_VALUE_IN_TEXT = /\\"(?:[^"\\]|\\[^"])*\\"|'[^']*'|[^\s&;,"]+/y
@@ -64,14 +67,24 @@ function maskPairs(text: string, head: RegExp, value: RegExp): string {
   let done = 0
   head.lastIndex = 0
   for (let found = head.exec(text); found !== null; found = head.exec(text)) {
-    if (!isSecretName(found[1] as string)) continue
+    const name = found[1] as string
+    if (!isSecretName(name)) continue
     const start = head.lastIndex
-    value.lastIndex = start
-    if (!value.test(text)) continue
+    const isHeader = HEADER_NAME.test(name) && !QUOTE.test(text[start] ?? '')
+    const end = endOfMatch(isHeader ? HEADER_VALUE : value, text, start)
+    if (end <= start) continue
     masked += text.slice(done, start) + MASK
-    done = head.lastIndex = value.lastIndex
+    done = head.lastIndex = end
   }
   return masked + text.slice(done)
+}
+
+const QUOTE = /["'\\]/
+
+/** Returns the end of the match at `start`, 0 without one. */
+function endOfMatch(sticky: RegExp, text: string, start: number): number {
+  sticky.lastIndex = start
+  return sticky.test(text) ? sticky.lastIndex : 0
 }
 
 /** Returns the offset of the end of a value: a text, a list or map with all that is in it, a number or a word. */
@@ -104,13 +117,31 @@ function endOfWord(json: string, start: number): number {
   return END_OF_WORD.exec(json)?.index ?? json.length
 }
 
+const COMMAND_NAME = /(?:^|_)command$/i
+const PROGRAM = /^[\w./@+-]+$/
+const SPACES = /\s+/
+
+/**
+ * Returns what may be shown of a shell command: its program and the number of the words that follow, `curl (4 more words)`. They are
+ * passwords as often as not, in a form of each program (`-u me:abc`, `-pabc`, `--key abc`).
+ */
+export function commandText(command: string): string {
+  const [program = '', ...more] = command.trim().split(SPACES)
+  // The first word may set a variable, which may have spaces: then no word is known to be the program.
+  const name = PROGRAM.test(program) ? program : MASK
+  if (more.length === 0) return name
+  return `${name} (${more.length} more word${more.length === 1 ? '' : 's'})`
+}
+
 /**
  * Returns the value of an option in which everything is masked that looks like a secret: the user information of an
- * address, the values of pairs whose names say that they are secret, and all of it when `name` does.
+ * address, the values of pairs whose names say that they are secret, and all of it when `name` does. Of a command only what
+ * `commandText` returns is shown.
  */
 export function maskValue(name: string, value: string): string {
   if (value === '') return value
   if (isSecretName(name) || value.length > MAX_VALUE_CHARS) return MASK
+  if (COMMAND_NAME.test(name)) return commandText(value)
   const [, word = '', gap = ''] = NAME_AND_VALUE.exec(value) ?? []
   if (word !== '' && isSecretName(word)) return `${word}${gap}${MASK}`
   return maskPairs(maskJson(value).replace(PASSWORD_BEFORE_HOST, `${MASK}@`), PAIR_HEAD, PAIR_VALUE)

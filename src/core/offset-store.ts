@@ -21,6 +21,16 @@ export interface OffsetStore {
    * list of them, as one written by fluent-bit or an older version.
    */
   finishedBoots(): string[] | undefined
+  /**
+   * Returns the position of the owner (OffsetOptions) in a source that is no file; undefined when there is none. For an
+   * input that keeps its position this way and not in rows. A store without a database has none of these methods.
+   */
+  position?(): StoredPosition | undefined
+  /**
+   * Returns the resourceVersions of the Kubernetes events that fluent-bit has sent with this database; undefined when it has
+   * not used it for that.
+   */
+  sentEvents?(): number[] | undefined
   close(): void
   readonly path: string | undefined
   /**
@@ -58,6 +68,22 @@ export interface OffsetChanges {
   cursor?: string
   /** Boots that this cursor has left; replaces the stored list, and is written together with the cursor. */
   finishedBoots?: readonly string[] | undefined
+  /** New position of the owner; see OffsetStore.position. */
+  position?: PositionChange | undefined
+}
+
+/** A position in a source that is no file, in the terms of the input. */
+export interface StoredPosition {
+  /** At most 1,000 characters. */
+  value: string
+  /** What is acknowledged beyond `value`, one item of at most 200 characters each. */
+  marks: string[]
+}
+
+export interface PositionChange {
+  value: string
+  add?: readonly string[]
+  remove?: readonly string[] | 'all'
 }
 
 export interface OffsetOptions {

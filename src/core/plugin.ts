@@ -6,7 +6,7 @@ import type { MultilineOptions } from './multiline.ts'
 import type { OffsetOptions, OffsetStore } from './offset-store.ts'
 import type { OptionsOf, OptionTable } from './options/option.ts'
 import type { Parser } from './parser.ts'
-import type { Clock, Counters, CounterTable, Logger } from './services.ts'
+import type { Clock, Counters, CounterTable, LoggedLine, Logger } from './services.ts'
 
 /**
  * The contracts between the engine and its plugins. The engine never sees an offset; a plugin never sees a
@@ -106,6 +106,8 @@ export interface Appender {
   addContributor(contributor: Contributor): void
   /** Seals the current chunk and passes it on. */
   seal(): void
+  /** Set to true by who has written entries with metadata to the current chunk: see `Chunk.hasMetadata`. */
+  hasMetadata?: boolean
   /** Bytes of committed records that are not sealed yet. */
   readonly pendingBytes: number
   /**
@@ -187,12 +189,16 @@ export interface InputContext extends PluginContext, LineContext {
   room?(tag: string, unsettledBytes: number, wantedBytes?: number): number
   /** Resolves when `room` may have changed. */
   waitForRoom?(): Promise<void>
+  /** As `FilterContext.leftGarbage`, for inputs that make objects for each record. */
+  leftGarbage?(bytes: number): void
   /** Source of buffers for the input's own use (a read buffer); each counts until it is given back. */
   readonly buffers: BufferSource
   /** Opens the stored positions of this input; with `path` undefined they are kept in memory only. */
   openOffsets(path: string | undefined, options: OffsetOptions): Promise<OffsetStore>
   /** `Flush` in milliseconds. */
   readonly flushMs: number
+  /** True with storage.type filesystem. For advice in messages only: to an input it makes no difference where its records wait. */
+  readonly isBuffered?: boolean
   /**
    * True when a filter takes this tag for the identity of a source, such as a pod. Where senders choose the tags,
    * such a tag could forge the records of others.
@@ -209,9 +215,19 @@ export interface InputContext extends PluginContext, LineContext {
   /**
    * Reports that this input has read everything it ever will (`Exit_On_Eof`, end of stdin). The agent then
    * waits for the acks and exits. `incomplete` names what could not be read, as a clause; the run then counts
-   * as failed.
+   * as failed. `status` is the exit status that a run without other failures has, 0 if it is left out.
    */
-  finished(incomplete?: string): void
+  finished(incomplete?: string, status?: number): void
+  /**
+   * Calls `take` for each line that others than this input log, also for those between the creation of the input and its run, until the
+   * returned function is called. `take` is called within whatever logs: it may only keep the line. `isOnWay` is true for a line
+   * of the engine, a filter or an output, which may be about a record of this input. Undefined where nothing is logged.
+   */
+  tapLog?(take: (line: LoggedLine, isOnWay: boolean) => void): () => void
+  /** Resolves with the metrics of the agent, those of `/api/v2/metrics`. Undefined where no agent runs. */
+  agentMetrics?(): Promise<Family[]>
+  /** Gives metrics to the outputs that print them, see `FilterContext.showMetrics`. */
+  showMetrics?(tag: string, families: () => Family[]): boolean
 }
 
 export interface Input {
@@ -498,6 +514,11 @@ export interface Address {
   port: number
 }
 
+export interface ListenAddress extends Address {
+  /** Set when the port is one of UDP. */
+  protocol?: 'udp'
+}
+
 export interface InputSpec<T extends OptionTable = OptionTable> extends SpecBase<T> {
   readonly kind: 'input'
   /** Returns the path of the offset database; other parts of the agent keep their state in its folder. */
@@ -505,11 +526,16 @@ export interface InputSpec<T extends OptionTable = OptionTable> extends SpecBase
   /** Returns true when the input follows the file at this absolute path. */
   reads?(options: OptionsOf<T>, path: string): boolean
   /** Returns the address that the input listens on, if it is one. */
-  listensOn?(options: OptionsOf<T>): Address | undefined
+  listensOn?(options: OptionsOf<T>): ListenAddress | undefined
   /** True when the senders keep what they have not got an acknowledgement for. */
   readonly resends?: true
-  /** Returns the pattern of the tags that records bring with them; they are used where no Tag is configured. */
-  ownTags?(options: OptionsOf<T>): string
+  /** True when a start without a stored position reads again what the source has kept. */
+  readonly rereads?: true
+  /**
+   * Returns the tags of the records, where `tag` is not that of all; `isConfigured` is false when it is only the name of the
+   * instance. A star stands for what senders choose.
+   */
+  ownTags?(options: OptionsOf<T>, tag: string, isConfigured: boolean): readonly string[]
   /** Finds out what a start would read now. Writes nothing, opens no socket and starts no process. */
   preview?(options: OptionsOf<T>, ctx: PreviewContext): Promise<InputPreview>
   /**
@@ -517,10 +543,24 @@ export interface InputSpec<T extends OptionTable = OptionTable> extends SpecBase
    * lines of what it follows.
    */
   sampleOptions?(options: OptionsOf<T>, path: string): OptionsOf<T>
+  /**
+   * Makes records of sample lines, which are without their ends, as of those that the input receives or reads: writes them to
+   * `ctx.appender`. For inputs that cannot read a file instead.
+   */
+  readSample?(options: OptionsOf<T>, ctx: InputContext, lines: readonly Buffer[]): Promise<void> | void
+  /** True when the input replaces a `*` in the tag by what each message says. */
+  readonly fillsTag?: true
+  /** True when the input has no records: it shows metrics under its tag, see `Output.showMetrics`. */
+  readonly makesMetrics?: true
   /** True when the input asks `InputContext.ready` before it reads, so that filters can let it wait. */
   readonly asksFilters?: true
-  /** True when a line that is a JSON object becomes the record, if no Parser is configured. */
+  /**
+   * True when the input reads lines in the plainest way, for sample lines: a JSON object is the record if no Parser is configured, and
+   * a line that is not read is the field `log`.
+   */
   readonly readsJson?: true
+  /** Returns the names of parsers that the input uses and that no option names: built-in ones need no Parsers_File. */
+  defaultParsers?(options: OptionsOf<T>): readonly string[]
   create(options: OptionsOf<T>, ctx: InputContext): Input
 }
 export interface FilterSpec<T extends OptionTable = OptionTable> extends SpecBase<T> {
@@ -578,7 +618,7 @@ export interface OutputSpec<T extends OptionTable = OptionTable> extends SpecBas
   readonly kind: 'output'
   /** Maximum number of concurrent flushes. */
   readonly inFlight: number
-  /** True when the output prints metrics of filters, see `Output.showMetrics`. */
+  /** True when the output prints metrics of filters and inputs, see `Output.showMetrics`. */
   readonly printsMetrics?: true
   /** Prefix of options that fluent-bit gives to a library, which logs and passes over unknown ones. */
   readonly passesOn?: string

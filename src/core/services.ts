@@ -8,6 +8,16 @@ export interface Logger {
   debug(message: string, fields?: Record<string, unknown>): void
 }
 
+/** A line of the agent's log, as the log has written it: without secrets, and with repetitions folded. */
+export interface LoggedLine {
+  timeMs: number
+  level: 'error' | 'warn' | 'info' | 'debug'
+  /** Name of the instance that has logged it. */
+  instance: string
+  /** The line without time and level: `[tail.0] message key=value`. */
+  text: string
+}
+
 /** A counter that is split by reason. The reason is a label of its metric. */
 interface ReasonedCounter {
   readonly help: string

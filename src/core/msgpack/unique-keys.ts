@@ -7,8 +7,14 @@ import { nextMark } from './slot-marks.ts'
 const SLOTS = 1024
 /** Shift that leaves the log2(SLOTS) upper bits of a 32-bit hash. */
 const SLOT_SHIFT = 22
-/** Maximum number of keys that are compared pairwise; with more keys a set is cheaper. */
+/** Maximum number of keys that are compared pairwise; with more keys a hash table is cheaper. */
 const MAX_PAIRWISE_KEYS = 256
+/**
+ * Maximum number of keys in the open maps of a value that comes from a network, for its readers: no honest record has as many, and each
+ * key takes memory here that nobody counts.
+ */
+export const MAX_OPEN_KEYS = 65_536
+
 /** Keys of pairs that are written after a map's own pairs and replace those with the same keys. */
 export class LaterKeys {
   /** Keys as MessagePack, each with its head. */
@@ -75,9 +81,10 @@ export class UniqueKeys {
     }
     const isLarge = this.count - base > MAX_PAIRWISE_KEYS
     if (!isLarge && !this.#hasEqualHashes(base, later)) return end
-    if (isLarge) this.#markWithSet(buf, base)
-    else this.#markPairwise(buf, base)
+    // Before the hashes become others.
     if (later !== undefined) this.#markLater(buf, base, later)
+    if (isLarge) this.#markWithTable(buf, base)
+    else this.#markPairwise(buf, base)
     return this.#compact(buf, base, end)
   }
 
@@ -174,15 +181,30 @@ export class UniqueKeys {
     }
   }
 
-  /** Does the work of `#markPairwise` in linear time. */
-  #markWithSet(buf: Buffer, base: number): void {
-    const seen = new Set<string>()
+  /**
+   * Does the work of `#markPairwise` in linear time, with a hash table of typed arrays: a set of texts takes 150 bytes for each key, and a
+   * sender chooses how many there are. The hash of the whole key has a seed, so that nobody can choose keys with one hash.
+   */
+  #markWithTable(buf: Buffer, base: number): void {
+    const { offsets } = this
+    const starts = this.#starts
+    const hashes = this.#hashes
+    const size = 1 << (32 - Math.clz32(2 * (this.count - base) - 1))
+    /** Index of a key plus one; 0: none. */
+    const table = new Int32Array(size)
     for (let i = this.count - 1; i >= base; i--) {
-      const at = this.#starts[i] as number
-      const start = at + textHead(buf, at)
-      const key = buf.toString('latin1', start, start + textLength(buf, at))
-      if (seen.has(key)) this.offsets[i] = -1
-      else seen.add(key)
+      const at = starts[i] as number
+      // Only texts are compared.
+      if (textHead(buf, at) < 0) continue
+      const hash = seededHash(buf, at)
+      hashes[i] = hash
+      let slot = hash & (size - 1)
+      for (let other = table[slot] as number; other !== 0; other = table[slot] as number) {
+        if (hashes[other - 1] === hash && sameKey(buf, starts[other - 1] as number, at)) break
+        slot = (slot + 1) & (size - 1)
+      }
+      if (table[slot] !== 0) offsets[i] = -1
+      else table[slot] = i + 1
     }
   }
 
@@ -254,6 +276,20 @@ function hashOf(buf: Buffer, at: number): number {
 
 function slotOf(hash: number): number {
   return Math.imul(hash, 0x9e3779b1) >>> SLOT_SHIFT
+}
+
+const SEED = Math.trunc(Math.random() * 0x100000000)
+
+/** Returns a hash of all bytes of the key at `at`, another one in each run. */
+function seededHash(buf: Buffer, at: number): number {
+  const start = at + textHead(buf, at)
+  const end = start + textLength(buf, at)
+  let hash = SEED ^ (end - start)
+  for (let i = start; i < end; i++) {
+    hash = Math.imul(hash ^ (buf[i] as number), 0x9e3779b1)
+    hash ^= hash >>> 15
+  }
+  return hash
 }
 
 function isKey(buf: Buffer, at: number, key: Buffer): boolean {

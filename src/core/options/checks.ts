@@ -54,13 +54,26 @@ export function checkHost(text: unknown): InvalidValue | undefined {
       reason: 'it holds a port',
       hint: `write ${host} here and set Port, an option of its own, to ${port}`,
     }
-  if (text.trim() !== '') return undefined
+  if (text.trim() === '')
+    return {
+      must: 'a host name or address',
+      reason: 'it is empty',
+      hint: 'set it, or remove it for the default',
+    }
+  const [foreign] = NOT_OF_HOST.exec(text) ?? []
+  // A comment is a part of the value, as in fluent-bit, and has a warning of its own.
+  if (foreign === undefined || COMMENT.test(text)) return undefined
+  const isUrl = text.includes('://')
   return {
     must: 'a host name or address',
-    reason: 'it is empty',
-    hint: 'set it, or remove it for the default',
+    reason: isUrl ? 'it is a URL' : `"${foreign}" is in none`,
+    ...(isUrl ? { hint: 'write the host without scheme and path' } : {}),
   }
 }
+
+const COMMENT = /\s#/
+/** A character that no host name, address or zone of one has. Brackets may only be around all of it. */
+const NOT_OF_HOST = /(?!^\[|\]$)[\0-\x20!"#$&'()*+,/;<=>?@[\\\]^`{|}~]/
 
 /** Checks the path of a folder. An empty one, left by a variable that is not set, would be the working directory. */
 export function checkFolder(text: unknown): InvalidValue | undefined {

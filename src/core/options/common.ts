@@ -23,7 +23,7 @@ export const INPUT_OPTIONS = defineOptions({
   mem_buf_limit: {
     type: 'size',
     default: '0',
-    help: 'Maximum number of bytes of this input in memory, read but not acknowledged. At the limit the input pauses; nothing is dropped. With storage.type filesystem, only what is not on disk yet counts toward this limit. While an output is slow or fails, sources pause earlier, see Fair shares in docs/DELIVERY.md. 0: one eighth of Memory_Limit in [SERVICE].',
+    help: 'Maximum number of bytes of this input in memory, read but not acknowledged. At the limit the input pauses, and nothing is dropped except UDP datagrams, which nobody can hold back. With storage.type filesystem, only what is not on disk yet counts toward this limit. While an output is slow or fails, sources pause earlier, see Fair shares in docs/DELIVERY.md. 0: one eighth of Memory_Limit in [SERVICE].',
   },
   ...REGEX_STEP_LIMIT,
   routable: { type: 'bool', default: 'true', help: 'If false, no output gets the records.' },

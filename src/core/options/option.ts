@@ -52,9 +52,16 @@ export interface Option {
    * characters is searched for as it is; `rule`: it is in a rule of a [MULTILINE_PARSER].
    */
   readonly expression?: 'regex' | 'search' | 'rule'
+  /** What this option has no effect without: an option of the table, of the type bool, that is on, or one of several conditions. */
+  readonly needs?: string | Needs
+  /** True when the value is the path of a file that is read at the start. */
+  readonly isFile?: true
   /** Reason why the option has no effect. It is accepted so that existing configurations run. */
   readonly ignored?: string
 }
+
+/** Conditions on options of a table, of which one has to hold: the value is one of these, or any, or there is none. */
+export type Needs = { readonly [option: string]: readonly string[] | 'set' | 'unset' }
 
 export type OptionTable = { readonly [name: string]: Option }
 

@@ -118,7 +118,7 @@ export const SERVICE_OPTIONS = defineOptions({
     type: 'bool',
     default: 'off',
     help: 'Allow reloading the configuration.',
-    ignored: 'reloading is not supported; a restart loses no line',
+    ignored: 'reloading is not supported; a restart loses no line of files and the journal',
   },
   'storage.path': {
     type: 'string',
@@ -222,12 +222,12 @@ export const SERVICE_OPTIONS = defineOptions({
   'hot_reload.ensure_thread_safety': {
     type: 'string',
     help: 'Details of reloading.',
-    ignored: 'reloading is not supported; a restart loses no line',
+    ignored: 'reloading is not supported; a restart loses no line of files and the journal',
   },
   'hot_reload.timeout': {
     type: 'string',
     help: 'Details of reloading.',
-    ignored: 'reloading is not supported; a restart loses no line',
+    ignored: 'reloading is not supported; a restart loses no line of files and the journal',
   },
   'storage.trim_files': {
     type: 'bool',
