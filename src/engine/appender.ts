@@ -54,6 +54,7 @@ export class ChunkAppender implements Appender {
   /** Part of `#fullBuffer` to be filled. */
   buf: Buffer = EMPTY
   end = 0
+  hasMetadata = false
   #fullBuffer: Buffer = EMPTY
   readonly #options: AppenderOptions
   readonly #buffers: BufferSource
@@ -144,9 +145,11 @@ export class ChunkAppender implements Appender {
         id: originId(this.tag, identities.length > 0 ? identities.join('|') : this.#options.nextIdentity()),
         inputBytes: this.#inputBytes,
         origins,
+        hasMetadata: this.hasMetadata,
       },
       this.#buffers,
     )
+    this.hasMetadata = false
     this.buf = this.#fullBuffer = EMPTY
     this.end = this.#committedEnd = this.#recordCount = this.#inputBytes = 0
     const before = chunk.size
@@ -158,6 +161,13 @@ export class ChunkAppender implements Appender {
     const after = chunk.size + chunk.reroutedBytes
     if (after > 0 || chunk.count === 0) this.#adapt(after / before)
     this.#sealBytes = Math.min(this.#options.adaptiveBytes.bytes, this.#maxBytes)
+  }
+
+  /** Gives the buffer of a chunk without records back, so that nobody waits for it; false when there is none. */
+  releaseEmpty(): boolean {
+    if (this.#recordCount > 0 || this.buf.length === 0) return false
+    this.#releaseBuffer()
+    return true
   }
 
   /** Returns the seal size of a chunk that begins now. */

@@ -15,7 +15,7 @@ import type {
   PluginContext,
   RegexLimit,
 } from '../core/plugin.ts'
-import type { Clock, Logger } from '../core/services.ts'
+import type { Clock, LoggedLine, Logger } from '../core/services.ts'
 import type { Snapshot } from '../core/snapshot.ts'
 import { matchTag } from '../core/tag.ts'
 import { BorrowedBuffers } from './borrowed-buffers.ts'
@@ -64,7 +64,11 @@ interface AssemblyOptions {
   agent: PluginContext['agent']
   openOffsets: (path: string | undefined, options: OffsetOptions, log: Logger) => Promise<OffsetStore>
   /** Called when an input has read everything it ever will; see `InputContext.finished`. */
-  finished: (name: string, incomplete?: string) => void
+  finished: (name: string, incomplete?: string, status?: number) => void
+  /** Implements `InputContext.tapLog`; undefined where there is no log. */
+  tapLog?: (take: (line: LoggedLine) => void) => () => void
+  /** Returns the metrics of the agent. */
+  agentMetrics?: () => Promise<Family[]>
   /** Called when what an output writes has no reader any more; its chunks are aborted. */
   readerClosed?: (name: string) => void
   /** Called when a filter ends the run; see `FilterContext.endRun`. */
@@ -90,9 +94,11 @@ interface AssemblyOptions {
  * many chunks on their way.
  */
 const INPUT_SHARE = 8
+/** Pause between two looks for chunks without records. */
+const RELEASE_MS = 100
 
 const NO_PLACE =
-  'there is no place for records on which the filter fails: they will wait, and their input with them; ' +
+  'no dead-letter file: a record on which the filter fails will wait, and its input with it; ' +
   'set Dead_Letter_File, On_Error, DB of an input, or storage.path'
 
 /**
@@ -120,11 +126,13 @@ export class Assembly {
   readonly #runId: string
   readonly #startedMs: number
   readonly #heldUp: HeldUp
+  #releasedMs = Number.NEGATIVE_INFINITY
   readonly #deadLetterFiles = new DeadLetterFiles()
   readonly #countersOfInputs = new Map<string, CounterMap>()
   /** Labels of the plan, see `FilterContext.labels`. */
   readonly #labels: ReadonlySet<string> | undefined
   #ownFiles: OwnFiles | undefined
+  #namesOnWay: ReadonlySet<string> | undefined
 
   constructor(plan: Plan, options: AssemblyOptions) {
     this.#plan = plan
@@ -183,6 +191,15 @@ export class Assembly {
     } catch (error) {
       throw problemOf(this.#plans.get(stage) as AnyStage, error)
     }
+  }
+
+  /** Gives the buffers of chunks without records back, of all inputs: whoever waits for memory must not wait for these. */
+  #releaseEmpty(): void {
+    const nowMs = this.#clock.nowMs()
+    // Some thousand connections may wait, and there may be as many tags.
+    if (Math.abs(nowMs - this.#releasedMs) < RELEASE_MS) return
+    this.#releasedMs = nowMs
+    for (const { stage } of this.inputs) stage.releaseEmpty()
   }
 
   /** Sends a chunk through the named filter and to what follows it; returns false when there is no such filter. */
@@ -398,12 +415,15 @@ export class Assembly {
       tag: plan.tag,
       configuredTag: plan.common.tag,
       flushMs: this.#plan.service.flush,
+      isBuffered,
       buffers: account,
       appender: (tag) => stage.appender(tag),
       sealAll: () => stage.sealAll(),
       room: (tag, unsettledBytes, wantedBytes) => stage.room(tag, unsettledBytes, wantedBytes),
       waitForRoom: () => stage.waitForRoom(),
+      leftGarbage: (bytes) => this.#options.onGarbage?.(bytes),
       waitForMemory: (signal) => {
+        this.#releaseEmpty()
         const wait = account.waitForMemory(signal)
         this.#heldUp.check(this.inputs, this.outputs)
         return wait
@@ -424,7 +444,8 @@ export class Assembly {
         },
       }),
       isIdentity: (tag) => this.#isIdentity(plan.name, tag),
-      finished: (incomplete) => this.#options.finished(plan.name, incomplete),
+      finished: (incomplete, status) => this.#options.finished(plan.name, incomplete, status),
+      ...this.#ownServices(plan.logName ?? plan.name),
     }
     const input = plan.spec.create(plan.options as never, ctx)
     return {
@@ -436,6 +457,30 @@ export class Assembly {
       counters,
       log,
     }
+  }
+
+  /** Returns what only inputs about the agent itself use. `logName`: the name under which the input logs. */
+  #ownServices(logName: string): Pick<InputContext, 'tapLog' | 'agentMetrics' | 'showMetrics'> {
+    const { tapLog, agentMetrics } = this.#options
+    return {
+      showMetrics: (tag, families) => this.#showMetrics(tag, families),
+      ...(agentMetrics && { agentMetrics }),
+      ...(tapLog && {
+        tapLog: (take: (line: LoggedLine, isOnWay: boolean) => void) =>
+          tapLog((line) => {
+            if (line.instance !== logName) take(line, this.#isOnWay(line.instance))
+          }),
+      }),
+    }
+  }
+
+  /** True for the engine, and the name under which a filter, an output or a processor logs. */
+  #isOnWay(instance: string): boolean {
+    this.#namesOnWay ??= new Set([
+      'engine',
+      ...[...this.#plans.values()].map(({ logName, name }) => logName ?? name),
+    ])
+    return this.#namesOnWay.has(instance)
   }
 
   #isIdentity(input: string, tag: string): boolean {

@@ -1,13 +1,14 @@
 import type { Clock, TimerHandle } from '../core/services.ts'
+import { LongTimer, MAX_TIMER_MS } from '../lib/async/timer.ts'
 
-/** Longest delay of setTimeout; a longer one would fire immediately. */
-const MAX_MS = 2 ** 31 - 1
-
-/** The system's clock. A delay of more than 24.8 days ends after 24.8 days. */
+/** The system's clock. */
 export const systemClock: Clock = {
   nowMs: () => Date.now(),
-  after: (ms, fn) => setTimeout(fn, Math.min(ms, MAX_MS)),
+  after: (ms, fn) =>
+    ms <= MAX_TIMER_MS ? setTimeout(fn, ms) : (new LongTimer(fn, ms) as unknown as TimerHandle),
   cancel: (handle: TimerHandle | undefined) => {
-    if (handle !== undefined) clearTimeout(handle as ReturnType<typeof setTimeout>)
+    const timer: unknown = handle
+    if (timer instanceof LongTimer) timer.cancel()
+    else if (handle !== undefined) clearTimeout(handle as ReturnType<typeof setTimeout>)
   },
 }

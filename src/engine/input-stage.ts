@@ -125,10 +125,16 @@ export class InputStage {
   /** Implements `InputContext.room`. */
   room(tag: string, unsettledBytes: number, wantedBytes = 0): number {
     const state = this.#tags.get(tag)
-    const pendingBytes = state?.appender.pendingBytes ?? 0
-    const room = this.#shares.room(tag, state?.holding, unsettledBytes, pendingBytes, wantedBytes)
+    let room = this.#roomFor(tag, state, unsettledBytes, wantedBytes)
+    if (room <= 0 && state?.appender.releaseEmpty() === true)
+      room = this.#roomFor(tag, state, unsettledBytes, wantedBytes)
     if (room <= 0) this.#refusedMs = this.#options.clock.nowMs()
     return room
+  }
+
+  #roomFor(tag: string, state: TagState | undefined, unsettledBytes: number, wantedBytes: number): number {
+    const pendingBytes = state?.appender.pendingBytes ?? 0
+    return this.#shares.room(tag, state?.holding, unsettledBytes, pendingBytes, wantedBytes)
   }
 
   /** True while some source waits for room. */
@@ -143,7 +149,10 @@ export class InputStage {
 
   /** Resolves when a chunk has settled or a destination begins to fail, or after a while: `room` may be another then. */
   waitForRoom(): Promise<void> {
-    this.#roomTimer ??= this.#options.clock.after(MAX_ROOM_WAIT_MS, () => this.#wakeForRoom())
+    if (this.#roomTimer === undefined) {
+      this.releaseEmpty()
+      this.#roomTimer = this.#options.clock.after(MAX_ROOM_WAIT_MS, () => this.#wakeForRoom())
+    }
     return new Promise((resolve) => this.#roomWaiters.push(resolve))
   }
 
@@ -193,6 +202,11 @@ export class InputStage {
 
   sealAll(): void {
     for (const { appender } of this.#tags.values()) if (!appender.idle) appender.seal()
+  }
+
+  /** Gives the buffers of chunks without records back: a reader may have made space and then written nothing. */
+  releaseEmpty(): void {
+    for (const { appender } of this.#tags.values()) appender.releaseEmpty()
   }
 
   /** Discards pending records and timers of all appenders; nothing may be written afterwards. */

@@ -24,6 +24,8 @@ export interface Route {
   isOverdue: boolean
   /** Records that were given up; undefined as long as there are none. */
   givenUp: GivenUp | undefined
+  /** True from an answer with which records are given up until it is known whether they are kept. */
+  isGivingUp: boolean
 }
 
 /** The records of a chunk that an output has given up. */
@@ -58,6 +60,8 @@ export class Lane {
   failing = false
   /** Why records that were given up cannot be kept; undefined when none wait for that. */
   unkept: Unkept | undefined
+  /** Number of routes that are giving up records: nothing overtakes them, as they are sent again if the records cannot be kept. */
+  givingUp = 0
   /** True while it does not send because the entries of its next chunk cannot be loaded: an answer is awaited. */
   waitsForAnswer = false
   timer: TimerHandle | undefined
@@ -80,7 +84,7 @@ export class Lane {
   }
 
   get ready(): boolean {
-    return !this.blocked && this.waitingCount > 0
+    return !this.blocked && this.givingUp === 0 && this.waitingCount > 0
   }
 
   get empty(): boolean {

@@ -3,6 +3,7 @@ import { Chunk, type ChunkInit } from '../core/chunk.ts'
 import { messageOf } from '../core/error.ts'
 import type { Ack, OpenedLog } from '../core/plugin.ts'
 import type { Logger } from '../core/services.ts'
+import { counted } from '../lib/text/counted.ts'
 import type { BorrowedBuffers } from './borrowed-buffers.ts'
 import type { DiskBuffer } from './buffer/disk-buffer.ts'
 import { FanOut } from './fan-out.ts'
@@ -161,7 +162,7 @@ export class Pipeline {
 
   #reportLabel({ name }: FilterStage, chunk: Chunk, label: string | undefined, fanOut: FanOut): void {
     const { tag, count } = chunk
-    const message = `${name} sends ${count} records to label ${label}, which does not exist`
+    const message = `${name} sends ${counted(count, 'record')} to label ${label}, which does not exist`
     this.#log.error(message, { code: 'E_INTERNAL', tag, hint: DEFECT_HINT })
     fanOut.abort(chunk)
   }
@@ -271,7 +272,7 @@ export class Pipeline {
     try {
       return divide(chunk, split)
     } catch (error) {
-      this.#logDefect(`a condition of a route failed on ${chunk.count} records`, chunk, error)
+      this.#logDefect(`a condition of a route failed on ${counted(chunk.count, 'record')}`, chunk, error)
       return undefined
     }
   }
@@ -303,7 +304,7 @@ export class Pipeline {
       }
       return true
     } catch (error) {
-      this.#logDefect(`a filter failed on ${chunk.count} records`, chunk, error, running)
+      this.#logDefect(`a filter failed on ${counted(chunk.count, 'record')}`, chunk, error, running)
       return false
     } finally {
       this.#borrowed.current = before

@@ -155,6 +155,7 @@ export class OutputQueue {
       failed: false,
       isOverdue: false,
       givenUp: undefined,
+      isGivingUp: false,
     })
     if (lane.waitingCount === 1) this.#sendable.add(lane)
     this.#pump()
@@ -322,12 +323,12 @@ export class OutputQueue {
         this.inFlight--
       }
       if (route.givenUp !== undefined) {
-        this.#pump()
+        this.#beginGivingUp(lane, route)
         outcome = await this.#givingUp.settle(route)
       }
     } catch (error) {
       await this.#onFailure(lane, route, asFlushError(error), Math.max(startMs, this.lastDeliveryMs ?? 0))
-      this.#afterAnswer(lane)
+      this.#afterAnswer(lane, route)
       return
     }
     this.#patience.delivered(chunk.tag)
@@ -344,7 +345,14 @@ export class OutputQueue {
     if (this.#gate === 'probing') this.#openGate()
     // An ack that was on its way when the gate closed says nothing about the peer now.
     if (this.#gate === 'open') this.outage.delivered()
-    this.#afterAnswer(lane)
+    this.#afterAnswer(lane, route)
+  }
+
+  /** Lets the other lanes send while records of a route get to the disk: the disk of the dead letters delays no other tag. */
+  #beginGivingUp(lane: Lane, route: Route): void {
+    if (!route.isGivingUp) lane.givingUp++
+    route.isGivingUp = true
+    this.#pump()
   }
 
   /** True when the route failed before, and gives way to others. */
@@ -352,10 +360,7 @@ export class OutputQueue {
     return attempts > 0 && this.#givingUp.hasFile && this.#isCrowded?.(chunk) === true
   }
 
-  /**
-   * Gives the chunk up, or lets its lane wait for a retry. Settles or requeues the route in every case. The output may
-   * have the next chunk meanwhile: the disk of the dead letters delays nobody else.
-   */
+  /** Gives the chunk up, or lets its lane wait for a retry. Settles or requeues the route in every case. */
   async #onFailure(lane: Lane, route: Route, thrown: ShipperError, startMs: number): Promise<void> {
     this.#answerMs = this.#clock.nowMs()
     let error = thrown
@@ -363,7 +368,7 @@ export class OutputQueue {
     if (cause !== undefined) {
       try {
         const givenUp = this.#givingUp.chunk(route, error, cause)
-        this.#pump()
+        this.#beginGivingUp(lane, route)
         const outcome = await givenUp
         this.#settleGivenUp(lane, route, error, outcome)
         // A destination that a tag or a record has chosen says nothing about the output, once no chunk waits for it.
@@ -454,7 +459,12 @@ export class OutputQueue {
   }
 
   /** Runs after every answer: retries a blocked lane when the last of its flushes has answered, then sends more. */
-  #afterAnswer(lane: Lane): void {
+  #afterAnswer(lane: Lane, route: Route): void {
+    if (route.isGivingUp) {
+      route.isGivingUp = false
+      lane.givingUp--
+      this.#addSendable(lane)
+    }
     if (lane.blocked && !this.#stopped && lane.timer === undefined && lane.inFlight.every((r) => r.failed))
       this.#scheduleRetry(lane)
     if (lane.waitsForAnswer) {

@@ -93,17 +93,19 @@ function common({ name, plugin, counters }: Running) {
 export type AnyStage = Plan['inputs' | 'filters' | 'outputs'][number]
 
 /**
- * Adds the stage's name and a location to an error of its `create`: that of the option named by it, else of
- * the stage.
+ * Adds the names of plugin and stage and a location to an error of a stage that cannot be created or started, or that fails: the
+ * location of the option named by it, else of the stage.
  */
-export function problemOf({ spec, location, optionLocations }: AnyStage, error: unknown): ShipperError {
-  if (!(error instanceof ShipperError)) {
-    return new ShipperError('E_INTERNAL', `[${spec.name}] ${messageOf(error)}`, { location, cause: error })
-  }
-  const { code, message, hint, option } = error
+export function problemOf(plan: AnyStage, error: unknown): ShipperError {
+  const { spec, location, optionLocations } = plan
+  const stage = plan.logName ?? plan.name
+  const text = `[${spec.name}] ${messageOf(error)}`
+  if (!(error instanceof ShipperError))
+    return new ShipperError('E_INTERNAL', text, { location, stage, cause: error })
+  const { code, hint, option } = error
   const blamed =
     error.location ?? (option === undefined ? undefined : optionLocations.get(option)) ?? location
-  return new ShipperError(code, `[${spec.name}] ${message}`, { hint, location: blamed, cause: error })
+  return new ShipperError(code, text, { hint, location: blamed, stage, cause: error })
 }
 
 /** Returns the counters of a filter or output. */

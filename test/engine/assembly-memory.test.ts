@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'bun:test'
+import type { InputContext } from '../../src/core/plugin.ts'
 import { assemble, CollectingOutput } from '../support/engine/assembled.ts'
 import { Lines, planOf } from '../support/engine/plan.ts'
 import { until, within } from '../support/until.ts'
@@ -44,6 +45,35 @@ describe('an input at its limit', () => {
     expect(keep.texts.join('').length).toBe(200_000)
     expect([assembly.snapshot().inputs[0]?.paused, assembly.snapshot().memory.used]).toEqual([false, 0])
   })
+})
+
+test('an input waits for no memory that another one has taken and not written to', async () => {
+  const contexts: InputContext[] = []
+  const create = (ctx: InputContext): Lines => {
+    contexts.push(ctx)
+    return new Lines(
+      ctx,
+      repeat(0, () => ({ text: '' })),
+    )
+  }
+  const plan = planOf({
+    inputs: ['in.0', 'in.1'].map((name) => ({ name, create, common: { mem_buf_limit: '1M' } })),
+    outputs: [{ name: 'out.0', create: () => new CollectingOutput() }],
+    // No test may depend on Flush.
+    service: { memory_limit: '1M', chunk_size: '900K', flush: '1000' },
+  })
+  const { assembly } = assemble(plan)
+  const [first, second] = contexts as [InputContext, InputContext]
+  const appender = first.appender('t')
+  appender.reserve(100)
+  appender.end += 100
+  appender.addRecords(1, 100)
+  appender.seal()
+  await within(assembly.settled(), 20_000, 'the first chunk')
+  expect(appender.reserve(100, 900_000)).toBe(true)
+  expect(second.appender('t').reserve(800_000)).toBe(false)
+  await within(second.waitForMemory(new AbortController().signal), 20_000, 'memory')
+  expect(second.appender('t').reserve(800_000)).toBe(true)
 })
 
 describe('an input in little memory', () => {

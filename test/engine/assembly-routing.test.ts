@@ -343,7 +343,7 @@ describe('ordered routing', () => {
     })
     const { assembly, logged } = await run(plan)
     expect([acked, assembly.snapshot().memory.used]).toEqual([['aborted'], 0])
-    expect(logged.lines).toContain('error f sends 1 records to label @X, which does not exist')
+    expect(logged.lines).toContain('error f sends 1 record to label @X, which does not exist')
   })
 
   test('that is wrong is a problem with a location', () => {

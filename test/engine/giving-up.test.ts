@@ -335,6 +335,47 @@ describe('without a place for what is given up', () => {
     expect(b.queue.unkept).toBeUndefined()
   })
 
+  test('no later chunk of the tag overtakes one that waits for a place; other tags do not wait', async () => {
+    const b = new Bench({ place: 'none', inFlight: 1 })
+    const first = b.pushNumbers('a', [1])
+    const later = b.pushNumbers('b', [2])
+    b.pushNumbers('x', [3], 'other')
+    await b.fail('a', permanent())
+    expect(b.inFlight).toBe('x')
+    await b.ok('x')
+    expect(b.inFlight).toBe('')
+    b.clock.advance(60_000)
+    await b.ok('a')
+    await b.ok('b')
+    expect([first.outcomes, later.outcomes]).toEqual([['delivered'], ['delivered']])
+    expect(b.sent).toEqual(['a', 'x', 'a', 'b'])
+  })
+
+  test('no later chunk of the tag overtakes a chunk until its rejected records are on disk', async () => {
+    const b = new Bench({ inFlight: 2 })
+    let fsynced = (_: NodeJS.ErrnoException | null): void => {}
+    systemCalls.fsync = ((_: number, done: typeof fsynced) => {
+      fsynced = done
+    }) as typeof original.fsync
+    const { chunk, outcomes } = b.pushNumbers('a', [1, 2])
+    b.reject(chunk, [0])
+    await b.ok('a')
+    b.pushNumbers('b', [3])
+    b.pushNumbers('x', [4], 'other')
+    expect(b.inFlight).toBe('x')
+    fsynced(Object.assign(new Error('EIO: i/o error'), { code: 'EIO' }))
+    await until(() => b.clock.waiting > 0)
+    Object.assign(systemCalls, original)
+    expect([b.inFlight, outcomes]).toEqual(['x', []])
+    b.clock.advance(60_000)
+    expect(b.inFlight).toBe('xa')
+    b.reject(chunk, [0])
+    await b.ok('a')
+    expect(await settled(outcomes)).toBe('dead_letter')
+    await b.ok('b')
+    expect(valuesIn(b.path).at(-1)).toEqual({ n: 1 })
+  })
+
   test('the next time that there is no place is logged again, ten minutes after the last one', async () => {
     const b = new Bench({ place: 'none' })
     const errors = () => b.logged.lines.filter((line) => line.startsWith('error')).length

@@ -9,9 +9,8 @@ import { ManualClock } from '../support/engine/manual-clock.ts'
 import { permanent, QueueBench } from '../support/engine/queue-bench.ts'
 import { filterStage, outputStage, pipelineOf } from '../support/engine/stages.ts'
 
-function bench(filters: FilterStage[] = []) {
+function bench(filters: FilterStage[] = [], account = unlimitedAccount(), chunkBytes = 65_536) {
   const clock = new ManualClock()
-  const account = unlimitedAccount()
   const out = new QueueBench({
     onDropped: (_, records) => {
       source.droppedRecords += records
@@ -19,7 +18,7 @@ function bench(filters: FilterStage[] = []) {
   })
   const pipeline = pipelineOf(filters, [outputStage(out.queue)], listLog().log)
   const sizes = {
-    chunkBytes: 65_536,
+    chunkBytes,
     sizeWithin: (bytes: number) => bytes,
     filteredBytes: 65_536,
     flushMs: 1000,
@@ -219,6 +218,37 @@ test('a new tag starts with the seal size found for another tag', () => {
   const sizes = ['a', 'a', 'a', 'b'].map((tag) => sealFull(source, tag))
   expect(sizes[0]).toBe(16_384)
   expect(sizes[3]).toBeCloseTo(16_384, -3)
+})
+
+describe('a chunk without records', () => {
+  const limited = () => {
+    const budget = new Budget(16_000_000, 1_000_000)
+    const account = budget.account(2_000_000)
+    return { budget, ...bench([], account, 1_000_000) }
+  }
+
+  test('does not keep the source from reading that has made space and written nothing', () => {
+    const { source, account } = limited()
+    expect(source.appender('t').reserve(128, 1_000_000)).toBe(true)
+    expect(account.isHalfInDoubt).toBe(true)
+    expect(source.room('t', 0, 16_384)).toBeGreaterThan(0)
+    expect(source.appender('t').reserve(3_000_000)).toBe(true)
+  })
+
+  test('of another tag is given back when a source waits for room', () => {
+    const { source, account } = limited()
+    source.appender('t').reserve(128, 1_000_000)
+    expect(source.room('u', 0, 16_384)).toBe(0)
+    void source.waitForRoom()
+    expect([account.used, source.room('u', 0, 16_384) > 0]).toEqual([0, true])
+  })
+
+  test('keeps its buffer while records are in it', () => {
+    const { source, account } = limited()
+    write(source, 'a')
+    source.releaseEmpty()
+    expect([account.used, source.appender('t').pendingBytes]).toEqual([4096, 1])
+  })
 })
 
 describe('the first chunks', () => {

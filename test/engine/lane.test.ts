@@ -14,6 +14,7 @@ function route(name: string): Route {
     failed: false,
     isOverdue: false,
     givenUp: undefined,
+    isGivingUp: false,
   }
 }
 

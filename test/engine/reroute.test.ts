@@ -342,7 +342,7 @@ describe('where labels route', () => {
   test('a label that does not exist is a defect: the records stay unacknowledged', () => {
     const made = byLabels(new Renamer('re', '*', () => 'new.a', { label: '@NO' }))
     expect(made.send(range(1, 1))).toEqual(['aborted'])
-    expect(made.logged.lines).toEqual(['error re sends 1 records to label @NO, which does not exist'])
+    expect(made.logged.lines).toEqual(['error re sends 1 record to label @NO, which does not exist'])
     expect(made.buffers.used).toBe(0)
   })
 })

@@ -66,11 +66,11 @@ describe('a dead-letter file', () => {
   test('has complete lines, is readable by its owner only, and is closed after each sync', async () => {
     const path = join(tmp(), 'letters')
     const file = new DeadLetterFile(path, 100_000)
-    const before = readdirSync('/proc/self/fd').length
     for (const names of [['a', 'b'], ['c']]) {
       for (const name of names) file.append(row(name))
       await file.sync()
-      expect(readdirSync('/proc/self/fd').length).toBe(before)
+      // Not the number of descriptors: the runtime opens some of its own at any time.
+      expect(readdirSync('/proc/self/fd').filter((fd) => target(fd).startsWith(path))).toEqual([])
     }
     expect(reasonsIn(path)).toEqual(['a', 'b', 'c'])
     expect(statSync(path).mode & 0o777).toBe(0o600)

@@ -58,14 +58,18 @@ export function unchecked(plan: Plan, clock: Clock = systemClock, openSegments?:
   return { assembly, logged, finished, garbage, stop }
 }
 
-/** An output that collects the texts of its chunks; while `blocked`, flushes wait. */
+/** An output that collects the texts of its chunks, in the order of the flushes; while `blocked`, flushes wait. */
 export class CollectingOutput implements Output {
   readonly texts: string[] = []
   blocked = false
-  #waiting: (() => void)[] = []
+  #waiting: { chunk: Chunk; resolve: () => void }[] = []
 
   async flush(chunk: Chunk): Promise<void> {
-    if (this.blocked) await new Promise<void>((resolve) => this.#waiting.push(resolve))
+    if (this.blocked) await new Promise<void>((resolve) => this.#waiting.push({ chunk, resolve }))
+    else this.#keep(chunk)
+  }
+
+  #keep(chunk: Chunk): void {
     this.texts.push(chunk.entries().toString('latin1'))
   }
 
@@ -73,9 +77,13 @@ export class CollectingOutput implements Output {
     return this.#waiting.length
   }
 
+  /** Takes what waits at once: a flush that comes in the same turn is behind it. */
   release(): void {
     this.blocked = false
-    for (const resolve of this.#waiting.splice(0)) resolve()
+    for (const { chunk, resolve } of this.#waiting.splice(0)) {
+      this.#keep(chunk)
+      resolve()
+    }
   }
 
   async close(): Promise<void> {}

@@ -13,6 +13,7 @@ import {
   type Output,
   type OutputContext,
 } from '../../../src/core/plugin.ts'
+import type { CounterTable } from '../../../src/core/services.ts'
 
 const about = { summary: '', description: '', options: {}, example: '' }
 const location = { file: 'test.conf' }
@@ -22,6 +23,12 @@ const optionLocations = new Map()
 type Texts = Record<string, string>
 
 type InputRoutes = Pick<InputPlan, 'processors' | 'routes' | 'label'>
+type InputPart = {
+  name: string
+  create: (ctx: InputContext) => Input
+  common?: Texts
+  counters?: CounterTable
+}
 type FilterPart = { name: string; create: (ctx: FilterContext) => Filter; common?: Texts }
 
 /** Returns the plan of a filter, or of a processor. */
@@ -33,7 +40,7 @@ export function filterPlanOf({ name, create, common = {} }: FilterPart): FilterP
 
 /** Builds a plan of a test's plugins: each stage consists of a `create` and common options. */
 export function planOf(parts: {
-  inputs: (InputRoutes & { name: string; create: (ctx: InputContext) => Input; common?: Texts })[]
+  inputs: (InputRoutes & InputPart)[]
   outputs?: {
     name: string
     create: (ctx: OutputContext) => Output
@@ -48,12 +55,13 @@ export function planOf(parts: {
 }): Plan {
   return {
     service: parseOptions(SERVICE_OPTIONS, parts.service ?? {}),
-    inputs: parts.inputs.map(({ name, create, common = {}, ...routes }): InputPlan => {
-      const spec = defineInput({ ...about, kind: 'input', name: 'lines', create: (_, ctx) => create(ctx) })
+    inputs: parts.inputs.map(({ name, create, common = {}, counters = {}, ...routes }): InputPlan => {
+      const made = (_: unknown, ctx: InputContext): Input => create(ctx)
+      const spec = defineInput({ ...about, kind: 'input', name: 'lines', counters, create: made })
       return {
         spec,
         name,
-        tag: name,
+        tag: (common.tag as string | undefined) ?? name,
         options: {},
         common: parseOptions(INPUT_OPTIONS, common),
         location,
