@@ -1,13 +1,9 @@
+import { Malformed } from '../../core/malformed.ts'
+
 /** Limit for nested containers: code that prints or converts records recurses into them. */
 export const MAX_NESTING = 100
 
-/** The peer violated the protocol or exceeded a limit; the message completes the sentence "the peer sent ...". */
-export class Malformed extends Error {
-  constructor(message: string) {
-    super(message)
-    this.name = 'Malformed'
-  }
-}
+export { Malformed }
 
 /** Bytes after the type byte of c0..df; -1: a length follows, -2: the invalid type c1. */
 const FIXED = new Int8Array([
