@@ -1,6 +1,6 @@
 import { FALSE, NIL, strHeadSize, TRUE, writeArrayHead, writeStrHead } from '../../core/msgpack/encode.ts'
 import { closeMap, mapHeadSize } from '../../core/msgpack/map-head.ts'
-import { type LaterKeys, UniqueKeys } from '../../core/msgpack/unique-keys.ts'
+import { type LaterKeys, MAX_OPEN_KEYS, UniqueKeys } from '../../core/msgpack/unique-keys.ts'
 import { unescapeJson } from './escapes.ts'
 import { JsonNumber } from './number.ts'
 
@@ -26,7 +26,7 @@ export function jsonBound(length: number): number {
 /**
  * Converts JSON text to MessagePack, bytes to bytes, with the grammar of RFC 8259. It rejects what
  * `JSON.parse` rejects, except that bytes that are not UTF-8 are kept. Unlike `JSON.parse`, it keeps integers
- * of up to 64 bits exact, and rejects more than 256 levels and numbers beyond the range of float64 (1e400). A
+ * of up to 64 bits exact, and rejects more than 256 levels, more keys than MAX_OPEN_KEYS and numbers beyond the range of float64 (1e400). A
  * lone surrogate escape becomes U+FFFD. Of equal keys in a map the last one stays. A number with a point or
  * an exponent is a float64, any other number an integer. With `keepsControls` it keeps control characters in strings, which
  * programs write that do not escape tabs; `JSON.parse` and a text of several values, in which the end of a line ends a broken
@@ -35,6 +35,8 @@ export function jsonBound(length: number): number {
 export class JsonTranscoder {
   /** Offset in the source after the latest value. */
   end = 0
+  /** What the latest value has that is JSON and is rejected; undefined for a value that was written, or is no JSON. */
+  excess: string | undefined
   /** Number of pairs counted in the head of the outermost map in addition to its own. */
   extraPairs = 0
   /** Keys of those pairs; pairs of the outermost map with these keys are left out. */
@@ -84,6 +86,7 @@ export class JsonTranscoder {
    */
   transcode(src: Buffer, start: number, end: number, out: Buffer, at: number): number {
     this.pairAt = this.valueAt = this.pairEnd = -1
+    this.excess = undefined
     if (!this.#sharesKeys) this.#keys.count = 0
     let depth = 0
     let p = skipBlanks(src, start, end)
@@ -92,7 +95,7 @@ export class JsonTranscoder {
       // A value is expected at p.
       const c = p < end ? (src[p] as number) : 0
       if (c === 0x7b || c === 0x5b) {
-        if (depth === MAX_DEPTH) return -1
+        if (depth === MAX_DEPTH) return this.#exceeds(`more than ${MAX_DEPTH} levels`)
         this.#heads[depth] = dst
         this.#counts[depth] = 0
         this.#maps[depth] = c === 0x7b ? 1 : 0
@@ -182,6 +185,7 @@ export class JsonTranscoder {
     const p = skipBlanks(src, this.end, end)
     if (p >= end || src[p] !== 0x3a) return -1
     this.end = skipBlanks(src, p + 1, end)
+    if (this.#keys.count === MAX_OPEN_KEYS) return this.#exceeds(`more than ${MAX_OPEN_KEYS} keys in a map`)
     this.#keys.push(at)
     if (depth === 1 && dst - at === this.#watch.length && isAt(out, at, this.#watch)) {
       this.pairAt = at
@@ -251,7 +255,14 @@ export class JsonTranscoder {
     if (c === 0x6e && isAt(src, p, WORD_NULL) && p + 4 <= end) return this.#word(out, at, NIL, p + 4)
     const dst = this.#number.write(src, p, end, out, at)
     this.end = this.#number.end
-    return dst
+    if (dst >= 0 || !this.#number.isTooLarge || this.end === end) return dst
+    // One that ends with the text may be a part of another: who reads a text in windows has to look at more of it.
+    return this.#exceeds('a number beyond the range of float64')
+  }
+
+  #exceeds(what: string): number {
+    this.excess = what
+    return -1
   }
 
   #word(out: Buffer, at: number, byte: number, end: number): number {
@@ -289,4 +300,11 @@ export function skipBlanks(src: Buffer, start: number, end: number): number {
     p++
   }
   return p
+}
+
+/** Returns the offset after the byte order mark that some programs for Windows write, if there is one. */
+export function skipByteOrderMark(src: Buffer, start: number, end: number): number {
+  return end - start >= 3 && src[start] === 0xef && src[start + 1] === 0xbb && src[start + 2] === 0xbf
+    ? start + 3
+    : start
 }

@@ -9,7 +9,11 @@ const HEX = Buffer.from('0123456789abcdef')
 /** Class of a byte in a JSON string: 0 is copied, 1 is escaped, 2 begins (or breaks) a UTF-8 sequence. */
 const KIND = new Uint8Array(256).fill(2, 0x80)
 for (let c = 0; c < 0x20; c++) KIND[c] = 1
+/** The same in fluent-bit's form, for a terminal, and for anything else. */
+const TERMINAL_KIND = KIND.slice()
 KIND[0x22] = KIND[0x5c] = 1
+const ARROW_KIND = TERMINAL_KIND.slice()
+ARROW_KIND[0x09] = ARROW_KIND[0x0a] = ARROW_KIND[0x0d] = 0
 /** Longest text that is copied word by word: a call of `copy` costs more. */
 const MAX_SHORT_BYTES = 48
 const REPLACEMENT = Buffer.from('\ufffd')
@@ -36,8 +40,13 @@ const NIL = Buffer.from('nil')
 export class JsonText {
   buf: Buffer = Buffer.allocUnsafe(16_384)
   at = 0
-  /** True to write fluent-bit's form instead of JSON: `"k"=>"v"`, nil, blanks after commas, floats with six digits. */
+  /**
+   * True to write fluent-bit's form instead of JSON: `"k"=>"v"`, nil, blanks after commas, floats with six digits. Quotation marks,
+   * backslashes, tabs and ends of lines stand in texts as they are: no program can read that back.
+   */
   arrows = false
+  /** True to escape tabs and ends of lines in fluent-bit's form, too. */
+  escapesLineEnds = false
   /**
    * True to escape what may control a terminal or change the direction of its text, and JSON allows as it is: DEL, C1,
    * line separators and bidirectional marks. The values that a reader decodes are the same.
@@ -113,7 +122,8 @@ export class JsonText {
     const head = textHead(src, at)
     if (head > 0) {
       const end = at + head + textLength(src, at)
-      this.string(src, at + head, end)
+      if (this.arrows && isBinary(src[at] as number)) this.#binary(src, at + head, end)
+      else this.string(src, at + head, end)
       return end
     }
     const pairs = mapPairs(src, at)
@@ -123,8 +133,31 @@ export class JsonText {
     return this.#scalar(src, at)
   }
 
-  /** Writes src[start, end) as a JSON string. */
+  /** Writes bytes in fluent-bit's form: printable ASCII as it is, quotation marks as `\"`, and others as `\x01`. */
+  #binary(src: Buffer, start: number, end: number): void {
+    this.#reserve((end - start) * 4 + 2)
+    const out = this.buf
+    let dst = this.at
+    out[dst++] = 0x22
+    for (let p = start; p < end; p++) {
+      const c = src[p] as number
+      if (c >= 0x20 && c < 0x7f) {
+        if (c === 0x22) out[dst++] = 0x5c
+        out[dst++] = c
+        continue
+      }
+      out[dst++] = 0x5c
+      out[dst++] = 0x78
+      out[dst++] = HEX_DIGITS.charCodeAt(c >>> 4)
+      out[dst++] = HEX_DIGITS.charCodeAt(c & 15)
+    }
+    out[dst++] = 0x22
+    this.at = dst
+  }
+
+  /** Writes src[start, end) as a JSON string, or in fluent-bit's form. */
   string(src: Buffer, start: number, end: number): void {
+    const kinds = this.arrows ? (this.escapesLineEnds ? TERMINAL_KIND : ARROW_KIND) : KIND
     // Four more than the text needs, as it is copied in words.
     this.#reserve((end - start) * 6 + 6)
     const view = sourceView(src)
@@ -141,7 +174,7 @@ export class JsonText {
       }
       for (; p < end; p++) {
         const c = src[p] as number
-        if (c >= 0x7f || KIND[c] !== 0) break
+        if (c >= 0x7f || kinds[c] !== 0) break
         out[dst++] = c
       }
     }
@@ -149,7 +182,7 @@ export class JsonText {
     while (p < end) {
       while (p + 4 <= end && isPlain(view.getInt32(p, true))) p += 4
       if (p === end) break
-      const kind = KIND[src[p] as number]
+      const kind = kinds[src[p] as number]
       const length = kind === 2 ? utf8SequenceLength(src, p, end) : 1
       const hidden = this.escapesControls && kind !== 1 ? hiddenControl(src, p, length) : 0
       if (kind === 1 || length < 0 || hidden > 0) {
@@ -381,4 +414,10 @@ function extSize(src: Buffer, at: number): number {
   if (t === 0xc8) return 4 + src.readUInt16BE(at + 1)
   if (t === 0xc9) return 6 + src.readUInt32BE(at + 1)
   return 1
+}
+
+const HEX_DIGITS = '0123456789abcdef'
+
+function isBinary(type: number): boolean {
+  return type >= 0xc4 && type <= 0xc6
 }

@@ -144,11 +144,12 @@ export class WrittenKeys {
     const starts = this.#starts
     const order: number[] = []
     for (let i = base; i < this.#count; i++) if ((starts[i] as number) >= 0) order.push(i)
-    const ends = new Map(order.map((i) => [i, stringEnd(buf, starts[i] as number)]))
-    order.sort((a, b) => buf.compare(buf, starts[b], ends.get(b), starts[a], ends.get(a)) || a - b)
+    const ends = new Int32Array(this.#count)
+    for (const i of order) ends[i] = stringEnd(buf, starts[i] as number)
+    order.sort((a, b) => buf.compare(buf, starts[b], ends[b], starts[a], ends[a]) || a - b)
     for (let i = 1; i < order.length; i++) {
       const at = order[i] as number
-      this.#compare(order[i - 1] as number, buf, starts[at] as number, ends.get(at) as number)
+      this.#compare(order[i - 1] as number, buf, starts[at] as number, ends[at] as number)
     }
   }
 

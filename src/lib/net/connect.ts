@@ -24,9 +24,18 @@ type ConnectCode = 'E_PEER_UNREACHABLE' | 'E_PEER_NAME' | 'E_PEER_TIMEOUT'
 const NO_DESCRIPTOR_HINT =
   'raise LimitNOFILE of the service (`ulimit -n`), or follow fewer files; the peer was not asked'
 
-/** Returns `host:port`, with brackets around an IPv6 address. */
-export function formatAddress(host: string, port: number): string {
-  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
+const MAPPED = /^::ffff:(?=\d+(?:\.\d+){3}$)/i
+
+/** Returns an address without the prefix that IPv4 peers have on a socket of IPv6. */
+export function plainAddress(address: string): string {
+  // Most addresses are of IPv4.
+  return address.startsWith('::') ? address.replace(MAPPED, '') : address
+}
+
+/** Returns `host:port`, with brackets around an IPv6 address that has none, and an address of IPv4 plain. */
+export function formatAddress(address: string, port: number): string {
+  const host = plainAddress(address)
+  return host.includes(':') && !host.startsWith('[') ? `[${host}]:${port}` : `${host}:${port}`
 }
 
 /**

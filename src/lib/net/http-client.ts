@@ -1,10 +1,13 @@
 import type { ClientRequest, IncomingMessage, RequestOptions } from 'node:http'
 import type { RequestOptions as SecureOptions } from 'node:https'
+import { LongTimer } from '../async/timer.ts'
 
 /** Origin and TLS settings of an HttpClient. */
 interface HttpClientOptions {
   /** `https://host:port` */
   origin: string
+  /** Path of the unix socket on which the server listens, instead of the host and port of the origin. */
+  socketPath?: string | undefined
   /** PEM of the trusted CA certificates; undefined: those of the system. */
   ca?: string | undefined
   /** False to accept any certificate. */
@@ -57,7 +60,7 @@ export class HttpClient {
   readonly #openRequests = new Set<ClientRequest>()
 
   constructor(options: HttpClientOptions) {
-    const { origin, verify, verifyHost, ca, serverName } = options
+    const { origin, socketPath, verify, verifyHost, ca, serverName } = options
     this.#url = new URL(origin)
     const { protocol, hostname, port } = this.#url
     this.#baseRequest = {
@@ -67,6 +70,7 @@ export class HttpClient {
       agent: false,
       maxHeaderSize: MAX_HEADER_BYTES,
       rejectUnauthorized: verify,
+      ...(socketPath === undefined ? {} : { socketPath }),
       ...(ca === undefined ? {} : { ca }),
       ...(serverName === undefined ? {} : { servername: serverName }),
       ...(verifyHost ? {} : { checkServerIdentity: () => undefined }),
@@ -135,13 +139,12 @@ export class HttpClient {
 
 async function* bodyChunks(response: IncomingMessage, options: HttpRequest): AsyncGenerator<Buffer> {
   const { bodyTimeoutMs, totalTimeoutMs, maxBodyBytes = Number.POSITIVE_INFINITY } = options
-  const destroyAfter = (ms: number, reason: string): ReturnType<typeof setTimeout> =>
-    setTimeout(() => response.destroy(new Error(reason)), ms)
-  const idle = destroyAfter(bodyTimeoutMs, `no data for ${bodyTimeoutMs} ms`)
+  const destroyFor = (reason: string) => (): void => void response.destroy(new Error(reason))
+  const idle = setTimeout(destroyFor(`no data for ${bodyTimeoutMs} ms`), bodyTimeoutMs)
   const total =
     totalTimeoutMs === undefined
       ? undefined
-      : destroyAfter(totalTimeoutMs, `the response did not end within ${totalTimeoutMs} ms`)
+      : new LongTimer(destroyFor(`the response did not end within ${totalTimeoutMs} ms`), totalTimeoutMs)
   let bytes = 0
   try {
     for await (const chunk of response) {
@@ -153,6 +156,6 @@ async function* bodyChunks(response: IncomingMessage, options: HttpRequest): Asy
     if (!response.complete) throw new Error('the connection was closed before the end of the response')
   } finally {
     clearTimeout(idle)
-    clearTimeout(total)
+    total?.cancel()
   }
 }

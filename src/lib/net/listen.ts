@@ -1,5 +1,6 @@
 import type { Server } from 'node:net'
-import { systemCode } from '../../core/error.ts'
+import { messageOf, ShipperError, systemCode } from '../../core/error.ts'
+import { useDropIn } from '../text/drop-in.ts'
 
 /** Listens on a host; rejects with the error of the system. */
 export type Bind = (server: Server, host: string, port: number) => Promise<void>
@@ -53,3 +54,41 @@ export function listening(
     }
   })
 }
+
+/** Options of what listens on a port, as hints name them. */
+interface ListenOptions {
+  listen: string
+  port: string
+}
+
+/** Options of inputs. */
+export const LISTEN_OPTIONS: ListenOptions = { listen: 'Listen', port: 'Port' }
+
+const HINTS: Readonly<Record<string, (options: ListenOptions) => string>> = {
+  EADDRINUSE: ({ port }) =>
+    `the port is used by another program, or by another input: stop it or set ${port} to another one`,
+  EACCES: ({ port }) =>
+    `ports below 1024 need CAP_NET_BIND_SERVICE: ${useDropIn('low-ports')}, with Helm set \`ports\`; or set ${port} to a higher one`,
+  EADDRNOTAVAIL: notOurs,
+  EINVAL: notOurs,
+}
+
+function notOurs({ listen }: ListenOptions): string {
+  return `the address does not belong to this machine: set ${listen} to one of its addresses`
+}
+
+/** Returns E_LISTEN for what could not listen on the address `where`; `options` choose it. */
+export function listenError(where: string, error: unknown, options: ListenOptions): ShipperError {
+  if (error instanceof ShipperError) return error
+  const code = systemCode(error)
+  // The runtime gives no code for a name that cannot be resolved.
+  const reason = code ?? (NAMELESS.test(messageOf(error)) ? 'the name has no address' : messageOf(error))
+  const nameless = ({ listen }: ListenOptions): string => `set ${listen} to an IP address of this machine`
+  const hint = (code === undefined ? nameless : HINTS[code])?.(options)
+  return new ShipperError('E_LISTEN', `cannot listen on ${where}: ${reason}`, {
+    cause: error,
+    ...(hint === undefined ? {} : { hint }),
+  })
+}
+
+const NAMELESS = /^Failed to listen at /

@@ -40,7 +40,8 @@ export abstract class FieldParser implements Parser {
     const { sec, nsec } = out
     const fields = this.fields
     fields.begin(out.at + 1)
-    if (!this.walk(src, start, end, out) || (fields.pairs === 0 && !fields.isTimed)) {
+    const isRead = this.walk(src, start, end, out) && !fields.isFull
+    if (!isRead || (fields.pairs === 0 && !fields.isTimed)) {
       out.sec = sec
       out.nsec = nsec
       return false

@@ -1,4 +1,4 @@
-import { UniqueKeys } from '../../core/msgpack/unique-keys.ts'
+import { MAX_OPEN_KEYS, UniqueKeys } from '../../core/msgpack/unique-keys.ts'
 import type { EntryWriter } from '../../core/parser.ts'
 import { copyString } from '../json/json-to-msgpack.ts'
 import type { TimeReader } from '../time/strptime.ts'
@@ -15,6 +15,8 @@ export class FieldWriter {
   timeFailures = 0
   /** True when a time was read from the current line. */
   isTimed = false
+  /** True when the current line has more fields than are read. */
+  isFull = false
   /** True when some fields have a type. */
   readonly typed: boolean
   readonly #timeKey: Buffer
@@ -37,7 +39,7 @@ export class FieldWriter {
   begin(at: number): void {
     this.at = at
     this.#keys.count = 0
-    this.isTimed = false
+    this.isTimed = this.isFull = false
   }
 
   /** Number of pairs written so far. */
@@ -50,9 +52,15 @@ export class FieldWriter {
     this.at = this.#keys.removeDuplicates(out.buf, 0, this.at, out.extraKeys)
   }
 
-  key(src: Buffer, start: number, end: number, out: EntryWriter): void {
+  /** Writes a key; false for one too many. */
+  key(src: Buffer, start: number, end: number, out: EntryWriter): boolean {
+    if (this.#keys.count === MAX_OPEN_KEYS) {
+      this.isFull = true
+      return false
+    }
     this.#keys.push(this.at)
     this.at = copyString(src, start, end, out.buf, this.at)
+    return true
   }
 
   /** Writes one pair. The last readable field with the time's key sets the time. */
@@ -63,7 +71,7 @@ export class FieldWriter {
       this.isTimed ||= isRead
       if (isRead && !this.#timeKeep) return
     }
-    this.key(src, key, keyEnd, out)
+    if (!this.key(src, key, keyEnd, out)) return
     const type = this.typed ? this.#typeOf(src, key, keyEnd) : 'string'
     this.at =
       type === 'string'

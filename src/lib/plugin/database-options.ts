@@ -5,17 +5,20 @@ import type { InputContext, PreviewContext } from '../../core/plugin.ts'
 /** Options of the offset database; each input that has one defines `db` itself. */
 export const DATABASE_OPTIONS = defineOptions({
   'db.sync': {
+    needs: { db: 'set' },
     type: 'enum',
     values: ['normal', 'extra', 'full', 'off'],
     default: 'normal',
     help: 'When SQLite syncs to disk. A crash of the agent loses nothing with any value; `full` also survives a power failure.',
   },
   'db.locking': {
+    needs: { db: 'set' },
     type: 'bool',
     default: 'false',
     help: 'Lock the database exclusively, so that no other program can open it.',
   },
   'db.journal_mode': {
+    needs: { db: 'set' },
     type: 'enum',
     values: ['WAL', 'DELETE', 'TRUNCATE', 'PERSIST', 'MEMORY', 'OFF'],
     default: 'WAL',

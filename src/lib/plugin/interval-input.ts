@@ -41,10 +41,13 @@ export async function appendRecord(
   }
 }
 
-/** Returns the map of a record, or undefined to skip this interval; must react to the signal at once. */
-type Collect = (signal: AbortSignal) => Buffer | undefined | Promise<Buffer | undefined>
+/** The maps of the records of an interval; undefined: none. */
+type Collected = Buffer | Buffer[] | undefined
 
-/** An input that creates a record every `ms` milliseconds. A failure is logged and costs one record. */
+/** Returns the maps of the records of an interval; must react to the signal at once. */
+type Collect = (signal: AbortSignal) => Collected | Promise<Collected>
+
+/** An input that creates records every `ms` milliseconds. A failure is logged and costs one interval. */
 export class IntervalInput implements Input {
   readonly #ctx: InputContext
   readonly #ms: number
@@ -63,14 +66,17 @@ export class IntervalInput implements Input {
       if (signal.aborted) return
       // Keeps step with the clock: a late record does not delay the following ones.
       next = Math.max(next + this.#ms, this.#ctx.clock.nowMs())
-      const map = await this.#tryCollect(signal)
-      if (map !== undefined) await appendRecord(this.#ctx, map, splitMs(this.#ctx.clock.nowMs()), signal)
+      const collected = await this.#tryCollect(signal)
+      if (collected === undefined) continue
+      const time = splitMs(this.#ctx.clock.nowMs())
+      const maps = Array.isArray(collected) ? collected : [collected]
+      for (const map of maps) await appendRecord(this.#ctx, map, time, signal)
     }
   }
 
   async close(): Promise<void> {}
 
-  async #tryCollect(signal: AbortSignal): Promise<Buffer | undefined> {
+  async #tryCollect(signal: AbortSignal): Promise<Collected> {
     try {
       return await this.#collect(signal)
     } catch (error) {

@@ -17,6 +17,11 @@ export function writeToStdout(bytes: Buffer, at: number): number {
   }
 }
 
+/** Returns true when standard output is a terminal, which control characters of records must not reach. */
+export function isTerminal(): boolean {
+  return process.getBuiltinModule('node:tty').isatty(1)
+}
+
 /** True for the error of a standard output whose reader has ended, as `head` does. */
 export function isReaderClosed(error: unknown): boolean {
   return systemCode(error) === 'EPIPE'

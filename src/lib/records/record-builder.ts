@@ -1,4 +1,6 @@
-import { encodeStr, FALSE, TRUE, writeMapHead, writeNumber } from '../../core/msgpack/encode.ts'
+import { encodeStr, FALSE, TRUE, writeMapHead, writeNumber, writeStrHead } from '../../core/msgpack/encode.ts'
+
+const UINT64 = Buffer.from([0xcf])
 
 /** Builds a small map as bytes, one pair at a time; for inputs with about a record per second, not for lines. */
 export class RecordBuilder {
@@ -13,6 +15,17 @@ export class RecordBuilder {
   integer(key: string, value: number): this {
     const out = Buffer.alloc(9)
     return this.#add(key, out.subarray(0, writeNumber(out, 0, Math.round(value))))
+  }
+
+  /** Adds eight bytes as an unsigned integer of 64 bits. */
+  uint64(key: string, bytes: Buffer): this {
+    return this.#add(key, Buffer.concat([UINT64, bytes]))
+  }
+
+  /** Adds bytes as a string, which need not be UTF-8. */
+  bytesText(key: string, bytes: Buffer): this {
+    const head = Buffer.alloc(5)
+    return this.#add(key, Buffer.concat([head.subarray(0, writeStrHead(head, 0, bytes.length)), bytes]))
   }
 
   /** Adds a number as float64 in any case, also 0. */

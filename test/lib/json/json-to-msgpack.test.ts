@@ -207,6 +207,34 @@ describe('numbers', () => {
     expect(out[0]).toBe(0xcb)
   })
 
+  test('integers of up to 19 digits are exact, in the shortest format', () => {
+    fc.assert(
+      fc.property(fc.bigInt({ min: 10n ** 14n, max: 10n ** 19n - 1n }), (value) => {
+        for (const near of [value, 2n ** 53n - 1n + (value % 5n), 2n ** 63n - 2n + (value % 5n)]) {
+          const found = transcode(String(near))
+          expect(BigInt(found as bigint)).toBe(near)
+        }
+      }),
+    )
+    const out = Buffer.alloc(20)
+    expect(transcoder.transcode(Buffer.from('0000'), 0, 4, out, 0)).toBe(-1)
+    expect(transcoder.transcode(Buffer.from('9007199254740992 '), 0, 17, out, 0)).toBe(9)
+    expect(out.toString('hex', 0, 9)).toBe('cf0020000000000000')
+  })
+
+  test('what is JSON and is refused has a reason', () => {
+    const many = (count: number) => `{${Array.from({ length: count }, (_, n) => `"${n}":0`).join(',')}}`
+    const reason = (text: string): string | undefined => {
+      transcode(text)
+      return transcoder.excess
+    }
+    expect(transcode(many(65_536))).not.toBe(NONE)
+    expect(reason(many(65_537))).toBe('more than 65536 keys in a map')
+    expect(reason('[1e400]')).toBe('a number beyond the range of float64')
+    expect(reason('['.repeat(257))).toBe('more than 256 levels')
+    for (const text of ['{', '{"a":1}', '[01]']) expect(reason(text)).toBeUndefined()
+  })
+
   test('numbers beyond float64 are refused', () => {
     for (const text of ['1e400', '-1e400', '9'.repeat(400)]) expect(transcode(text)).toBe(NONE)
     expect(transcode('1e-400')).toBe(0)

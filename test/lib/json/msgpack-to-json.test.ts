@@ -25,6 +25,19 @@ test('control characters, quotes and backslashes are escaped, everything else is
   expect(textOf('a"b\\c\n\t\x01é')).toBe('"a\\"b\\\\c\\n\\t\\u0001é"')
 })
 
+test("fluent-bit's form has texts as they are, but for what controls a terminal and is no end of a line", () => {
+  const text = new JsonText()
+  text.arrows = true
+  text.escapesControls = true
+  const special = 'a"b\\c\n\r\t\x01\x1b\x7f\x85\u202eé and more of it'
+  const controls = '\\u0001\\u001b\\u007f\\u0085\\u202eé and more of it'
+  expect(written(packed(special), text)).toBe(`"a"b\\c\n\r\t${controls}"`)
+  expect(written(packed({ '"\n': 1 }), text)).toBe('{""\n"=>1}')
+  expect(written(packed(Buffer.from('a"b\\c\n\x7f')), text)).toBe(String.raw`"a\"b\c\x0a\x7f"`)
+  text.escapesLineEnds = true
+  expect(written(packed(special), text)).toBe(`"a"b\\c\\n\\r\\t${controls}"`)
+})
+
 test('property: with escapesControls no character controls a terminal, and the value is the same', () => {
   const special = fc.constantFrom(
     '\x7f',

@@ -171,6 +171,13 @@ test('ignores an abort or an error after it has connected', async () => {
   await within(closed, 2000, 'the end of the connection')
 })
 
+test('writes the address of an IPv4 peer on a socket of IPv6 as one of IPv4', () => {
+  expect(formatAddress('::ffff:192.0.2.7', 80)).toBe('192.0.2.7:80')
+  expect(formatAddress('::FFFF:192.0.2.7', 80)).toBe('192.0.2.7:80')
+  expect(formatAddress('::ffff:c000:207', 80)).toBe('[::ffff:c000:207]:80')
+  expect(formatAddress('::1', 80)).toBe('[::1]:80')
+})
+
 test('writes an IPv6 address in brackets', () => {
   expect([formatAddress('::1', 80), formatAddress('host', 80)]).toEqual(['[::1]:80', 'host:80'])
 })

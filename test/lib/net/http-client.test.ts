@@ -67,6 +67,18 @@ describe('a response', () => {
     await fails(textOf(await answering(''), 200))
   })
 
+  test('may take longer than a timer of the runtime', async () => {
+    const client = await answering(`${CHUNKED}3\r\nabc\r\n`)
+    const { signal } = new AbortController()
+    const response = await client.get({ ...PATIENT, signal, totalTimeoutMs: 30 * 86_400_000 })
+    const read = async (): Promise<void> => {
+      for await (const _ of response.body);
+    }
+    const open = new Promise((resolve) => setTimeout(() => resolve('open'), 100))
+    expect(await Promise.race([read().catch(() => 'ended'), open])).toBe('open')
+    response.discard()
+  })
+
   test('that stops sending causes an error', async () => {
     await fails(textOf(await answering(`${CHUNKED}3\r\nabc\r\n`), 200))
   })
