@@ -1,6 +1,12 @@
 import { existsSync, statSync } from 'node:fs'
 import { ShipperError, systemCode } from '../core/error.ts'
-import type { OffsetChanges, OffsetOptions, OffsetRow, SkippedFile } from '../core/offset-store.ts'
+import type {
+  OffsetChanges,
+  OffsetOptions,
+  OffsetRow,
+  SkippedFile,
+  StoredPosition,
+} from '../core/offset-store.ts'
 import type { Logger } from '../core/services.ts'
 import { lockPath, takeLock } from './agent-lock.ts'
 import { requireRegularCompanions } from './companions.ts'
@@ -23,6 +29,7 @@ import {
   toOffsetRow,
   writeSkipped,
 } from './schema.ts'
+import { fluentBitSentEvents, SourcePositions } from './source-position.ts'
 import { prepare, removeRotated, type Statements, storeRotated, storeRow } from './statements.ts'
 import { refuseSchemaWithCode, requireWritableTables } from './untrusted.ts'
 
@@ -54,6 +61,7 @@ export class OffsetDatabase {
   #db: Database
   #statements: Statements
   #cursorTable: CursorTable | undefined
+  #sourcePositions: SourcePositions | undefined
   #damaged = false
   #recovered = false
   /** Reason why the database has to be rebuilt before the next write. */
@@ -132,6 +140,27 @@ export class OffsetDatabase {
     return this.#cursors().finishedBoots()
   }
 
+  /** See OffsetStore. Creates its tables if they do not exist: other databases do without them. */
+  position(owner: string): StoredPosition | undefined {
+    try {
+      return this.#positions().read(owner)
+    } catch (error) {
+      if (!isCorrupt(error) || this.#recovered) throw error
+      this.#repair(error.message)
+      return this.#positions().read(owner)
+    }
+  }
+
+  /** See OffsetStore. */
+  sentEvents(): number[] | undefined {
+    return fluentBitSentEvents(this.#db)
+  }
+
+  #positions(): SourcePositions {
+    this.#sourcePositions ??= new SourcePositions(this.#db)
+    return this.#sourcePositions
+  }
+
   #cursors(): CursorTable {
     this.#cursorTable ??= new CursorTable(this.#db)
     return this.#cursorTable
@@ -169,6 +198,7 @@ export class OffsetDatabase {
     this.#statements = prepare(db, this.#statements?.lastId)
     this.owners.load(db)
     this.#cursorTable = undefined
+    this.#sourcePositions = undefined
     this.#deletionGuard.remember()
   }
 
@@ -211,7 +241,8 @@ export class OffsetDatabase {
     }
   }
 
-  #write({ upsert, remove, scanned, skipped, cursor, finishedBoots }: OffsetChanges, owner: string): void {
+  #write(changes: OffsetChanges, owner: string): void {
+    const { upsert, remove, scanned, skipped, cursor, finishedBoots, position } = changes
     const statements = this.#statements
     const ids: bigint[] = []
     const removed = remove.filter(({ id }) => !this.owners.belongsToOther(id, owner))
@@ -237,6 +268,7 @@ export class OffsetDatabase {
       if (skipped !== undefined) writeSkipped(this.#db, skipped.paths, skipped.files)
       if (cursor !== undefined) this.#cursors().write(cursor)
       if (finishedBoots !== undefined) this.#cursors().writeFinishedBoots(finishedBoots)
+      if (position !== undefined) this.#positions().write(owner, position)
     })
     this.#hasWritten = true
     // Only after the commit: a row whose transaction failed has no id.
@@ -288,7 +320,7 @@ export class OffsetDatabase {
     const { setAside, rowsKept } = recover(this.#open, this.path, reason)
     this.#recovered = true
     this.#log.error(
-      `the database ${this.path} is damaged (${reason}): renamed it to ${setAside} and recovered ${rowsKept} positions; files without a position are read from their start`,
+      `the database ${this.path} is damaged (${reason}): renamed it to ${setAside} and recovered ${rowsKept} positions; files without a position are read from their start, and events as far back as their source has them`,
       { code: 'E_STORE_CORRUPT', hint: 'some records may be sent again; check the disk' },
     )
     return this.#connect()
@@ -299,7 +331,7 @@ export class OffsetDatabase {
     this.#damaged = damage !== undefined
     if (damage === undefined || this.#recovered) return
     this.#log.warn(
-      `the database ${this.path} was recovered from damage (${damage.setAside}) and the agent has not stopped cleanly since: files without a position are read from their start`,
+      `the database ${this.path} was recovered from damage (${damage.setAside}) and the agent has not stopped cleanly since: files without a position are read from their start, and events as far back as their source has them`,
     )
   }
 

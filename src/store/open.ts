@@ -8,6 +8,7 @@ import type {
   OffsetRow,
   OffsetStore,
   SkippedFile,
+  StoredPosition,
 } from '../core/offset-store.ts'
 import type { Logger } from '../core/services.ts'
 import { requireOwnLink } from './companions.ts'
@@ -146,9 +147,9 @@ class SharedOffsetStore implements OffsetStore {
   }
 
   write(changes: OffsetChanges): void {
-    const { upsert, remove, scanned, skipped, cursor } = changes
+    const { upsert, remove, scanned, skipped, cursor, position } = changes
     const hasRows = upsert.length + remove.length > 0
-    if (hasRows || scanned !== undefined || skipped !== undefined || cursor !== undefined)
+    if (hasRows || [scanned, skipped, cursor, position].some((change) => change !== undefined))
       this.#database.write(changes, this.#owner)
   }
 
@@ -164,6 +165,14 @@ class SharedOffsetStore implements OffsetStore {
 
   finishedBoots(): string[] | undefined {
     return this.#ownsCursor ? this.#database.finishedBoots() : undefined
+  }
+
+  position(): StoredPosition | undefined {
+    return this.#database.position(this.#owner ?? '')
+  }
+
+  sentEvents(): number[] | undefined {
+    return this.#database.sentEvents()
   }
 
   close(): void {

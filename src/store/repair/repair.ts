@@ -1,10 +1,22 @@
-import { chmodSync, existsSync, readFileSync, renameSync, rmSync, type Stats, statSync } from 'node:fs'
+import {
+  chmodSync,
+  closeSync,
+  existsSync,
+  openSync,
+  readFileSync,
+  readSync,
+  renameSync,
+  rmSync,
+  type Stats,
+  statSync,
+} from 'node:fs'
 import { ShipperError } from '../../core/error.ts'
 import { lockPath } from '../agent-lock.ts'
 import type { OpenDatabase, SqlValue } from '../driver.ts'
 import { storeError } from '../errors.ts'
 import { CursorTable } from '../journal-cursor.ts'
 import { ensureSchema, INSERT_FILE, REPLACE_EXTRA, writeDamage } from '../schema.ts'
+import { SourcePositions } from '../source-position.ts'
 import { hasHeader, type Salvaged, salvage } from './salvage.ts'
 import { readWal } from './wal.ts'
 
@@ -50,6 +62,7 @@ export function refuseForeign(path: string): void {
 export function undetectedDamage(path: string, usedBefore: boolean): string | undefined {
   // A new database gets its name only when it is complete.
   if (statOf(path)?.size === 0 && usedBefore) return 'the file is empty'
+  if (hasImpossibleHeader(headOf(path))) return 'its header is damaged'
   const log = `${path}-wal`
   for (let attempt = 0; attempt < 3; attempt++) {
     const before = statOf(log)
@@ -62,9 +75,44 @@ export function undetectedDamage(path: string, usedBefore: boolean): string | un
   return undefined
 }
 
+/** Bytes of the header, and their largest values, that SQLite takes for those of a read-only or newer format. */
+const HEADER_MAXIMA = [
+  { at: 18, bytes: 1, max: 2 },
+  { at: 19, bytes: 1, max: 2 },
+  { at: 44, bytes: 4, max: 4 },
+  { at: 56, bytes: 4, max: 3 },
+]
+const HEADER_BYTES = 100
+
+function hasImpossibleHeader(head: Buffer): boolean {
+  if (head.length < HEADER_BYTES || !hasHeader(head)) return false
+  return HEADER_MAXIMA.some(({ at, bytes, max }) => head.readUIntBE(at, bytes) > max)
+}
+
+function headOf(path: string): Buffer {
+  if (!existsSync(path)) return Buffer.alloc(0)
+  const head = Buffer.alloc(HEADER_BYTES)
+  try {
+    const fd = openSync(path, 'r')
+    try {
+      return head.subarray(0, readSync(fd, head))
+    } finally {
+      closeSync(fd)
+    }
+  } catch (error) {
+    throw storeError(error, path, 'open')
+  }
+}
+
 /** Creates an empty database atomically, already in `journalMode`: to change that later is synced four times. */
 export function createEmpty(open: OpenDatabase, path: string, journalMode: string): void {
-  build(open, path, `${path}.new`, { files: [], extras: [], cursor: undefined }, { journalMode })
+  build(
+    open,
+    path,
+    `${path}.new`,
+    { files: [], extras: [], positions: new Map(), cursor: undefined },
+    { journalMode },
+  )
   rename(`${path}.new`, path)
 }
 
@@ -75,7 +123,7 @@ export function recover(open: OpenDatabase, path: string, reason: string): Recov
   build(open, path, `${path}.new`, rows, { setAside })
   rename(`${path}.new`, `${path}.recovered`)
   finishReplacement(path, setAside)
-  return { reason, setAside, rowsKept: rows.files.length }
+  return { reason, setAside, rowsKept: rows.files.length + rows.positions.size }
 }
 const PUNCTUATION = /[-:.]/g
 
@@ -110,6 +158,10 @@ function build(
       for (const row of rows.files) insert.run(...insertable(row))
       const extra = db.prepare(REPLACE_EXTRA)
       for (const row of rows.extras) extra.run(...row)
+      if (rows.positions.size > 0) {
+        const positions = new SourcePositions(db)
+        for (const [owner, value] of rows.positions) positions.write(owner, { value })
+      }
       if (rows.cursor !== undefined) new CursorTable(db).write(rows.cursor)
       if (setAside !== undefined) writeDamage(db, setAside, rows.files.length)
     })

@@ -1,17 +1,20 @@
 import type { SqlValue } from '../driver.ts'
 import { salvageCursor } from '../journal-cursor.ts'
+import { isIntact } from '../source-position.ts'
 import { readWal } from './wal.ts'
 
 /** Rows found in a damaged database, in the order of their tables' columns, id first. */
 export interface Salvaged {
   files: SqlValue[][]
   extras: SqlValue[][]
+  /** Owner and value of the positions in sources that are no files; the last one of an owner. */
+  positions: Map<string, string>
   /** Journal cursor, if there was one. */
   cursor: string | undefined
 }
 
 /**
- * Finds the rows of in_tail_files and shipper_files in a damaged database without its header, schema or tree: it reads every
+ * Finds the rows of in_tail_files, shipper_files and shipper_positions in a damaged database without its header, schema or tree: it reads every
  * leaf page of a table and recognizes a row by its shape.
  *
  * ```
@@ -20,21 +23,27 @@ export interface Salvaged {
  *   record  varint length of header, varint type of each column ..., values
  * ```
  * Not promised: a page that SQLite has freed may still hold deleted or older rows. Of two rows with one id the smaller offset
- * wins, so that at worst something is sent again; whether a row belongs to the file is verified by its marker anyway. Rows
+ * wins, so that at worst something is sent again; whether a row belongs to the file is verified by its marker anyway. A position in
+ * another source counts only with its checksum, and each that was ever stored was acknowledged: the newest one, whose rowid is the
+ * largest, wins. Rows
  * longer than a page are not found. Format: https://www.sqlite.org/fileformat2.html
  */
 export function salvage(db: Buffer, log: Buffer): Salvaged {
   const wal = readWal(log)
-  let best: Rows = { files: [], extras: [] }
+  let best: Rows = { files: [], extras: [], positions: new Map() }
   for (const size of pageSizes(db, wal.pageSize)) {
     const found = salvagePages(db, size, wal.pageSize === size ? wal.pages : new Map())
-    if (found.files.length > best.files.length) best = found
-    if (best.files.length > 0) break
+    if (countOf(found) > countOf(best)) best = found
+    if (countOf(best) > 0) break
   }
   return { ...best, cursor: salvageCursor(db, log) }
 }
 
-type Rows = Pick<Salvaged, 'files' | 'extras'>
+type Rows = Omit<Salvaged, 'cursor'>
+
+function countOf({ files, positions }: Rows): number {
+  return files.length + positions.size
+}
 
 const MAGIC = 'SQLite format 3\0'
 
@@ -53,15 +62,35 @@ function pageSizes(db: Buffer, ofLog: number): number[] {
 function salvagePages(db: Buffer, size: number, newer: Map<number, Buffer>): Rows {
   const files = new Map<SqlValue, SqlValue[]>()
   const extras = new Map<SqlValue, SqlValue[]>()
+  const positions = new Map<string, { id: bigint; value: string }>()
   const last = Math.max(Math.ceil(db.length / size), ...newer.keys())
   for (let number = 2; number <= last; number++) {
     const page = newer.get(number) ?? db.subarray((number - 1) * size, number * size)
-    for (const row of leafRows(page)) {
+    for (const { id, values } of leafRows(page)) {
+      // The id is the rowid; a column of its own is null.
+      const row = values[0] === null ? [id, ...values.slice(1)] : []
       if (isFileRow(row)) keepSmaller(files, row, 2)
       else if (isExtraRow(row)) keepSmaller(extras, row, 3)
+      else keepNewer(positions, id, values)
     }
   }
-  return { files: [...files.values()], extras: [...extras.values()] }
+  return {
+    files: [...files.values()],
+    extras: [...extras.values()],
+    positions: new Map([...positions].map(([owner, { value }]) => [owner, value])),
+  }
+}
+
+/** shipper_positions: owner, value, checksum. */
+function keepNewer(
+  positions: Map<string, { id: bigint; value: string }>,
+  id: bigint,
+  values: SqlValue[],
+): void {
+  const [owner, value, checksum] = values
+  if (values.length !== 3 || !isIntact(owner, value, checksum)) return
+  if (id > (positions.get(owner as string)?.id ?? -1n))
+    positions.set(owner as string, { id, value: value as string })
 }
 
 function keepSmaller(rows: Map<SqlValue, SqlValue[]>, row: SqlValue[], offset: number): void {
@@ -90,9 +119,15 @@ function inRange(value: SqlValue | undefined, max: bigint): boolean {
   return typeof value !== 'bigint' || (value >= 0n && value <= max)
 }
 
-function leafRows(page: Buffer): SqlValue[][] {
+/** A record of a table and its rowid. */
+interface LeafRow {
+  id: bigint
+  values: SqlValue[]
+}
+
+function leafRows(page: Buffer): LeafRow[] {
   if (page.length < 512 || page[0] !== 0x0d) return []
-  const rows: SqlValue[][] = []
+  const rows: LeafRow[] = []
   const cells = page.readUInt16BE(3)
   for (let i = 0; i < cells && 10 + 2 * i <= page.length; i++) {
     const row = readCell(page, page.readUInt16BE(8 + 2 * i))
@@ -102,7 +137,7 @@ function leafRows(page: Buffer): SqlValue[][] {
 }
 
 /** Reads a cell; undefined for anything but a complete record of integers, texts and nulls. */
-function readCell(page: Buffer, at: number): SqlValue[] | undefined {
+function readCell(page: Buffer, at: number): LeafRow | undefined {
   const cursor: PageCursor = { page, at, ok: true }
   const length = Number(varint(cursor))
   const id = BigInt.asIntN(64, varint(cursor))
@@ -112,12 +147,9 @@ function readCell(page: Buffer, at: number): SqlValue[] | undefined {
   if (headEnd > start + length) return undefined
   const types: number[] = []
   while (cursor.ok && cursor.at < headEnd) types.push(Number(varint(cursor)))
-  if (!cursor.ok || cursor.at !== headEnd || types.length < 5 || types.length > 10) return undefined
-  const row = types.map((type) => value(cursor, type))
-  if (!cursor.ok || cursor.at !== start + length || row[0] !== null) return undefined
-  // The id is the rowid; its own column is null.
-  row[0] = id
-  return row
+  if (!cursor.ok || cursor.at !== headEnd || types.length < 3 || types.length > 10) return undefined
+  const values = types.map((type) => value(cursor, type))
+  return cursor.ok && cursor.at === start + length ? { id, values } : undefined
 }
 
 interface PageCursor {
