@@ -151,6 +151,7 @@ export async function buildTail(
     log,
     watchMs: options.rotatedWatch,
     isOpen: ({ key }) => files.byKey.has(key),
+    onUnreadable: (path, failure) => readErrors.record(path, failure, 'read'),
     reopen: (sibling, livePath, row) => {
       const file = rotated.held.open(sibling, livePath, row)
       if (file !== undefined) scheduler.add(file)
@@ -241,6 +242,10 @@ export async function buildTail(
       return false
     },
     onMore,
+    onUnknownSize: (file, failure) => {
+      if (failure === undefined) readErrors.clear(file.path, 'read')
+      else readErrors.record(file.path, failure, 'read')
+    },
     onDrained: (file) => scheduler.release(file),
   })
   const skipped = new SkippedWatch({

@@ -56,7 +56,6 @@ export class Tail implements Input {
     search.stop()
     await reconciler.close()
     joiner?.close()
-    for (const file of files.byKey.values()) if (file.handle.isOpen) file.refresh()
     reportUnfinished(files.byKey.values(), this.#options.db !== undefined, this.#ctx.counters, this.#ctx.log)
     positions.close()
     files.closeAll()

@@ -61,6 +61,47 @@ test('a read file that became stale when its server deleted it is closed like an
   expect(run.count('lost_bytes')).toBe(0)
 })
 
+test('a file is not taken for rotated because one call on its path fails', async () => {
+  const path = join(tmp(), 'a.log')
+  writeFileSync(path, 'one\n')
+  const run = follow({ path, progress_check_interval: '20ms' })
+  await run.waitForLines(1)
+  let calls = 0
+  Object.assign(systemCalls, {
+    statSync: (...args: Parameters<typeof original.statSync>) => {
+      if (args[0] === path && calls++ % 2 === 0)
+        throw Object.assign(new Error('EIO: injected'), { code: 'EIO' })
+      return original.statSync(...args)
+    },
+  })
+  await until(() => calls > 10)
+  expect(run.count('files_rotated')).toBe(0)
+})
+
+test.each([
+  [false, 'error', 'what was written to it after the last look is lost'],
+  [true, 'warn', 'the next run reads what it has, if it or a copy of it is found'],
+])(
+  'a rotated file whose size cannot be found out at the stop is logged (with a DB: %p)',
+  async (hasDb, level, what) => {
+    const path = join(tmp(), 'a.log')
+    writeFileSync(path, 'one\n')
+    const run = follow({ path, progress_check_interval: '20ms', ...(hasDb ? { db: `${path}.db` } : {}) })
+    await run.waitForLines(1)
+    renameSync(path, `${path}.1`)
+    await until(() => run.count('files_rotated') === 1)
+    failWith('EIO', ['fstatSync'])
+    await run.stop()
+    expect(run.logs.filter(({ message }) => message.includes('at the stop'))).toMatchObject([
+      {
+        level,
+        message: `the size of ${path}.1, which was rotated, cannot be found out at the stop (EIO: injected): ${what}`,
+        fields: { from: 4 },
+      },
+    ])
+  },
+)
+
 test('a copy that is compressed while it is about to be opened is found under its new name', async () => {
   const path = join(tmp(), 'app.log')
   const copy = `${path}-20261122`

@@ -287,6 +287,71 @@ test('a closed file that is deleted is forgotten, and nothing counts as lost', a
   expect(run.count('files_gone')).toBe(0)
 })
 
+describe('a late line of a closed file is read', () => {
+  const original = { ...systemCalls }
+  const fail = (): never => {
+    throw Object.assign(new Error('EIO: injected'), { code: 'EIO' })
+  }
+
+  test('after its content could not be compared for a while, which is reported once', async () => {
+    const { run, path, fd } = await closeRotated()
+    atEnd(() => void Object.assign(systemCalls, original))
+    const { ino } = statSync(`${path}.1`)
+    let failed = 0
+    const readSync = (...args: Parameters<typeof original.readSync>): number => {
+      if (original.fstatSync(args[0]).ino !== ino) return original.readSync(...args)
+      failed++
+      return fail()
+    }
+    Object.assign(systemCalls, { readSync })
+    writeSync(fd, 'late\n')
+    await until(() => failed > 5)
+    Object.assign(systemCalls, original)
+    expect(await run.waitForLines(2)).toEqual(['one', 'late'])
+    expect([run.count('files_unreadable'), run.count('files_replaced'), run.count('lost_bytes')]).toEqual([
+      1, 0, 0,
+    ])
+  })
+
+  test('after neither its path nor its directory could be examined for a while', async () => {
+    const { run, path, fd } = await closeRotated()
+    atEnd(() => void Object.assign(systemCalls, original))
+    let failed = 0
+    const failExceptLive =
+      (call: (...args: never[]) => unknown) =>
+      (...args: never[]): unknown => {
+        if (args[0] === path) return call(...args)
+        failed++
+        return fail()
+      }
+    const { statSync, lstatSync } = original
+    Object.assign(systemCalls, { statSync: failExceptLive(statSync), lstatSync: failExceptLive(lstatSync) })
+    await until(() => failed > 20)
+    Object.assign(systemCalls, original)
+    writeSync(fd, 'late\n')
+    expect(await run.waitForLines(2)).toEqual(['one', 'late'])
+  })
+
+  test('when it is renamed once more after its directory was read', async () => {
+    const { run, path, fd, dir } = await closeRotated()
+    atEnd(() => void Object.assign(systemCalls, original))
+    const away = (n: number): string => join(dir, `renamed ${n}`)
+    let listed = 0
+    Object.assign(systemCalls, {
+      readdir: async (directory: string) => {
+        const names = await original.readdir(directory)
+        if (directory === dir && listed++ < 2) renameSync(away(listed - 1), away(listed))
+        return names
+      },
+    })
+    // No name of a rotated file: only the search by identity finds it.
+    renameSync(`${path}.1`, away(0))
+    await until(() => listed > 2)
+    writeSync(fd, 'late\n')
+    expect(await run.waitForLines(2)).toEqual(['one', 'late'])
+  })
+})
+
 test('late lines in the .gz of a closed file arrive when another file has got its inode before a refresh', async () => {
   const closed = await closeRotated({ refresh_interval: '1h' })
   const { run, path, fd } = closed

@@ -1,6 +1,7 @@
 import type { Clock, Logger } from '../../../../core/services.ts'
 import { FsFailure, isMissing, lstat, stat } from '../../../../lib/fs/file-system.ts'
 import { TICK_MS } from '../file/fingerprint.ts'
+import { identityKey } from '../file/identity.ts'
 import type { TailFile } from '../file/tail-file.ts'
 import type { Passes } from '../reading/passes.ts'
 import type { Scheduler } from '../reading/scheduler.ts'
@@ -195,7 +196,7 @@ export class Reconciler {
       : { file: this.#files.openFileAt(path), isNew: false }
     const file = found?.file
     // A path that cannot be examined is not missing: its directory may be inaccessible for a while.
-    if (file === undefined && bound !== undefined && isUnreachable(path)) return
+    if (file === undefined && bound !== undefined && mayStillBeAt(path, bound)) return
     const known = bound !== undefined && file !== bound && this.#rebind(bound, path) ? undefined : bound
     if (known !== undefined && file !== known) this.#markRotated(known, path)
     if (found === undefined || file === undefined) {
@@ -364,7 +365,8 @@ export class Reconciler {
   }
 }
 
-function isUnreachable(path: string): boolean {
+/** True unless it is known that the file is not at the path. */
+function mayStillBeAt(path: string, { identity }: TailFile): boolean {
   const found = stat(path)
-  return found instanceof FsFailure && !isMissing(found)
+  return found instanceof FsFailure ? !isMissing(found) : identityKey(found.dev, found.ino) === identity.key
 }

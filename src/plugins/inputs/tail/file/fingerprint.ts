@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { basename } from 'node:path'
 import type { OffsetRow } from '../../../../core/offset-store.ts'
-import { read } from '../../../../lib/fs/file-system.ts'
+import { FsFailure, read } from '../../../../lib/fs/file-system.ts'
 import { xxh3 } from '../../../../lib/hash/xxh3.ts'
 
 /**
@@ -28,15 +28,22 @@ const scratch = Buffer.alloc(FINGERPRINT_BYTES)
  * reason.
  */
 export function peek(fd: number, at: number, size: number): Buffer | undefined {
+  const bytes = tryPeek(fd, at, size)
+  return bytes instanceof FsFailure ? undefined : bytes
+}
+
+/** Does the same, but returns the failure when the bytes cannot be read. */
+function tryPeek(fd: number, at: number, size: number): Buffer | FsFailure | undefined {
   if (size > scratch.length || at < 0) return undefined
   return peekInto(scratch, fd, at, size)
 }
 
-function peekInto(buf: Buffer, fd: number, at: number, size: number): Buffer | undefined {
+function peekInto(buf: Buffer, fd: number, at: number, size: number): Buffer | FsFailure | undefined {
   let n = 0
   while (n < size) {
     const got = read(fd, buf, n, size - n, at + n)
-    if (typeof got !== 'number' || got === 0) return undefined
+    if (got instanceof FsFailure) return got
+    if (got === 0) return undefined
     n += got
   }
   return buf.subarray(0, size)
@@ -49,7 +56,8 @@ const openedScratch = Buffer.alloc(FINGERPRINT_BYTES)
  * only the next call overwrites. Empty when they cannot be read: see `peek`.
  */
 export function headOf(fd: number, size: number): Buffer {
-  return peekInto(openedScratch, fd, 0, Math.min(FINGERPRINT_BYTES, size)) ?? NO_BYTES
+  const bytes = peekInto(openedScratch, fd, 0, Math.min(FINGERPRINT_BYTES, size))
+  return bytes === undefined || bytes instanceof FsFailure ? NO_BYTES : bytes
 }
 
 const NO_BYTES = Buffer.alloc(0)
@@ -91,23 +99,28 @@ export function isAllHole(
   return content.markerSize === 0 || content.marker === markerOf(Buffer.alloc(content.markerSize)).marker
 }
 
-/** Returns why a stored row does not belong to the file; undefined when it does. */
+/**
+ * Returns why a stored row does not belong to the file; undefined when it does. A failure: its bytes cannot be
+ * read, so that it may or may not.
+ */
 export function mismatch(
   row: OffsetRow,
   fd: number,
   size: number,
   path: string,
   compareName: boolean,
-): string | undefined {
+): string | FsFailure | undefined {
   if (compareName && basename(row.name) !== basename(path)) return `the stored name is ${row.name}`
   if (row.offset > size) return `the stored offset ${row.offset} is beyond its size ${size}`
   if (row.markerSize > 0 && row.markerSize <= MARKER_BYTES) {
-    const before = peek(fd, row.offset - row.markerSize, row.markerSize)
+    const before = tryPeek(fd, row.offset - row.markerSize, row.markerSize)
+    if (before instanceof FsFailure) return before
     if (before === undefined || xxh3(before) !== row.marker)
       return 'the bytes before the stored offset differ'
   }
   if (row.fingerprint !== undefined && row.fingerprintSize) {
-    const head = peek(fd, 0, row.fingerprintSize)
+    const head = tryPeek(fd, 0, row.fingerprintSize)
+    if (head instanceof FsFailure) return head
     if (head === undefined || fingerprintOf(head) !== row.fingerprint) return 'its first bytes differ'
   }
   return undefined

@@ -233,21 +233,22 @@ export class TailFile implements Contributor, DescriptorOwner, SettlementListene
 
   /**
    * Updates the size, except of a .gz, and marks the file deleted when it has no name left. If `fstat` fails,
-   * nothing changes, and the next read reports the error.
+   * nothing changes, and the failure is returned: the size is that of an earlier look.
    */
-  refresh(): void {
+  refresh(): FsFailure | undefined {
     const { isCompressed, descriptor, source } = this.handle
     if (isCompressed) {
       const stat = descriptor.stat()
-      if (stat instanceof FsFailure) return
+      if (stat instanceof FsFailure) return stat
       source.look(stat)
       if (stat.nlink === 0n) this.rotation.markDeleted()
     } else {
       const found = descriptor.look()
-      if (found instanceof FsFailure) return
+      if (found instanceof FsFailure) return found
       this.#observeSize(found.size)
       if (found.nlink === 0) this.rotation.markDeleted()
     }
+    return undefined
   }
 
   /**

@@ -2,7 +2,7 @@ import type { BigIntStats } from 'node:fs'
 import { basename, dirname } from 'node:path'
 import type { OffsetRow } from '../../../../core/offset-store.ts'
 import type { Clock, Logger } from '../../../../core/services.ts'
-import { canOpen, FsFailure, stat as statOf } from '../../../../lib/fs/file-system.ts'
+import { FsFailure, isMissing, stat as statOf } from '../../../../lib/fs/file-system.ts'
 import type { TailCounters } from '../counters.ts'
 import { isGzipName } from '../file/compression.ts'
 import { isHole, mismatch } from '../file/fingerprint.ts'
@@ -18,12 +18,14 @@ import { DirectoryNames } from './directory-names.ts'
 import type { IdentitySearch } from './identity-search.ts'
 import { isOfSameLog } from './names.ts'
 import {
+  compareWithRow,
   contentOf,
   isCompressedCopy,
   isCopyOfContent,
   isFileOf,
   isSameFile,
   largestOf,
+  mayBeSameFile,
   rowForSibling,
 } from './same-content.ts'
 import { appearedMs, contentMs, type Sibling, siblingAt, siblingsOf } from './siblings.ts'
@@ -32,6 +34,8 @@ import { appearedMs, contentMs, type Sibling, siblingAt, siblingsOf } from './si
 const MAX_FILES = 10_000
 /** Up to this many renamed files are looked for one by one, which costs less than an index of the names. */
 const FEW_FILES = 50
+/** Searches for a renamed file, as long as something could not be examined; then it counts as gone. */
+const MAX_SEARCHES = 5
 /** Maximum number of contents of deleted files remembered. */
 const MAX_GONE = 1000
 
@@ -45,6 +49,8 @@ interface ClosedFile {
   unreadBytes: number
   /** False for a deleted or compressed file, which is not examined and is forgotten by the next check. */
   isWatched: boolean
+  /** Number of searches in vain in which something could not be examined. */
+  searches: number
 }
 
 interface ClosedFilesOptions {
@@ -57,6 +63,8 @@ interface ClosedFilesOptions {
   watchMs: number
   /** True when the sibling is read already. */
   isOpen: (sibling: Sibling) => boolean
+  /** There are late lines in the file, but it cannot be read now. */
+  onUnreadable: (path: string, failure: FsFailure) => void
   /** Opens a file again from the offset of its row. */
   reopen: (sibling: Sibling, livePath: string, row: OffsetRow) => TailFile | undefined
 }
@@ -185,10 +193,14 @@ export class ClosedFiles {
     }
   }
 
-  /** Looks for late lines of a file. Returns false when the file is not at its path. */
+  /**
+   * Looks for late lines of a file. Returns false when the file is not at its path. One whose path cannot be examined is
+   * looked for by the next check.
+   */
   #examine(file: ClosedFile): boolean {
     const stat = statOf(file.path)
-    if (stat instanceof FsFailure || !isSame(file.row, stat)) return false
+    if (stat instanceof FsFailure) return !isMissing(stat)
+    if (!isSame(file.row, stat)) return false
     if (isOfOtherBirth(file.row, Number(stat.birthtimeNs) / 1e6)) return false
     this.#readLate(file, siblingAt(file.path, stat))
     return true
@@ -196,7 +208,7 @@ export class ClosedFiles {
 
   #examineMoved(file: ClosedFile, names: DirectoryNames | undefined): void {
     const moved = this.#siblingsOf(file, names)
-    const here = moved.find((s) => isSameFile(file.row, s))
+    const here = moved.find((s) => mayBeSameFile(file.row, s))
     if (here !== undefined) {
       file.path = here.path
       this.#readLate(file, here)
@@ -216,11 +228,13 @@ export class ClosedFiles {
     this.#options.search.add({
       inode: file.row.inode,
       directories: [dirname(file.path)],
-      isIt: (sibling) => isFileOf(file.row, sibling),
-      settle: (found) => {
+      isIt: (sibling) => mayBeSameFile(file.row, sibling),
+      settle: (found, isComplete) => {
         if (!this.#has(file)) return
         if (found === undefined && this.#readLateCopy(file)) return
         if (found === undefined) {
+          // The next check searches again.
+          if (!isComplete && ++file.searches < MAX_SEARCHES) return
           this.#options.log.debug(`${file.path} is gone; everything in it was read when it was closed`)
           this.#forgetGone(file)
           return
@@ -235,10 +249,18 @@ export class ClosedFiles {
     const { row } = file
     if (sibling.size === row.offset) return
     const late = sibling.size - row.offset
-    // A file that cannot be opened may still be the one: the next check tries again.
-    if (late > 0 && (isFileOf(row, sibling) || !canOpen(sibling.path))) this.#reopen(file, sibling, late)
+    const isIt = compareWithRow(row, sibling)
+    // What cannot be read now may still be the file: the next check tries again.
+    if (late > 0 && isIt instanceof FsFailure) this.#recordUnreadable(file, sibling, late, isIt)
+    else if (late > 0 && isIt === true) this.#reopen(file, sibling, late)
     // It was truncated, or the inode belongs to another file now.
     else if (!this.#readLateCopy(file)) this.#forgetGone(file)
+  }
+
+  #recordUnreadable(file: ClosedFile, { path }: Sibling, bytes: number, failure: FsFailure): void {
+    file.path = path
+    file.unreadBytes = bytes
+    this.#options.onUnreadable(path, failure)
   }
 
   /**
@@ -289,7 +311,7 @@ export class ClosedFiles {
       isWatched = row.streamOffset === undefined,
     } = {},
   ): void {
-    const file = { row, path, livePath, unreadBytes, isWatched }
+    const file = { row, path, livePath, unreadBytes, isWatched, searches: 0 }
     const before = this.#files.get(storedKey(row))
     if (before !== undefined) this.#replace(before, row)
     if (this.#files.size >= MAX_FILES) this.#forget(this.#files.values().next().value as ClosedFile)
@@ -354,10 +376,11 @@ function compressedIn(siblings: readonly Sibling[], { row }: ClosedFile): Siblin
   return siblings.find((s) => isGzipName(s.path) && isCompressedCopy(row, s))
 }
 
-/** True when the file of the row is at the path and has another content. */
+/** True when the file of the row is at the path and is known to have another content. */
 function hasOtherContent(row: OffsetRow, path: string): boolean {
   const stat = statOf(path)
-  return !(stat instanceof FsFailure) && isSame(row, stat) && !isFileOf(row, siblingAt(path, stat))
+  if (stat instanceof FsFailure || !isSame(row, stat)) return false
+  return compareWithRow(row, siblingAt(path, stat)) === false
 }
 
 /**

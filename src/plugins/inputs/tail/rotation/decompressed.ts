@@ -107,11 +107,18 @@ function sizeInTrailer(fd: number, size: number): number {
  * file has its path by now.
  */
 export function withFile<T>(sibling: Sibling, use: (fd: number) => T): T | undefined {
+  const result = tryWithFile(sibling, use)
+  return result instanceof FsFailure ? undefined : result
+}
+
+/** Does the same, but returns why the sibling cannot be opened; ENOENT when another file has its path. */
+export function tryWithFile<T>(sibling: Sibling, use: (fd: number) => T): T | FsFailure {
   const opened = openFile(sibling.path)
-  if (opened instanceof FsFailure) return undefined
+  if (opened instanceof FsFailure) return opened
   try {
     const { dev, ino } = opened.stat
-    return identityKey(dev, ino) === sibling.key ? use(opened.fd) : undefined
+    if (identityKey(dev, ino) !== sibling.key) return new FsFailure('ENOENT', 'another file is at its path')
+    return use(opened.fd)
   } finally {
     close(opened.fd)
   }

@@ -1,7 +1,9 @@
 import { basename, dirname } from 'node:path'
 import type { OffsetRow } from '../../../../core/offset-store.ts'
 import type { Clock, Logger } from '../../../../core/services.ts'
+import { FsFailure, isMissing, stat as statOf } from '../../../../lib/fs/file-system.ts'
 import type { TailCounters } from '../counters.ts'
+import { identityKey } from '../file/identity.ts'
 import type { TailFile } from '../file/tail-file.ts'
 import type { OpenFiles } from '../tracking/open-files.ts'
 import type { Positions } from '../tracking/positions.ts'
@@ -33,16 +35,22 @@ export interface HeldFilesOptions {
   readLastLine: (file: TailFile) => boolean
   /** There is something to read in the file. */
   onMore: (file: TailFile) => void
+  /** The size of the file, which was to be closed, cannot be found out; undefined: it can again. */
+  onUnknownSize: (file: TailFile, failure: FsFailure | undefined) => void
   /** The file is about to be closed. */
   onClosing: (file: TailFile) => void
   /** Nothing more will be read of the file: those that wait for it may be read. */
   onDrained: (file: TailFile) => void
 }
 
+/** Errno of an open file that its server has deleted. */
+const STALE = 'ESTALE'
+
 /**
  * Files that have left their path: they were renamed, deleted, or replaced by another file. They are held
- * open until they are drained, acknowledged and quiet for Rotate_Wait. Beyond Hold_Limit or Hold_Time they
- * are closed earlier, which is counted and logged.
+ * open until they are drained, acknowledged and quiet for Rotate_Wait, by a look at their size that follows it: one
+ * that cannot be looked at is held. Beyond Hold_Limit or Hold_Time they are closed earlier, which is counted and
+ * logged.
  */
 export class HeldFiles {
   readonly #files: OpenFiles
@@ -54,9 +62,18 @@ export class HeldFiles {
   readonly #log: Logger
   readonly #options: Pick<
     HeldFilesOptions,
-    'waitMs' | 'holdBytes' | 'holdMs' | 'readLastLine' | 'onMore' | 'onClosing' | 'onDrained'
+    | 'waitMs'
+    | 'holdBytes'
+    | 'holdMs'
+    | 'readLastLine'
+    | 'onMore'
+    | 'onUnknownSize'
+    | 'onClosing'
+    | 'onDrained'
   >
   readonly #held = new Set<TailFile>()
+  /** Held files that would have been closed, had it been possible to find out their size. */
+  readonly #unknown = new Set<TailFile>()
 
   constructor(options: HeldFilesOptions) {
     this.#files = options.files
@@ -147,6 +164,7 @@ export class HeldFiles {
     if (!file.rotation.isRotated) return
     file.rotation.markFollowed()
     this.#held.delete(file)
+    this.#unknown.delete(file)
     this.#positions.touch(file)
   }
 
@@ -154,12 +172,20 @@ export class HeldFiles {
   closeIfDone(file: TailFile): void {
     if (!this.#held.has(file) || file.state !== 'idle') return
     const quietMs = this.#clock.nowMs() - Math.max(file.rotation.rotatedMs ?? 0, file.cursor.lastReadMs)
-    if (quietMs < this.#options.waitMs || file.isUnsettled || this.#hasGrown(file)) return
+    if (quietMs < this.#options.waitMs || file.isUnsettled) return
+    const { size } = file.cursor
+    const failure = file.refresh()
     if (file.handle.descriptor.isLost) {
       this.closeGone(file)
       return
     }
-    if (file.cursor.unread > 0 && !file.cursor.isSkipping) {
+    if (failure !== undefined) {
+      this.#closeIfStale(file, failure)
+      return
+    }
+    if (this.#unknown.delete(file)) this.#options.onUnknownSize(file, undefined)
+    if (this.#hasChanged(file, size)) return
+    if (file.cursor.unread > 0) {
       // The last line will never be complete: it is sent, and the file is closed once it is acknowledged.
       if (!this.#options.readLastLine(file) || file.isUnsettled) return
     }
@@ -167,12 +193,30 @@ export class HeldFiles {
   }
 
   /**
-   * Schedules the file if it has grown or was truncated since its size was taken last. No event reports
-   * that for a deleted file.
+   * Closes a file that its server has deleted, of which nothing can be found out any more: neither size nor content, and
+   * it is not at its path. Another one whose size is unknown may have lines that were not read, and is held.
    */
-  #hasGrown(file: TailFile): boolean {
-    const { size } = file.cursor
-    file.refresh()
+  #closeIfStale(file: TailFile, failure: FsFailure): void {
+    if (failure.code !== STALE || !isGone(file) || !cannotBeRead(file)) {
+      this.#unknown.add(file)
+      this.#options.onUnknownSize(file, failure)
+      return
+    }
+    this.#log.warn(
+      `${file.path} was deleted by its server: what was written to it after the last look is lost`,
+      {
+        offset: file.cursor.offset,
+        inode: file.identity.inode.toString(),
+      },
+    )
+    this.closeGone(file)
+  }
+
+  /**
+   * Schedules the file if it has grown or was truncated since it had `size`. No event reports that for a deleted
+   * file.
+   */
+  #hasChanged(file: TailFile, size: number): boolean {
     const { cursor, handle } = file
     if (cursor.size <= size && !cursor.isRewritten && handle.source.complete) return false
     this.readGrowth(file)
@@ -191,7 +235,8 @@ export class HeldFiles {
       const { unread } = file.cursor
       heldBytes += unread
       const heldMs = this.#clock.nowMs() - (file.rotation.rotatedMs ?? 0)
-      if (holdMs > 0 && unread > 0 && heldMs > holdMs) heldBytes -= this.#abandon(file, 'Hold_Time')
+      const isUnread = unread > 0 || this.#unknown.has(file)
+      if (holdMs > 0 && isUnread && heldMs > holdMs) heldBytes -= this.#abandon(file, 'Hold_Time')
     }
     if (holdBytes <= 0) return
     for (const file of [...this.#held]) {
@@ -204,7 +249,8 @@ export class HeldFiles {
   #abandon(file: TailFile, limit: 'Hold_Time' | 'Hold_Limit'): number {
     const lost = file.cursor.unread
     this.#counters.add('lost_bytes', lost, limit === 'Hold_Time' ? 'hold_time' : 'hold_limit')
-    this.#log.error(`dropped ${lost} unread bytes of ${file.path}: ${limit} exceeded`, {
+    const more = this.#unknown.has(file) ? ', and what was written to it after the last look' : ''
+    this.#log.error(`dropped ${lost} unread bytes of ${file.path}${more}: ${limit} exceeded`, {
       code: 'E_TAIL_ABANDONED',
       from: file.cursor.offset,
       to: file.cursor.size,
@@ -235,7 +281,19 @@ export class HeldFiles {
   /** Closes a file without keeping anything of it. */
   drop(file: TailFile): void {
     this.#held.delete(file)
+    this.#unknown.delete(file)
     if (file.handle.isOpen && file.state !== 'closed') this.#files.close(file)
     this.#options.onDrained(file)
   }
+}
+
+/** True when there is no file at the path at which the file was last, or another one. */
+function isGone({ target, identity }: TailFile): boolean {
+  const found = statOf(target)
+  return found instanceof FsFailure ? isMissing(found) : identityKey(found.dev, found.ino) !== identity.key
+}
+
+function cannotBeRead({ handle, cursor }: TailFile): boolean {
+  const got = handle.descriptor.read(Buffer.alloc(1), 0, 1, cursor.offset)
+  return got instanceof FsFailure && got.code === STALE
 }

@@ -1,6 +1,6 @@
 import type { BigIntStats } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { FsFailure, lstat, namesInLater } from '../../../../lib/fs/file-system.ts'
+import { FsFailure, isMissing, lstat, namesInLater } from '../../../../lib/fs/file-system.ts'
 import { append } from '../groups.ts'
 import { type Sibling, siblingAt } from './siblings.ts'
 
@@ -20,8 +20,11 @@ interface MissingFile {
   directories: readonly string[]
   /** True when the file with this inode is the missing one. */
   isIt(sibling: Sibling): boolean
-  /** Called once, with the file, or with undefined when it is in none of the directories. */
-  settle(found: Sibling | undefined): void
+  /**
+   * Called once, with the file, or with undefined when it was found in none of the directories. `isComplete`: all that is
+   * in them could be examined.
+   */
+  settle(found: Sibling | undefined, isComplete: boolean): void
 }
 
 /**
@@ -58,9 +61,9 @@ export class IdentitySearch {
       while (this.#missing.length > 0 && !this.#isStopped) {
         const missing = new Set(this.#missing)
         this.#missing = []
-        await this.#search(missing)
+        const isComplete = await this.#search(missing)
         if (this.#isStopped) return false
-        await this.#giveUp(missing)
+        await this.#giveUp(missing, isComplete)
       }
       return !this.#isStopped
     } finally {
@@ -69,10 +72,10 @@ export class IdentitySearch {
   }
 
   /** Settles the files that were not found. */
-  async #giveUp(missing: Set<MissingFile>): Promise<void> {
+  async #giveUp(missing: Set<MissingFile>, isComplete: boolean): Promise<void> {
     let turnEndMs = performance.now() + TURN_MS
     for (const file of missing) {
-      file.settle(undefined)
+      file.settle(undefined, isComplete)
       if (performance.now() < turnEndMs) continue
       await nextTurn()
       if (this.#isStopped) return
@@ -80,35 +83,42 @@ export class IdentitySearch {
     }
   }
 
-  /** Settles the files that it finds, and removes them from `missing`. */
-  async #search(missing: Set<MissingFile>): Promise<void> {
+  /**
+   * Settles the files that it finds, and removes them from `missing`. Returns false when something could not be
+   * examined, or was renamed after its directory was read: one of the others may be there.
+   */
+  async #search(missing: Set<MissingFile>): Promise<boolean> {
     const byInode = new Map<bigint, MissingFile[]>()
     for (const file of missing) append(byInode, file.inode, file)
     let entries = 0
+    let isComplete = true
     let turnEndMs = performance.now() + TURN_MS
     const queue = new DirectoryQueue([...missing].flatMap((file) => file.directories))
     for (let next = queue.take(); next !== undefined; next = queue.take()) {
       const found = await namesInLater(next.directory)
-      if (this.#isStopped) return
-      if (found instanceof FsFailure) continue
+      if (this.#isStopped) return false
+      if (found instanceof FsFailure) {
+        isComplete &&= isMissing(found)
+        continue
+      }
       // Converting the names to strings may have taken long.
       await nextTurn()
       turnEndMs = performance.now() + TURN_MS
       for (const name of found) {
-        if (++entries > MAX_ENTRIES) return
+        if (++entries > MAX_ENTRIES) return isComplete
         const path = join(next.directory, name)
         const stat = lstat(path)
-        if (!(stat instanceof FsFailure)) {
-          if (stat.isDirectory()) queue.addWithin(path, next)
-          else if (stat.isFile()) examine(path, stat, byInode, missing)
-        }
+        if (stat instanceof FsFailure) isComplete = false
+        else if (stat.isDirectory()) queue.addWithin(path, next)
+        else if (stat.isFile()) examine(path, stat, byInode, missing)
         if (entries % ENTRIES_PER_LOOK !== 0 || performance.now() < turnEndMs) continue
         await nextTurn()
-        if (this.#isStopped) return
+        if (this.#isStopped) return false
         turnEndMs = performance.now() + TURN_MS
       }
-      if (missing.size === 0) return
+      if (missing.size === 0) break
     }
+    return isComplete
   }
 }
 
@@ -128,7 +138,7 @@ function examine(
     const sibling = siblingAt(path, stat)
     if (!file.isIt(sibling)) continue
     missing.delete(file)
-    file.settle(sibling)
+    file.settle(sibling, true)
   }
 }
 

@@ -22,6 +22,7 @@ import {
   inflated,
   isNul,
   MAX_INFLATED_BYTES,
+  tryWithFile,
   withFile,
 } from './decompressed.ts'
 import { isSameInode, type Sibling } from './siblings.ts'
@@ -39,6 +40,21 @@ const MAX_HOLE_GZIP_BYTES = 2 ** 20
  * not.
  */
 export function isFileOf(row: OffsetRow, sibling: Sibling): boolean {
+  return compareWithRow(row, sibling) === true
+}
+
+/**
+ * True unless the sibling is known not to be the file of the row itself: one that cannot be read now may be the
+ * file that has its device and inode.
+ */
+export function mayBeSameFile(row: OffsetRow, sibling: Sibling): boolean {
+  if (!isSameInode(row, sibling)) return false
+  const isIt = compareWithRow(row, sibling)
+  return isIt instanceof FsFailure ? BigInt.asIntN(64, sibling.device) === row.device : isIt
+}
+
+/** Does the same as `isFileOf`; returns why the sibling cannot be read now. */
+export function compareWithRow(row: OffsetRow, sibling: Sibling): boolean | FsFailure {
   const hasInode = isSameInode(row, sibling)
   if (!hasInode && isAllHole(row)) return false
   if (isGzipName(sibling.path)) {
@@ -49,15 +65,15 @@ export function isFileOf(row: OffsetRow, sibling: Sibling): boolean {
       return isCompressedCopy({ ...row, offset: 0, markerSize: 0 }, sibling)
     if (row.fingerprintSize && !isCompressedCopy({ ...row, offset: 0, markerSize: 0 }, sibling)) return false
     const onDisk = { ...row, fingerprint: undefined }
-    return (
-      withFile(sibling, (fd) => mismatch(onDisk, fd, sibling.size, sibling.path, false) === undefined) ??
-      false
-    )
+    return compareBytes(onDisk, sibling)
   }
   if (hasInode ? isOfOtherBirth(row, sibling.birthMs) : !row.fingerprintSize) return false
-  return (
-    withFile(sibling, (fd) => mismatch(row, fd, sibling.size, sibling.path, false) === undefined) ?? false
-  )
+  return compareBytes(row, sibling)
+}
+
+function compareBytes(row: OffsetRow, sibling: Sibling): boolean | FsFailure {
+  const reason = tryWithFile(sibling, (fd) => mismatch(row, fd, sibling.size, sibling.path, false))
+  return reason instanceof FsFailure ? reason : reason === undefined
 }
 
 /** True when the sibling is the file of the row itself, and no copy of it. */

@@ -2,6 +2,7 @@ import type { BigIntStats } from 'node:fs'
 import { basename } from 'node:path'
 import type { OffsetRow, SkippedFile } from '../../../../core/offset-store.ts'
 import type { Logger } from '../../../../core/services.ts'
+import type { FsFailure } from '../../../../lib/fs/file-system.ts'
 import type { TailCounters } from '../counters.ts'
 import { isGzipName } from '../file/compression.ts'
 import { mismatch } from '../file/fingerprint.ts'
@@ -183,7 +184,7 @@ export class StartOffset {
   }
 
   /** `isYounger`: a new file reuses the inode of the previous one, which is searched for by its row. */
-  #replaced(path: string, reason: string, isYounger: boolean): Start {
+  #replaced(path: string, reason: string | FsFailure, isYounger: boolean): Start {
     const message = `${path} is not the file that was read before (${reason}): reading it from the start`
     if (isYounger) this.#log.info(message)
     else this.#log.warn(message)

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'bun:test'
 import { closeSync, openSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { OffsetRow } from '../../../../../src/core/offset-store.ts'
+import type { FsFailure } from '../../../../../src/lib/fs/file-system.ts'
 import { xxh3 } from '../../../../../src/lib/hash/xxh3.ts'
 import {
   fingerprintOf,
@@ -69,7 +70,7 @@ describe('a row of a file', () => {
     fingerprint: fingerprintOf(Buffer.from(TEXT.slice(0, 100))),
     fingerprintSize: 100,
   }
-  const differs = (change: Partial<OffsetRow>, size = TEXT.length): string | undefined =>
+  const differs = (change: Partial<OffsetRow>, size = TEXT.length): string | FsFailure | undefined =>
     mismatch({ ...known, ...change }, fd, size, '/b/a.log', true)
 
   test('matches by name, offset, marker and fingerprint', () => {

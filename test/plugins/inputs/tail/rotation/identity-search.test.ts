@@ -1,6 +1,7 @@
-import { expect, test } from 'bun:test'
-import { linkSync, mkdirSync, statSync, writeFileSync } from 'node:fs'
+import { afterEach, expect, test } from 'bun:test'
+import { linkSync, mkdirSync, renameSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { systemCalls } from '../../../../../src/lib/fs/system-calls.ts'
 import { IdentitySearch } from '../../../../../src/plugins/inputs/tail/rotation/identity-search.ts'
 import type { Sibling } from '../../../../../src/plugins/inputs/tail/rotation/siblings.ts'
 import { atEnd, tmp } from '../../../../support/tmp.ts'
@@ -102,3 +103,55 @@ test('a directory that cannot be listed does not end the search', async () => {
   await search.run()
   expect(settled).toEqual([path])
 })
+
+const original = { ...systemCalls }
+afterEach(() => void Object.assign(systemCalls, original))
+
+for (const [what, change, isComplete] of [
+  ['all of it could be examined', () => {}, true],
+  [
+    'a directory could not be read',
+    () =>
+      Object.assign(systemCalls, {
+        readdir: () => Promise.reject(Object.assign(new Error(), { code: 'EIO' })),
+      }),
+    false,
+  ],
+  [
+    'an entry could not be examined',
+    (entry: string) => {
+      systemCalls.lstatSync = ((path: string, ...rest: never[]) => {
+        if (path === entry) throw Object.assign(new Error(), { code: 'EIO' })
+        return original.lstatSync(path, ...rest)
+      }) as typeof original.lstatSync
+    },
+    false,
+  ],
+  [
+    'an entry was renamed after its directory was read',
+    (entry: string) => {
+      systemCalls.readdir = (async (directory: string) => {
+        const names = await original.readdir(directory)
+        if (directory === dirname(entry)) renameSync(entry, `${entry}.1`)
+        return names
+      }) as unknown as typeof original.readdir
+    },
+    false,
+  ],
+] as const) {
+  test(`a search in vain tells whether it was complete: ${what}`, async () => {
+    const home = join(tmp(), 'logs', 'app')
+    const entry = fileAt(home, 'a')
+    const search = new IdentitySearch()
+    const settled: unknown[] = []
+    search.add({
+      inode: 1n,
+      directories: [home],
+      isIt: () => false,
+      settle: (...result) => settled.push(result),
+    })
+    change(entry)
+    await search.run()
+    expect(settled).toEqual([[undefined, isComplete]])
+  })
+}
