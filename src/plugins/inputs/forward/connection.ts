@@ -1,18 +1,20 @@
 import type { Socket } from 'node:net'
-import { type ErrorCode, messageOf } from '../../../core/error.ts'
+import type { ErrorCode } from '../../../core/error.ts'
 import { truncate } from '../../../core/escape-controls.ts'
-import { freeMemory } from '../../../core/free-memory.ts'
 import { ENTRY_HEAD, writeEntryHead } from '../../../core/msgpack/encode.ts'
 import type { Appender, InputContext, Outcome } from '../../../core/plugin.ts'
+import type { Compression, Inflaters } from '../../../lib/compression/inflater.ts'
+import type { PieceReader } from '../../../lib/compression/piece-reader.ts'
+import { BUSY, type Standing } from '../../../lib/net/giving-way.ts'
+import { MAX_SILENCE_MS, PeerReader, type PieceOwner } from '../../../lib/net/peer-reader.ts'
+import type { ReceiveBudget } from '../../../lib/net/receive-budget.ts'
 import { splitMs } from '../../../lib/time/split-ms.ts'
 import { readTime, type Time } from '../../../protocol/forward/event-time.ts'
 import { MessageReader, type MessageStep } from '../../../protocol/forward/message-reader.ts'
 import { compressionOf } from '../../../protocol/forward/option.ts'
 import { Malformed } from '../../../protocol/forward/value-scanner.ts'
 import { Acknowledgements } from './acknowledgements.ts'
-import type { Compression, Inflater, Inflaters } from './inflater.ts'
 import { type AckBytes, ackBytesOf, type MessageOwner, MessageRange, SplitMessage } from './message.ts'
-import type { ConnectionBudget, ReceiveBudget } from './receive-budget.ts'
 
 /** The part of the input that its connections share. */
 export interface ConnectionHost {
@@ -33,13 +35,6 @@ export interface ConnectionHost {
   closed(connection: SenderConnection): void
 }
 
-/**
- * Silence inside a message after which the connection is closed, because other peers wait for its memory. A peer that sends a byte
- * now and then is closed after the same time without a complete value, if others are waiting.
- */
-const MAX_SILENCE_MS = 60_000
-/** Time that a peer which has ended its side stays connected for its acknowledgements. */
-const MAX_HALF_OPEN_MS = 10_000
 /** Unsettled messages of one peer. */
 const MAX_UNSETTLED = 1024
 /** Unsettled messages of all peers, at which each may have only a few: with a tag for each they take about 1 KB outside of the memory limit. */
@@ -51,36 +46,22 @@ const MAX_OWED_BYTES = 32_768
 const MAX_ALL_OWED_BYTES = 4_000_000
 const MIN_OWED_BYTES = 2048
 const MAX_SHOWN_TAG_CHARS = 100
-/** Idle time after which the kernel asks a peer whether it still exists. */
-const KEEP_ALIVE_MS = 30_000
 /** Silence after connecting after which the log says what the peer may be waiting for. */
 const MAX_QUIET_START_MS = 5000
 /** Smallest piece of a decompressed payload, and the size after which other connections have their turn. */
 const PIECE_BYTES = 32_768
 const TURN_BYTES = 1_000_000
-/** Received pieces of this size are freed at once; smaller ones are left to the garbage collector, which costs less. */
-const MIN_FREED_BYTES = 16_384
-/** A peer that has never sent more at once is small. */
-const SMALL_PIECE_BYTES = 16_384
 /** Bytes that are written between two questions whether the outputs take more. */
 const UNCHECKED_BYTES = 16_384
 
 /** Connection of one peer: turns its bytes into entries in chunks, and sends the acknowledgements. A handshake would precede `start`. */
-export class SenderConnection implements MessageOwner {
+export class SenderConnection implements MessageOwner, PieceOwner {
   readonly #id: string
   readonly #socket: Socket
   readonly #host: ConnectionHost
-  readonly #peer: string
-  readonly #budget: ConnectionBudget
+  readonly #pieces: PeerReader
   readonly #reader: MessageReader
   readonly #time: Time = { sec: 0, nsec: 0 }
-  readonly #pending: Buffer[] = []
-  /** Bytes that have arrived and have no place in the reader. */
-  #unread = 0
-  #largestPiece = 0
-  /** True while it is not read because of the memory that large peers use. */
-  #isHeld = false
-  #busy = false
   /** Tag of the message that is being read. */
   #tag = ''
   /** True when that message has options and so may request an acknowledgement. */
@@ -111,50 +92,38 @@ export class SenderConnection implements MessageOwner {
   #ending: AbortController | undefined
   #peerEnded = false
   #closed = false
-  #hasReceived = false
   #hasOddTimes = false
-  /** Time at which bytes arrived last, or an acknowledgement was sent. */
-  #usedMs: number
+  /** Time at which an acknowledgement was sent last. */
+  #answeredMs = 0
 
   constructor(socket: Socket, id: string, host: ConnectionHost) {
     this.#socket = socket
     this.#id = id
     this.#host = host
-    this.#usedMs = host.ctx.clock.nowMs()
-    this.#peer =
-      socket.remoteAddress === undefined ? 'a local peer' : `${socket.remoteAddress}:${socket.remotePort}`
     this.#acks = new Acknowledgements(socket, (bytes) => this.#taken(bytes))
-    this.#budget = host.receiveBudget.connection()
-    this.#reader = new MessageReader({ maxBytes: host.maxBytes, ...this.#budget })
+    this.#pieces = new PeerReader(socket, this, host.ctx, host.receiveBudget)
+    this.#reader = new MessageReader({ maxBytes: host.maxBytes, ...this.#pieces.budget })
   }
 
   start(): void {
     const { clock } = this.#host.ctx
-    // A peer whose network is gone never closes: without probes its connection would stay forever.
-    this.#socket.setKeepAlive(true, KEEP_ALIVE_MS)
-    this.#socket.setTimeout(MAX_SILENCE_MS, () => this.#onSilence())
     const quiet = clock.after(MAX_QUIET_START_MS, () => this.#onQuietStart())
     this.#socket.once('close', () => clock.cancel(quiet))
-    this.#socket.on('data', (data: Buffer) => this.#onData(data))
-    this.#socket.on('end', () => this.#onEnd())
-    this.#socket.on('error', (error) => this.#host.ctx.log.debug(`${this.#peer}: ${error.message}`))
-    this.#socket.on('close', () => this.#onClose())
+    this.#pieces.start()
   }
 
-  /** Address of the peer, without the port. */
-  get address(): string {
-    return this.#socket.remoteAddress ?? ''
-  }
-
-  /** Time since which the peer has neither sent anything nor waited for anything; undefined when it has. */
-  get idleSinceMs(): number | undefined {
-    const isIdle = !this.#busy && !this.#reader.isInsideMessage && this.#unsettled === 0
-    return isIdle && this.#pending.length === 0 ? this.#usedMs : undefined
+  get standing(): Standing {
+    const { quietSinceMs } = this.#pieces
+    if (quietSinceMs === undefined || this.#unsettled > 0 || this.#owedBytes > 0) return BUSY
+    const nowMs = this.#host.ctx.clock.nowMs()
+    const silentMs = nowMs - Math.max(quietSinceMs, this.#answeredMs)
+    if (!this.#reader.isInsideMessage) return { is: 'idle', forMs: silentMs }
+    return { is: 'within', silentMs, slowMs: nowMs - this.#progressMs }
   }
 
   /** Stops reading; acknowledgements are still sent. */
   stopReading(): void {
-    this.#socket.pause()
+    this.#pieces.stop()
     this.#stopWaiting()
   }
 
@@ -173,7 +142,7 @@ export class SenderConnection implements MessageOwner {
 
   /** Ends the connection; called after the last acknowledgement. */
   close(): void {
-    this.#end()
+    this.endSide()
   }
 
   destroy(): void {
@@ -202,7 +171,7 @@ export class SenderConnection implements MessageOwner {
       if (isLost) this.#abort(message)
       else if (message.isSettled) this.#settleSplit(message)
     }
-    if (isLost && range.isTracked) this.#end()
+    if (isLost && range.isTracked) this.endSide()
     else this.#endIfDone()
   }
 
@@ -221,7 +190,7 @@ export class SenderConnection implements MessageOwner {
     this.#host.unsettled -= messages
     if (this.#closed || isLost) this.#taken(acks.length)
     else if (requested > 0) {
-      this.#usedMs = this.#host.ctx.clock.nowMs()
+      this.#answeredMs = this.#host.ctx.clock.nowMs()
       this.#host.ctx.counters.add('acks', requested)
       this.#acks.add(acks)
     }
@@ -236,67 +205,44 @@ export class SenderConnection implements MessageOwner {
   }
 
   /** Ends the connection after what is to be acknowledged by now. */
-  #end(): void {
+  endSide(): void {
     this.#acks.flush()
     this.#socket.end()
   }
 
-  #onData(data: Buffer): void {
-    if (this.#closed || this.#host.signal.aborted) return
-    this.#hasReceived = true
-    this.#usedMs = this.#host.ctx.clock.nowMs()
-    this.#largestPiece = Math.max(this.#largestPiece, data.length)
-    this.#unread += data.length
-    const fits = this.#host.receiveBudget.arrived(data.length)
-    this.#pending.push(data)
-    if (this.#busy) this.#socket.pause()
-    else void this.#work()
-    if (!fits && this.#unread > 0 && !this.#budget.isPrivileged)
-      this.#fail('sent large messages while the memory for those of others was used up')
+  arrived(): void {}
+
+  take(data: Buffer): boolean {
+    this.#hasProgressed ||= !this.#reader.isInsideMessage
+    return !this.#isOver && this.#reader.push(data)
   }
 
-  /** While the memory for messages is used up, only small peers are read, and the one whose message has to be completed. */
-  setCongested(isCongested: boolean): void {
-    this.#isHeld = isCongested && this.#largestPiece > SMALL_PIECE_BYTES
-    if (this.#isHeld && !this.#budget.isPrivileged) this.#socket.pause()
-    else if (!this.#busy) this.#socket.resume()
+  async takeLater(data: Buffer): Promise<boolean> {
+    return !this.#isOver && (await this.#untilGranted(() => this.#reader.push(data)))
   }
 
-  /** The first piece of these bytes has a place in a buffer, or is dropped. */
-  #placed(bytes: number): void {
-    this.#unread -= bytes
-    this.#host.receiveBudget.placed(bytes)
+  readOn(): Promise<void> | undefined {
+    const wait = this.#read(this.#reader)
+    if (wait !== undefined) return wait.then(() => this.#checkProgress())
+    this.#checkProgress()
+    return undefined
   }
 
-  /** Reads all pending data, however long it takes; runs once at a time. Never rejects. */
-  async #work(): Promise<void> {
-    this.#busy = true
-    try {
-      for (let data = this.#pending.shift(); data !== undefined; data = this.#pending.shift()) {
-        this.#hasProgressed ||= !this.#reader.isInsideMessage
-        if (!this.#reader.push(data)) {
-          const piece = data
-          if (!(await this.#untilGranted(() => this.#reader.push(piece)))) {
-            freePiece(piece)
-            return
-          }
-        }
-        this.#placed(data.length)
-        // It was copied.
-        freePiece(data)
-        await this.#read(this.#reader)
-        if (this.#isOver) return
-        this.#checkProgress()
-      }
-      if (this.#isHeld && !this.#budget.isPrivileged) this.#socket.pause()
-      else this.#socket.resume()
-    } catch (error) {
-      if (error instanceof Malformed) this.#fail(`sent ${error.message}`)
-      else this.#fail(`caused an internal error: ${messageOf(error)}`, 'E_INTERNAL')
-    } finally {
-      this.#busy = false
-      if (this.#closed) this.#reader.release()
-      this.#endIfDone()
+  readEnd(): undefined {}
+
+  lost(): void {}
+
+  idle(): void {
+    if (this.#closed) this.#reader.release()
+    this.#endIfDone()
+  }
+
+  failed(error: unknown): void {
+    if (error instanceof Malformed) this.#fail(`sent ${error.message}`)
+    else if (!this.#closed) {
+      this.#closed = true
+      this.#pieces.failInternally(error)
+      this.#stopWaiting()
     }
   }
 
@@ -304,17 +250,29 @@ export class SenderConnection implements MessageOwner {
     return this.#closed || this.#host.signal.aborted
   }
 
-  /** Handles every available step; ends early when the connection or the input ends. */
-  async #read(reader: MessageReader): Promise<void> {
+  /** Handles every available step; ends early when the connection or the input ends. Returns a promise only if there is something to wait for. */
+  #read(reader: MessageReader): Promise<void> | undefined {
+    if (this.#isOver) return undefined
     for (let step = reader.next(); step !== 'more'; step = reader.next()) {
       const wait = this.#handle(step, reader)
-      if (wait !== undefined) await wait
-      if (this.#isOver) return
+      if (wait !== undefined) return this.#readAfter(wait, reader)
       this.#hasProgressed = true
+    }
+    return undefined
+  }
+
+  async #readAfter(first: Promise<void>, reader: MessageReader): Promise<void> {
+    await first
+    while (!this.#isOver) {
+      this.#hasProgressed = true
+      const step = reader.next()
+      if (step === 'more') return
+      await this.#handle(step, reader)
     }
   }
 
   #checkProgress(): void {
+    if (this.#isOver) return
     const now = this.#host.ctx.clock.nowMs()
     if (this.#hasProgressed) this.#progressMs = now
     else if (this.#host.receiveBudget.hasWaiters && now - this.#progressMs > MAX_SILENCE_MS)
@@ -339,7 +297,6 @@ export class SenderConnection implements MessageOwner {
 
   async #writeLater(reader: MessageReader, step: MessageStep): Promise<void> {
     do {
-      this.#socket.pause()
       const { ctx } = this.#host
       if (this.#roomFor(reader.end - reader.start) > 0) {
         // Open chunks wait for Flush: the memory that is needed may be theirs.
@@ -410,7 +367,6 @@ export class SenderConnection implements MessageOwner {
   }
 
   async #waitForSettled(): Promise<void> {
-    this.#socket.pause()
     // Those that nobody waits for would otherwise wait for Flush.
     this.#host.sealSoon(this.#tag)
     while (!this.#isOver && !this.#mayHaveMore)
@@ -421,24 +377,23 @@ export class SenderConnection implements MessageOwner {
 
   /** Decompresses a payload into one buffer, whose entries are read before the next piece. */
   async #decompress({ buf, start, end }: MessageReader): Promise<void> {
-    this.#socket.pause()
     const how = compressionOf(buf, start) as Compression
     const payload = buf.subarray(start, end)
     const bytes = this.#host.inflaters.bytesFor(payload, how)
-    if (!(await this.#untilGranted(() => this.#budget.hold(bytes)))) return
-    const entries = MessageReader.ofEntries({ maxBytes: this.#host.maxBytes, ...this.#budget })
-    let inflater: Inflater | undefined
+    if (!(await this.#untilGranted(() => this.#pieces.budget.hold(bytes)))) return
+    const entries = MessageReader.ofEntries({ maxBytes: this.#host.maxBytes, ...this.#pieces.budget })
+    let inflater: PieceReader | undefined
     try {
       inflater = await this.#host.inflaters.begin(payload, how, bytes)
       await this.#inflate(inflater, entries)
     } finally {
       inflater?.close()
       entries.release()
-      this.#budget.release(bytes)
+      this.#pieces.budget.release(bytes)
     }
   }
 
-  async #inflate(inflater: Inflater, entries: MessageReader): Promise<void> {
+  async #inflate(inflater: PieceReader, entries: MessageReader): Promise<void> {
     let turnBytes = 0
     const write = (buf: Buffer, start: number, end: number): number => {
       const made = inflater.read(buf, start, end)
@@ -459,8 +414,7 @@ export class SenderConnection implements MessageOwner {
   /** Waits until there is memory for it; false when the connection or the input has ended. */
   async #untilGranted(take: () => boolean): Promise<boolean> {
     while (!take()) {
-      this.#socket.pause()
-      await this.#host.receiveBudget.waitForMemory(this.#ended)
+      await this.#pieces.budget.untilFree(this.#ended)
       if (this.#isOver) return false
       this.#hasProgressed = true
     }
@@ -527,7 +481,7 @@ export class SenderConnection implements MessageOwner {
     this.#hasOddTimes = true
     const taken = kind === 'repaired' ? 'read as milliseconds or finer' : 'replaced by the time of arrival'
     this.#host.ctx.log.warn(
-      `${this.#peer} sends times that are not seconds or EventTime: ${taken}; the records are kept`,
+      `${this.#pieces.peer} sends times that are not seconds or EventTime: ${taken}; the records are kept`,
       undefined,
       'odd times',
     )
@@ -535,60 +489,49 @@ export class SenderConnection implements MessageOwner {
   }
 
   #onQuietStart(): void {
-    if (this.#hasReceived || this.#closed || this.#peerEnded || this.#host.signal.aborted) return
+    if (this.#pieces.hasReceived || this.#closed || this.#peerEnded || this.#host.signal.aborted) return
     this.#host.ctx.log.warn(
-      `${this.#peer} is connected and has sent nothing for ${MAX_QUIET_START_MS / 1000} s: it may be waiting for a handshake with a shared key, which is not supported yet`,
+      `${this.#pieces.peer} is connected and has sent nothing for ${MAX_QUIET_START_MS / 1000} s: it may be waiting for a handshake with a shared key, which is not supported yet`,
     )
   }
 
-  #onSilence(): void {
+  silent(): void {
     if (this.#acks.bytes > 0) this.#fail(`has not read its acknowledgements for ${MAX_SILENCE_MS / 1000} s`)
-    else if (!this.#busy && !this.#isHeld && this.#reader.isInsideMessage)
+    else if (this.#pieces.silentSinceMs !== undefined && !this.#pieces.isHeld)
       this.#fail(`sent nothing for ${MAX_SILENCE_MS / 1000} s within a message`)
   }
 
-  #onEnd(): void {
+  get isInsideMessage(): boolean {
+    return this.#reader.isInsideMessage
+  }
+
+  expire(): void {
+    this.#fail('sent nothing for the message it is in while others waited for memory', 'E_PEER_TIMEOUT')
+  }
+
+  ended(): void {
     this.#peerEnded = true
-    const { clock } = this.#host.ctx
-    // A peer that has gone away looks the same as one that waits for its acknowledgements.
-    const timer = clock.after(MAX_HALF_OPEN_MS, () => this.#end())
-    this.#socket.once('close', () => clock.cancel(timer))
     this.#endIfDone()
   }
 
   #endIfDone(): void {
-    if (this.#peerEnded && !this.#busy && this.#unsettled === 0) this.#end()
+    if (this.#peerEnded && !this.#pieces.isBusy && this.#unsettled === 0) this.endSide()
   }
 
-  #fail(what: string, code: ErrorCode = 'E_PEER_PROTOCOL'): void {
+  #fail(what: string, code?: ErrorCode): void {
     if (this.#closed) return
     this.#closed = true
-    this.#host.ctx.counters.add('closed_peers')
-    this.#host.ctx.log.warn(`${this.#peer} ${what}: connection closed`, { code })
-    this.#socket.destroy()
+    this.#pieces.fail(what, code)
     this.#stopWaiting()
   }
 
-  /** A paused socket has read ahead; its records that have not settled keep it. */
-  #dropReadAhead(): void {
-    if (this.#socket.readableLength === 0) return
-    const piece = this.#socket.read() as Buffer | null
-    if (piece !== null) freePiece(piece)
-  }
-
-  #onClose(): void {
+  gone(): void {
     if (!this.#closed && this.#reader.isInsideMessage) this.#host.ctx.counters.add('cut_messages')
     this.#closed = true
-    for (const piece of this.#pending.splice(0)) freePiece(piece)
-    this.#dropReadAhead()
+    this.#pieces.drop()
     this.#stopWaiting()
-    this.#placed(this.#unread)
     this.#taken(this.#acks.discard())
-    if (!this.#busy) this.#reader.release()
+    if (!this.#pieces.isBusy) this.#reader.release()
     this.#host.closed(this)
   }
-}
-
-function freePiece(piece: Buffer): void {
-  if (piece.length >= MIN_FREED_BYTES) freeMemory(piece)
 }

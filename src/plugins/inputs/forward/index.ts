@@ -1,4 +1,5 @@
 import { defineInput } from '../../../core/plugin.ts'
+import { CONNECTION_COUNTERS } from '../../../lib/net/stream-server.ts'
 import { ForwardInput } from './forward.ts'
 import { FORWARD_INPUT_OPTIONS } from './options.ts'
 
@@ -18,9 +19,7 @@ export const spec = defineInput({
   options: FORWARD_INPUT_OPTIONS,
   example: '[INPUT]\n    Name   forward\n    Listen 127.0.0.1\n    Port   24224\n',
   counters: {
-    connections: 'connections accepted',
-    refused_connections: 'new connections closed because of Max_Connections',
-    evicted_connections: 'idle connections closed for a new one because of Max_Connections',
+    ...CONNECTION_COUNTERS,
     messages: 'messages read completely',
     acks: 'messages acknowledged',
     odd_times: {
@@ -35,7 +34,7 @@ export const spec = defineInput({
     closed_peers: 'connections closed because the peer violated the protocol or stalled',
   },
   resends: true,
-  ownTags: ({ tagPrefix = '' }) => `${tagPrefix}*`,
+  ownTags: ({ tagPrefix = '' }, tag, isConfigured) => (isConfigured ? [tag] : [`${tagPrefix}*`]),
   listensOn: ({ listen, port, unixPath }) => (unixPath === undefined ? { host: listen, port } : undefined),
   preview: async ({ listen, port, unixPath }) => ({
     source: `listens on ${unixPath ?? `${listen.includes(':') ? `[${listen}]` : listen}:${port}`}`,

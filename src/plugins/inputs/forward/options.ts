@@ -1,18 +1,22 @@
-import { checkHost } from '../../../core/options/checks.ts'
 import { defineOptions, type OptionsOf } from '../../../core/options/option.ts'
+import {
+  checkMode,
+  checkSocketPath,
+  LISTEN_OPTION,
+  MAX_CONNECTIONS_OPTION,
+  WORKERS_OPTION,
+} from '../../../lib/net/server-options.ts'
+import { TAG_RESERVED_OPTION } from '../../../lib/plugin/reserved-tags.ts'
 import { UNSUPPORTED_SHARED_KEY, UNSUPPORTED_TLS } from '../../../lib/plugin/unsupported-security.ts'
 
-const OCTAL = /^[0-7]{3,4}$/
+/** Of what a path replaces. */
+const PORT = { needs: { unix_path: 'unset' } } as const
 
 /** Option names are fluent-bit's; the help says where a default differs. */
 export const FORWARD_INPUT_OPTIONS = defineOptions({
-  listen: {
-    type: 'string',
-    default: '127.0.0.1',
-    check: checkHost,
-    help: 'Address to listen on. Set `::` to accept peers from other machines, over IPv6 and IPv4 (IPv4 only where IPv6 is off); fluent-bit’s default is 0.0.0.0.',
-  },
+  listen: { ...LISTEN_OPTION.listen, ...PORT },
   port: {
+    ...PORT,
     type: 'int',
     default: '24224',
     min: 0,
@@ -21,11 +25,13 @@ export const FORWARD_INPUT_OPTIONS = defineOptions({
   },
   unix_path: {
     type: 'string',
+    check: checkSocketPath,
     help: 'Path of a Unix stream socket to listen on instead of Listen and Port.',
   },
   unix_perm: {
+    needs: { unix_path: 'set' },
     type: 'string',
-    check: (text: string) => (OCTAL.test(text) ? undefined : { must: 'an octal mode like 0660' }),
+    check: checkMode,
     help: 'Permissions of Unix_Path, octal, e.g. `0660`. Default: set by the umask.',
   },
   buffer_max_size: {
@@ -45,17 +51,8 @@ export const FORWARD_INPUT_OPTIONS = defineOptions({
     ignored: 'a connection keeps only the record that is being read, and nothing while idle',
   },
   tag_prefix: { type: 'string', help: 'Prefix for the tag that the peer sends with the records.' },
-  tag_reserved: {
-    type: 'clist',
-    help: 'Patterns of tags that senders may not use, as they could forge records of others; `off`: none. Default: the tags that a filter kubernetes of this agent takes for pods (`kube.*`). Set `off` on an aggregator that gets them from agents of its own.',
-  },
-  max_connections: {
-    type: 'int',
-    default: '1024',
-    min: 1,
-    max: 65_536,
-    help: 'Maximum number of connections; at most a quarter of the limit of open files. A further one displaces the one that has been idle longest, and is closed when none is idle. fluent-bit has no limit.',
-  },
+  ...TAG_RESERVED_OPTION,
+  ...MAX_CONNECTIONS_OPTION,
   ...UNSUPPORTED_SHARED_KEY,
   'security.users': {
     type: 'string',
@@ -65,12 +62,7 @@ export const FORWARD_INPUT_OPTIONS = defineOptions({
     help: 'Not supported yet: any value is rejected.',
   },
   ...UNSUPPORTED_TLS,
-  workers: {
-    type: 'int',
-    default: '1',
-    help: 'Number of threads.',
-    ignored: 'everything runs in one thread',
-  },
+  ...WORKERS_OPTION,
 })
 
 export type ForwardInputOptions = OptionsOf<typeof FORWARD_INPUT_OPTIONS>
