@@ -4,6 +4,7 @@ import { defineOptions } from '../../core/options/option.ts'
 import { defineInput, type InputContext } from '../../core/plugin.ts'
 import { INTERVAL_OPTIONS, IntervalInput, intervalMs } from '../../lib/plugin/interval-input.ts'
 import { RecordBuilder } from '../../lib/records/record-builder.ts'
+import { useDropIn } from '../../lib/text/drop-in.ts'
 
 const OPTIONS = defineOptions({
   ...INTERVAL_OPTIONS,
@@ -94,7 +95,7 @@ function createUsage(ctx: InputContext, pid: number): CpuUsage {
   } catch (cause) {
     throw new ShipperError('E_CONFIG_BAD_VALUE', `cannot measure process ${pid}: ${messageOf(cause)}`, {
       option: 'pid',
-      hint: 'set Pid to a running process, or leave it out to measure the machine',
+      hint: `set Pid to a running process, or leave it out to measure the machine; for one of another user, ${useDropIn('proc')}`,
       cause,
     })
   }

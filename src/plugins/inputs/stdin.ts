@@ -54,6 +54,8 @@ class StdinInput implements Input {
   #mapEnd = 0
   /** True after a line of text: a blank line that follows may be part of it, as in a stack trace. */
   #isAfterText = false
+  /** True after a part of a line that is too long: a newline that follows ends it and is no blank line. */
+  #isCut = false
   /** Bytes at the start of the block that belong to an incomplete line. */
   #partialBytes = 0
   #isReading = false
@@ -142,11 +144,14 @@ class StdinInput implements Input {
       const nl = this.#lineEnd(pos, n, last)
       if (nl < 0) break
       const end = nl < n && nl > pos && this.#block[nl - 1] === 13 ? nl - 1 : nl
-      while (!this.#appendLine(pos, end)) {
+      const isRestEmpty = this.#isCut && end === pos
+      while (!isRestEmpty && !this.#appendLine(pos, end)) {
         this.#ctx.sealAll()
         await this.#ctx.waitForMemory(signal)
         if (signal.aborted) return pos
       }
+      this.#isCut = nl === this.#block.length
+      if (this.#isCut) this.#ctx.counters.add('split_lines')
       pos = Math.min(n, nl + 1)
     }
     return pos
@@ -297,6 +302,7 @@ export const spec = defineInput({
   readsJson: true,
   counters: {
     ...regexCounter('parser'),
+    split_lines: 'parts of lines that were longer than Buffer_Size',
     parse_failed: 'lines that could not be parsed, kept unchanged under `log`',
     time_failed: 'records whose time could not be read; they have the time of reading',
   },
