@@ -1,28 +1,13 @@
 import { checkHost } from '../../../core/options/checks.ts'
 import { defineOptions, type OptionsOf } from '../../../core/options/option.ts'
+import { KUBE_API_OPTIONS, KUBE_TLS_OPTIONS } from '../../../lib/kubernetes/options.ts'
 
-const TOKEN_DIRECTORY = '/var/run/secrets/kubernetes.io/serviceaccount'
 const DNS = 'requests are retried without limit, with increasing backoff'
 const AWS = 'AWS entities are not looked up'
 
 /** Options with fluent-bit's names and defaults; the help states where a default differs. */
 export const KUBERNETES_OPTIONS = defineOptions({
-  kube_url: {
-    type: 'string',
-    default: 'https://kubernetes.default.svc:443',
-    help: 'URL of the API server.',
-  },
-  kube_ca_file: {
-    type: 'string',
-    default: `${TOKEN_DIRECTORY}/ca.crt`,
-    help: 'CA certificates for the API server.',
-  },
-  kube_ca_path: { type: 'string', help: 'Directory with further CA certificates: `*.crt` and `*.pem`.' },
-  kube_token_file: {
-    type: 'string',
-    default: `${TOKEN_DIRECTORY}/token`,
-    help: 'File with the bearer token; read again when it changes and after a 401.',
-  },
+  ...KUBE_API_OPTIONS,
   kube_token_command: {
     type: 'string',
     help: 'Command that prints the token, instead of the file.',
@@ -143,17 +128,7 @@ export const KUBERNETES_OPTIONS = defineOptions({
     default: 'off',
     help: 'For tests: add `kubernetes: {dummy: TIME}`; no API requests.',
   },
-  'tls.verify': { type: 'bool', default: 'on', help: 'Verify the certificate of the API server or kubelet.' },
-  'tls.verify_hostname': {
-    type: 'bool',
-    default: 'on',
-    help: 'Verify that the certificate matches the host. fluent-bit’s default is off.',
-  },
-  'tls.vhost': {
-    type: 'string',
-    help: 'Host name for SNI and verification, instead of the host of the URL.',
-  },
-  'tls.debug': { type: 'int', default: '0', help: 'TLS log level.', ignored: 'TLS errors are always logged' },
+  ...KUBE_TLS_OPTIONS,
   dns_retries: {
     type: 'int',
     default: '6',

@@ -1,10 +1,10 @@
 import { messageOf, ShipperError } from '../../../../core/error.ts'
 import type { Clock, Counters, Logger, TimerHandle } from '../../../../core/services.ts'
+import { backoffMs, MAX_BACKOFF_MS } from '../../../../lib/kubernetes/backoff.ts'
+import { ApiError, type KubeClient, type ObjectHandler } from '../../../../lib/kubernetes/client.ts'
 import type { ContainerRef } from '../pods/container-ref.ts'
 import { type Pod, type PodFields, parsePod } from '../pods/pod.ts'
 import { MAX_PODS, type PodCache } from '../pods/pod-cache.ts'
-import { backoffMs, MAX_BACKOFF_MS } from './backoff.ts'
-import { ApiError, type KubeClient, type ObjectHandler } from './client.ts'
 import { LookupRate } from './lookup-rate.ts'
 import { Pause } from './pause.ts'
 

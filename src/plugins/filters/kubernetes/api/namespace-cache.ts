@@ -1,8 +1,8 @@
 import { messageOf, ShipperError } from '../../../../core/error.ts'
 import type { Clock, Counters, Logger } from '../../../../core/services.ts'
+import { backoffMs } from '../../../../lib/kubernetes/backoff.ts'
+import { ApiError, type KubeClient } from '../../../../lib/kubernetes/client.ts'
 import { type Namespace, parseNamespace } from '../pods/pod.ts'
-import { backoffMs } from './backoff.ts'
-import { ApiError, type KubeClient } from './client.ts'
 import { Pause } from './pause.ts'
 
 interface CachedNamespace {

@@ -1,6 +1,6 @@
+import type { KubeClient, ObjectHandler } from '../../../../lib/kubernetes/client.ts'
 import { parsePod } from '../pods/pod.ts'
 import { MAX_PODS } from '../pods/pod-cache.ts'
-import type { KubeClient, ObjectHandler } from './client.ts'
 
 const NO_FIELDS = { labels: false, annotations: false, owners: false, loggingAnnotations: false }
 

@@ -1,5 +1,5 @@
-import { backoffMs, MAX_BACKOFF_MS } from './backoff.ts'
-import { ApiError } from './client.ts'
+import { backoffMs, MAX_BACKOFF_MS } from '../../../../lib/kubernetes/backoff.ts'
+import { ApiError } from '../../../../lib/kubernetes/client.ts'
 
 /** Statuses that answer a single request: they say nothing about the next one. */
 const OWN_STATUSES = new Set([403, 404, 410])

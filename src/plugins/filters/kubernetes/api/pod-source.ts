@@ -2,16 +2,16 @@ import { messageOf } from '../../../../core/error.ts'
 import type { FilterContext } from '../../../../core/plugin.ts'
 import type { Clock, Counters, Logger } from '../../../../core/services.ts'
 import { sleep } from '../../../../lib/async/sleep.ts'
+import { kubeletUrl } from '../../../../lib/kubernetes/address.ts'
+import { ApiError, type KubeClient } from '../../../../lib/kubernetes/client.ts'
+import { createKubeClient } from '../../../../lib/kubernetes/options.ts'
 import type { KubernetesOptions } from '../options.ts'
 import { type ContainerRef, MAX_NAME_LENGTH } from '../pods/container-ref.ts'
 import type { Pod, PodFields } from '../pods/pod.ts'
 import type { PodCache } from '../pods/pod-cache.ts'
-import { apiUrl, kubeletUrl } from './address.ts'
-import { ApiError, KubeClient } from './client.ts'
 import { PodLookups } from './lookups.ts'
 import { NamespaceCache } from './namespace-cache.ts'
 import { fetchNodeName } from './node-name.ts'
-import { BearerToken } from './token.ts'
 import { PodWatch } from './watch.ts'
 
 /**
@@ -21,6 +21,15 @@ import { PodWatch } from './watch.ts'
 const MIN_FORBIDDEN_RETRY_MS = 5000
 const MAX_FORBIDDEN_RETRY_MS = 300_000
 const MAX_JITTER_MS = 1000
+const HINTS = {
+  unreachable:
+    'check Kube_URL and the network; records are sent with the metadata known so far, and requests are retried automatically',
+  unauthorized:
+    'check that Kube_Token_File, or Kube_Token_Command, has a token of this cluster that has not expired',
+  forbidden:
+    'grant its service account get, list and watch on pods (and get on namespaces), as printed by `shipper manifest`',
+  token: 'check Kube_Token_File or Kube_Token_Command',
+}
 /** Interval of requests that check the node name. */
 const NODE_CHECK_MS = 1000
 /** Number of times that the node name is corrected. */
@@ -77,7 +86,7 @@ export class PodSource {
     this.#agentVersion = ctx.agent.version
     this.#pods = pods
     this.#fields = fields
-    this.#apiUrl = apiUrl(options.kubeUrl)
+    this.#apiUrl = options.kubeUrl
     this.#kubeletUrl = kubeletUrl(options.kubeletHost, options.kubeletPort)
     this.#client = this.#createClient(options.useKubelet)
     this.#pollOnly = options.useKubelet || this.#configuredNode === undefined
@@ -296,22 +305,15 @@ export class PodSource {
     const options = this.#options
     // tls.vhost is the name of the API server, unless only the kubelet is used.
     const serverName = forKubelet === options.useKubelet ? options.tlsVhost : undefined
-    const nowMs = (): number => this.#clock.nowMs()
-    return new KubeClient({
+    return createKubeClient(options, {
       url: forKubelet ? this.#kubeletUrl : this.#apiUrl,
-      caFile: options.kubeCaFile,
-      caPath: options.kubeCaPath,
-      verify: options.tlsVerify,
-      verifyHost: options.tlsVerifyHostname,
       serverName,
-      token: new BearerToken({
-        file: options.kubeTokenFile,
-        command: options.kubeTokenCommand,
-        ttlMs: options.kubeTokenTtl,
-        nowMs,
-      }),
-      userAgent: `shipper/${this.#agentVersion}`,
+      tokenCommand: options.kubeTokenCommand,
+      tokenTtlMs: options.kubeTokenTtl,
       maxObjectBytes: options.bufferSize,
+      agentVersion: this.#agentVersion,
+      hints: HINTS,
+      nowMs: () => this.#clock.nowMs(),
       counters: this.#counters,
     })
   }

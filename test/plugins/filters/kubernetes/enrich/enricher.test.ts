@@ -3,6 +3,7 @@ import { decode, encode } from '@msgpack/msgpack'
 import { headRoom, TAIL_ROOM } from '../../../../../src/core/chunk.ts'
 import { encodeStr, skip } from '../../../../../src/core/msgpack/encode.ts'
 import { entryMap, mapPairs } from '../../../../../src/core/msgpack/record.ts'
+import { MAX_OPEN_KEYS } from '../../../../../src/core/msgpack/unique-keys.ts'
 import { parseOptions } from '../../../../../src/core/options/parse.ts'
 import { systemClock } from '../../../../../src/engine/clock.ts'
 import {
@@ -246,14 +247,17 @@ describe('annotations', () => {
 })
 
 test('hostile lines take time proportional to their length', () => {
-  const equal = `{${Array.from({ length: 150_000 }, () => '"a":1').join(',')}}`
-  const ends = `{${Array.from({ length: 80_000 }, (_, i) => `"${i}":"\\n"`).join(',')}}`
+  const equal = (length: number): string => `{${Array.from({ length }, () => '"a":1').join(',')}}`
+  const ends = `{${Array.from({ length: 60_000 }, (_, i) => `"${i}":"\\n"`).join(',')}}`
+  const lines = [equal(MAX_OPEN_KEYS), ends, equal(150_000)].map((log) => ({ log }))
   const began = cpuMs()
-  const [first, second] = through({ keepLog: false }, [{ log: equal }, { log: ends }])
+  const [first, second, third] = through({ keepLog: false }, lines)
   // Quadratic time would be minutes.
   expect(cpuMs() - began).toBeLessThan(8000)
   expect(first).toEqual({ a: 1, kubernetes: POD })
-  expect(second).toMatchObject({ '0': '', '79999': '' })
+  expect(second).toMatchObject({ '0': '', '59999': '' })
+  // More keys than any record has: the line stays text.
+  expect(third).toEqual({ ...lines[2], kubernetes: POD })
 })
 
 test('the buffer grows for a record that becomes much larger', () => {
