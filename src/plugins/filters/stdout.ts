@@ -6,6 +6,7 @@ import { JsonText } from '../../lib/json/msgpack-to-json.ts'
 import {
   FULL_PIPE_RETRY_MS,
   isReaderClosed,
+  isTerminal,
   stdoutError,
   writeToStdout,
 } from '../../lib/plugin/standard-output.ts'
@@ -39,6 +40,7 @@ class StdoutFilter implements Filter {
   constructor(ctx: FilterContext) {
     this.#ctx = ctx
     this.#text.escapesControls = true
+    this.#text.escapesLineEnds = isTerminal()
     this.#lines = new RecordLines(this.#text, FILTER_LINE)
   }
 
@@ -113,8 +115,8 @@ export const spec = defineFilter({
   summary: 'Prints the records that pass to standard output.',
   description:
     'For looking at what a filter has made of records: a line for each, with its number in the chunk, tag, time and metadata, such as ' +
-    '`[0] app: [1700000000.500000000, {}, {"log"=>"started"}]`. Control characters are escaped. Records go on unchanged. They are printed ' +
-    'before what the output stdout prints of them; fluent-bit prints them at its end when stdout is a pipe. While a pipe is full, ' +
+    '`[0] app: [1700000000.500000000, {}, {"log"=>"started"}]`. Control characters are escaped, but tabs and ends of lines in texts only ' +
+    'where standard output is a terminal. Records go on unchanged. They are printed before what the output stdout prints of them; fluent-bit prints them at its end when stdout is a pipe. While a pipe is full, ' +
     'the agent waits for its reader, and does not heed SIGTERM before it reads or ends; SIGKILL ends it, and what is not acknowledged is read ' +
     'again. When its reader ends, as `head` does, the agent ends with status 141.',
   options: OPTIONS,

@@ -9,6 +9,7 @@ import { formatCmetrics } from '../../lib/metrics/metric-text.ts'
 import {
   FULL_PIPE_RETRY_MS,
   isReaderClosed,
+  isTerminal,
   stdoutError,
   writeToStdout,
 } from '../../lib/plugin/standard-output.ts'
@@ -20,7 +21,7 @@ const OPTIONS = defineOptions({
     type: 'enum',
     values: ['msgpack', 'json', 'json_lines', 'json_stream'],
     default: 'msgpack',
-    help: 'msgpack: a line of text per record, with tag and time; json: one array per chunk; json_lines: one object per line; json_stream: objects without separators.',
+    help: 'msgpack: text for people, with number, tag and time of each record; json: one array per chunk; json_lines: one object per line; json_stream: objects without separators.',
   },
   ...JSON_TIME_OPTIONS,
 })
@@ -43,6 +44,7 @@ class Stdout implements Output {
     const { format } = options
     this.#ctx = ctx
     this.#text.escapesControls = true
+    this.#text.escapesLineEnds = isTerminal()
     this.#records =
       format === 'msgpack'
         ? new RecordLines(this.#text, OUTPUT_LINE)
@@ -124,7 +126,9 @@ export const spec = defineOutput({
     'For trying things out, and for pipes: a full pipe pauses all of the agent, SIGTERM included, until its reader goes on or ends, and nothing is ' +
     'dropped. A chunk counts as delivered ' +
     'when the operating system has taken its text. Metrics of the filter log_to_metrics whose Tag fits Match are printed as lines of ' +
-    'text, in each Format. When the reader ends, as `head` does, the agent ends with status 141, like other programs.',
+    'text, in each Format. Format msgpack has texts as they are, as fluent-bit prints them: their quotation marks and line feeds, too, so ' +
+    'programs had better read json_lines. Control characters are escaped; tabs and ends of lines in texts of Format msgpack only where ' +
+    'standard output is a terminal. When the reader ends, as `head` does, the agent ends with status 141, like other programs.',
   options: OPTIONS,
   example: '[OUTPUT]\n    Name   stdout\n    Match  *\n    Format json_lines\n',
   inFlight: 1,

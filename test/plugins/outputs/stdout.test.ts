@@ -8,6 +8,7 @@ import { chunkOf } from '../../support/engine/chunk-of.ts'
 import { ManualClock } from '../../support/engine/manual-clock.ts'
 import { outputContext } from '../../support/engine/output-context.ts'
 import { run, shipperCommand, start } from '../../support/process.ts'
+import { testWith } from '../../support/skip.ts'
 import { tmp } from '../../support/tmp.ts'
 import { until } from '../../support/until.ts'
 
@@ -47,7 +48,7 @@ const CASES: [string, string[], string][] = [
     [0, 1]
       .map(
         (n) =>
-          `[${n}] my.tag: [[1700000000.123456789, {}], {"a"=>"x\\n", "b"=>[1, -2.500000, true, nil], "c"=>{}}]\n`,
+          `[${n}] my.tag: [[1700000000.123456789, {}], {"a"=>"x\n", "b"=>[1, -2.500000, true, nil], "c"=>{}}]\n`,
       )
       .join(''),
   ],
@@ -91,6 +92,15 @@ describe('stdout', () => {
     await agent.waitForStdout('}]\n')
     expect(agent.stdout).toStartWith('[0] evil\\x1b[2J\\n\\u202e: [[')
     expect(agent.stdout).toEndWith('{"a"=>"\\u001b[2J\\u007f\\u0085\\u202e"}]\n')
+  })
+
+  testWith('script')('on a terminal, tabs and ends of lines in texts are escaped, too', async () => {
+    const dummy = '{"a":"x\\"y\\n\\r\\t"}'
+    const command = [...shipperCommand(), '-i', 'dummy', '-p', 'samples=1', '-p', `dummy='${dummy}'`]
+    const text = [...command, '-o', 'stdout', '-f', '0.05'].join(' ')
+    const agent = start(['-qec', text, '/dev/null'], { command: ['script'] })
+    await agent.waitForStdout('{"a"=>"x"y\\n\\r\\t"}]')
+    agent.kill('SIGTERM')
   })
 
   test('prints only the time of an empty record', async () => {

@@ -83,3 +83,12 @@ test('any bytes stay within the bound, also with types', () => {
   expect(parseLine(typed, 'a=5 '.repeat(200))?.record).toEqual({ a: 5 })
   expect(parseLine(logfmt, 'a '.repeat(200))?.record).toEqual({ a: true })
 })
+
+test('a line with more fields than any program writes stays as it is', () => {
+  const line = (fields: number, form: (n: number) => string) =>
+    Array.from({ length: fields }, (_, n) => form(n)).join(' ')
+  for (const form of [(n: number) => `k${n}=1`, (n: number) => `k${n}`]) {
+    expect(record(line(65_536, form))).toBeDefined()
+    expect(record(line(65_537, form))).toBeUndefined()
+  }
+})
