@@ -7,7 +7,7 @@ export function checkDelays({ inputs, filters }: Plan, diagnostics: Diagnostics)
   for (const [at, filter] of filters.entries()) {
     const option = optionOf(filter)
     if (option === undefined) continue
-    const reached = inputs.filter((input) => isMatched(filter, tagsOf(input)))
+    const reached = inputs.filter((input) => tagsOf(input).some((tag) => isMatched(filter, tag)))
     for (const input of reached)
       if (input.spec.asksFilters !== true) warnOf(filter, option, input, diagnostics)
     const isAsked = reached.some(({ spec }) => spec.asksFilters === true)

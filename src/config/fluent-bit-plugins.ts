@@ -3,8 +3,9 @@ import type { StageKind } from './flags.ts'
 export type CatalogueKind = StageKind | 'processor'
 
 const AGGREGATOR = 'send the records with `forward` to a fluent-bit or fluentd that has it'
-const NO_METRICS = 'only logs are collected'
-const METRICS_OUTPUT = 'only logs are sent; HTTP_Server in [SERVICE] has the metrics of the agent itself'
+const NO_METRICS = 'shipper collects logs, not metrics; run a fluent-bit for these'
+const METRICS_OUTPUT =
+  'shipper sends logs, not metrics; HTTP_Server in [SERVICE] has the metrics of the agent itself'
 const METRICS_ENDPOINT =
   'remove the section and set HTTP_Server on in [SERVICE]: its /api/v2/metrics/prometheus has the metrics of the filter `log_to_metrics` and of the agent'
 const BY_AGENT = 'run a fluent-bit that has it, and receive its records with the input `forward`'
@@ -22,10 +23,7 @@ const MISSING: Record<CatalogueKind, Readonly<Record<string, string>>> = {
     blob: 'the input `tail` reads text files',
     calyptia_fleet: INTERNAL,
     collectd: NO_METRICS,
-    disk: NO_METRICS,
     docker: NO_METRICS,
-    docker_events:
-      'let `docker events --format json` write to a file and follow it with `tail`, or use `stdin`',
     dummy_thread: 'the input `dummy`',
     ebpf: BY_AGENT,
     elasticsearch: 'let the sender use its forward or file output',
@@ -34,39 +32,24 @@ const MISSING: Record<CatalogueKind, Readonly<Record<string, string>>> = {
     event_test: FOR_TESTS,
     event_tracing_windows: WINDOWS,
     event_type: FOR_TESTS,
-    exec: 'let the command write to a file and follow it with `tail`, or pipe it into the input `stdin`',
     exec_wasi: 'pipe the output of the program into the input `stdin`',
-    fluentbit_logs: 'Log_File in [SERVICE] has the log of the agent',
-    fluentbit_metrics: METRICS_OUTPUT,
     gpu_metrics: NO_METRICS,
-    head: 'the input `tail` with Read_From_Head on',
-    http: 'let the sender use the forward protocol, or write to a file for `tail`',
     kafka: BY_AGENT,
-    kmsg: 'the input `systemd` has the messages of the kernel (_TRANSPORT=kernel)',
-    kubernetes_events: BY_AGENT,
     lib: INTERNAL,
     mqtt: BY_AGENT,
-    netif: NO_METRICS,
     nginx_exporter_metrics: NO_METRICS,
     nginx_metrics: NO_METRICS,
     node_exporter_metrics: NO_METRICS,
-    opentelemetry: BY_AGENT,
     podman_metrics: NO_METRICS,
-    proc: 'the input `health` tests whether a port answers',
     process_exporter_metrics: NO_METRICS,
     prometheus_remote_write: NO_METRICS,
     prometheus_scrape: NO_METRICS,
     prometheus_textfile: NO_METRICS,
-    random: 'the input `dummy`',
     serial: 'pipe the device into the input `stdin`',
     splunk: BY_AGENT,
     statsd: NO_METRICS,
     storage_backlog: INTERNAL,
     stream_processor: INTERNAL,
-    syslog: 'let the syslog daemon write to a file for `tail`, or read the journal with `systemd`',
-    tcp: 'let the sender use the forward protocol, or pipe `nc -lk PORT` into the input `stdin`',
-    thermal: NO_METRICS,
-    udp: 'pipe `nc -lku PORT` into the input `stdin`',
     unix_socket: 'the input `forward` has Unix_Path for senders of the forward protocol',
     windows_exporter_metrics: WINDOWS,
     winevtlog: WINDOWS,

@@ -46,7 +46,7 @@ export function reportUnknown(
     return
   }
   const isLost = diagnostics.problems.length + diagnostics.warnings.length > MAX_SUGGESTING
-  const section = isLost ? undefined : context.ownerOf?.(key)
+  const section = isLost ? undefined : context.ownerOf?.(key, property.value)
   const isCommon = section?.startsWith('[') === true
   const near = isCommon || isLost ? undefined : nearestName(key, [...names, ...(context.groups ?? [])])
   const owner = near === undefined ? section : undefined

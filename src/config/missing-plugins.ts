@@ -1,4 +1,5 @@
 import { formatLocation, type ShipperError, type SourceLocation } from '../core/error.ts'
+import { counted } from '../lib/text/counted.ts'
 import { problem } from './config-tree.ts'
 import type { CatalogueKind } from './fluent-bit-plugins.ts'
 
@@ -45,7 +46,7 @@ export class MissingPlugins {
   problems(): ShipperError[] {
     return this.all.map(({ kind, name, places, standIn, program = 'fluent-bit' }) => {
       const [first, ...others] = places
-      const message = `unknown ${kind} "${name}": a plugin of ${program} that is not there yet${alsoAt(first, others)}`
+      const message = `unknown ${kind} "${name}": ${program} has it, shipper does not${alsoAt(first, others)}`
       return problem('E_CONFIG_UNKNOWN_PLUGIN', message, first, standIn ?? '')
     })
   }
@@ -61,7 +62,7 @@ export async function namesOfPeers(kind: CatalogueKind, own: readonly string[]):
 export function missingText(missing: readonly MissingPlugin[]): string {
   if (missing.length === 0) return ''
   const parts = missing.map(({ kind, name, places }) => {
-    const count = places.length === 1 ? '1 section' : `${places.length} sections`
+    const count = counted(places.length, 'section')
     return `${kind} ${name} (${count})`
   })
   return `missing: ${parts.join(', ')}`

@@ -20,6 +20,6 @@ export interface OptionContext {
   isPassedOver?(key: string, value: string): boolean
   /** Names of what the section may have besides options, to be suggested: `processors`. */
   groups?: readonly string[]
-  /** Returns the section to which an unknown option belongs. */
-  ownerOf?(key: string): string | undefined
+  /** Returns the section to which an unknown option with this value belongs. */
+  ownerOf?(key: string, value: string): string | undefined
 }

@@ -1,19 +1,27 @@
 import { FILTER_OPTIONS, INPUT_OPTIONS, OUTPUT_OPTIONS } from '../core/options/common.ts'
 import type { OptionTable } from '../core/options/option.ts'
-import { findOption } from '../core/options/parse.ts'
+import { findOption, parseValue } from '../core/options/parse.ts'
 import { SERVICE_OPTIONS } from '../core/options/service.ts'
 import type { Registry } from '../core/plugin.ts'
 import { propertyOf, type Section } from './config-tree.ts'
 import type { StageKind } from './flags.ts'
 
 const KINDS = ['input', 'filter', 'output'] as const
-const COMMON: readonly [string, OptionTable][] = [
-  ['[SERVICE]', SERVICE_OPTIONS],
-  ['[INPUT]', INPUT_OPTIONS],
-  ['[FILTER]', FILTER_OPTIONS],
-  ['[OUTPUT]', OUTPUT_OPTIONS],
+const COMMON: readonly Owner[] = [
+  { name: '[SERVICE]', table: SERVICE_OPTIONS },
+  { name: '[INPUT]', table: INPUT_OPTIONS },
+  { name: '[FILTER]', table: FILTER_OPTIONS },
+  { name: '[OUTPUT]', table: OUTPUT_OPTIONS },
 ]
-const MAX_SHOWN_OWNERS = 3
+
+/** A section with a table; `kind` is set for the table of a plugin. */
+interface Owner {
+  name: string
+  kind?: StageKind
+  table: OptionTable
+}
+/** More plugins of a kind than have an option that is not of every one. */
+const MAX_SHOWN_OWNERS = 12
 
 /** Options that fluent-bit takes in every input and output, and that only those with a connection use. */
 const CONNECTION = /^(?:host|port|listen|ipv6|net\..+|tls\..+)$/i
@@ -29,7 +37,7 @@ export function isPassedOver(kind: StageKind, key: string, value: string): boole
 export class OptionOwners {
   readonly #registry: Registry
   readonly #all: boolean
-  readonly #tables: [string, OptionTable][] = [...COMMON]
+  readonly #owners: Owner[] = [...COMMON]
 
   /** With `all` every plugin is loaded for its options; without, those that the sections name. */
   constructor(registry: Registry, all: boolean) {
@@ -42,16 +50,41 @@ export class OptionOwners {
       const named = sections[kind].map((section) => propertyOf(section, 'name')?.value.toLowerCase() ?? '')
       for (const name of new Set(this.#all ? this.#registry.names(kind) : named)) {
         const spec = await this.#registry.find(kind, name)
-        if (spec !== undefined) this.#tables.push([`${kind} ${name}`, spec.options])
+        if (spec !== undefined) this.#owners.push({ name, kind, table: spec.options })
       }
     }
   }
 
-  /** Returns `[INPUT]`, or `input tail or output file`; undefined when no section has the option. */
-  of(key: string): string | undefined {
-    const owners = this.#tables.filter(([, table]) => findOption(table, key) !== undefined)
-    const common = owners.filter(([owner]) => owner.startsWith('['))
-    const shown = (common.length > 0 ? common : owners).slice(0, MAX_SHOWN_OWNERS).map(([owner]) => owner)
-    return shown.length === 0 ? undefined : shown.join(' or ')
+  /**
+   * Returns `[INPUT]`, or `the inputs tcp and http`; undefined when no section has the option with this value. Of plugins, those of the
+   * kind `near` are named, or if there are none all others.
+   */
+  of(key: string, value: string, near?: StageKind): string | undefined {
+    const found = this.#owners.filter(({ table }) => takes(table, key, value))
+    const common = found.filter(({ kind }) => kind === undefined)
+    if (common.length > 0) return common.map(({ name }) => name).join(' or ')
+    const ofKind = found.filter(({ kind }) => kind === near)
+    const shown = ofKind.length > 0 ? ofKind : found
+    const texts = KINDS.flatMap((kind) => {
+      const names = shown.filter((owner) => owner.kind === kind).map(({ name }) => name)
+      if (names.length === 0) return []
+      return names.length === 1 ? `${kind} ${names[0]}` : `the ${kind}s ${listed(names)}`
+    })
+    return texts.length === 0 ? undefined : texts.join(' or ')
   }
+}
+
+/** Returns true when an option of the table has a use for the value. */
+function takes(table: OptionTable, key: string, value: string): boolean {
+  const name = findOption(table, key)
+  const option = name === undefined ? undefined : table[name]
+  if (name === undefined || option === undefined) return false
+  // Of a plugin that only refuses to turn something on, it is not an option.
+  return option.type !== 'bool' || parseValue(name, option, value).problem === undefined
+}
+
+function listed(names: readonly string[]): string {
+  const more = names.length - MAX_SHOWN_OWNERS
+  if (more > 0) return `${names.slice(0, MAX_SHOWN_OWNERS).join(', ')} and ${more} more`
+  return `${names.slice(0, -1).join(', ')} and ${names.at(-1)}`
 }

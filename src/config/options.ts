@@ -1,5 +1,6 @@
 import type { SourceLocation } from '../core/error.ts'
 import { truncate } from '../core/escape-controls.ts'
+import { hasEffect, whyNoEffect } from '../core/options/needs.ts'
 import { camelName, type Option, type OptionTable, type OptionType } from '../core/options/option.ts'
 import { defaultValue, findOption, parseValue } from '../core/options/parse.ts'
 import { readWholeText } from '../lib/fs/file-system.ts'
@@ -49,8 +50,30 @@ export function readOptions(
           ? absent.value
           : readOption(name, option, values ?? [], own, diagnostics)
     }
+    warnUnneeded(table, given[at] ?? new Map(), parsed, context, diagnostics)
     return parsed
   })
+}
+
+/** Warns of options that have no effect because of the value of another one. */
+function warnUnneeded(
+  table: OptionTable,
+  given: ReadonlyMap<string, readonly Property[]>,
+  parsed: Readonly<Record<string, unknown>>,
+  { label }: OptionContext,
+  diagnostics: Diagnostics,
+): void {
+  for (const [name, properties] of given) {
+    const option = table[name]
+    const [first] = properties
+    if (option === undefined || first === undefined || hasEffect(option, table, parsed)) continue
+    // An invalid value has a problem of its own.
+    if (parsed[camelName(name)] === undefined) continue
+    const { reason, isReplaced } = whyNoEffect(option)
+    // A default asks for nothing, except in place of something else.
+    if (!isReplaced && properties.every(({ value }) => isDefault(name, option, value))) continue
+    warn(diagnostics, `[${label}] "${first.key}" has no effect ${reason}`, first.location)
+  }
 }
 
 /** An option with what is the same for every section that has its table. */

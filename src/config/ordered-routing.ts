@@ -52,8 +52,9 @@ export function reachesInOrder({
   return (input, output) => {
     let outputs = reached.get(input)
     if (outputs === undefined) {
-      const tag = tagsOf(input).replace(GROUP, '*')
-      const tags = tag.includes('*') ? STAR_TEXTS.map((text) => tag.replaceAll('*', text)) : [tag]
+      const tags = tagsOf(input)
+        .map((tag) => tag.replace(GROUP, '*'))
+        .flatMap((tag) => (tag.includes('*') ? STAR_TEXTS.map((text) => tag.replaceAll('*', text)) : [tag]))
       outputs = new Set(outputsFrom(labels, input.label ?? ROOT, tags, new Set()))
       reached.set(input, outputs)
     }

@@ -99,6 +99,15 @@ export class ParserPlanner {
     }
   }
 
+  /** Adds these parsers, which an input uses without naming them, unless they have sections. */
+  async addDefaults(names: readonly string[]): Promise<void> {
+    for (const name of names) {
+      if (this.#has(name)) continue
+      const plan = await this.#findUnlisted(name, { file: COMMAND_LINE })
+      if (plan !== undefined) this.plans.push(plan)
+    }
+  }
+
   #has(name: string): boolean {
     return this.plans.some((plan) => plan.name === name)
   }

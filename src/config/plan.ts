@@ -85,8 +85,16 @@ const ANY_PARSER_OPTION = 'k8s-loggingParser'
  * after a problem: the result has all of them, in the order of the files.
  */
 export async function buildPlan(tree: Tree, options: PlanOptions): Promise<PlanResult> {
-  const planner = new Planner(tree, options)
-  const plan = await planner.build()
+  let planner = new Planner(tree, options)
+  let plan = await planner.build()
+  if (
+    planner.problems.some(({ code }) => code === 'E_CONFIG_UNKNOWN_OPTION') &&
+    options.checkUnused !== true
+  ) {
+    // The message names all plugins that have the option, which only a mistake is worth loading.
+    planner = new Planner(tree, options, true)
+    plan = await planner.build()
+  }
   const { problems, warnings } = await folded(planner, tree)
   plan.warnings = warnings
   return {
@@ -138,13 +146,13 @@ class Planner implements Diagnostics {
   #processorProblems = 0
   readonly #multilineNames: { property: Property; label: string; stage: unknown }[] = []
 
-  constructor(tree: Tree, { registry, checkUnused = false }: PlanOptions) {
+  constructor(tree: Tree, { registry, checkUnused = false }: PlanOptions, loadsAll = checkUnused) {
     this.#tree = tree
     this.problems = [...tree.problems]
     this.warnings = [...tree.warnings]
     this.#registry = registry
     this.#checkUnused = checkUnused
-    this.#owners = new OptionOwners(registry, checkUnused)
+    this.#owners = new OptionOwners(registry, loadsAll)
     for (const { location, ...plugin } of tree.missing ?? [])
       this.missing.addPlugin({ ...plugin, places: [location] })
   }
@@ -172,6 +180,8 @@ class Planner implements Diagnostics {
       await parsers.require(property, label)
       if (!parsers.plans.some(({ name }) => name === property.value)) this.#invalid.add(stage)
     }
+    for (const input of plan.inputs.filter((one) => !this.#invalid.has(one)))
+      await parsers.addDefaults(input.spec.defaultParsers?.(input.options as never) ?? [])
     const processors = [...plan.inputs, ...plan.outputs].flatMap((stage) => stage.processors ?? [])
     const filters = [...plan.filters, ...processors]
     if (filters.some(({ options }) => (options as Record<string, unknown>)[ANY_PARSER_OPTION] === true))
@@ -273,7 +283,7 @@ class Planner implements Diagnostics {
   #service(sections: Section[]): Plan['service'] {
     const properties = sections.flatMap((section) => section.properties)
     const location = sections[0]?.location ?? { file: COMMAND_LINE }
-    const ownerOf = (key: string): string | undefined => this.#owners.of(key)
+    const ownerOf = (key: string, value: string): string | undefined => this.#owners.of(key, value)
     const context = { label: 'service', location, list: 'shipper -h', isLenient: true, ownerOf }
     const before = this.problems.length
     const [service] = readOptions(properties, [SERVICE_OPTIONS], context, this)
@@ -318,7 +328,7 @@ class Planner implements Diagnostics {
       label: spec.name,
       location: section.location,
       list: `shipper ${FLAG[kind]} ${spec.name} -h`,
-      ownerOf: (key: string) => this.#owners.of(key),
+      ownerOf: (key: string, value: string) => this.#owners.of(key, value, kind),
       isPassedOver: (key: string, value: string) => isPassedOver(kind, key, value),
       repeatedIsError: true,
       groups: GROUPS[kind],

@@ -40,7 +40,8 @@ export function checkMatches(
   metricsTags: readonly string[] = [],
 ): void {
   if (inputs.length === 0) return
-  const tags = [...inputs.filter((input) => input.common.routable).map(tagsOf), ...newTags]
+  const withRecords = inputs.filter(({ common, spec }) => common.routable && spec.makesMetrics !== true)
+  const tags = [...withRecords.flatMap(tagsOf), ...newTags]
   for (const { spec, common, location, optionLocations } of stages) {
     const { match, matchRegex } = common
     const metrics = spec.kind === 'output' && spec.printsMetrics ? metricsTags : []
@@ -48,7 +49,12 @@ export function checkMatches(
       if (spec.kind === 'filter')
         warn(diagnostics, `[${spec.name}] has no Match: the filter has no effect`, location)
     } else if (![...tags, ...metrics].some((tag) => mayMatch(tag, match, matchRegex))) {
-      const tagsText = tags.length === 1 ? `the tag ${tags[0]}` : `any of the tags ${tags.join(', ')}`
+      const tagsText =
+        tags.length === 0
+          ? 'any tag of records'
+          : tags.length === 1
+            ? `the tag ${tags[0]}`
+            : `any of the tags ${tags.join(', ')}`
       const what = matchRegex === undefined ? `Match ${match}` : `Match_Regex ${matchRegex}`
       const where = optionLocations.get(matchRegex === undefined ? 'match' : 'match_regex') ?? location
       warn(diagnostics, `[${spec.name}] ${what} does not match ${tagsText}: it gets no records`, where)
@@ -98,7 +104,7 @@ function fileLoop(input: InputPlan, output: OutputPlan, path: string | undefined
   const { spec, name, options } = input
   if (spec.reads === undefined) return undefined
   // A star in a tag is a part that is not known, such as a path of a file.
-  const tag = tagsOf(input).replace(GROUP, '*').replaceAll('*', 'x')
+  const tag = (tagsOf(input)[0] ?? '').replace(GROUP, '*').replaceAll('*', 'x')
   const written = path ?? output.spec.mayWrite?.(output.options as never, tag)
   if (written === undefined || !spec.reads(options as never, resolve(written))) return undefined
   const what = path === undefined ? `may write files such as ${written}` : `writes ${written}`
@@ -111,7 +117,7 @@ const WILDCARD = /^(?:0\.0\.0\.0|\[?::\]?)$/
 
 function addressLoop({ spec, name, options }: InputPlan, { host, port }: Address): string | undefined {
   const listener = spec.listensOn?.(options as never)
-  if (listener === undefined || listener.port !== port) return undefined
+  if (listener === undefined || listener.protocol === 'udp' || listener.port !== port) return undefined
   const isSame = host.toLowerCase() === listener.host.toLowerCase()
   const isOwn = OWN_HOST.test(host) && (OWN_HOST.test(listener.host) || WILDCARD.test(listener.host))
   if (!isSame && !isOwn) return undefined
@@ -120,17 +126,23 @@ function addressLoop({ spec, name, options }: InputPlan, { host, port }: Address
 
 function mayReach(input: InputPlan, { name, common: { match, matchRegex } }: OutputPlan): boolean {
   const isRouted = input.routes?.some(({ outputs }) => outputs.includes(name)) === true
-  return isRouted || mayMatch(tagsOf(input), match, matchRegex)
+  return isRouted || tagsOf(input).some((tag) => mayMatch(tag, match, matchRegex))
 }
 
-/** Returns the tag of an input's records, or the pattern of the tags that they bring with them. */
-export function tagsOf({ spec, common, options, tag }: InputPlan): string {
-  return common.tag ?? spec.ownTags?.(options as never) ?? tag
+/** Returns the tags of an input's records, or patterns of those that their paths or senders choose. */
+export function tagsOf({ spec, common, options, tag }: InputPlan): readonly string[] {
+  return spec.ownTags?.(options as never, tag, common.tag !== undefined) ?? [tag]
 }
 
-/** Returns the tags under which the filters of a plan show metrics. */
-export function metricsTagsOf({ filters }: Plan): string[] {
-  return filters.flatMap(({ spec, options }) => spec.metricsTag?.(options as never) ?? [])
+/** Returns true when the senders of an input may choose the tags of their records. */
+export function isTagOfSender(input: InputPlan): boolean {
+  return input.spec.ownTags !== undefined && tagsOf(input).some((tag) => tag.includes('*'))
+}
+
+/** Returns the tags under which the filters and inputs of a plan show metrics. */
+export function metricsTagsOf({ inputs, filters }: Plan): string[] {
+  const ofInputs = inputs.filter(({ spec }) => spec.makesMetrics).flatMap(tagsOf)
+  return [...ofInputs, ...filters.flatMap(({ spec, options }) => spec.metricsTag?.(options as never) ?? [])]
 }
 
 /** Returns false only when no tag can match. In a tag `*` is any text, e.g. the path of a file, and `<name>` a part of it. */

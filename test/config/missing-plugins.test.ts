@@ -24,8 +24,8 @@ test('a plugin of fluent-bit is reported once with all its places, what stands i
     `[INPUT]\n    Name clock\n${wasm}${wasm}${OUT}[OUTPUT]\n    Name  ES\n    Match *\n`,
   )
   expect(reported).toEqual([
-    'a.conf:4:10: unknown filter "wasm": a plugin of fluent-bit that is not there yet (also at line 9)',
-    'a.conf:17:11: unknown output "ES": a plugin of fluent-bit that is not there yet',
+    'a.conf:4:10: unknown filter "wasm": fluent-bit has it, shipper does not (also at line 9)',
+    'a.conf:17:11: unknown output "ES": fluent-bit has it, shipper does not',
   ])
   expect(problems[1]?.hint).toContain('`forward`')
   expect(missingText(missing)).toBe('missing: filter wasm (2 sections), output ES (1 section)')

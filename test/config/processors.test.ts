@@ -65,9 +65,7 @@ pipeline:
     const { reported, warnings, problems } = await loadInput(
       'processors: {logs: [{name: sql, query: x}, {name: sampling, sampling_settings: {a: 1}}, {name: Labels}]}',
     )
-    expect(reported).toEqual([
-      'at sql: unknown processor "sql": a plugin of fluent-bit that is not there yet',
-    ])
+    expect(reported).toEqual(['at sql: unknown processor "sql": fluent-bit has it, shipper does not'])
     expect(problems[0]?.code).toBe('E_CONFIG_UNKNOWN_PLUGIN')
     expect(warnings.slice(0, 2)).toEqual([
       'at {name: the processor sampling has no effect: it does not change logs',
@@ -79,7 +77,7 @@ pipeline:
     const { reported } = await loadInput('', '[{name: gone, processors: {logs: [{name: sql}]}}]')
     expect(reported).toEqual([
       'at gone: unknown output "gone"',
-      'at sql: unknown processor "sql": a plugin of fluent-bit that is not there yet',
+      'at sql: unknown processor "sql": fluent-bit has it, shipper does not',
     ])
   })
 

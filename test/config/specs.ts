@@ -44,7 +44,7 @@ const listen = defineInput({
     host: { type: 'string', default: '127.0.0.1', help: 'Host.' },
     port: { type: 'int', min: 0, max: 65535, help: 'Port.' },
   }),
-  ownTags: () => 'host.*',
+  ownTags: (_options, tag, isConfigured) => (isConfigured ? [tag] : ['host.*']),
   create: never,
 })
 

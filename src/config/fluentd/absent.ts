@@ -11,11 +11,6 @@ const AGGREGATOR = 'send the records with forward to a fluentd or fluent-bit tha
 /** Plugins of fluentd without a counterpart, with what stands in for each. */
 const ABSENT: Readonly<Record<Kind, Readonly<Record<string, string>>>> = {
   source: {
-    http: 'programs can send by forward',
-    syslog: 'let rsyslog write files and follow them with tail',
-    tcp: 'programs can send by forward',
-    udp: 'programs can send by forward',
-    exec: 'let the command append to a file and follow it with tail',
     unix: 'use forward with a unix socket in the classic format: Unix_Path',
     windows_eventlog: 'there is no agent for Windows',
     windows_eventlog2: 'there is no agent for Windows',
@@ -23,8 +18,8 @@ const ABSENT: Readonly<Record<Kind, Readonly<Record<string, string>>>> = {
     kafka_group: 'records are sent to Kafka, and not read from it',
     s3: AGGREGATOR,
     multiprocess: 'one process does the work; start further agents with configurations of their own',
-    kubernetes_events: AGGREGATOR,
-    docker_events: AGGREGATOR,
+    kubernetes_events: 'use the input kubernetes_events of the classic format',
+    docker_events: 'use the input docker_events of the classic format',
   },
   filter: {
     prometheus: 'metrics are at /api/v1/metrics/prometheus of the HTTP server',

@@ -4,7 +4,7 @@ import { boolOf } from './conversions.ts'
 import { attributeOf, childOf, childrenOf, type Element, textOf } from './element.ts'
 import { accessorOf } from './grep.ts'
 import { applyRules, checkChildren, each, noted, OWN, option, type Rules } from './params.ts'
-import { translateParse } from './parse.ts'
+import { textParser } from './text-parser.ts'
 import { set, setFrom, type Translation } from './translation.ts'
 
 const RULES: Rules = {
@@ -99,22 +99,6 @@ function setParsers(section: Section, filter: Element, translation: Translation)
 }
 
 function addParser(section: Section, parse: Element, translation: Translation): void {
-  const plan = translateParse(parse, translation)
-  if (plan === undefined) return
-  if (plan.isMultiline === true || plan.isContainers === true) {
-    const message = '[parser] a text of one record is not a message of several lines'
-    const hint = 'write @type regexp; with the flag m its . matches line ends too'
-    translation.problem('E_CONFIG_BAD_VALUE', message, parse.location, hint)
-    return
-  }
-  set(section, 'Parser', plan.parser ?? wholeText(plan.key, parse, translation), parse.location)
-}
-
-/** Adds a parser for @type none, which puts the text under a key; returns its name. */
-function wholeText(key: string, parse: Element, translation: Translation): string {
-  const parser = translation.namedSection('PARSER', 'parse', parse)
-  set(parser, 'Format', 'regex', parse.location)
-  set(parser, 'Regex', `/\\A(?<${key}>.*)\\z/m`, parse.location)
-  set(parser, 'Skip_Empty_Values', 'off', parse.location)
-  return parser.properties[0]?.value ?? ''
+  const parser = textParser(parse, 'parser', translation)
+  if (parser !== undefined) set(section, 'Parser', parser, parse.location)
 }

@@ -3,6 +3,9 @@ import { protect } from '../literal-values.ts'
 import { reportAbsent } from './absent.ts'
 import { jsonOf } from './conversions.ts'
 import { attributeOf, childOf, childrenOf, type Element, textOf, typeOf } from './element.ts'
+import { translateExec } from './exec-source.ts'
+import { translateHttp } from './http-source.ts'
+import { translateTcp, translateUdp } from './line-sources.ts'
 import {
   applyRules,
   checkChildren,
@@ -15,6 +18,8 @@ import {
   refused,
 } from './params.ts'
 import { toForward } from './secure-forward.ts'
+import { warnWithoutBind } from './servers.ts'
+import { translateSyslog } from './syslog-source.ts'
 import { translateSystemd } from './systemd.ts'
 import { translateTail } from './tail.ts'
 import { ROOT_LABEL, set, setFrom, setWritten, type Translation } from './translation.ts'
@@ -31,6 +36,11 @@ const FORMS: Readonly<Record<string, SourceForm>> = {
     return translateForward(source, translation)
   },
   systemd: translateSystemd,
+  tcp: translateTcp,
+  udp: translateUdp,
+  syslog: translateSyslog,
+  http: translateHttp,
+  exec: translateExec,
   sample: translateSample,
   dummy: translateSample,
   monitor_agent: translateMonitor,
@@ -101,13 +111,6 @@ const SECURITY: Rules = {
   shared_key: option('Shared_Key', 'secret'),
   user_auth: noted('users are asked for when there are some'),
   allow_anonymous_source: ignored('senders are not told apart by their address'),
-}
-
-/** Servers listen on loopback unless they are told otherwise, also where fluentd listens on every address. */
-function warnWithoutBind(source: Element, port: string, translation: Translation): void {
-  if (attributeOf(source, 'bind')?.value !== undefined) return
-  const message = `port ${port} has no bind: listening on 127.0.0.1 only; add bind 0.0.0.0 for other machines (fluentd’s default)`
-  translation.warn(message, source.location)
 }
 
 function translateForward(source: Element, translation: Translation): Section {

@@ -75,7 +75,10 @@ function translateLabel(label: Element, translation: Translation): void {
     return
   }
   if (name === OWN_LOG_LABEL) {
-    translation.warn(`<label ${name}> has no effect: the agent's own log is not a record`, location)
+    translation.warn(
+      `<label ${name}> has no effect: for the agent's own log there is the input fluentbit_logs`,
+      location,
+    )
     return
   }
   for (const element of label.children)
@@ -120,7 +123,10 @@ function addSteps(label: string, elements: readonly Element[], translation: Tran
       for (const filter of translateFilter(element, translation)) steps.push({ patterns, location, filter })
     else {
       if (patterns.every((pattern) => OWN_LOG.test(pattern)))
-        translation.note('the agent’s own log is not a record: only senders can use these tags', location)
+        translation.note(
+          'for the agent’s own log there is the input fluentbit_logs: only senders can use these tags',
+          location,
+        )
       if (typeOf(element)?.value === 'rewrite_tag_filter')
         steps.push({ patterns, location, filter: translateRewriteTag(element, translation) })
       else steps.push({ patterns, location, targets: translateMatch(element, translation) })

@@ -85,6 +85,13 @@ export class Translation implements Diagnostics {
     return section
   }
 
+  /** Returns the section of a parser of this name. */
+  parser(name: string): Section | undefined {
+    return this.#tree.sections.find(
+      ({ name: kind, properties }) => kind === 'PARSER' && properties[0]?.value === name,
+    )
+  }
+
   /** Records that records are sent to a label, for `unknownLabels`. */
   uses(label: string, location: SourceLocation): void {
     this.#used.push({ label, location })

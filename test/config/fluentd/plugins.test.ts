@@ -142,8 +142,8 @@ describe('other sources', () => {
   })
 
   test('that are not there are named as missing', () => {
-    const result = read(source('@type http\nport 9880') + source('@type syslog\ntag s'))
-    expect(result.missing).toEqual(['input http', 'input syslog'])
+    const result = read(source('@type kafka\nport 9880') + source('@type s3\ntag s'))
+    expect(result.missing).toEqual(['input kafka', 'input s3'])
   })
 })
 

@@ -208,7 +208,7 @@ describe('a plan', () => {
 
   test('reports all that has no counterpart at once, each plugin once with its places, and nothing that follows from it', async () => {
     const { problems, missing, notes } = await load(
-      section('source', '@type http') +
+      section('source', '@type kafka') +
         section('match a', '@type copy', section('store', '@type s3'), section('store', '@type s3')) +
         section('match b', '@type file', 'path /a', 'compress gzip'),
     )
@@ -217,12 +217,12 @@ describe('a plan', () => {
       message,
     ])
     expect(found).toEqual([
-      ['f.conf:2:7', 'unknown input "http": a plugin of fluentd that is not there yet'],
-      ['f.conf:7:7', 'unknown output "s3": a plugin of fluentd that is not there yet (also at line 11)'],
+      ['f.conf:2:7', 'unknown input "kafka": fluentd has it, shipper does not'],
+      ['f.conf:7:7', 'unknown output "s3": fluentd has it, shipper does not (also at line 11)'],
       ['f.conf:18:10', '[file] compressed files are not supported'],
     ])
     expect(missing.map(({ kind, name, places }) => [kind, name, places.length])).toEqual([
-      ['input', 'http', 1],
+      ['input', 'kafka', 1],
       ['output', 's3', 2],
     ])
     expect(notes?.length).toBeGreaterThan(0)
