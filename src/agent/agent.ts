@@ -8,14 +8,14 @@ import type { Snapshot } from '../core/snapshot.ts'
 import { Assembly } from '../engine/assembly.ts'
 import { systemClock } from '../engine/clock.ts'
 import { loadParts, type Parts } from '../engine/parts.ts'
-import type { RunningInput } from '../engine/stages.ts'
+import { problemOf, type RunningInput } from '../engine/stages.ts'
 import { settlesWithin } from '../lib/async/sleep.ts'
 import { EarlyLog } from '../observe/log/early-log.ts'
 import { createLog, type Log, type LogLevel } from '../observe/log/log.ts'
 import { isTerminal } from '../observe/log/sink.ts'
 import { ChunkGarbage } from './chunk-garbage.ts'
 import { CompileOnWork } from './compile-on-work.ts'
-import { discardAssembly, type PlanCheck, planFileProblems } from './dry-run.ts'
+import { discardAssembly, type PlanCheck, planPlaceProblems } from './dry-run.ts'
 import { EventLoopWatch } from './event-loop.ts'
 import { limitGarbage } from './garbage-limit.ts'
 import { IdleMemory, shrinkRuntime } from './idle-memory.ts'
@@ -103,12 +103,13 @@ function openLog(plan: Plan): Log {
 }
 
 function logError(log: Log, error: unknown): void {
-  const known =
-    error instanceof ShipperError
-      ? { code: error.code, hint: error.hint }
-      : { code: 'E_INTERNAL', hint: ERROR_CODES.E_INTERNAL.remedy, stack: stackOf(error) }
-  const place = error instanceof ShipperError ? formatLocation(error.location) : ''
-  log.child('shipper').error(`${place === '' ? '' : `${place}: `}${messageOf(error)}`, known)
+  const known = error instanceof ShipperError ? error : undefined
+  const what =
+    known !== undefined && known.code !== 'E_INTERNAL'
+      ? { code: known.code, hint: known.hint }
+      : { code: 'E_INTERNAL', hint: ERROR_CODES.E_INTERNAL.remedy, stack: stackOf(known?.cause ?? error) }
+  const place = formatLocation(known?.location)
+  log.child(known?.stage ?? 'shipper').error(`${place === '' ? '' : `${place}: `}${messageOf(error)}`, what)
 }
 
 class Agent {
@@ -133,6 +134,8 @@ class Agent {
   readonly #stopSignal = deferred<void>()
   /** True when there is no output: nothing may be read, because it would be lost. */
   readonly #isIdle: boolean
+  /** Exit status that a finished input has asked for; 0: none. */
+  #inputStatus = 0
   /** Exit status that a filter has asked for. */
   #filterStatus: number | undefined
   /** Error of the first input that failed, at any time, or of the buffer that another agent may have used. */
@@ -143,7 +146,10 @@ class Agent {
     this.#options = options
     this.#isIdle = plan.outputs.length === 0
     this.#compiler = new CompileOnWork(limitGarbage(systemClock), () => this.#records())
-    this.#eventLoop = new EventLoopWatch(this.#compiler.clock, log.child('shipper'))
+    const losesDatagrams = plan.inputs.some(
+      ({ spec, options: own }) => spec.listensOn?.(own as never)?.protocol === 'udp',
+    )
+    this.#eventLoop = new EventLoopWatch(this.#compiler.clock, log.child('shipper'), losesDatagrams)
     this.#idleMemory = new IdleMemory(systemClock, () => {
       shrinkRuntime()
       this.#compiler.idle()
@@ -163,6 +169,11 @@ class Agent {
       clock: this.#eventLoop.clock,
       log: (name, level, suppressMs) => log.child(name, level as LogLevel | undefined, suppressMs),
       agent: { version: options.version, id: machineId(), hostname: hostname() },
+      tapLog: (take) => log.tap(take),
+      agentMetrics: async () => {
+        const { metricFamilies } = await import('../observe/http/metrics.ts')
+        return metricFamilies(this.#snapshot(), 2)
+      },
       openOffsets: async (path, offsetOptions, logger) => {
         const { openOffsets } = await import('../store/open.ts')
         return openOffsets(path, offsetOptions, { log: logger })
@@ -171,7 +182,7 @@ class Agent {
         const { openBuffer } = await import('./open-buffer.ts')
         return openBuffer(plan, ...given, (error) => this.#failed(error))
       },
-      finished: (name, incomplete) => this.#inputFinished(name, incomplete),
+      finished: (name, incomplete, status) => this.#inputFinished(name, incomplete, status),
       readerClosed: () => this.#end.resolve('readerClosed'),
       endRun: (name, status, reason) => {
         if (this.#filterStatus !== undefined) return
@@ -185,7 +196,7 @@ class Agent {
 
   /** Reasons for which it cannot be run. */
   get problems(): ShipperError[] {
-    return [...this.#assembly.problems, ...planFileProblems(this.#plan)]
+    return [...this.#assembly.problems, ...planPlaceProblems(this.#plan)]
   }
 
   /** Ends an agent that is not run. */
@@ -285,7 +296,8 @@ class Agent {
     try {
       await running.input.run(this.#inputs.signal)
     } catch (error) {
-      this.#failed(error)
+      const plan = this.#plan.inputs.find(({ name }) => name === running.name)
+      this.#failed(plan === undefined ? error : problemOf(plan, error))
     }
   }
 
@@ -352,7 +364,7 @@ class Agent {
     if (dropped > 0) missing.push(dropped === 1 ? '1 record was dropped' : `${dropped} records were dropped`)
     const lost = this.#assembly.buffer?.lostText
     if (lost !== undefined) missing.push(`${lost} lost in damaged files of the buffer`)
-    if (isDrained && missing.length === 0) return 0
+    if (isDrained && missing.length === 0) return this.#inputStatus
     log.error(missing.length > 0 ? missing.join(', ') : 'ended before all records were acknowledged', {
       code: 'E_RUN_INCOMPLETE',
       hint: isDrained
@@ -364,8 +376,9 @@ class Agent {
     return 1
   }
 
-  #inputFinished(name: string, incomplete: string | undefined): void {
+  #inputFinished(name: string, incomplete: string | undefined, status = 0): void {
     this.#finishedInputs.add(name)
+    this.#inputStatus ||= status
     if (incomplete !== undefined) this.#unread.push(incomplete)
     const open = this.#assembly.inputs.filter((i) => i.input.finite && !this.#finishedInputs.has(i.name))
     if (open.length === 0) this.#end.resolve('finished')

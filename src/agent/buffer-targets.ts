@@ -13,7 +13,7 @@ import {
   sync,
   write,
 } from '../lib/fs/file-system.ts'
-import { countText } from '../lib/text/duration.ts'
+import { counted } from '../lib/text/counted.ts'
 import { targetOf } from './stage-place.ts'
 
 /**
@@ -90,7 +90,7 @@ export function movedOutputs(
     if (common.alias !== undefined || before === undefined || before === now) return []
     const records = waiting(name)
     if (records === 0) return []
-    const count = records === 1 ? '1 record' : `${countText(records)} records`
+    const count = counted(records, 'record')
     return [
       `the buffer has ${count} for the output ${name}, which was ${before} in the last run and is ${now} now: ${records === 1 ? 'it is' : 'they are'} sent there; give each output an Alias, so that another section does not change its name`,
     ]

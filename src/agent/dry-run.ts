@@ -6,7 +6,9 @@ import { Assembly } from '../engine/assembly.ts'
 import { systemClock } from '../engine/clock.ts'
 import { loadParts } from '../engine/parts.ts'
 import { FsFailure, isForeignLink, stat } from '../lib/fs/file-system.ts'
+import { namedFileProblems } from './named-files.ts'
 import type { FindPath } from './route-path.ts'
+import { sharedAddressProblems } from './shared-addresses.ts'
 import { sharedFileProblems } from './shared-files.ts'
 
 /** Result of a check. */
@@ -52,7 +54,7 @@ export async function checkPlan(plan: Plan, version: string, checksStarts = true
   const inputLimits = new Map(assembly.inputs.map(({ name, account }) => [name, account.limitBytes]))
   const { problems, pipeline } = assembly
   return {
-    problems: [...problems, ...planFileProblems(plan)],
+    problems: [...problems, ...planPlaceProblems(plan)],
     warnings,
     inputLimits,
     findPath: (input, tag) => pipeline.path(input, tag),
@@ -66,9 +68,15 @@ export async function discardAssembly(assembly: Assembly, flushes: AbortControll
   await Promise.all([assembly.closeInputs(), assembly.closeOutputs()])
 }
 
-/** Returns what is wrong with the files of ours that the plan names. */
-export function planFileProblems(plan: Plan): ShipperError[] {
-  return [...fileProblems(plan), ...bufferProblems(plan), ...sharedFileProblems(plan)]
+/** Returns what is wrong with the files and ports that the plan names. */
+export function planPlaceProblems(plan: Plan): ShipperError[] {
+  return [
+    ...fileProblems(plan),
+    ...bufferProblems(plan),
+    ...sharedFileProblems(plan),
+    ...namedFileProblems(plan),
+    ...sharedAddressProblems(plan),
+  ]
 }
 
 /** Finds files of ours that are named but cannot be files, by looking at them: a start would fail there. */

@@ -48,10 +48,19 @@ export class EventLoopWatch {
   #windowMs: number
   #warnedMs = Number.NEGATIVE_INFINITY
   #unreported = { turns: 0, worstMs: 0 }
+  readonly #consequence: string
 
-  /** `now` is a monotonic time in milliseconds. */
-  constructor(clock: Clock, log: Logger, now: () => number = () => performance.now()) {
+  /** `losesDatagrams`: an input receives what its senders do not send again. `now` is a monotonic time in milliseconds. */
+  constructor(
+    clock: Clock,
+    log: Logger,
+    losesDatagrams: boolean,
+    now: () => number = () => performance.now(),
+  ) {
     this.#log = log
+    this.#consequence = losesDatagrams
+      ? 'datagrams that came in the meantime may be lost, see lost_datagrams; nothing else is'
+      : 'nothing is lost'
     this.#now = now
     this.#windowMs = now()
     this.clock = {
@@ -138,7 +147,7 @@ export class EventLoopWatch {
     const before =
       turns === 0 ? '' : `; ${turns} more since the last such line, the longest ${seconds(worstMs)}`
     this.#log.warn(
-      `the event loop did not turn for at least ${seconds(lagMs)}: all inputs and outputs waited, nothing is lost${before}`,
+      `the event loop did not turn for at least ${seconds(lagMs)}: all inputs and outputs waited, ${this.#consequence}${before}`,
       { hint: 'look for a slow disk, too little CPU, a stopped machine or a costly expression' },
     )
   }

@@ -1,5 +1,5 @@
 import { close } from '../lib/fs/file-system.ts'
-import { loadLibc } from './libc.ts'
+import { loadLibc } from '../lib/fs/libc.ts'
 import type { Mapping } from './mappings.ts'
 
 /** Number of the system call userfaultfd(2), by architecture. */

@@ -1,5 +1,5 @@
 import { close, FsFailure, write } from '../lib/fs/file-system.ts'
-import { loadLibc } from './libc.ts'
+import { loadLibc } from '../lib/fs/libc.ts'
 
 /**
  * The datagram socket of the service manager, as sd_notify(3) uses it. The runtime's own modules do not reach it: none has

@@ -12,16 +12,17 @@ const GROUP = /<[^>]*>/g
 export async function reachedOutputs(plan: Plan, input: InputPlan): Promise<OutputPlan[]> {
   const { outputs, routing } = plan
   if (!input.common.routable) return []
-  const tag = tagsOf(input).replace(GROUP, '*')
-  const newTags = await newTagsFrom(plan, tag)
+  const ownTags = tagsOf(input).map((tag) => tag.replace(GROUP, '*'))
+  const newTags: { label: string; tag: string }[] = []
+  for (const tag of ownTags) newTags.push(...(await newTagsFrom(plan, tag)))
   if (routing !== undefined) {
     const { followLabels } = await import('./followed-labels.ts')
-    const ways = [{ label: input.label ?? ROOT, tag }, ...newTags]
+    const ways = [...ownTags.map((tag) => ({ label: input.label ?? ROOT, tag })), ...newTags]
     const names = new Set(ways.flatMap((way) => [...followLabels(routing, way.label, way.tag)]))
     return outputs.filter(({ name }) => names.has(name))
   }
   const routed = new Set(input.routes?.flatMap((route) => route.outputs))
-  const tags = [tag, ...newTags.map((one) => one.tag)]
+  const tags = [...ownTags, ...newTags.map((one) => one.tag)]
   return outputs.filter((output) => routed.has(output.name) || tags.some((one) => mayMatch(output, one)))
 }
 

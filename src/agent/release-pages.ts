@@ -1,6 +1,6 @@
 import type { Clock, TimerHandle } from '../core/services.ts'
+import { loadLibc } from '../lib/fs/libc.ts'
 import { disableFaultAround } from './fault-around.ts'
-import { loadLibc } from './libc.ts'
 import { type Mapping, ownMappings } from './mappings.ts'
 
 /** Releases the resident pages of a mapping; returns true on success. */

@@ -1,4 +1,4 @@
-import { patternsMeet, tagsOf } from '../config/route-check.ts'
+import { isTagOfSender, patternsMeet, tagsOf } from '../config/route-check.ts'
 import { MASK } from '../core/mask-secrets.ts'
 import {
   type Condition,
@@ -195,11 +195,16 @@ function conditionText(condition: Condition | 'default' | undefined): string {
 
 const GROUP = /<[^>]*>/g
 
-/** Returns the inputs whose records may have this tag; first those that are configured for it. */
+/** Returns the inputs whose records may have this tag; those that have it only if a sender chooses it are the last. */
 export function inputsOf({ inputs }: Plan, tag: string): InputPlan[] {
-  const found = inputs.filter((input) => matchTag(tagsOf(input).replace(GROUP, '*'), tag))
-  const isConfigured = ({ common }: InputPlan): boolean => common.tag !== undefined
-  return [...found.filter(isConfigured), ...found.filter((input) => !isConfigured(input))]
+  const found = inputs.filter((input) => tagsOf(input).some((one) => matchTag(one.replace(GROUP, '*'), tag)))
+  const mayHave = (input: InputPlan): boolean => isChosenTag(input, tag)
+  return [...found.filter((input) => !mayHave(input)), ...found.filter(mayHave)]
+}
+
+/** Returns true for a tag that records of this input have only if a sender chooses it. */
+export function isChosenTag(input: InputPlan, tag: string): boolean {
+  return isTagOfSender(input) && !tagsOf(input).includes(tag)
 }
 
 type Stage = Pick<FilterPlan, 'name'> & { common: Pick<FilterPlan['common'], 'match' | 'matchRegex'> }

@@ -20,3 +20,14 @@ export function targetOf(output: OutputPlan): string {
   const parts = [spec.name, place, Array.isArray(topics) ? topics.flat().join(',') : topics]
   return parts.filter((part) => typeof part === 'string' && part !== '').join(' ')
 }
+
+const LOOPBACK = /^(?:127(?:\.\d+){3}|::1|localhost)$/
+
+/** What is said of an input of which `isLocalByDefault` is true. */
+export const LOCAL_BY_DEFAULT = 'reachable from this machine only: set Listen to accept others'
+
+/** Returns true for an input that listens on this machine only, and nobody has said so: fluent-bit would accept senders of others. */
+export function isLocalByDefault({ spec, options, optionLocations }: InputPlan): boolean {
+  const address = spec.listensOn?.(options as never)
+  return address !== undefined && LOOPBACK.test(address.host) && !optionLocations.has('listen')
+}

@@ -4,6 +4,7 @@ import type { BufferSnapshot, Unkept } from '../core/snapshot.ts'
 import type { Assembly } from '../engine/assembly.ts'
 import { isPaused } from '../engine/stages.ts'
 import { bytesText } from '../lib/text/bytes.ts'
+import { counted } from '../lib/text/counted.ts'
 
 /** What the sentence is made of: a part of the running inputs and outputs, cheap to read with any number of files. */
 interface StatusSource {
@@ -99,10 +100,6 @@ export class StatusSentence {
 }
 
 const MAX_REASON_CHARS = 150
-
-function counted(n: number, what: string): string {
-  return `${n} ${what}${n === 1 ? '' : 's'}`
-}
 
 /** Formats a date and time in local time, without a year and seconds. */
 function timeOf(ms: number): string {

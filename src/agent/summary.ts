@@ -1,9 +1,10 @@
 import type { InputPlan, Plan } from '../core/plan.ts'
 import type { Assembly } from '../engine/assembly.ts'
 import type { RunningInput } from '../engine/stages.ts'
+import { counted } from '../lib/text/counted.ts'
 import { countText } from '../lib/text/duration.ts'
 import { reachedOutputs } from './reached-outputs.ts'
-import { placeOf } from './stage-place.ts'
+import { isLocalByDefault, LOCAL_BY_DEFAULT, placeOf } from './stage-place.ts'
 
 /** The first and the last line of a run: what it does, and what it has done. */
 
@@ -34,8 +35,12 @@ export async function startLine(
   }
   if (plan.outputs.length === 0)
     return `${program}: no output, ${[...routes.values()].map(named).join(', ')} not read`
-  const texts = [...routes].map(([to, from]) => `${named(from)} -> ${to === '' ? 'no output' : to}`)
-  return `${program}: ${texts.slice(0, MAX_NAMED).join('; ')}`
+  const texts = [...routes]
+    .map(([to, from]) => `${named(from)} -> ${to === '' ? 'no output' : to}`)
+    .slice(0, MAX_NAMED)
+  const local = plan.inputs.filter(isLocalByDefault).map(({ name }) => name)
+  if (local.length > 0) texts.push(`${named(local)} ${LOCAL_BY_DEFAULT}`)
+  return `${program}: ${texts.join('; ')}`
 }
 
 function named(parts: string[]): string {
@@ -58,8 +63,8 @@ export function stopLine(plan: Plan, assembly: Assembly, isEndedByFilter: boolea
   const [first] = counts
   const sent =
     counts.length === 1 && first !== undefined
-      ? recordsText(first.records)
-      : counts.map(({ name, records }) => `${name} ${recordsText(records)}`).join(', ')
+      ? counted(first.records, 'record')
+      : counts.map(({ name, records }) => `${name} ${counted(records, 'record')}`).join(', ')
   const failed = filters.filter(({ counters }) => counters.dead_letters !== undefined)
   const dropped =
     outputs.reduce((sum, output) => sum + output.droppedRecords, 0) +
@@ -67,6 +72,7 @@ export function stopLine(plan: Plan, assembly: Assembly, isEndedByFilter: boolea
   const letters = [...failed, ...outputs].reduce((sum, { counters }) => sum + (counters.dead_letters ?? 0), 0)
   const open = assembly.inputs.filter(({ stage }) => stage.abortedRecords > 0)
   const aborted = open.reduce((sum, { stage }) => sum + stage.abortedRecords, 0)
+  const unread = unreadTexts(assembly.inputs)
   const parts = [`${sent} sent`]
   if (letters > 0) parts.push(`${countText(letters)} given up and kept as dead letters`)
   if (dropped > 0) parts.push(`${countText(dropped)} dropped`)
@@ -83,16 +89,23 @@ export function stopLine(plan: Plan, assembly: Assembly, isEndedByFilter: boolea
     lost === undefined &&
     counts.some(({ records }) => records > 0)
   )
-    parts.push('all acknowledged')
-  return parts.join(', ')
+    parts.push(unread.length > 0 ? 'all of these acknowledged' : 'all acknowledged')
+  return [...parts, ...unread].join(', ')
+}
+
+/** Returns what senders without acknowledgements have sent and inputs have not kept, as far as it is known. */
+function unreadTexts(inputs: Assembly['inputs']): string[] {
+  const sum = (name: string, reason?: string): number =>
+    inputs.reduce((total, { counters }) => total + counters.get(name, reason), 0)
+  const bytes = sum('lost_bytes', 'memory')
+  const connections = sum('cut_connections')
+  const texts = bytes > 0 ? [`${countText(bytes)} bytes from senders dropped at the memory limit`] : []
+  if (connections > 0) texts.push(`what ${counted(connections, 'connection')} sent last may be lost`)
+  return texts
 }
 
 function keptText(outputs: readonly { name: string; records: number }[]): string {
-  return named(outputs.map(({ name, records }) => `${recordsText(records)} for ${name}`))
-}
-
-function recordsText(n: number): string {
-  return n === 1 ? '1 record' : `${countText(n)} records`
+  return named(outputs.map(({ name, records }) => `${counted(records, 'record')} for ${name}`))
 }
 
 /** Returns what becomes of records that these inputs have read and that are not acknowledged when the agent ends. */
@@ -113,6 +126,7 @@ function inputFate({ spec, options }: InputPlan, lost: string): string {
   if (spec.resends === true) return 'has not acknowledged them, so senders that wait for it send them again'
   if (spec.statePath === undefined) return lost
   if (spec.statePath(options as never) !== undefined) return 'reads them again after the next start'
+  if (spec.rereads === true) return 'has no DB: the next start reads again what its source has kept'
   const { readFromHead, readFromTail } = options as { readFromHead?: boolean; readFromTail?: boolean }
   return readFromHead === true || readFromTail === false
     ? 'has no DB: the next start reads everything from the beginning'

@@ -214,8 +214,16 @@ describe('a failure of an input', () => {
     })
     expect(await run.status).toBe(1)
     expect(peer.texts).toEqual(['a'])
-    expect(run.logged()).toContain('pos.db is in use')
     expect(run.logged()).toContain('E_STORE_LOCKED')
+    const failure = run
+      .logged()
+      .split('\n')
+      .find((line) => line.includes('pos.db is in use'))
+    // The second input, and where it is configured.
+    expect(JSON.parse(failure ?? '{}')).toMatchObject({
+      plugin: 'in.1',
+      message: 'test.conf: [lines] pos.db is in use',
+    })
     expect(run.inputs.map((i) => i.closed)).toEqual([1, 1])
   })
 
@@ -226,7 +234,8 @@ describe('a failure of an input', () => {
       outputs: [{ name: 'out.0', create: peer.create }],
     })
     expect(await run.status).toBe(70)
-    expect(run.logged()).toContain('too late')
+    expect(run.logged()).toContain('[lines] too late')
+    expect(run.logged()).toContain('at <anonymous>')
     expect(peer.texts).toEqual(['a'])
   })
 })

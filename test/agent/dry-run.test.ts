@@ -2,7 +2,7 @@ import { describe, expect, test } from 'bun:test'
 import { execFileSync } from 'node:child_process'
 import { lchownSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { checkPlan, planFileProblems } from '../../src/agent/dry-run.ts'
+import { checkPlan, planPlaceProblems } from '../../src/agent/dry-run.ts'
 import { Flags } from '../../src/config/flags.ts'
 import { loadPlan } from '../../src/config/load.ts'
 import { formatLocation, ShipperError } from '../../src/core/error.ts'
@@ -144,7 +144,7 @@ test.each([
 )
 
 test.each([
-  ['', '', ['lua.0: there is no place for records on which the filter fails: they will wait']],
+  ['', '', ['lua.0: no dead-letter file: a record on which the filter fails will wait']],
   ['    On_Error pass\n', '', []],
   ['    Dead_Letter_File off\n', '', []],
   ['    Dead_Letter_File dead.jsonl\n', '', []],
@@ -159,7 +159,7 @@ test.each([
     const { plan } = await loadPlan({ file, flags: undefined, registry, env: {} })
     const { problems, warnings } = await checkPlan(plan as Plan, '1.2.3')
     expect(problems).toEqual([])
-    expect(warnings.map((one) => one.replace(/, and their input.*/, ''))).toEqual(expected)
+    expect(warnings.map((one) => one.replace(/, and its input.*/, ''))).toEqual(expected)
   },
 )
 
@@ -269,7 +269,7 @@ describe('the folder of the buffer on disk', () => {
       flushesAtStop: false,
       limits: new Map(),
     }
-    return planFileProblems({ ...plan, buffer }).map(({ code, message }) => `${code} ${message}`)
+    return planPlaceProblems({ ...plan, buffer }).map(({ code, message }) => `${code} ${message}`)
   }
 
   test.each(['there', 'there/', 'own', 'none/new'])(

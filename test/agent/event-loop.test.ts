@@ -3,13 +3,13 @@ import { EventLoopWatch } from '../../src/agent/event-loop.ts'
 import { ManualClock } from '../support/engine/manual-clock.ts'
 
 /** A watch whose loop is late by `late` milliseconds, with the warnings that it logs. */
-function watched() {
+function watched(losesDatagrams = false) {
   const clock = new ManualClock(0)
   const state = { late: 0, records: 0 }
   const warnings: string[] = []
   const quiet = () => {}
   const log = { error: quiet, warn: (text: string) => void warnings.push(text), info: quiet, debug: quiet }
-  const watch = new EventLoopWatch(clock, log, () => clock.nowMs() + state.late)
+  const watch = new EventLoopWatch(clock, log, losesDatagrams, () => clock.nowMs() + state.late)
   return { clock, state, warnings, watch }
 }
 
@@ -25,6 +25,16 @@ test('a timer that is late shows the lag, and one over a second is counted and l
   expect(watch.snapshot()).toEqual({ worstLagMs: 1500, slowTurns: 1 })
   expect(warnings).toEqual([
     'the event loop did not turn for at least 1.5 s: all inputs and outputs waited, nothing is lost',
+  ])
+})
+
+test('where an input receives datagrams, the line says that some may be lost', () => {
+  const { clock, state, warnings, watch } = watched(true)
+  watch.clock.after(100, () => {})
+  state.late = 1500
+  clock.advance(100)
+  expect(warnings).toEqual([
+    'the event loop did not turn for at least 1.5 s: all inputs and outputs waited, datagrams that came in the meantime may be lost, see lost_datagrams; nothing else is',
   ])
 })
 

@@ -10,7 +10,7 @@ import type { InputPlan } from '../../core/plan.ts'
 import type { Appender, Contributor, InputContext } from '../../core/plugin.ts'
 import { systemClock } from '../../engine/clock.ts'
 import { JsonTranscoder, jsonBound } from '../../lib/json/json-to-msgpack.ts'
-import { countText } from '../../lib/text/duration.ts'
+import { counted } from '../../lib/text/counted.ts'
 import { splitMs } from '../../lib/time/split-ms.ts'
 import { FREE_BUFFERS } from './trace.ts'
 
@@ -30,15 +30,63 @@ interface SampleOptions {
   note: (text: string) => void
 }
 
-/** Returns the entries that the input makes of sample lines: `[time, map]` as MessagePack. */
+/** An entry of a sample, `[time, map]` as MessagePack, and its tag. */
+export interface SampleEntry {
+  bytes: Buffer
+  tag: string
+}
+
+/**
+ * Returns the entries that the input makes of sample lines. They have the tag of `ctx`, in which an input that fills the `*` of tags
+ * replaces it.
+ */
 export function entriesOf(
   lines: readonly Buffer[],
   options: SampleOptions,
   ctx: InputContext,
-): Promise<Buffer[]> {
-  const { input, isJson } = options
-  if (!isJson && input?.spec.sampleOptions !== undefined) return readByInput(lines, input, options, ctx)
-  return Promise.resolve(new SampleLines(options, ctx).entries(lines))
+): Promise<SampleEntry[]> {
+  const { input, isJson, note } = options
+  if (input !== undefined && !isJson) {
+    const { sampleOptions, readSample, readsJson } = input.spec
+    if (sampleOptions !== undefined) return readByInput(lines, input, options, ctx)
+    if (readSample !== undefined) return readAsInput(lines, input, options, ctx)
+    if (readsJson !== true)
+      note(`${input.name} reads no lines: each is taken as the field "log" of a record; --json takes records`)
+  }
+  const entries = new SampleLines(options, ctx).entries(lines)
+  return Promise.resolve(entries.map((bytes) => ({ bytes, tag: ctx.tag })))
+}
+
+/** Has the input itself make records of the lines. */
+async function readAsInput(
+  lines: readonly Buffer[],
+  input: InputPlan,
+  { note }: SampleOptions,
+  ctx: InputContext,
+): Promise<SampleEntry[]> {
+  const collected = new CollectingAppender(ctx.tag)
+  const { spec, options } = input
+  const collecting = collectingContext(ctx, collected)
+  if (spec.fillsTag === true && ctx.tag.includes('*')) collecting.appender = (tag) => collected.of(tag)
+  await spec.readSample?.(options as never, collecting, lines)
+  collected.seal()
+  noteFailures(input, ctx, note)
+  return collected.entries
+}
+
+/** Returns the context of an input whose records are collected. */
+function collectingContext(ctx: InputContext, collected: CollectingAppender): InputContext {
+  return {
+    ...ctx,
+    buffers: FREE_BUFFERS,
+    log: withoutWarnings(ctx.log),
+    appender: () => collected,
+    sealAll: () => collected.seal(),
+    waitForMemory: () => Promise.resolve(),
+    room: () => Number.POSITIVE_INFINITY,
+    waitForRoom: () => Promise.resolve(),
+    ready: () => undefined,
+  }
 }
 
 /** Has the input itself read the lines from a file, so that parsing and joining are its own. */
@@ -47,7 +95,7 @@ async function readByInput(
   input: InputPlan,
   { note }: SampleOptions,
   ctx: InputContext,
-): Promise<Buffer[]> {
+): Promise<SampleEntry[]> {
   const folder = mkdtempSync(join(tmpdir(), 'shipper-sample-'))
   try {
     const path = join(folder, 'sample.log')
@@ -57,17 +105,9 @@ async function readByInput(
     const stop = new AbortController()
     const timeout = AbortSignal.timeout(MAX_READ_MS)
     const reader = input.spec.create(options as never, {
-      ...ctx,
-      buffers: FREE_BUFFERS,
+      ...collectingContext(ctx, collected),
       // Timers are real: records have the time of the trial, and are joined as in a run.
       clock: { ...systemClock, nowMs: () => ctx.clock.nowMs() },
-      log: withoutWarnings(ctx.log),
-      appender: () => collected,
-      sealAll: () => collected.seal(),
-      waitForMemory: () => Promise.resolve(),
-      room: () => Number.POSITIVE_INFINITY,
-      waitForRoom: () => Promise.resolve(),
-      ready: () => undefined,
       finished: () => stop.abort(),
     })
     try {
@@ -93,14 +133,10 @@ function noteFailures(
   const { parser } = options as { parser?: unknown }
   const by = typeof parser === 'string' ? `the parser ${parser}` : 'its parser'
   const unread = counters.get('parse_failed')
-  if (unread > 0) note(`${name}: ${by} did not read ${linesText(unread)}: kept unchanged`)
+  if (unread > 0) note(`${name}: ${by} did not read ${counted(unread, 'line')}: kept unchanged`)
   const untimed = counters.get('time_failed')
   if (untimed > 0)
-    note(`${name}: ${by} did not read the time of ${linesText(untimed)}: the time of reading is used`)
-}
-
-function linesText(n: number): string {
-  return n === 1 ? '1 line' : `${countText(n)} lines`
+    note(`${name}: ${by} did not read the time of ${counted(untimed, 'line')}: the time of reading is used`)
 }
 
 /** The sample is read without a database: what an input says about that does not concern the configuration. */
@@ -110,15 +146,22 @@ function withoutWarnings(log: InputContext['log']): InputContext['log'] {
 
 /** Keeps the entries of an input instead of sending them on. */
 class CollectingAppender implements Appender {
-  readonly tag: string
+  tag: string
   buf: Buffer = Buffer.allocUnsafe(65_536)
   end = 0
-  readonly entries: Buffer[] = []
+  readonly entries: SampleEntry[] = []
   #committed = 0
   #contributors: Contributor[] = []
 
   constructor(tag: string) {
     this.tag = tag
+  }
+
+  /** Returns this appender, with the tag of the entries that follow. */
+  of(tag: string): this {
+    if (tag !== this.tag) this.seal()
+    this.tag = tag
+    return this
   }
 
   get pendingBytes(): number {
@@ -147,7 +190,8 @@ class CollectingAppender implements Appender {
   seal(): void {
     const contributors = this.#contributors
     this.#contributors = []
-    this.entries.push(...splitEntries(this.buf.subarray(0, this.#committed)))
+    for (const bytes of splitEntries(this.buf.subarray(0, this.#committed)))
+      this.entries.push({ bytes, tag: this.tag })
     this.#committed = this.end = 0
     for (const contributor of contributors) contributor.closeRange()?.settle('delivered')
   }
@@ -165,7 +209,7 @@ function splitEntries(bytes: Buffer): Buffer[] {
   return entries
 }
 
-/** Makes records of lines as inputs without files do: with the Parser of the input, or as the field `log`. */
+/** Makes records of lines in the plainest way: with the Parser of the input, or as the field `log`. */
 class SampleLines {
   readonly #options: SampleOptions
   readonly #ctx: InputContext

@@ -11,7 +11,7 @@ import type { Keeper } from '../../engine/dead-letters/dead-letters.ts'
 import { loadParts } from '../../engine/parts.ts'
 import { openOffsets } from '../../store/open.ts'
 import { discardAssembly } from '../dry-run.ts'
-import { entriesOf } from './sample-lines.ts'
+import { entriesOf, type SampleEntry } from './sample-lines.ts'
 import { recordOf, type Trace, Tracer } from './trace.ts'
 import { type Given, tracedPlan } from './traced-stages.ts'
 import { TrialClock } from './trial-clock.ts'
@@ -159,14 +159,14 @@ function feedingInput(options: TrialOptions, tracer: Tracer, note: (text: string
 }
 
 /** Sends one entry on as a chunk of its own. */
-async function feed(entry: Buffer, ctx: InputContext, tracer: Tracer): Promise<void> {
-  const appender = ctx.appender(ctx.tag)
-  if (!appender.reserve(entry.length))
+async function feed({ bytes, tag }: SampleEntry, ctx: InputContext, tracer: Tracer): Promise<void> {
+  const appender = ctx.appender(tag)
+  if (!appender.reserve(bytes.length))
     throw new ShipperError('E_CLI_USAGE', 'the sample does not fit into memory', { hint: 'use fewer lines' })
-  const origin = tracer.begin(ctx.name, ctx.tag, recordOf(entry, ctx.tag))
-  entry.copy(appender.buf, appender.end)
-  appender.end += entry.length
-  appender.addRecords(1, entry.length)
+  const origin = tracer.begin(ctx.name, tag, recordOf(bytes, tag))
+  bytes.copy(appender.buf, appender.end)
+  appender.end += bytes.length
+  appender.addRecords(1, bytes.length)
   appender.addContributor({ closeRange: () => ({ identity: `trial:${origin.offset}`, settle() {}, origin }) })
   appender.seal()
   for (let i = 0; i < TURNS_PER_RECORD; i++) await turn()
