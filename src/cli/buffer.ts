@@ -7,6 +7,7 @@ import type { InspectedBuffer, InspectedOutput, InspectedSegment } from '../lib/
 import type { Damage } from '../lib/segments/types.ts'
 import { unknownOutputText } from '../lib/segments/unknown-outputs.ts'
 import { bytesText } from '../lib/text/bytes.ts'
+import { counted } from '../lib/text/counted.ts'
 import { countText } from '../lib/text/duration.ts'
 import type { Request } from './arguments.ts'
 import { aligned } from './columns.ts'
@@ -83,7 +84,7 @@ function bufferText(
   isChecked: boolean,
 ): string {
   const bytes = segments.reduce((sum, segment) => sum + segment.bytes, 0)
-  const files = segments.length === 1 ? '1 file' : `${countText(segments.length)} files`
+  const files = counted(segments.length, 'file')
   const parts = [
     `buffer ${escapeControls(folder)}: ${files}, ${bytesText(bytes)}\n`,
     outputsText(outputs, segments),
@@ -114,7 +115,7 @@ function bufferText(
 }
 
 function missingRow({ path, records, reason }: Damage): string[] {
-  const count = records === undefined ? 'an unknown number of records' : `${countText(records)} records`
+  const count = records === undefined ? 'an unknown number of records' : counted(records, 'record')
   return [escapeControls(path), `${count}: ${escapeControls(reason)}`]
 }
 
@@ -151,9 +152,9 @@ function segmentRow({ name, bytes, waiting, newer }: InspectedSegment): string[]
 
 function damageLines({ name, damage }: InspectedSegment): string[][] {
   const rows = damage.slice(0, MAX_PARTS).map(({ offset, end, records, reason }) => {
-    const count = records === undefined ? 'an unknown number of records' : `${countText(records)} records`
+    const count = records === undefined ? 'an unknown number of records' : counted(records, 'record')
     return [name, `${count}, byte ${offset} to ${end}: ${escapeControls(reason)}`]
   })
   const more = damage.length - rows.length
-  return more > 0 ? [...rows, [name, `and ${countText(more)} more parts`]] : rows
+  return more > 0 ? [...rows, [name, `and ${countText(more)} more ${more === 1 ? 'part' : 'parts'}`]] : rows
 }

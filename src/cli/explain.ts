@@ -2,6 +2,7 @@ import { defaultDeadLetterFiles } from '../agent/dead-letters/default-files.ts'
 import type { Tree } from '../config/config-tree.ts'
 import { type EffectiveOption, type EffectiveSection, effectiveSections } from '../config/effective.ts'
 import { DOLLAR, PROTECTED_DOLLAR, protect } from '../config/literal-values.ts'
+import { tagsOf } from '../config/route-check.ts'
 import type { Environment } from '../config/variables.ts'
 import { formatLocation, type SourceLocation } from '../core/error.ts'
 import { escapeControls } from '../core/escape-controls.ts'
@@ -26,7 +27,7 @@ export async function explainText(tree: Tree, plan: Plan, env: Environment): Pro
   const sections = await effectiveSections(tree, registry, env)
   const names = new Map<SourceLocation, OwnDefaults>(
     inputs
-      .filter(({ common, spec }) => common.tag !== undefined || spec.ownTags === undefined)
+      .filter((input) => input.common.tag !== undefined || tagsOf(input).includes(input.tag))
       .map(({ location, common, tag }) => [location, { tag: common.tag ?? tag }]),
   )
   for (const { name, location, common } of inputs)

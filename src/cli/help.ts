@@ -3,7 +3,7 @@ import { FILTER_OPTIONS, INPUT_OPTIONS, OUTPUT_OPTIONS } from '../core/options/c
 import type { Option, OptionTable } from '../core/options/option.ts'
 import { formatSize, formatTime } from '../core/options/units.ts'
 import type { PluginKind, PluginSpec, Registry } from '../core/plugin.ts'
-import { terminalText } from './markdown.ts'
+import { plain, terminalText } from './markdown.ts'
 import { wrap } from './wrap.ts'
 
 /** Options common to all plugins of a kind. */
@@ -26,7 +26,7 @@ export function pluginHelp(spec: PluginSpec, width: number): string {
   const common = COMMON_OPTIONS[spec.kind]
   if (Object.keys(common).length > 0) tables.push([`Options of every ${spec.kind}:`, common])
   return [
-    wrap(`shipper ${FLAGS[spec.kind]}${spec.name}: ${spec.summary}`, width, 0),
+    wrap(`shipper ${FLAGS[spec.kind]}${spec.name}: ${plain(spec.summary)}`, width, 0),
     terminalText(spec.description, width),
     ...tables.map(([title, table]) => tableHelp(title, table, width)),
     `Example:\n${spec.example.replace(LINE_START, '  ')}`,
@@ -44,7 +44,7 @@ function tableHelp(title: string, table: OptionTable, width: number): string {
     const head = `  ${name}`.padEnd(column - 2)
     const facts = wrap(optionFacts(option), Math.max(width, column + 1), column).slice(column)
     const others = isList(option) ? option.aliases.map((alias) => `  ${alias}\n`).join('') : ''
-    return `${head}  ${facts}${others}${wrap(option.help, width, column)}`
+    return `${head}  ${facts}${others}${wrap(plain(option.help), width, column)}`
   })
   const ignored = options.filter(([, option]) => option.ignored !== undefined).map(([name]) => name)
   const rest = ignored.length === 0 ? '' : wrap(`Accepted but ignored: ${ignored.join(', ')}.`, width, 2)
@@ -166,7 +166,7 @@ that belong together. Nothing is sent: outputs are not created. Filters that ask
 
   -c, --config <FILE>  configuration file
   -t, --tag <TAG>      tag of the lines; default: that of the only input
-  --input <NAME>       read the lines as this input does, if several have the tag
+  --input <NAME>       read the lines as this input does, if several have the tag; its messages may make the tag
   --json               each line is a JSON object that is the record; no parser reads it
   --limit <N>          maximum number of lines (default: 1000)
 
@@ -228,7 +228,7 @@ async function kindList(registry: Registry, kind: PluginKind, width: number): Pr
   const rows = await Promise.all(
     names.map(async (name) => {
       const spec = await registry.find(kind, name)
-      return `  ${name}`.padEnd(column) + wrap(spec?.summary ?? '', width, column).slice(column)
+      return `  ${name}`.padEnd(column) + wrap(plain(spec?.summary ?? ''), width, column).slice(column)
     }),
   )
   const title = kind === 'parser' ? 'parser formats' : `${kind}s`

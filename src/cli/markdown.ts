@@ -97,6 +97,7 @@ function tableText(block: readonly string[], width: number): string {
     .join('')
 }
 
-function plain(text: string): string {
+/** Returns Markdown of one paragraph as text: of links and bold text only the text is left. */
+export function plain(text: string): string {
   return text.replace(LINK, '$1').replace(BOLD, '$1')
 }

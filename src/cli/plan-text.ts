@@ -1,17 +1,19 @@
 import { memoryNeed } from '../agent/memory-need.ts'
 import { type PreviewedInput, previewInputs } from '../agent/preview.ts'
 import type { FindPath } from '../agent/route-path.ts'
+import { isLocalByDefault, LOCAL_BY_DEFAULT } from '../agent/stage-place.ts'
 import type { Tree } from '../config/config-tree.ts'
 import { type EffectiveSection, effectiveSections } from '../config/effective.ts'
 import type { MissingPlugin } from '../config/missing-plugins.ts'
 import { foldWarnings } from '../config/repeated-messages.ts'
-import { tagsOf } from '../config/route-check.ts'
+import { isTagOfSender, tagsOf } from '../config/route-check.ts'
 import { formatLocation } from '../core/error.ts'
 import { escapeControls } from '../core/escape-controls.ts'
 import { maskValue } from '../core/mask-secrets.ts'
 import { formatSize } from '../core/options/units.ts'
 import type { FilterPlan, Plan } from '../core/plan.ts'
 import { bytesText } from '../lib/text/bytes.ts'
+import { counted } from '../lib/text/counted.ts'
 import { countText } from '../lib/text/duration.ts'
 import { registry } from '../registry.ts'
 import { aligned, joined, PAGE_WIDTH } from './columns.ts'
@@ -78,7 +80,8 @@ function inputText({ input, preview, failure, warnings }: PreviewedInput, width:
   const more = preview !== undefined && preview.more > 0 ? [`and ${countText(preview.more)} more`] : []
   const tags = preview?.tags ?? []
   const tagsLine = tags.length > 1 ? [`tags ${tags[0]} and ${countText(tags.length - 1)} more`] : []
-  const notes = [...more, ...tagsLine, ...(preview?.notes ?? []), ...warnings].map((line) => [
+  const local = isLocalByDefault(input) ? [`${LOCAL_BY_DEFAULT}; fluent-bit’s default is 0.0.0.0`] : []
+  const notes = [...more, ...tagsLine, ...local, ...(preview?.notes ?? []), ...warnings].map((line) => [
     escapeControls(line),
   ])
   const head = `${maskValue('', source)}, tag ${tagText({ input, preview })}`
@@ -89,9 +92,12 @@ function inputText({ input, preview, failure, warnings }: PreviewedInput, width:
 
 /** Returns the tag of an input in a few words. */
 function tagText({ input, preview }: Pick<PreviewedInput, 'input' | 'preview'>): string {
-  if (input.common.tag === undefined && input.spec.ownTags !== undefined) return 'chosen by the sender'
   const [only] = preview?.tags ?? []
-  return preview?.tags.length === 1 && only !== undefined ? only : tagsOf(input)
+  if (preview?.tags.length === 1 && only !== undefined) return only
+  const tags = tagsOf(input)
+  if (!isTagOfSender(input)) return tags.join(', ')
+  const own = tags.filter((tag) => !tag.includes('*'))
+  return [...own, 'chosen by the sender'].join(', or ')
 }
 
 /**
@@ -117,13 +123,14 @@ function routeRows(
   nowhere: string,
 ): string[][] {
   const known = preview?.tags ?? []
-  const tags = known.length > 0 ? known : [tagsOf(input)]
+  const tags = known.length > 0 ? known : tagsOf(input)
   const byWay = Map.groupBy(tags, (tag) => JSON.stringify(routeLines(plan, find, input, tag, nowhere)))
   const rows: string[][] = []
   for (const [lines, ofWay] of byWay) {
     const [first = ''] = ofWay
     const more = ofWay.length > 1 ? ` and ${countText(ofWay.length - 1)} more` : ''
-    const label = first === '*' ? 'any tag' : `${escapeControls(first)}${more}`
+    const any = ofWay.length === tags.length ? 'any tag' : 'other tags'
+    const label = ofWay.includes('*') ? any : `${escapeControls(first)}${more}`
     for (const [i, stages] of (JSON.parse(lines) as string[][]).entries())
       rows.push([
         i === 0 ? input.name : '',
@@ -152,7 +159,7 @@ function bufferText({ buffer, outputs }: Plan): string {
   if (unnamed.length > 0)
     rows.push([
       'no Alias',
-      `${listed(unnamed)}: a section added before ${unnamed.length === 1 ? 'it changes its name' : 'them changes their names'}`,
+      `${listed(unnamed)}: set an Alias: a section added before ${unnamed.length === 1 ? 'it renames it' : 'them renames them'}`,
     ])
   return aligned(rows, 2)
 }
@@ -196,10 +203,7 @@ function memoryText(
     return [[formatSize(limit), `${name}, ${limitName(common.memBufLimit, limit)}`]]
   })
   const { memoryLimit } = plan.service
-  const ofFiles =
-    files === 0
-      ? ''
-      : `, ${formatSize(bytesPerFile)} for each of ${countText(files)} ${files === 1 ? 'file' : 'files'}`
+  const ofFiles = files === 0 ? '' : `, ${formatSize(bytesPerFile)} for each of ${counted(files, 'file')}`
   const ofFilters = filters.length === 0 ? '' : ', and the filters'
   const need = `the whole process at most: ${formatSize(programBytes)} for the program, ${limitFactor} x Memory_Limit${ofFiles}${ofFilters}`
   return aligned(
@@ -265,7 +269,7 @@ function notesText(notes: readonly string[]): string {
 function missingRows(missing: readonly MissingPlugin[]): string {
   const rows = missing.map(({ kind, name, places, standIn = '' }) => [
     escapeControls(`${kind} ${name}`),
-    places.length === 1 ? '1 section' : `${places.length} sections`,
+    counted(places.length, 'section'),
     standIn,
   ])
   return aligned(rows, 2)

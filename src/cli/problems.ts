@@ -1,6 +1,7 @@
 import { type MissingPlugin, missingText } from '../config/missing-plugins.ts'
 import { formatLocation, messageOf, ShipperError } from '../core/error.ts'
 import { escapeControls, truncate } from '../core/escape-controls.ts'
+import { counted } from '../lib/text/counted.ts'
 
 /** Maximum length of a message: a value may be of any length, and the hint after it must remain visible. */
 const MAX_CHARS = 500
@@ -43,7 +44,7 @@ export function problemsText(
   outcome = 'not started',
 ): string {
   const lines = problems.slice(0, MAX_PROBLEMS).map((problem) => `${errorLine(problem)}\n`)
-  const count = problems.length === 1 ? '1 problem' : `${problems.length} problems`
+  const count = counted(problems.length, 'problem')
   const shown = lines.length < problems.length ? `, the first ${lines.length} shown` : ''
   const summary = missing.length === 0 ? '' : `${escapeControls(`shipper: ${missingText(missing)}`)}\n`
   return `${lines.join('')}${summary}shipper: ${count} in the configuration${shown}${outcome === '' ? '' : `: ${outcome}`}\n`

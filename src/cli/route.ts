@@ -34,7 +34,7 @@ export function routeReport(
 
 /** Returns the report of a tag that no input has: records have it when a filter changes their tag. */
 function otherReport(plan: Plan, find: FindPath, tag: string): RouteReport {
-  const tags = plan.inputs.map((input) => `${input.name} has ${tagsOf(input)}`).join(', ')
+  const tags = plan.inputs.map((input) => `${input.name} has ${tagsOf(input).join(', ')}`).join(', ')
   const title = plan.inputs.length === 0 ? 'there is no input' : `tag ${tag}, which no input has: ${tags}`
   const [input] = plan.inputs
   if (input === undefined) return { text: `${escapeControls(title)}\n`, isRouted: false }

@@ -101,7 +101,7 @@ function sourceOf(plan: Plan, test: TestCase): { tag: string; input: InputPlan |
     )
   const candidates = named === undefined ? plan.inputs : [named]
   const [only] = candidates
-  const tag = test.tag ?? (candidates.length === 1 && only !== undefined ? tagsOf(only) : '*')
+  const tag = test.tag ?? (candidates.length === 1 && only !== undefined ? (tagsOf(only)[0] ?? '*') : '*')
   if (tag.includes('*') || tag.includes('<'))
     throw new ShipperError('E_CLI_USAGE', tagNeeded(test, candidates, tag))
   return { tag, input: named ?? inputsOf(plan, tag)[0] }

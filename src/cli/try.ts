@@ -1,4 +1,4 @@
-import { inputsOf } from '../agent/route-path.ts'
+import { inputsOf, isChosenTag } from '../agent/route-path.ts'
 import type { Trace, TrialRecord, TrialStep } from '../agent/trial/trace.ts'
 import { runTrial } from '../agent/trial/trial.ts'
 import { tagsOf } from '../config/route-check.ts'
@@ -6,6 +6,7 @@ import { ShipperError } from '../core/error.ts'
 import { escapeControls, truncate } from '../core/escape-controls.ts'
 import { maskJson } from '../core/mask-secrets.ts'
 import type { InputPlan, Plan } from '../core/plan.ts'
+import { counted } from '../lib/text/counted.ts'
 import { countText } from '../lib/text/duration.ts'
 import type { Request } from './arguments.ts'
 import { aligned } from './columns.ts'
@@ -39,7 +40,9 @@ export async function tryLines(plan: Plan, request: Request, chosen: InputPlan |
   let given = 0
   for (const trace of traces) {
     if (trace.sentOn === undefined) given++
-    await print(traceText(trace, titleOf(trace, given), nowMs))
+    // Where messages make the tags, the tag says which way a record takes.
+    const own = tag.includes('*') && trace.sentOn === undefined ? `, tag ${escapeControls(trace.tag)}` : ''
+    await print(traceText(trace, `${titleOf(trace, given)}${own}`, nowMs))
   }
   return print(summary(traces))
 }
@@ -50,13 +53,21 @@ function sourceOf(
   { tag: given, json: isJson }: Request,
   chosen: InputPlan | undefined,
 ): { tag: string; input: InputPlan | undefined; notes: string[] } {
+  if (given === undefined && chosen !== undefined && fillsTag(chosen)) {
+    const { name } = chosen
+    if (isJson) throw usage(`${name} makes its tag from each message: --json needs the tag, --tag TAG`)
+    return { tag: chosen.tag, input: chosen, notes: [] }
+  }
   const tag = given?.value ?? onlyTag(chosen === undefined ? plan.inputs : [chosen])
+  const filling = plan.inputs.find((one) => one.tag === tag && fillsTag(one))
+  if (filling !== undefined)
+    throw usage(`${filling.name} makes its tag from each message: use --input ${filling.name}`)
   if (tag.includes('*')) throw usage(`--tag needs a tag, and "${tag}" is a pattern`)
   if (chosen !== undefined) return { tag, input: chosen, notes: [] }
   const matching = inputsOf(plan, tag)
   // An input whose senders choose the tags has any tag.
-  const configured = matching.filter(({ common }) => common.tag !== undefined)
-  const [input, ...others] = configured.length > 0 ? configured : matching
+  const certain = matching.filter((one) => !isChosenTag(one, tag))
+  const [input, ...others] = certain.length > 0 ? certain : matching
   const lines = isJson ? 'each line is a record' : 'each line is the field "log" of a record'
   if (input === undefined) return { tag, input, notes: [`no input has the tag ${tag}: ${lines}`] }
   const notes =
@@ -66,9 +77,15 @@ function sourceOf(
   return { tag, input, notes }
 }
 
+/** Returns true when the tag of each record depends on the message. */
+function fillsTag({ spec, tag }: InputPlan): boolean {
+  return spec.fillsTag === true && tag.includes('*')
+}
+
 function onlyTag(inputs: readonly InputPlan[]): string {
   const [input] = inputs
-  const tag = input === undefined ? '*' : tagsOf(input)
+  const [tag = '*'] = input === undefined ? [] : tagsOf(input)
+  if (input !== undefined && inputs.length === 1 && fillsTag(input)) return tag
   if (inputs.length === 1 && !tag.includes('*') && !tag.includes('<')) return tag
   throw usage('usage: shipper try -c FILE --tag TAG [--input NAME] [--json] [--limit N] < SAMPLE')
 }
@@ -128,15 +145,11 @@ function summary(traces: readonly Trace[]): string {
     else if (last?.effect === 'failed') count(`given up by ${last.stage}`)
     else if (sent.length === 0 && refused.length === 0) count('to no output')
   }
-  const total = recordsText(traces.filter((trace) => trace.sentOn === undefined).length)
-  const later = [...sentOn].map(([stage, n]) => `; ${stage} sent on ${recordsText(n)}`)
+  const total = counted(traces.filter((trace) => trace.sentOn === undefined).length, 'record')
+  const later = [...sentOn].map(([stage, n]) => `; ${stage} sent on ${counted(n, 'record')}`)
   const parts = [...counts].map(([what, n]) => `${countText(n)} ${what}`)
   const ends = [total, parts.join(', ')].filter((part) => part !== '').join(': ')
   return `${escapeControls(`${ends}${later.join('')}`)}\n`
-}
-
-function recordsText(n: number): string {
-  return `${countText(n)} ${n === 1 ? 'record' : 'records'}`
 }
 
 function usage(message: string): ShipperError {

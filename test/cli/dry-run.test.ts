@@ -321,6 +321,41 @@ test('says what is kept on disk, and where the oldest records are dropped', asyn
 buffer
   state/buffer  records of input forward.0, until their outputs have them
   2.0 GB        limit for output null.0; beyond it, its oldest records are dropped
-  no Alias      null.0: a section added before it changes its name
+  no Alias      null.0: set an Alias: a section added before it renames it
 `)
+})
+
+test('says of an input whose senders choose tags that they do, also where a Tag is configured', async () => {
+  const outputs =
+    '[OUTPUT]\n    Name null\n    Match app.*\n[OUTPUT]\n    Name null\n    Alias otlp\n    Match v1_logs\n'
+  const ofInput = async (text: string): Promise<string> => {
+    const cwd = folderOf({ 'a.conf': `[INPUT]\n    Name ${text}\n${outputs}` })
+    const { stdout, stderr } = await shipper(['-c', 'a.conf', '-D'], { cwd })
+    return `${stderr}${stdout}`
+  }
+  const http = await ofInput('http\n    Tag x')
+  expect(http).toContain('listens on 127.0.0.1:9880, tag x, or chosen by the sender\n')
+  expect(http).toMatch(
+    / x +-> no output\n.* other tags +-> null\.0 \(Match app\.\*\), otlp \(Match v1_logs\)\n/,
+  )
+  expect(http).not.toContain('does not match')
+  const otlp = await ofInput('opentelemetry')
+  expect(otlp).toContain('listens on 127.0.0.1:4318, tag v1_logs\n')
+  expect(otlp).toContain('Match app.* does not match the tag v1_logs: it gets no records')
+  expect(await ofInput('opentelemetry\n    Tag_Key app')).toContain('tag v1_logs, or chosen by the sender\n')
+  expect(await ofInput('forward\n    Tag x')).toContain('listens on 127.0.0.1:24224, tag x\n')
+  expect(await ofInput('forward')).toContain('listens on 127.0.0.1:24224, tag chosen by the sender\n')
+})
+
+test('says of an input without Listen that other machines cannot reach it, and not of one with it', async () => {
+  const inputs = ['', '\n    Listen 127.0.0.1', '\n    Listen ::'].map(
+    (listen, i) => `[INPUT]\n    Name tcp\n    Port ${5170 + i}${listen}\n`,
+  )
+  const unix = '[INPUT]\n    Name forward\n    Unix_Path s.sock\n'
+  const text = `${inputs.join('')}${unix}[OUTPUT]\n    Name null\n    Match *\n`
+  const { stdout } = await shipper(['-c', 'a.conf', '-D'], { cwd: folderOf({ 'a.conf': text }) })
+  const note =
+    'tcp.0      listens on 127.0.0.1:5170, tag tcp.0\n      reachable from this machine only: set Listen to accept others; fluent-bit’s default is 0.0.0.0\n'
+  expect(stdout).toContain(note)
+  expect(stdout.match(/this machine only/g)).toHaveLength(1)
 })

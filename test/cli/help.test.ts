@@ -2,6 +2,7 @@ import { expect, test } from 'bun:test'
 import { pluginHelp, pluginList } from '../../src/cli/help.ts'
 import { defineOptions } from '../../src/core/options/option.ts'
 import { defineParser } from '../../src/core/plugin.ts'
+import { registry } from '../../src/registry.ts'
 import { registryOf } from '../support/engine/registry.ts'
 
 const spec = defineParser({
@@ -67,4 +68,13 @@ test('the list of plugins contains every kind, with summaries', async () => {
   expect(await pluginList(registryOf(spec), 80)).toContain(
     'parser formats:\n  demo  Reads demo lines.\n\nfilters:\n',
   )
+})
+
+test('help of options and summaries has no Markdown: these texts are pages, too', async () => {
+  for (const kind of ['input', 'filter', 'output', 'parser'] as const)
+    for (const name of registry.names(kind)) {
+      const spec = await registry.find(kind, name)
+      const text = spec === undefined ? '' : pluginHelp(spec, 100)
+      expect([name, /\*\*\S[^*\n]*\*\*|\]\([^)\s]+\)/.exec(text)?.[0]]).toEqual([name, undefined])
+    }
 })

@@ -135,7 +135,7 @@ describe('flags of fluent-bit', () => {
     const about = stderr.match(WITHOUT_EFFECT)
     expect(about).toHaveLength(7)
     expect(stderr).toContain(
-      '[service] "hot_reload" has no effect: reloading is not supported; a restart loses no line',
+      '[service] "hot_reload" has no effect: reloading is not supported; a restart loses no line of files and the journal',
     )
   })
 

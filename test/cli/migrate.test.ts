@@ -115,7 +115,7 @@ const FLUENTD = `<source>
   </parse>
 </source>
 <source>
-  @type syslog
+  @type s3
   tag sys
 </source>
 <filter app.**>
@@ -144,7 +144,7 @@ for (const to of ['classic', 'yaml'])
     const env = { KEY: 'secret value' }
     const { code, stdout, stderr } = await shipper(['migrate', 'td.conf', '--to', to], { cwd, env })
     expect(code).toBe(1)
-    expect(stderr).toContain('td.conf:10:9: input syslog: there is none; ')
+    expect(stderr).toContain('td.conf:10:9: input s3: there is none; ')
     expect(stdout).not.toContain('secret value')
     expect(stdout).toContain('unset ${UNSET}')
     expect(stdout).toContain('part ${tag_parts[0]}')

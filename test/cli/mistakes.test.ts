@@ -213,3 +213,153 @@ test('an accessor with dots is one key, with a warning that shows the path', asy
     'a.conf:8:9: [content_modifier] "Key" $a.b is the single key "a.b"; for nested maps write $a[\'b\']',
   ])
 })
+
+test('a record accessor that cannot be read, a bad address and a bad mode hide no other mistakes', async () => {
+  const inputs =
+    section('INPUT', 'Name http\nTag_Key $a[\nPort abc\nListen http://x/') +
+    section('INPUT', 'Name opentelemetry\nTag_Key $') +
+    section('INPUT', 'Name syslog\nMode udpp') +
+    section('INPUT', 'Name tcp\nListen a b')
+  const { problems } = await check(inputs + NULL)
+  expect(problems).toEqual([
+    expect.stringMatching(
+      /^a\.conf:3:13: \[http\] "Tag_Key" must be a key or a record accessor, not "\$a\[": .* not closed/,
+    ),
+    'a.conf:4:10: [http] "Port" must be a whole number from 0 to 65535, not "abc"',
+    'a.conf:5:12: [http] "Listen" must be a host name or address, not "http://x/": it is a URL',
+    expect.stringMatching(/^a\.conf:8:13: \[opentelemetry\] "Tag_Key" must be a key or a record accessor/),
+    expect.stringMatching(/^a\.conf:11:10: \[syslog\] "Mode" must be one of .*, not "udpp"/),
+    'a.conf:14:12: [tcp] "Listen" must be a host name or address, not "a b": " " is in none',
+  ])
+})
+
+describe('what listens', () => {
+  const listener = (lines: string): string => section('INPUT', lines)
+
+  test('on the port and address of another is a problem at the later of the two', async () => {
+    const text =
+      section('SERVICE', 'HTTP_Server on\nHTTP_Port 9880') +
+      listener('Name tcp\nPort 5170') +
+      listener('Name syslog\nMode tcp\nListen 0.0.0.0\nPort 5170') +
+      listener('Name http\nListen ::')
+    const { problems } = await check(text + NULL)
+    expect(problems).toEqual([
+      'a.conf:11:10: [syslog] syslog.0 listens on 0.0.0.0 port 5170, and tcp.0 does so, on 127.0.0.1: only one of them could start',
+      'a.conf:12:1: [http] http.0 listens on :: port 9880, and the HTTP server does so, on 127.0.0.1: only one of them could start',
+    ])
+  })
+
+  test('on another address, another protocol, or a port that the kernel chooses is none', async () => {
+    const text =
+      listener('Name tcp\nPort 5170') +
+      listener('Name udp\nPort 5170') +
+      listener('Name syslog\nMode unix_udp\nPath DIR/s\nPort 5170') +
+      listener('Name tcp\nListen 127.0.0.2\nPort 5170') +
+      listener('Name tcp\nListen ::1\nPort 5170') +
+      listener('Name http\nPort 0') +
+      listener('Name forward\nPort 0') +
+      section('SERVICE', 'HTTP_Port 5170')
+    expect((await check(text + NULL)).problems).toEqual([])
+    const two = listener('Name udp\nPort 5140') + listener('Name syslog\nPort 5140\nMode udp')
+    expect((await check(two + NULL)).problems).toHaveLength(1)
+  })
+
+  test('with files for TLS that are not there is a problem at the option, and files without TLS are a warning', async () => {
+    const files = 'tls.crt_file DIR/no.crt\ntls.key_file DIR/logs\ntls.verify_client_cert off'
+    const { problems } = await check(listener(`Name tcp\ntls on\n${files}`) + NULL)
+    expect(problems).toEqual([
+      'a.conf:4:18: [tcp] the file of tls.crt_file, no.crt, does not exist',
+      'a.conf:5:18: [tcp] the file of tls.key_file, logs, is a directory',
+    ])
+    const plain = await check(listener(`Name http\n${files}`) + NULL)
+    expect(plain).toEqual({
+      problems: [],
+      warnings: [
+        'a.conf:3:5: [http] "tls.crt_file" has no effect without `tls on`',
+        'a.conf:4:5: [http] "tls.key_file" has no effect without `tls on`',
+      ],
+    })
+  })
+})
+
+describe('an option that has no effect with the values of others is a warning', () => {
+  const BASE = 'Listen 127.0.0.1\nPort 5140\nPath DIR/s'
+  const STREAM = 'Format newline\nBuffer_Max_Size 2M\nMax_Connections 5'
+  for (const [what, lines, warnings] of [
+    [
+      'syslog over UDP',
+      `Name syslog\nMode udp\nPort 5140\nUnix_Perm 0600\n${STREAM}\ntls.crt_file DIR/x`,
+      [
+        'a.conf:5:5: [syslog] "Unix_Perm" has no effect without `mode unix_udp` or `mode unix_tcp`',
+        'a.conf:6:5: [syslog] "Format" has no effect without `mode tcp` or `mode unix_tcp`',
+        'a.conf:7:5: [syslog] "Buffer_Max_Size" has no effect without `mode tcp` or `mode unix_tcp`',
+        'a.conf:8:5: [syslog] "Max_Connections" has no effect without `mode tcp` or `mode unix_tcp`',
+        'a.conf:9:5: [syslog] "tls.crt_file" has no effect without `tls on`',
+      ],
+    ],
+    [
+      'syslog over TCP',
+      `Name syslog\nMode tcp\n${BASE}\nReceive_Buffer_Size 1M\nSource_Address_Form host`,
+      [
+        'a.conf:6:5: [syslog] "Path" has no effect without `mode unix_udp` or `mode unix_tcp`',
+        'a.conf:7:5: [syslog] "Receive_Buffer_Size" has no effect without `mode unix_udp` or `mode udp`',
+        'a.conf:8:5: [syslog] "Source_Address_Form" has no effect without `source_address_key`',
+      ],
+    ],
+    [
+      'syslog on a Unix socket',
+      `Name syslog\nPath DIR/s\nListen 0.0.0.0\nPort 514`,
+      [
+        'a.conf:4:5: [syslog] "Listen" has no effect without `mode tcp` or `mode udp`',
+        'a.conf:5:5: [syslog] "Port" has no effect without `mode tcp` or `mode udp`',
+      ],
+    ],
+    [
+      'a separator for JSON',
+      'Name tcp\nSeparator |\nPort 5170',
+      ['a.conf:3:5: [tcp] "Separator" has no effect without `format none` or `parser`'],
+    ],
+    [
+      'JSON with a parser, which needs lines',
+      'Name tcp\nFormat json\nParser nginx\nSeparator |',
+      ['a.conf:3:5: [tcp] "Format" has no effect with `parser`'],
+    ],
+    ['lines with a parser', 'Name udp\nFormat none\nParser nginx\nSeparator |', []],
+    [
+      'a database that is not there',
+      'Name tail\nPath DIR/logs/*\nDB.Sync full',
+      ['a.conf:4:5: [tail] "DB.Sync" has no effect without `db`'],
+    ],
+    [
+      'a port next to a Unix socket',
+      'Name forward\nUnix_Path DIR/f\nPort 24224',
+      ['a.conf:4:5: [forward] "Port" has no effect with `unix_path`'],
+    ],
+  ] as [string, string, string[]][])
+    test(what, async () => {
+      const checked = await check(section('INPUT', lines) + NULL)
+      expect(checked.problems).toEqual([])
+      expect(checked.warnings.filter((text) => text.includes('no effect'))).toEqual(warnings)
+    })
+})
+
+test('a path that is too long for a socket, and a key that is used twice, are problems', async () => {
+  const path = `/run/${'x'.repeat(103)}`
+  const { problems } = await check(
+    section('INPUT', `Name syslog\nPath ${path}`) +
+      section('INPUT', 'Name syslog\nMode udp\nRaw_Message_Key a\nSource_Address_Key a') +
+      NULL,
+  )
+  expect(problems).toEqual([
+    `a.conf:3:10: [syslog] "Path" must be at most 107 bytes long, as every path of a socket, not "${path}": it has 108 bytes`,
+    'a.conf:7:21: [syslog] raw_message_key and source_address_key are both "a"',
+  ])
+})
+
+test('an option of other plugins names all of its kind that take it', async () => {
+  const { problems } = await check(section('INPUT', 'Name udp\ntls on\nunix_perm 0600') + NULL)
+  expect(problems).toEqual([
+    'a.conf:3:5: [udp] unknown option "tls", an option of the inputs http, opentelemetry, tcp and syslog',
+    'a.conf:4:5: [udp] unknown option "unix_perm", an option of the inputs forward and syslog',
+  ])
+})

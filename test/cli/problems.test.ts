@@ -20,7 +20,7 @@ test('problems are followed by their number', () => {
   expect(problemsText([invalid('a'), invalid('b')]).split('\n')).toHaveLength(4)
   const many = problemsText(Array.from({ length: 5000 }, () => invalid('a')))
   expect(many.split('\n')).toHaveLength(102)
-  expect(many).toEndWith('\nshipper: 5000 problems in the configuration, the first 100 shown: not started\n')
+  expect(many).toEndWith('\nshipper: 5,000 problems in the configuration, the first 100 shown: not started\n')
 })
 
 test('missing plugins are summed up before the number of problems', () => {

@@ -344,3 +344,71 @@ record 2
 2 records: 2 to file.0, 1 to null.0
 `)
 })
+
+test('lines come as of the input: with its format, its own parsers and its key for what is not parsed', async () => {
+  const recordsOf = async (lines: string, stdin: string): Promise<unknown[]> => {
+    const { stdout, stderr } = await tried(`[INPUT]\n    Tag app\n    ${lines}\n${OUTPUT}`, stdin)
+    const records = stdout.match(/^ +.*?(?=\{)(.*\})$/gm) ?? []
+    return [...records.map((row) => JSON.parse(row.slice(row.indexOf('{')))), stderr]
+  }
+  const syslog =
+    '<13>Nov 30 10:00:00 web app[12]: one\n<165>1 2026-11-30T10:00:00Z web app 1 - - two\nthree\n'
+  expect(await recordsOf('Name syslog\n    Mode udp', syslog)).toEqual([
+    { pri: '13', time: 'Nov 30 10:00:00', host: 'web', ident: 'app', pid: '12', message: 'one' },
+    expect.objectContaining({ pri: '165', ident: 'app', message: 'two' }),
+    { message: 'three' },
+    'shipper: syslog.0: its parser did not read 1 line: kept unchanged\n',
+  ])
+  expect(await recordsOf('Name tcp', '{"a":1}{"a":\n2}\n[3]\n')).toEqual([
+    { a: 1 },
+    { a: 2 },
+    { msg: [3] },
+    '',
+  ])
+  expect(await recordsOf('Name udp\n    Format none\n    Source_Address_Key from', 'x\n')).toEqual([
+    { log: 'x', from: 'udp://127.0.0.1:0' },
+    '',
+  ])
+  expect(await recordsOf('Name exec\n    Command false', 'x\n')).toEqual([{ exec: 'x' }, ''])
+  expect(await recordsOf('Name http', '{"a":1}\nx\n')).toEqual([{ a: 1 }, { log: 'x' }, ''])
+  const body = '{"a":1}{"b":2}\n[{"c":1},\n{"d":[]}]\n'
+  expect(await recordsOf('Name http', body)).toEqual([{ a: 1 }, { b: 2 }, { c: 1 }, { d: [] }, ''])
+  expect(await recordsOf('Name http', '{"a":1}{"b":2}\n[{"c":1}]\n[1]\n')).toEqual([
+    { a: 1 },
+    { b: 2 },
+    { c: 1 },
+    { log: '[1]' },
+    '',
+  ])
+})
+
+test('says of an input that reads no lines that it does not', async () => {
+  const { stdout, stderr } = await tried(`[INPUT]\n    Name cpu\n    Tag app\n${OUTPUT}`, 'x\n')
+  expect(stdout).toContain('{"log":"x"}')
+  expect(stderr).toBe(
+    'shipper: cpu.0 reads no lines: each is taken as the field "log" of a record; --json takes records\n',
+  )
+})
+
+test('fills the tag of syslog messages as the input does, with --input; without it the error says so', async () => {
+  const text =
+    '[INPUT]\n    Name syslog\n    Mode udp\n    Tag system.*\n[OUTPUT]\n    Name null\n    Match system.auth.*\n'
+  const cwd = folderOf({ 'a.conf': text })
+  const stdin = '<34>Nov 30 10:00:00 web su[1]: one\n<13>Nov 30 10:00:00 web app[2]: two\nthree\n'
+  const run = (...args: string[]): ReturnType<typeof shipper> =>
+    shipper(['try', '-c', 'a.conf', ...args], { cwd, stdin })
+  const { code, stdout } = await run('--input', 'syslog.0')
+  expect(code).toBe(0)
+  expect(stdout).toMatch(/^record 1, tag system\.auth\.crit, .*\n.*\n.*"message":"one".*\n {2}-> null\.0\n/)
+  expect(stdout).toContain('record 2, tag system.user.notice')
+  expect(stdout).toContain('record 3, tag system.unmatched\n')
+  expect(stdout).toEndWith('3 records: 1 to null.0, 2 to no output\n')
+  const message = 'syslog.0 makes its tag from each message: use --input syslog.0\n'
+  for (const args of [[], ['--tag', 'system.*']]) {
+    const refused = await run(...args)
+    expect(refused.code).toBe(2)
+    expect(refused.stderr).toContain(message.trim())
+  }
+  expect((await run('--input', 'syslog.0', '--json')).stderr).toContain('--json needs the tag')
+  expect((await run('--tag', 'system.auth.crit')).stdout).toEndWith('3 records: 3 to null.0\n')
+})
