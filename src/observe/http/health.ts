@@ -1,5 +1,6 @@
 import { escapeControls, truncate } from '../../core/escape-controls.ts'
 import type { OutputDown, Snapshot, Unkept } from '../../core/snapshot.ts'
+import { MAX_TIMER_MS } from '../../lib/async/timer.ts'
 import { durationText } from '../../lib/text/duration.ts'
 
 export interface HealthOptions {
@@ -87,7 +88,7 @@ export class HealthWindow {
 
   /** Interval of calls of `sample`; about SAMPLES_PER_PERIOD are kept for a period. */
   get intervalMs(): number {
-    return Math.max(MIN_INTERVAL_MS, this.#options.periodMs / SAMPLES_PER_PERIOD)
+    return Math.min(MAX_TIMER_MS, Math.max(MIN_INTERVAL_MS, this.#options.periodMs / SAMPLES_PER_PERIOD))
   }
 
   sample(snapshot: Snapshot): void {

@@ -155,6 +155,7 @@ const FLUENT_BIT_COUNTERS = new Set([
   'long_line_skipped',
   'long_line_truncated',
   'multiline_truncated',
+  'metrics_scrapes',
 ])
 
 const HELP: Record<string, string> = {
@@ -165,6 +166,7 @@ const HELP: Record<string, string> = {
   files_rotated: 'Files rotated.',
   long_line_skipped: 'Lines skipped because they are too long.',
   long_line_truncated: 'Lines truncated because they are too long.',
+  metrics_scrapes: 'Times that the metrics of the agent were shown.',
   multiline_truncated: 'Multiline records truncated because they are too long.',
   drop_records: 'Records dropped by the filter.',
   add_records: 'Records added by the filter.',

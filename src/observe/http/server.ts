@@ -1,14 +1,18 @@
 import type { Server, Socket } from 'node:net'
 import { hostname } from 'node:os'
-import { messageOf, ShipperError, systemCode } from '../../core/error.ts'
+import { messageOf } from '../../core/error.ts'
 import type { Logger } from '../../core/services.ts'
 import type { Snapshot } from '../../core/snapshot.ts'
-import { type Bind, listening, listenOn } from '../../lib/net/listen.ts'
-import { Connection, type ConnectionLimits } from './connection.ts'
+import { formatAddress } from '../../lib/net/connect.ts'
+import { Connection, type Handler } from '../../lib/net/http-server/connection.ts'
+import type { AnswerFrame, ConnectionLimits } from '../../lib/net/http-server/exchange.ts'
+import type { BadRequest, RequestHead } from '../../lib/net/http-server/head.ts'
+import { reasonOfStatus } from '../../lib/net/http-server/status.ts'
+import { type Bind, listenError, listening, listenOn } from '../../lib/net/listen.ts'
 import { type Answer, endpointOf, json, notFound, type PluginNames } from './endpoints.ts'
 import { type HealthOptions, HealthWindow } from './health.ts'
 import { hostTest } from './hosts.ts'
-import type { HttpRequest } from './request.ts'
+import { type HttpRequest, MAX_TARGET_CHARS, requestOf } from './request.ts'
 
 export interface HttpOptions {
   /** Address of Http_Listen. */
@@ -28,11 +32,13 @@ export interface HttpOptions {
   listenOn?: Bind
 }
 
-export interface HttpLimits extends ConnectionLimits {
+export interface HttpLimits extends Omit<ConnectionLimits, 'targetChars'> {
   connections: number
   /** Maximum size of the answers that clients have not taken, unless there is only one. */
   pendingBytes: number
 }
+
+const LISTEN_OPTIONS = { listen: 'Http_Listen', port: 'Http_Port' }
 
 /** Limits are small, because the server is for a scraper, a probe and a person, and must not cost the agent memory. */
 const DEFAULT_LIMITS: HttpLimits = {
@@ -82,7 +88,11 @@ export async function startHttp(
   const server = createServer({ allowHalfOpen: true, noDelay: true }, accept)
   const listen = await listenOn(server, options.listen, options.port, options.listenOn ?? bind).catch(
     (error: unknown) => {
-      throw listenError(error, options.listen, options.port)
+      throw listenError(
+        `${formatAddress(options.listen, options.port)}, for the http server`,
+        error,
+        LISTEN_OPTIONS,
+      )
     },
   )
   server.on('error', (error) => log.warn(`http server error: ${messageOf(error)}`))
@@ -105,17 +115,17 @@ export async function startHttp(
 }
 
 /** The connections, and the turn-taking of their requests. */
-class Answers {
-  readonly #limits: HttpLimits
+class Answers implements Handler<Answer> {
+  readonly #limits: HttpLimits & ConnectionLimits
   readonly #log: Logger
   readonly #answerTo: (request: HttpRequest) => Answer
-  readonly #connections = new Set<Connection>()
+  readonly #connections = new Set<Connection<Answer>>()
   /** Work that has to wait for its turn. */
   readonly #works: (() => void)[] = []
   #timer: NodeJS.Timeout | undefined
 
   constructor(limits: HttpLimits, log: Logger, answer: (request: HttpRequest) => Answer) {
-    this.#limits = limits
+    this.#limits = { ...limits, targetChars: MAX_TARGET_CHARS }
     this.#log = log
     this.#answerTo = answer
   }
@@ -129,19 +139,30 @@ class Answers {
       })
       return
     }
-    const connection: Connection = new Connection(
-      socket,
-      this.#limits,
-      (request, from) => this.#inTurn(() => this.#answerRequest(request, from)),
-      (work) => this.#inTurn(work),
-      () => this.#connections.delete(connection),
-    )
+    const connection = new Connection(socket, this.#limits, this)
     this.#connections.add(connection)
+    connection.start()
+  }
+
+  begin(head: RequestHead, connection: Connection<Answer>): undefined {
+    this.inTurn(() => this.#answerRequest(requestOf(head), connection))
+  }
+
+  headOf(answer: Answer, frame: AnswerFrame): string {
+    return headOf(answer, frame)
+  }
+
+  refusal({ status, error }: BadRequest): Answer {
+    return { status, type: 'application/json', body: JSON.stringify({ error }) }
+  }
+
+  closed(connection: Connection<Answer>): void {
+    this.#connections.delete(connection)
   }
 
   close(): void {
     clearTimeout(this.#timer)
-    for (const connection of this.#connections) connection.close()
+    for (const connection of this.#connections) connection.destroy()
   }
 
   /** Closes the connection that has been idle for longest or sends its request slowest, else the oldest one. */
@@ -155,12 +176,12 @@ class Answers {
     const chosen =
       idle ?? (oldest !== undefined && nowMs - oldest.openedMs >= MIN_OPEN_MS ? oldest : undefined)
     if (chosen === undefined) return false
-    chosen.close()
+    chosen.destroy()
     this.#connections.delete(chosen)
     return true
   }
 
-  #inTurn(work: () => void): void {
+  inTurn(work: () => void): void {
     this.#works.push(work)
     if (this.#timer === undefined) this.#workNext()
   }
@@ -183,14 +204,12 @@ class Answers {
     this.#timer.unref()
   }
 
-  #answerRequest(request: HttpRequest, connection: Connection): void {
-    // A body that is not read must not be taken for the next request.
-    const keepAlive = request.keepAlive && !request.hasBody
-    if (connection.state !== 'asking') return
+  #answerRequest(request: HttpRequest, connection: Connection<Answer>): void {
+    if (connection.state === 'closed') return
     try {
-      connection.answer(this.#answer(request), { ...request, keepAlive })
+      connection.answer(this.#answer(request))
     } catch (error) {
-      connection.close()
+      connection.destroy()
       throw error
     }
   }
@@ -243,30 +262,24 @@ function answerTo(
   }
 }
 
+function headOf({ status, type, headers = {} }: Answer, { length, isChunked, isLast }: AnswerFrame): string {
+  const fields = {
+    'Content-Type': type,
+    ...(length === undefined ? {} : { 'Content-Length': length }),
+    ...(isChunked ? { 'Transfer-Encoding': 'chunked' } : {}),
+    'Cache-Control': 'no-store',
+    'X-Content-Type-Options': 'nosniff',
+    Date: new Date().toUTCString(),
+    Server: 'shipper',
+    ...headers,
+    Connection: isLast ? 'close' : 'keep-alive',
+  }
+  const lines = Object.entries(fields).map(([name, value]) => `${name}: ${value}\r\n`)
+  return `HTTP/1.1 ${status} ${reasonOfStatus(status)}\r\n${lines.join('')}\r\n`
+}
+
 const BACKLOG = 64
 
 function bind(server: Server, host: string, port: number): Promise<void> {
   return listening(server, { host, port, backlog: BACKLOG })
-}
-
-const HINTS: Record<string, string> = {
-  EADDRINUSE: 'the port is used by another program (another agent?): stop it or set Http_Port',
-  EACCES: 'ports below 1024 require a privilege: set Http_Port to a higher port',
-  EADDRNOTAVAIL: 'the address does not belong to this machine: set Http_Listen',
-  EINVAL: 'the address does not belong to this machine: set Http_Listen to an IP address',
-  ENOTFOUND: 'the host name cannot be resolved: set Http_Listen to an IP address',
-}
-
-function listenError(error: unknown, host: string, port: number): ShipperError {
-  const code = systemCode(error)
-  const address = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
-  const hint = HINTS[code ?? '']
-  return new ShipperError(
-    'E_LISTEN',
-    `http server cannot listen on ${address}: ${code ?? messageOf(error)}`,
-    {
-      ...(hint === undefined ? {} : { hint }),
-      cause: error,
-    },
-  )
 }

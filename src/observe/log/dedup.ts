@@ -17,14 +17,17 @@ import type { LogLine } from './format.ts'
  * Lines are equal when level, plugin, message and the field `path` are, or when they are of one kind; what else may differ
  * is printed of the latest, with the count. Lines of no kind with an error code or a field `event` are also limited to
  * MAX_LINES_PER_CODE per window, since their messages differ by file or peer, and all others of an instance and level to
- * MAX_LINES: who may create files or connections must not fill the disk with lines about them. No line is lost silently: a
- * line at the end of the window, or at `flush`, has the suppressed count.
+ * MAX_LINES: who may create files or connections must not fill the disk with lines about them. So must a thousand instances not
+ * that fail in turn: warnings, and errors, of all of them are limited to MAX_TOTAL. No line is lost silently: a line at the end
+ * of the window, or at `flush`, has the suppressed count.
  */
 export class LogDeduplicator {
   readonly #clock: Clock
   readonly #print: (line: LogLine) => void
   readonly #messages = new Map<string, Window>()
   readonly #codes = new Map<string, Window>()
+  /** One window for each level that has a total. */
+  readonly #totals = new Map<string, Window>()
   /** Earliest end of a window. */
   #nextEndMs = Infinity
   #lastMs = 0
@@ -53,14 +56,24 @@ export class LogDeduplicator {
       this.#printCount(known, line.timeMs)
     }
     const code = codeOf(line.fields)
+    const isRare = line.level !== 'warn' && line.level !== 'error'
+    const total = isRare ? undefined : this.#window(this.#totals, line.level, line.timeMs, undefined, TOTAL)
+    if (total?.printed === MAX_TOTAL) return this.#suppress(total, line)
     if (code !== undefined && line.kind === undefined) {
       const window = this.#window(this.#codes, `${source}${code}`, line.timeMs, windowMs, code)
-      if (window.printed === MAX_LINES_PER_CODE) return this.#suppress(window, line)
-      window.printed++
+      if (window?.printed === MAX_LINES_PER_CODE) return this.#suppress(window, line)
+      if (window !== undefined) window.printed++
     }
     if (code === undefined && line.kind === undefined && this.#isFlood(line, source, windowMs)) return false
-    this.#window(this.#messages, message, line.timeMs, windowMs, '')
+    const window = this.#window(this.#messages, message, line.timeMs, windowMs, '')
+    // Without a window of its own each repetition would be printed.
+    if (window === undefined && total !== undefined) return this.#suppress(total, line)
+    if (total !== undefined) total.printed++
     return true
+  }
+
+  get #allWindows(): Map<string, Window>[] {
+    return [this.#messages, this.#codes, this.#totals]
   }
 
   /** Like `admit`, for a line of which repetitions are news. */
@@ -73,6 +86,7 @@ export class LogDeduplicator {
   /** Counts the line in the window of its instance and level; suppresses it beyond MAX_LINES. */
   #isFlood(line: LogLine, source: string, windowMs: number | undefined): boolean {
     const window = this.#window(this.#codes, source, line.timeMs, windowMs, OTHERS)
+    if (window === undefined) return false
     if (window.printed === MAX_LINES) return !this.#suppress(window, line)
     window.printed++
     return false
@@ -81,7 +95,7 @@ export class LogDeduplicator {
   /** Prints the counts of an instance, each at most once in EARLY_MS; its windows go on. */
   printCounts(plugin: string): void {
     const nowMs = this.#clock.nowMs()
-    for (const windows of [this.#messages, this.#codes]) {
+    for (const windows of this.#allWindows) {
       for (const window of windows.values()) {
         if (window.line?.plugin !== plugin) continue
         // What recovers and fails again and again, such as a file, would be printed each time.
@@ -98,7 +112,7 @@ export class LogDeduplicator {
   flush(): void {
     this.#clock.cancel(this.#timer)
     this.#timer = undefined
-    for (const windows of [this.#messages, this.#codes]) {
+    for (const windows of this.#allWindows) {
       for (const window of windows.values()) this.#printCount(window, this.#clock.nowMs())
       windows.clear()
     }
@@ -112,16 +126,17 @@ export class LogDeduplicator {
     return false
   }
 
+  /** Returns the window of a key; undefined when there are too many, all of which have lines to be counted. */
   #window(
     windows: Map<string, Window>,
     key: string,
     nowMs: number,
     fixedMs: number | undefined,
     code: string,
-  ): Window {
+  ): Window | undefined {
     const known = windows.get(key)
     if (known !== undefined) return known
-    if (windows.size >= MAX_WINDOWS) this.#closeOldest(windows, nowMs)
+    if (windows.size >= MAX_WINDOWS && !forgetIdle(windows)) return undefined
     const windowMs = fixedMs ?? (WINDOWS_MS[0] as number)
     // Different messages with one code may each be news, so theirs stays short.
     const grows = fixedMs === undefined && code === ''
@@ -141,17 +156,9 @@ export class LogDeduplicator {
     return window
   }
 
-  #closeOldest(windows: Map<string, Window>, nowMs: number): void {
-    for (const [key, window] of windows) {
-      windows.delete(key)
-      this.#printCount(window, nowMs)
-      return
-    }
-  }
-
   #endWindows(nowMs: number): void {
     this.#nextEndMs = Infinity
-    for (const windows of [this.#messages, this.#codes]) {
+    for (const windows of this.#allWindows) {
       for (const [key, window] of windows) {
         // A clock that was set back ends the window too, or the message might be suppressed for hours.
         const isOver = nowMs < window.startMs || nowMs - window.startMs >= window.windowMs
@@ -176,6 +183,7 @@ export class LogDeduplicator {
     const times = suppressed === 1 ? 'time' : 'times'
     let count = code === '' ? `repeated ${suppressed} ${times}` : `${code} ${suppressed} more ${times}`
     if (code === OTHERS) count = `${suppressed} lines, of which this is the last, are not shown`
+    if (code === TOTAL) count = `${suppressed} lines of all plugins, of which this is the last, are not shown`
     this.#print({ ...line, timeMs: nowMs, message: `${line.message} (${count} in ${time})` })
   }
 
@@ -187,7 +195,7 @@ export class LogDeduplicator {
     this.#timer = this.#clock.after(Math.max(1, atMs - this.#clock.nowMs()), () => {
       this.#timer = undefined
       this.#endWindows(this.#clock.nowMs())
-      for (const windows of [this.#messages, this.#codes]) {
+      for (const windows of this.#allWindows) {
         for (const window of windows.values()) {
           if (window.suppressed > 0) this.#wakeAt(window.startMs + window.windowMs)
         }
@@ -212,7 +220,7 @@ interface Window {
   /** Number of lines with this code printed in the window. */
   printed: number
   suppressed: number
-  /** Empty for a window of one message, OTHERS for one of all messages without a code. */
+  /** Empty for a window of one message, OTHERS for one of all messages without a code, TOTAL for one of all instances. */
   code: string
 }
 
@@ -226,8 +234,17 @@ const MAX_WINDOWS = 256
 const MAX_LINES_PER_CODE = 5
 /** Maximum lines without a code of an instance and level in a window; a start or a rotation of some files has fewer. */
 const MAX_LINES = 100
+/** Maximum warnings, and errors, of all instances in a window of 10 s, without the counts of the others. */
+const MAX_TOTAL = 300
 const OTHERS = 'others'
+const TOTAL = 'total'
 const MAX_KEY_CHARS = 500
+
+/** Removes the oldest window in which nothing is suppressed; returns false when there is none. */
+function forgetIdle(windows: Map<string, Window>): boolean {
+  for (const [key, { suppressed }] of windows) if (suppressed === 0) return windows.delete(key)
+  return false
+}
 
 function nextWindowMs(windowMs: number): number {
   return WINDOWS_MS.find((ms) => ms > windowMs) ?? windowMs

@@ -1,4 +1,4 @@
-import type { Logger } from '../../core/services.ts'
+import type { LoggedLine, Logger } from '../../core/services.ts'
 import type { Log, LogLevel } from './log.ts'
 
 /** Keeps lines that are logged before it is known whether there will be a log, as those of plugins that are being created. */
@@ -7,6 +7,7 @@ export class EarlyLog {
   readonly warnings: string[] = []
   #log: Log | undefined
   #kept: (() => void)[] = []
+  readonly #waitingTaps = new Set<(log: Log) => void>()
 
   /** Returns the logger of an instance, as `Log.child` does. */
   child(name: string, level?: LogLevel, suppressMs?: number): Logger {
@@ -29,9 +30,25 @@ export class EarlyLog {
     }
   }
 
+  /** See `Log.tap`. What is kept comes as soon as there is a log. */
+  tap(take: (line: LoggedLine) => void): () => void {
+    let untap: (() => void) | undefined
+    const add = (log: Log): void => {
+      untap = log.tap(take)
+    }
+    if (this.#log !== undefined) add(this.#log)
+    else this.#waitingTaps.add(add)
+    return () => {
+      this.#waitingTaps.delete(add)
+      untap?.()
+    }
+  }
+
   /** Writes what was kept; from then on lines go to the log at once. */
   open(log: Log): void {
     this.#log = log
+    for (const add of this.#waitingTaps) add(log)
+    this.#waitingTaps.clear()
     for (const line of this.#kept) line()
     this.#kept = []
     this.warnings.length = 0

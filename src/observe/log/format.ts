@@ -30,11 +30,16 @@ const BARE = /^[^\s"=]+$/
 export function formatText(line: LogLine, color: boolean): string {
   const level = line.level.padStart(5)
   const shown = color ? `\x1b[${COLORS[line.level]}m${level}\x1b[0m` : level
-  let text = `[${localTime(line.timeMs)}] [${shown}] [${escapeControls(line.plugin)}] ${messageText(line.message)}`
+  return `[${localTime(line.timeMs)}] [${shown}] ${bodyText(line)}\n`
+}
+
+/** Formats `[tail.0] message key=value`: a line without time and level. */
+export function bodyText(line: LogLine): string {
+  let text = `[${escapeControls(line.plugin)}] ${messageText(line.message)}`
   for (const [key, value] of shownFields(line.fields)) {
     text += ` ${escapeControls(key)}=${escapeControls(fieldText(value))}`
   }
-  return `${text}\n`
+  return text
 }
 
 /** Formats `{"time","level","plugin","message",...fields}`; a field with one of those names gets a trailing `_`. */

@@ -1,7 +1,7 @@
-import type { Clock, Logger } from '../../core/services.ts'
+import type { Clock, LoggedLine, Logger } from '../../core/services.ts'
 import { FsFailure, fstat } from '../../lib/fs/file-system.ts'
 import { LogDeduplicator } from './dedup.ts'
-import { formatJson, formatText, type LineLevel, type LogLine } from './format.ts'
+import { bodyText, formatJson, formatText, type LineLevel, type LogLine } from './format.ts'
 import { FileSink, type FormatNote, fdSink, isTerminal, type LogSink } from './sink.ts'
 
 /** The agent's log: levels per instance, deduplication, secrets hidden, written before the call returns. */
@@ -37,6 +37,8 @@ export interface Log {
   overlaid: boolean
   /** Level of every child without one of its own; may be changed at any time. */
   level: LogLevel
+  /** Calls `take` for each line that is written, other than those of `block`, until the returned function is called. */
+  tap(take: (line: LoggedLine) => void): () => void
   /** Writes lines of text that belong together, e.g. a dump: as they are, or each as a line of JSON where lines are. */
   block(name: string, lines: readonly string[]): void
   /** Prints pending counts of suppressed lines, so that the next line is the last one. */
@@ -68,9 +70,19 @@ export function createLog(options: LogOptions): Log {
     format({ timeMs: clock.nowMs(), level: 'warn', plugin: 'log', message, fields: undefined })
   const sink = options.sink ?? openSink(options.file, fd, clock, formatNote)
 
-  function print(line: LogLine): void {
+  const taps = new Set<(line: LoggedLine) => void>()
+
+  function write(line: LogLine): void {
     const text = format(line)
     sink.write(isOnTerminal && log.overlaid ? `${CLEAR_LINE}${text}` : text)
+  }
+
+  function print(line: LogLine): void {
+    write(line)
+    if (taps.size === 0) return
+    const { timeMs, level, plugin } = line
+    const logged = { timeMs, level, instance: plugin, text: bodyText(line) }
+    for (const take of taps) take(logged)
   }
 
   const deduplicator = new LogDeduplicator(clock, print)
@@ -79,7 +91,7 @@ export function createLog(options: LogOptions): Log {
     level: options.level,
     child(name, level, suppressMs = 0) {
       const enabled = (rank: number): boolean => rank <= RANK[level ?? log.level]
-      const write = (
+      const logLine = (
         lineLevel: LineLevel,
         message: string,
         fields?: Record<string, unknown>,
@@ -94,11 +106,15 @@ export function createLog(options: LogOptions): Log {
         print(line)
       }
       return {
-        error: (message, fields, kind) => write('error', message, fields, kind),
-        warn: (message, fields, kind) => write('warn', message, fields, kind),
-        info: (message, fields) => write('info', message, fields),
-        debug: (message, fields) => write('debug', message, fields),
+        error: (message, fields, kind) => logLine('error', message, fields, kind),
+        warn: (message, fields, kind) => logLine('warn', message, fields, kind),
+        info: (message, fields) => logLine('info', message, fields),
+        debug: (message, fields) => logLine('debug', message, fields),
       }
+    },
+    tap(take) {
+      taps.add(take)
+      return () => taps.delete(take)
     },
     block(name, lines) {
       if (isText && !isJournal) {
@@ -107,7 +123,7 @@ export function createLog(options: LogOptions): Log {
       }
       const timeMs = clock.nowMs()
       for (const message of lines)
-        if (message !== '') print({ timeMs, level: 'info', plugin: name, message, fields: undefined })
+        if (message !== '') write({ timeMs, level: 'info', plugin: name, message, fields: undefined })
     },
     flush: () => deduplicator.flush(),
     reopen: () => sink.reopen(),

@@ -10,6 +10,7 @@ import type {
   Snapshot,
 } from '../../core/snapshot.ts'
 import { bytesText } from '../../lib/text/bytes.ts'
+import { counted } from '../../lib/text/counted.ts'
 import { durationText } from '../../lib/text/duration.ts'
 import { localTime } from '../log/format.ts'
 import { timeText } from './human-units.ts'
@@ -41,10 +42,7 @@ export function dumpLines(snapshot: Snapshot): string[] {
 function bufferLines(buffer: BufferSnapshot, nowMs: number): string[] {
   const { folder, bytes, segments, problem, unwrittenChunks, unwrittenBytes } = buffer
   const age = problem === undefined ? '' : durationText(nowMs - problem.sinceMs)
-  const lines = [
-    '',
-    `buffer  ${folder}  ${bytesText(bytes)} in ${segments} ${segments === 1 ? 'file' : 'files'}`,
-  ]
+  const lines = ['', `buffer  ${folder}  ${bytesText(bytes)} in ${counted(segments, 'file')}`]
   if (problem !== undefined)
     lines.push(`  NOT WRITABLE for ${age}, records wait: ${problem.reason}`, `    ${problem.hint}`)
   const { readProblem } = buffer
@@ -54,14 +52,14 @@ function bufferLines(buffer: BufferSnapshot, nowMs: number): string[] {
       `    ${readProblem.hint}`,
     )
   if (unwrittenChunks > 0)
-    lines.push(`  ${unwrittenChunks} chunks, ${bytesText(unwrittenBytes)}, are not on disk yet`)
+    lines.push(`  ${counted(unwrittenChunks, 'chunk')}, ${bytesText(unwrittenBytes)}, not on disk yet`)
   const { lostRecords, damagedParts } = buffer
-  if (lostRecords > 0) lines.push(`  LOST ${lostRecords} records in damaged files`)
+  if (lostRecords > 0) lines.push(`  LOST ${counted(lostRecords, 'record')} in damaged files`)
   if (damagedParts > 0)
     lines.push(`  LOST an unknown number of records in damaged files, parts: ${damagedParts}`)
   const unknown = buffer.unknownOutputs.map(
     ({ name, records, bytes: size }) =>
-      `  for ${name}: ${records} records, ${bytesText(size)}, KEPT: no output in the configuration has this name`,
+      `  for ${name}: ${counted(records, 'record')}, ${bytesText(size)}, KEPT: no output in the configuration has this name`,
   )
   return [...lines, ...buffer.outputs.map(bufferedLine), ...unknown]
 }
@@ -69,9 +67,9 @@ function bufferLines(buffer: BufferSnapshot, nowMs: number): string[] {
 function bufferedLine({ name, chunks, records, bytes, ...output }: BufferedOutput): string {
   const { chunksInMemory, droppedRecords, limitBytes } = output
   const limit = limitBytes === undefined ? '' : ` of ${bytesText(limitBytes)}`
-  const dropped = droppedRecords === 0 ? '' : `, DROPPED ${droppedRecords} records at the limit`
-  const inChunks = `${chunks} ${chunks === 1 ? 'chunk' : 'chunks'}`
-  return `  for ${name}: ${records} records, ${bytesText(bytes)}${limit}, in ${inChunks}, ${chunksInMemory} in memory${dropped}`
+  const dropped = droppedRecords === 0 ? '' : `, DROPPED ${counted(droppedRecords, 'record')} at the limit`
+  const inChunks = counted(chunks, 'chunk')
+  return `  for ${name}: ${counted(records, 'record')}, ${bytesText(bytes)}${limit}, in ${inChunks}, ${chunksInMemory} in memory${dropped}`
 }
 
 function inputLines(input: InputSnapshot): string[] {
@@ -79,7 +77,7 @@ function inputLines(input: InputSnapshot): string[] {
   const files = input.status?.files
   return [
     '',
-    `input   ${titleOf(input)}  ${input.records} records, ${bytesText(input.bytes)}`,
+    `input   ${titleOf(input)}  ${counted(input.records, 'record')}, ${bytesText(input.bytes)}`,
     `  memory ${bytesText(input.memory)}${limit}${input.paused ? ', PAUSED at its limit' : ''}`,
     ...counterLines(input),
     ...(files === undefined ? [] : fileLines(files)),
@@ -88,7 +86,7 @@ function inputLines(input: InputSnapshot): string[] {
 
 function fileLines(files: FileStatus[]): string[] {
   const lag = files.reduce((sum, file) => sum + file.lag, 0)
-  const title = `  ${files.length} ${files.length === 1 ? 'file' : 'files'}, lag ${bytesText(lag)}`
+  const title = `  ${counted(files.length, 'file')}, lag ${bytesText(lag)}`
   if (files.length === 0) return [title]
   const sorted = [...files].sort((a, b) => b.lag - a.lag)
   const hidden = sorted.splice(MAX_FILES).length
@@ -112,7 +110,7 @@ function filterLines(filter: FilterSnapshot, nowMs: number): string[] {
   const changes = `dropped ${filter.dropRecords}, added ${filter.addRecords}`
   return [
     '',
-    `filter  ${titleOf(filter)}  ${filter.records} records, ${bytesText(filter.bytes)}, ${changes}`,
+    `filter  ${titleOf(filter)}  ${counted(filter.records, 'record')}, ${bytesText(filter.bytes)}, ${changes}`,
     ...unkeptLines(filter, nowMs),
     ...counterLines(filter),
   ]
@@ -121,11 +119,11 @@ function filterLines(filter: FilterSnapshot, nowMs: number): string[] {
 function outputLines(output: OutputSnapshot, nowMs: number): string[] {
   const next =
     output.retryAtMs === undefined ? '' : `, next retry in ${secondsUntil(output.retryAtMs, nowMs)}`
-  const retries = `retries ${output.retries} (${output.retriedRecords} records)`
-  const dropped = `retries exhausted for ${output.retriesFailed} chunks, dropped ${output.droppedRecords} records`
+  const retries = `retries ${output.retries} (${counted(output.retriedRecords, 'record')})`
+  const dropped = `retries exhausted for ${counted(output.retriesFailed, 'chunk')}, dropped ${counted(output.droppedRecords, 'record')}`
   return [
     '',
-    `output  ${titleOf(output)}  ${output.procRecords} records, ${bytesText(output.procBytes)}`,
+    `output  ${titleOf(output)}  ${counted(output.procRecords, 'record')}, ${bytesText(output.procBytes)}`,
     `  chunks waiting ${output.waiting}, in flight ${output.inFlight}, retrying ${output.retrying}${next}`,
     `  errors ${output.errors}, ${retries}, ${dropped}`,
     ...unkeptLines(output, nowMs),
@@ -144,7 +142,7 @@ function unkeptLines({ unkept }: OutputSnapshot | FilterSnapshot, nowMs: number)
 function downLines({ down, lastDeliveryMs }: OutputSnapshot, nowMs: number): string[] {
   const last = lastDeliveryMs === undefined ? 'never' : `${durationText(nowMs - lastDeliveryMs)} ago`
   if (down === undefined) return [`  last delivery ${last}`]
-  const attempts = `${down.attempts} ${down.attempts === 1 ? 'attempt' : 'attempts'}`
+  const attempts = counted(down.attempts, 'attempt')
   return [`  DOWN for ${durationText(nowMs - down.sinceMs)}, ${attempts}; last delivery ${last}`]
 }
 

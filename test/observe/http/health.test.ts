@@ -168,3 +168,7 @@ test('a buffer on disk that cannot be read is named, after one that cannot be wr
   const both = window.check(sampleSnapshot({ buffer: sampleBuffer({ problem, readProblem }) }))
   expect(both).toMatchObject({ buffer: { failure: 'write', reason: 'ENOSPC' } })
 })
+
+test('a period of years is not sampled all the time: the interval is one that a timer takes', () => {
+  expect(new HealthWindow({ ...OPTIONS, periodMs: 100 * 365 * 86_400_000 }, 0).intervalMs).toBe(2 ** 31 - 1)
+})

@@ -43,7 +43,6 @@ describe('a request', () => {
     ['Content-Length: 1', true],
     ['Content-Length: 0', false],
     ['Transfer-Encoding: chunked', true],
-    ['transfer-encoding: identity', true],
   ])('with "%s" has a body: %p', (header, hasBody) => {
     expect(get('/', header)).toMatchObject({ hasBody })
   })
@@ -57,6 +56,7 @@ describe('what is not a request', () => {
     ['GET / HTTP/1.1\r\nHost : a\r\n\r\n', 400],
     ['GET / HTTP/1.1\r\nHost: a\0b\r\n\r\n', 400],
     ['GET / HTTP/1.1\r\nHost: a\r\nContent-Length: -1\r\n\r\n', 400],
+    ['GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: identity\r\n\r\n', 501],
     ['GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999999999999999\r\n\r\n', 400],
     ['GET  / HTTP/1.1\r\nHost: a\r\n\r\n', 400],
     ['get / HTTP/1.1\r\nHost: a\r\n\r\n', 400],

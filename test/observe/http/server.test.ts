@@ -469,13 +469,13 @@ describe('start and stop', () => {
     expect(error).toBeInstanceOf(ShipperError)
     const { code, message, hint } = error as ShipperError
     expect(code).toBe('E_LISTEN')
-    expect(message).toBe(`http server cannot listen on 127.0.0.1:${server.port}: EADDRINUSE`)
+    expect(message).toBe(`cannot listen on 127.0.0.1:${server.port}, for the http server: EADDRINUSE`)
     expect(hint).toContain('Http_Port')
   })
 
   test('an address of another machine is E_LISTEN', async () => {
     const second = serve(() => current, { listen: '192.0.2.1' })
-    await expect(second).rejects.toThrow('http server cannot listen on 192.0.2.1:0: EADDRNOTAVAIL')
+    await expect(second).rejects.toThrow('cannot listen on 192.0.2.1:0, for the http server: EADDRNOTAVAIL')
   })
 
   test('on :: both address families are served, and IPv4 alone where IPv6 is off', async () => {

@@ -28,3 +28,23 @@ test('lines are kept in their order until there is a log, and keep their name an
     `${head} [error] [a] third code=E_X`,
   ])
 })
+
+test('a tap gets what was kept when there is a log, then each line once, until it is removed', () => {
+  const early = new EarlyLog()
+  const taken: string[] = []
+  const untap = early.tap(({ level, instance, text }) => taken.push(`${level} ${instance} ${text}`))
+  const removed = early.tap(() => taken.push('removed before there was a log'))
+  removed()
+  early.child('a').warn('first')
+  expect(taken).toEqual([])
+  const lines: string[] = []
+  const log = logInto(lines)
+  early.open(log)
+  early.child('b').info('second', { port: 1 })
+  early.child('b').debug('below the level')
+  log.block('shipper', ['a dump is no line of the log'])
+  expect(taken).toEqual(['warn a [a] first', 'info b [b] second port=1'])
+  untap()
+  early.child('b').info('third')
+  expect(taken).toHaveLength(2)
+})

@@ -277,8 +277,31 @@ describe('a deduplication window', () => {
     const a = log.child('a')
     for (let round = 0; round < 2; round++) for (let i = 0; i < 100; i++) a.warn(`m${i}`)
     for (let i = 0; i < 5000; i++) log.child(`b${i % 50}`).warn(`n${i}`)
+    log.flush()
     const counts = sink.messages.filter((m) => m.includes('(repeated 1 time in 1 s)'))
     expect(counts).toHaveLength(100)
+    expect(sink.messages.at(-1)).toBe(
+      'n4999 (4800 lines of all plugins, of which this is the last, are not shown in 1 s)',
+    )
+  })
+
+  test.each([
+    ['plain', {}],
+    ['with an error code', { code: 'E_TAIL_UNREADABLE' }],
+  ])('a thousand instances that fail in turn do not fill the log: %s', (_, fields) => {
+    const { sink, clock, log } = memoryLog()
+    for (let round = 0; round < 1200; round++) {
+      for (let i = 0; i < 1000; i++) log.child(`head.${i}`).warn(`cannot read ${i}`, fields)
+      clock.advance(50)
+    }
+    // A minute: three hundred lines and 256 counts in 10 s, which are told of less often later.
+    expect(sink.messages.length).toBeLessThan(6 * 560)
+    expect(sink.messages.some((m) => m.includes('lines of all plugins'))).toBe(true)
+    log.child('out.0').error('down')
+    expect(sink.messages.at(-1)).toBe('down')
+    const shown = sink.messages.length
+    log.flush()
+    expect(sink.messages.length).toBeLessThan(shown + 600)
   })
 })
 

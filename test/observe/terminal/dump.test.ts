@@ -102,7 +102,7 @@ memory  1.5 MB of 16.0 MB
 
 buffer  /var/lib/shipper/buffer  17.0 MB in 2 files
   for forward.0: 30 records, 6.0 KB, in 3 chunks, 3 in memory
-  for kafka.0: 90000 records, 15.0 MB of 20.0 MB, in 60 chunks, 4 in memory, DROPPED 70 records at the limit
+  for kafka.0: 90,000 records, 15.0 MB of 20.0 MB, in 60 chunks, 4 in memory, DROPPED 70 records at the limit
 
 input `)
   const problem = { sinceMs: nowMs - 65_000, reason: 'no space', hint: 'free space' }
@@ -117,7 +117,7 @@ input `)
 buffer  /var/lib/shipper/buffer  17.0 MB in 1 file
   NOT WRITABLE for 1 min 5 s, records wait: no space
     free space
-  2 chunks, 5.0 KB, are not on disk yet
+  2 chunks, 5.0 KB, not on disk yet
   LOST 9 records in damaged files
 `)
 })
@@ -125,6 +125,6 @@ buffer  /var/lib/shipper/buffer  17.0 MB in 1 file
 test('shows what the buffer keeps for outputs that the configuration does not have', () => {
   const unknownOutputs = [{ name: 'old', chunks: 2, records: 34_200, bytes: 5_000_000 }]
   expect(formatDump(sampleSnapshot({ buffer: sampleBuffer({ unknownOutputs }) }))).toContain(
-    '\n  for old: 34200 records, 5.0 MB, KEPT: no output in the configuration has this name\n',
+    '\n  for old: 34,200 records, 5.0 MB, KEPT: no output in the configuration has this name\n',
   )
 })
