@@ -68,7 +68,7 @@ describe('src', () => {
     const shared = [...owners].filter(([, files]) => files.length > 1)
     expect(shared.map(([name, files]) => `${name}: ${files.map(({ path }) => path).join(' ')}`)).toEqual([])
     const manifest = JSON.parse(readFileSync(resolve(import.meta.dirname, '../package.json'), 'utf8'))
-    const known = [...Object.keys(manifest.dependencies), 'bun:sqlite', 'bun:ffi', 'bun:jsc']
+    const known = [...Object.keys(manifest.dependencies), 'bun', 'bun:sqlite', 'bun:ffi', 'bun:jsc']
     expect([...owners.keys()].filter((name) => !known.includes(name ?? ''))).toEqual([])
     // A package that only tests or tools import is a devDependency: it would be in the bill of materials.
     expect(Object.keys(manifest.dependencies).filter((name) => !owners.has(name))).toEqual([])

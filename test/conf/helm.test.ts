@@ -81,6 +81,103 @@ testWithHelm('the default values produce the manifests of conf/kubernetes', () =
   expect(chart).toEqual(config)
 })
 
+/** Values that a test sets, as a file. */
+function withValues(values: object): string[] {
+  const file = join(tmp(), 'values.json')
+  writeFileSync(file, JSON.stringify(values))
+  return ['-f', file]
+}
+
+async function checkConfiguration(map: Manifest): Promise<void> {
+  const dir = tmp()
+  for (const [name, text] of Object.entries(map.data ?? {})) writeFileSync(join(dir, name), text)
+  const { code, stderr } = await run(['-c', join(dir, 'shipper.conf'), '-D'])
+  expect([code, code === 0 ? '' : stderr]).toEqual([0, ''])
+}
+
+testWithHelm('kmsg, docker_events and ports each have one value, and change nothing else', async () => {
+  const plain = JSON.stringify(template())
+  for (const name of [
+    'privileged',
+    '/dev/kmsg',
+    'docker.sock',
+    'NET_BIND_SERVICE',
+    '"Service"',
+    'StatefulSet',
+  ])
+    expect(plain).not.toContain(name)
+
+  const ports = [
+    { name: 'syslog', port: 514, protocol: 'UDP', hostPort: 514 },
+    { name: 'in', port: 5170 },
+  ]
+  const rendered = template(...withValues({ dockerEvents: { enabled: true }, ports }))
+  expect(rendered.flatMap(schemaViolations)).toEqual([])
+  const socket = { name: 'docker-socket', hostPath: { path: '/var/run/docker.sock', type: 'Socket' } }
+  expect(only(rendered, 'DaemonSet').spec?.template.spec).toMatchObject({
+    volumes: expect.arrayContaining([socket]),
+    containers: [
+      {
+        securityContext: {
+          allowPrivilegeEscalation: false,
+          capabilities: { drop: ['ALL'], add: ['NET_BIND_SERVICE'] },
+        },
+        volumeMounts: expect.arrayContaining([{ name: 'docker-socket', mountPath: '/var/run/docker.sock' }]),
+        ports: [
+          { containerPort: 2020 },
+          { containerPort: 514, protocol: 'UDP', hostPort: 514 },
+          { containerPort: 5170, protocol: 'TCP' },
+        ],
+      },
+    ],
+  })
+  expect(only(rendered, 'Service').spec).toEqual({
+    selector: { 'app.kubernetes.io/name': 'shipper', 'app.kubernetes.io/instance': 'shipper' },
+    internalTrafficPolicy: 'Local',
+    ports: [
+      { name: 'syslog', port: 514, targetPort: 514, protocol: 'UDP' },
+      { name: 'in', port: 5170, targetPort: 5170, protocol: 'TCP' },
+    ],
+  } as never)
+  await checkConfiguration(only(rendered, 'ConfigMap'))
+
+  const kernel = template(...withValues({ kmsg: { enabled: true, options: { Prio_Level: 5 } } }))
+  expect(kernel.flatMap(schemaViolations)).toEqual([])
+  const { template: pod } = only(kernel, 'DaemonSet').spec as { template: { spec: { containers: object[] } } }
+  const [container] = pod.spec.containers
+  // An API server refuses a privileged container that may not escalate.
+  expect(container).toMatchObject({ securityContext: { privileged: true, readOnlyRootFilesystem: true } })
+  expect(JSON.stringify(container)).not.toContain('allowPrivilegeEscalation')
+  expect(JSON.stringify(container)).toContain('"mountPath":"/dev/kmsg"')
+  await checkConfiguration(only(kernel, 'ConfigMap'))
+})
+
+testWithHelm('kubernetesEvents.enabled produces the manifests of conf/kubernetes-events', async () => {
+  const rendered = template('--set', 'kubernetesEvents.enabled=true')
+  expect(rendered.flatMap(schemaViolations)).toEqual([])
+  const directory = join(CONF, 'kubernetes-events')
+  const plain = readdirSync(directory).flatMap((name) => parsed(readFileSync(join(directory, name), 'utf8')))
+  expect(plain.flatMap(schemaViolations)).toEqual([])
+  const ofEvents = rendered.filter(({ metadata }) => metadata.name.endsWith('-events'))
+  const ours = only(plain, 'StatefulSet').spec as { template: { spec: object } }
+  const chart = only(ofEvents, 'StatefulSet').spec as typeof ours
+  expect(chart.template.spec).toMatchObject(ours.template.spec)
+  expect({ ...chart, template: 0, selector: 0 }).toEqual({ ...ours, template: 0, selector: 0 } as never)
+  expect(only(ofEvents, 'ClusterRole').rules).toEqual(only(plain, 'ClusterRole').rules)
+  const [config, found] = [plain, ofEvents].map((all) =>
+    linesOf(only(all, 'ConfigMap').data?.['shipper.conf']),
+  )
+  expect(found).toEqual(config)
+  await checkConfiguration(only(ofEvents, 'ConfigMap'))
+
+  const values = { enabled: true, storage: { size: '' }, options: { Kube_Namespace: 'prod' } }
+  const small = template(...withValues({ kubernetesEvents: values, rbac: { create: false } }))
+  expect(small.flatMap(schemaViolations)).toEqual([])
+  expect(JSON.stringify(only(small, 'StatefulSet'))).toContain('"emptyDir":{}')
+  expect(JSON.stringify(small)).not.toContain('volumeClaimTemplates')
+  expect(JSON.stringify(small)).toContain('Kube_Namespace  prod')
+})
+
 testWithHelm('the agent accepts the configurations of the chart', async () => {
   const more = ['--set', 'extraConfig=[OUTPUT]\n    Name null\n    Match kube.*,tail.Skip_Empty_Lines=on']
   for (const args of [[], ['--set', 'output.kind=kafka'], more]) {

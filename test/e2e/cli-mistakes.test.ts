@@ -125,7 +125,7 @@ const MISTAKES: [string, string, string][] = [
     'a process to measure that does not exist',
     `[INPUT]\n    Name cpu\n    Pid 99999999\n${OUT}`,
     "a.conf:3:9: [cpu] cannot measure process 99999999: ENOENT: no such file or directory, open '/proc/99999999/stat'; set " +
-      'Pid to a running process, or leave it out to measure the machine',
+      'Pid to a running process, or leave it out to measure the machine; for one of another user, for the systemd unit, copy /etc/shipper/drop-ins/proc.conf to /etc/systemd/system/shipper.service.d/',
   ],
   [
     'a parser that does not exist',

@@ -236,7 +236,7 @@ test('two inputs that follow the same file with one database each resume where t
 function rowsOf(dir: string): { offset: number }[] {
   try {
     const db = new Database(join(dir, 'pos.db'), { readonly: true })
-    const rows = db.query('SELECT offset FROM in_tail_files ORDER BY id').all() as { offset: number }[]
+    const rows = db.query('SELECT offset FROM in_tail_files ORDER BY offset').all() as { offset: number }[]
     db.close()
     return rows
   } catch {

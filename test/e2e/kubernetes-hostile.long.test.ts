@@ -14,8 +14,21 @@ import { until } from '../support/until.ts'
 const LIMIT_BYTES = 192e6 * 1.048576
 const ATTACK_MS = 6000
 
-for (const name of [...Object.keys(ATTACKS), FLOOD])
-  test(`an API server that sends ${name} delays no line of another input, and memory stays below the limit`, async () => {
+const READERS = ['the filter kubernetes', 'the input kubernetes_events'] as const
+
+/** Returns the sections that read from the API server. */
+function readerOf(reader: (typeof READERS)[number], url: string, dir: string): string {
+  return reader === 'the filter kubernetes'
+    ? `[FILTER]\n  name kubernetes\n  match kube.*\n  kube_url ${url}\n  kube_snapshot ${join(dir, 'pods')}\n`
+    : `[INPUT]\n  name kubernetes_events\n  tag events\n  kube_url ${url}\n  kube_request_limit 100\n` +
+        `  db ${join(dir, 'events.db')}\n[OUTPUT]\n  name null\n  match events\n`
+}
+
+const cases = [...Object.keys(ATTACKS), FLOOD].flatMap((name) =>
+  READERS.map((reader): [string, (typeof READERS)[number]] => [name, reader]),
+)
+for (const [name, reader] of cases)
+  test(`an API server that sends ${reader} ${name} delays no line of another input, and memory stays below the limit`, async () => {
     const api = await HostileApi.start(name)
     const dir = tmp()
     const log = join(dir, 'plain.log')
@@ -28,7 +41,7 @@ for (const name of [...Object.keys(ATTACKS), FLOOD])
     writeFileSync(
       conf,
       `[SERVICE]\n  flush 0.1\n${tail('plain', log)}${tail('kube.var.log.containers.*', pod)}` +
-        `[FILTER]\n  name kubernetes\n  match kube.*\n  kube_url ${api.url}\n  kube_snapshot ${join(dir, 'pods')}\n` +
+        readerOf(reader, api.url, dir) +
         '[OUTPUT]\n  name stdout\n  match plain\n  format json_lines\n',
     )
     const agent = start(['-c', conf], {
@@ -49,7 +62,7 @@ for (const name of [...Object.keys(ATTACKS), FLOOD])
     }
     const peak = peakBytes(agent)
     console.log(
-      `${name}: ${api.requests} requests, ${(api.sentBytes / 1e6).toFixed(0)} MB, ${worstMs.toFixed(0)} ms, ${(peak / 1e6).toFixed(0)} MB`,
+      `${reader}, ${name}: ${api.requests} requests, ${(api.sentBytes / 1e6).toFixed(0)} MB, ${worstMs.toFixed(0)} ms, ${(peak / 1e6).toFixed(0)} MB`,
     )
     expect(worstMs).toBeLessThan(2000)
     expect(peak).toBeLessThan(LIMIT_BYTES)

@@ -8,7 +8,7 @@ import { tmp } from '../support/tmp.ts'
 import { until } from '../support/until.ts'
 
 const DUMP = /^--- shipper [\s\S]*?^---$/m
-const SENT = /^output {2}forward\.0 {2}1 records[^\n]*\n {2}chunks waiting 0, in flight 0, retrying 0$/m
+const SENT = /^output {2}forward\.0 {2}1 record[^\n]*\n {2}chunks waiting 0, in flight 0, retrying 0$/m
 const IN_FLIGHT = /chunks waiting 0, in flight 1, retrying 0\n/
 const RETRYING =
   /retrying 1, next retry in \d\.\d s\n {2}errors 0, retries [1-9][\s\S]*last error: [^\n]*127\.0\.0\.1:\d+/

@@ -1,17 +1,32 @@
 import type { Target } from './target.ts'
 import { accessors } from './targets/accessors.ts'
 import { chosenPath } from './targets/chosen-path.ts'
+import { commandLines, kernelMessage } from './targets/collectors.ts'
 import { config, flags, options } from './targets/config.ts'
+import { datagrams } from './targets/datagrams.ts'
 import { deadLetters } from './targets/dead-letters.ts'
+import { dockerEvents, kubernetesEvents } from './targets/events.ts'
 import { fluentd } from './targets/fluentd.ts'
 import { acknowledgements, forward, payload } from './targets/forward.ts'
 import { geoip } from './targets/geoip.ts'
 import { gzip } from './targets/gzip.ts'
 import { http, httpRequest } from './targets/http.ts'
+import {
+  http2Refusals,
+  httpChunks,
+  httpForm,
+  httpFraming,
+  httpJson,
+  httpText,
+  otlpJson,
+  otlpProtobuf,
+  snappy,
+} from './targets/http-input.ts'
 import { journal } from './targets/journal.ts'
 import { kafka, kafkaStream, scram } from './targets/kafka.ts'
 import { kubernetes, kubernetesTags } from './targets/kubernetes.ts'
 import { lua } from './targets/lua.ts'
+import { messages } from './targets/messages.ts'
 import { json, msgpack } from './targets/msgpack.ts'
 import { multiline } from './targets/multiline.ts'
 import { pairs } from './targets/pairs.ts'
@@ -31,18 +46,15 @@ import { yaml } from './targets/yaml.ts'
 /** Everything that reads bytes from outside. */
 export const TARGETS: readonly Target[] = [
   ...[forward, payload, acknowledgements],
+  ...[messages, datagrams],
   ...[kafka, kafkaStream, scram],
   ...[journal, kubernetes, kubernetesTags, http, httpRequest, geoip],
+  ...[http2Refusals, httpChunks, httpForm, httpFraming, httpJson, httpText, otlpJson, otlpProtobuf, snappy],
+  ...[kubernetesEvents, dockerEvents],
   ...[msgpack, json, lines, time, multiline, gzip],
   ...[wasmLines, wasmRecords, wasmMerge],
   ...[config, yaml, fluentd, flags, options, patterns, regex, accessors, pairs, chosenPath, reports],
-  ...[ruby, transformer],
-  ...[config, yaml, fluentd, flags, options, patterns, regex, accessors, chosenPath, reports],
-  ...[ruby, transformer, parserFilter],
-  ...[config, yaml, fluentd, flags, options, patterns, regex, accessors, chosenPath, reports],
-  ...[ruby, transformer, redact, script],
-  ...[config, yaml, fluentd, flags, options, patterns, regex, accessors, chosenPath, reports],
-  ...[ruby, transformer, lua],
-  ...[ruby, transformer, lua, redact, script],
+  ...[ruby, transformer, parserFilter, lua, redact, script],
   ...[rows, damaged, deadLetters, segments, repairedSegments, outputStates],
+  ...[commandLines, kernelMessage],
 ]

@@ -7,6 +7,8 @@ import { parseValue } from '../../src/core/options/parse.ts'
 import { JsonText } from '../../src/lib/json/msgpack-to-json.ts'
 import { startHttp } from '../../src/observe/http/server.ts'
 import { parsePod } from '../../src/plugins/filters/kubernetes/pods/pod.ts'
+import { spec as httpSpec } from '../../src/plugins/inputs/http/index.ts'
+import { spec as otlpSpec } from '../../src/plugins/inputs/opentelemetry/index.ts'
 import { spec as jsonSpec } from '../../src/plugins/parsers/json.ts'
 import { spec as regexSpec } from '../../src/plugins/parsers/regex.ts'
 import { AckReader } from '../../src/protocol/forward/frame.ts'
@@ -16,6 +18,7 @@ import { readMetadata, readSaslAuthenticate } from '../../src/protocol/kafka/req
 import { registry } from '../../src/registry.ts'
 import { LooseBuffers } from '../support/engine/chunk-of.ts'
 import { sampleSnapshot } from '../support/engine/snapshot.ts'
+import { listeningInput } from '../support/http/listening-input.ts'
 import { run } from '../support/process.ts'
 import { parseLine, parserOf, SILENT } from '../support/tail/parse-line.ts'
 import { tmp } from '../support/tmp.ts'
@@ -126,15 +129,16 @@ describe('CVE-2023-52079 and CVE-2026-38357: MessagePack nested without end', ()
   })
 })
 
-describe('inputs that do not exist', () => {
-  test('CVE-2024-50608, CVE-2024-50609: no input takes records over HTTP, and an empty POST to the server is refused', async () => {
+describe('inputs that do not exist, and those that do', () => {
+  test('CVE-2024-50608, CVE-2024-50609: empty requests are refused, by the server and by the inputs', async () => {
     const names = registry.names('input')
-    expect(names.filter((name) => /http|opentelemetry|prometheus|elastic|splunk/.test(name))).toEqual([])
+    expect(names.filter((name) => /prometheus|elastic|splunk/.test(name))).toEqual([])
     const health = { enabled: true, errorsCount: 5, retryFailureCount: 5, periodMs: 60_000, outputDownMs: 0 }
     const server = await startHttp({ listen: '127.0.0.1', port: 0, health }, () => sampleSnapshot(), SILENT)
-    const ask = (text: string) =>
+    const [http, otlp] = [await listeningInput(httpSpec), await listeningInput(otlpSpec)]
+    const ask = (port: number, text: string) =>
       new Promise<string>((resolve) => {
-        const socket = connect(server.port, '127.0.0.1', () => socket.end(text))
+        const socket = connect(port, '127.0.0.1', () => socket.end(text))
         let answer = ''
         socket.on('data', (data) => {
           answer += data
@@ -142,9 +146,11 @@ describe('inputs that do not exist', () => {
         socket.on('close', () => resolve(answer))
       })
     for (const length of ['0', '', '-1']) {
-      const post = `POST /api/prom/push HTTP/1.1\r\nHost: localhost\r\nContent-Length: ${length}\r\n\r\n`
-      expect(await ask(post)).toMatch(/^HTTP\/1\.1 4\d\d /)
-      expect(await ask('GET /api/v1/uptime HTTP/1.0\r\n\r\n')).toStartWith('HTTP/1.1 200 ')
+      const post = `POST /v1/logs HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: ${length}\r\n\r\n`
+      for (const { port } of [server, http, otlp]) expect(await ask(port, post)).toMatch(/^HTTP\/1\.1 4\d\d /)
+      expect(await ask(server.port, 'GET /api/v1/uptime HTTP/1.0\r\n\r\n')).toStartWith('HTTP/1.1 200 ')
+      for (const { port } of [http, otlp])
+        expect(await ask(port, 'GET /v1/logs HTTP/1.0\r\n\r\n')).toStartWith('HTTP/1.1 400 ')
     }
     await server.close()
   })

@@ -1,6 +1,9 @@
 import { expect, test } from 'bun:test'
 import { existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { CollectingOutput } from './engine/assembled.ts'
+import { chunkOf } from './engine/chunk-of.ts'
+import { Records } from './engine/records.ts'
 import { run, start } from './process.ts'
 import { atEnd, tmp } from './tmp.ts'
 import { until, within } from './until.ts'
@@ -64,4 +67,18 @@ test('its clean-up has finished before the next test begins', () => {
 const shared = tmp()
 test('a folder created at the top of a file exists for all its tests', () => {
   expect(existsSync(shared)).toBe(true)
+})
+
+test('outputs that are opened take what waits before a flush of the same turn', async () => {
+  const chunks = [1, 2, 3].map((n) => chunkOf([{ n }], 't'))
+  const records = new Records()
+  const texts = new CollectingOutput()
+  records.blocked = texts.blocked = true
+  const waiting = chunks.slice(0, 2).flatMap((chunk) => [records.flush(chunk), texts.flush(chunk)])
+  records.open()
+  texts.release()
+  const last = chunks.slice(2).flatMap((chunk) => [records.flush(chunk), texts.flush(chunk)])
+  await Promise.all([...waiting, ...last])
+  expect(records.records.map(({ record }) => record)).toEqual([{ n: 1 }, { n: 2 }, { n: 3 }])
+  expect(texts.texts).toEqual(chunks.map((chunk) => chunk.entries().toString('latin1')))
 })

@@ -51,7 +51,7 @@ testInstall('the commands of the guide from a VM to a forward peer run as writte
   const [, args = ''] = EXEC_START.exec(machine.read(UNIT)) ?? []
   const service = guide.launch(`shipper ${args.replaceAll('/etc/', `${machine.root}/etc/`)}`)
   await receiver.waitForStdout('"path"=>"/a"')
-  await receiver.waitForStdout(`"log"=>"${TRACE.replace('\n', '\\n').replace('\t', '\\t')}"`)
+  await receiver.waitForStdout(`"log"=>"${TRACE}"`)
   await receiver.waitForStdout('"site"=>"vm-1"')
 
   appendFileSync(join(logs, 'app/a.log'), 'last\n')

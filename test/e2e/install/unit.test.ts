@@ -1,6 +1,6 @@
 import { expect, test } from 'bun:test'
 import { spawnSync } from 'node:child_process'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { ROOT } from '../../../scripts/bootstrap.mjs'
 import { withoutWatchdog } from '../../../scripts/node-unit.ts'
@@ -55,6 +55,25 @@ testWithSystemd('systemd accepts the unit of the node variant without a warning'
   const text = withoutWatchdog(readFileSync(UNIT, 'utf8'))
   writeFileSync(unit, text.replace('/usr/local/bin/shipper', binary))
   expect(output(analyze, 'verify', '--man=no', unit)).toBe('')
+})
+
+testWithSystemd('systemd accepts each drop-in without a warning, and the limits of the unit stay', () => {
+  const folder = join(ROOT, 'conf/systemd/drop-ins')
+  const [binary = ''] = shipperCommand()
+  const verified = (text: string): string => {
+    const unit = join(tmp(), 'shipper.service')
+    writeFileSync(unit, readFileSync(UNIT, 'utf8').replace('/usr/local/bin/shipper', binary))
+    mkdirSync(`${unit}.d`)
+    writeFileSync(join(`${unit}.d`, 'drop-in.conf'), text)
+    return output(analyze, 'verify', '--man=no', unit)
+  }
+  expect(verified('[Service]\nNoSuchSetting=1\n')).toContain('NoSuchSetting')
+  for (const name of readdirSync(folder)) {
+    const text = readFileSync(join(folder, name), 'utf8')
+    expect([name, verified(text)]).toEqual([name, ''])
+    // An empty value would take away what the unit has.
+    expect(text).not.toMatch(/^\w+=$/m)
+  }
 })
 
 testWithSystemd(

@@ -1,7 +1,7 @@
 import { gzipSync, zstdCompressSync } from 'node:zlib'
 import { Decoder, decodeMulti, ExtData, encode } from '@msgpack/msgpack'
 import { skip } from '../../../src/core/msgpack/encode.ts'
-import { type Compression, Inflaters } from '../../../src/plugins/inputs/forward/inflater.ts'
+import { type Compression, Inflaters } from '../../../src/lib/compression/inflater.ts'
 import { readTime } from '../../../src/protocol/forward/event-time.ts'
 import { AckReader } from '../../../src/protocol/forward/frame.ts'
 import { MessageReader } from '../../../src/protocol/forward/message-reader.ts'

@@ -1,5 +1,5 @@
 import { ShipperError } from '../../../src/core/error.ts'
-import { JsonStream } from '../../../src/plugins/filters/kubernetes/api/json-stream.ts'
+import { JsonStream } from '../../../src/lib/kubernetes/json-stream.ts'
 import { refFromTag } from '../../../src/plugins/filters/kubernetes/pods/container-ref.ts'
 import { parseNamespace, parsePod } from '../../../src/plugins/filters/kubernetes/pods/pod.ts'
 import { pieces } from '../random.ts'

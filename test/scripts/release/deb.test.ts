@@ -6,12 +6,20 @@ import { ROOT } from '../../../scripts/bootstrap.mjs'
 import { deb, debianVersion } from '../../../scripts/release/deb.ts'
 import { debianProgram } from '../../support/release/debian.ts'
 import { DebianRoot, withDpkgDeb, withDpkgRoot } from '../../support/release/debian-root.ts'
+import { DROP_INS } from '../../support/release/install.ts'
 import { peerOrSkip } from '../../support/skip.ts'
 import { tmp } from '../../support/tmp.ts'
 
 const CONF = 'etc/shipper/shipper.conf'
 const UNIT = 'lib/systemd/system/shipper.service'
-const FILES = ['etc/shipper/parsers.conf', CONF, UNIT, 'usr/bin/shipper', 'usr/share/doc/shipper/copyright']
+const FILES = [
+  ...DROP_INS,
+  'etc/shipper/parsers.conf',
+  CONF,
+  UNIT,
+  'usr/bin/shipper',
+  'usr/share/doc/shipper/copyright',
+]
 const TIME = 1_700_000_000
 
 /** Makes a package whose binary is a script. */

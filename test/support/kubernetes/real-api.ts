@@ -17,6 +17,7 @@ const PATHS: Record<string, string> = {
   ConfigMap: '/api/v1/namespaces/shipper/configmaps',
   ResourceQuota: '/api/v1/namespaces/shipper/resourcequotas',
   DaemonSet: '/apis/apps/v1/namespaces/shipper/daemonsets',
+  StatefulSet: '/apis/apps/v1/namespaces/shipper/statefulsets',
   ClusterRole: '/apis/rbac.authorization.k8s.io/v1/clusterroles',
   ClusterRoleBinding: '/apis/rbac.authorization.k8s.io/v1/clusterrolebindings',
 }
@@ -134,6 +135,39 @@ export class RealApi {
   async delete(pod: PodObject): Promise<void> {
     const { name, namespace } = pod.metadata
     await this.#sure('DELETE', `/api/v1/namespaces/${namespace}/pods/${name}?gracePeriodSeconds=0`)
+  }
+
+  /** Creates an event, or changes it if it exists. */
+  async putEvent(name: string, fields: object = {}): Promise<void> {
+    const path = '/api/v1/namespaces/default/events'
+    const time = new Date().toISOString().replace(/\.\d+Z$/, 'Z')
+    const object = {
+      apiVersion: 'v1',
+      kind: 'Event',
+      metadata: { name, namespace: 'default' },
+      involvedObject: { kind: 'Pod', namespace: 'default', name: 'web' },
+      reason: 'Started',
+      type: 'Normal',
+      firstTimestamp: time,
+      lastTimestamp: time,
+      ...fields,
+    }
+    const { status } = await this.send('POST', path, object)
+    if (status === 409) await this.#sure('PATCH', `${path}/${name}`, { lastTimestamp: time, ...fields })
+    else if (status !== 201) throw new Error(`POST ${path}: ${status}`)
+  }
+
+  deleteEvent(name: string): Promise<Answer> {
+    return this.#sure('DELETE', `/api/v1/namespaces/default/events/${name}`)
+  }
+
+  /** Lets etcd forget all versions but the current one: a watch has expired that begins with an older one. */
+  async compact(): Promise<void> {
+    const url = `http://127.0.0.1:${this.#ports[1]}/v3/kv`
+    const post = async (path: string, body: object): Promise<{ header: { revision: string } }> =>
+      (await fetch(`${url}/${path}`, { method: 'POST', body: JSON.stringify(body) })).json() as never
+    const { header } = await post('range', { key: Buffer.from('x').toString('base64') })
+    await post('compaction', { revision: header.revision, physical: true })
   }
 
   /** Returns a token of the service account. */

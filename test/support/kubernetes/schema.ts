@@ -47,6 +47,7 @@ const ENV: Schema = {
     },
   },
 }
+const PROTOCOL: Schema = { values: ['TCP', 'UDP'] }
 const CONTAINER: Schema = {
   required: ['name', 'image'],
   fields: {
@@ -58,13 +59,14 @@ const CONTAINER: Schema = {
     ports: {
       list: {
         required: ['containerPort'],
-        fields: { name: 'string', containerPort: 'integer', protocol: { values: ['TCP', 'UDP'] } },
+        fields: { name: 'string', containerPort: 'integer', hostPort: 'integer', protocol: PROTOCOL },
       },
     },
     resources: { fields: { requests: { map: 'quantity' }, limits: { map: 'quantity' } } },
     securityContext: {
       fields: {
         allowPrivilegeEscalation: 'boolean',
+        privileged: 'boolean',
         readOnlyRootFilesystem: 'boolean',
         runAsUser: 'integer',
         runAsGroup: 'integer',
@@ -96,7 +98,9 @@ const VOLUME: Schema = {
       required: ['path'],
       fields: {
         path: 'string',
-        type: { values: ['', 'DirectoryOrCreate', 'Directory', 'FileOrCreate', 'File'] },
+        type: {
+          values: ['', 'DirectoryOrCreate', 'Directory', 'FileOrCreate', 'File', 'Socket', 'CharDevice'],
+        },
       },
     },
   },
@@ -136,6 +140,22 @@ const POD_SPEC: Schema = {
     volumes: { list: VOLUME },
   },
 }
+const TEMPLATE: Schema = {
+  required: ['spec'],
+  fields: { metadata: { fields: { labels: strings, annotations: strings } }, spec: POD_SPEC },
+}
+const CLAIM: Schema = {
+  fields: {
+    metadata: METADATA,
+    spec: {
+      fields: {
+        accessModes: { list: { values: ['ReadWriteOnce', 'ReadWriteOncePod', 'ReadWriteMany'] } },
+        storageClassName: 'string',
+        resources: { fields: { requests: { map: 'quantity' }, limits: { map: 'quantity' } } },
+      },
+    },
+  },
+}
 const TYPE = { apiVersion: 'string', kind: 'string', metadata: METADATA } as const
 
 export const KINDS: Record<string, { apiVersion: string; schema: Schema }> = {
@@ -164,6 +184,27 @@ export const KINDS: Record<string, { apiVersion: string; schema: Schema }> = {
                     },
                   },
                 },
+              },
+            },
+          },
+        },
+      },
+    },
+  },
+  Service: {
+    apiVersion: 'v1',
+    schema: {
+      fields: {
+        ...TYPE,
+        spec: {
+          fields: {
+            selector: strings,
+            clusterIP: 'string',
+            internalTrafficPolicy: { values: ['Cluster', 'Local'] },
+            ports: {
+              list: {
+                required: ['port'],
+                fields: { name: 'string', port: 'integer', targetPort: 'port', protocol: PROTOCOL },
               },
             },
           },
@@ -205,6 +246,25 @@ export const KINDS: Record<string, { apiVersion: string; schema: Schema }> = {
       },
     },
   },
+  StatefulSet: {
+    apiVersion: 'apps/v1',
+    schema: {
+      required: ['spec'],
+      fields: {
+        ...TYPE,
+        spec: {
+          required: ['selector', 'template', 'serviceName'],
+          fields: {
+            replicas: 'integer',
+            serviceName: 'string',
+            selector: { fields: { matchLabels: strings } },
+            template: TEMPLATE,
+            volumeClaimTemplates: { list: CLAIM },
+          },
+        },
+      },
+    },
+  },
   DaemonSet: {
     apiVersion: 'apps/v1',
     schema: {
@@ -222,10 +282,7 @@ export const KINDS: Record<string, { apiVersion: string; schema: Schema }> = {
                 rollingUpdate: { fields: { maxUnavailable: 'quantity', maxSurge: 'quantity' } },
               },
             },
-            template: {
-              required: ['spec'],
-              fields: { metadata: { fields: { labels: strings, annotations: strings } }, spec: POD_SPEC },
-            },
+            template: TEMPLATE,
           },
         },
       },

@@ -98,7 +98,7 @@ export function statusBody(code: number, reason: string, message: string): objec
 }
 
 /** Returns the event of an expired watch, as a real server was observed to send it in a 200. */
-export function expiredEvent(from: number, oldest: number): object {
+export function expiredEvent(from: number | bigint, oldest: number | bigint): object {
   return {
     type: 'ERROR',
     object: statusBody(410, 'Expired', `too old resource version: ${from} (${oldest})`),

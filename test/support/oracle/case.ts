@@ -11,6 +11,28 @@ export interface Outcome {
   /** Lines; of what is not UTF-8 the bytes. */
   stdout?: string[] | Bytes
   files?: Record<string, Bytes>
+  /** What came back for each step of the case that keeps it. */
+  answers?: Bytes[]
+}
+
+/** A step after the start of the program. */
+export type Step =
+  | { sleep: number }
+  | { append: string; data: Bytes }
+  | { rename: string; to: string }
+  | { stdin: Bytes }
+  | SendStep
+
+/** Data for an input that listens on the port `@PIN@`, or on a socket with a path in the folder. */
+export interface SendStep {
+  send: 'tcp' | 'udp' | 'unix'
+  path?: string
+  /** A list is sent in parts, with a pause after each; over udp each part is a datagram. */
+  data: Bytes | Bytes[]
+  /** What comes back is kept. */
+  answer?: boolean
+  /** Seconds to wait for an answer. */
+  timeout?: number
 }
 
 /** A small configuration with what a real fluent-bit 5.1.1 made of it. */
@@ -26,6 +48,10 @@ export interface OracleCase {
   /** Standard input. It ends, and with it the run, unless it `stays` open. */
   stdin?: Bytes
   stays?: number
+  /** Steps after the start, one after the other. */
+  do?: Step[]
+  /** Seconds after which a run whose output does not grow is stopped. */
+  quiet?: number
   /** Seconds after which a run without an end of its own is stopped. */
   limit?: number
   /** Replacements for what varies, besides those of every case. */

@@ -10,18 +10,24 @@ const UNITS: readonly [number, string][] = [
   [1e9, 'ns'],
 ]
 const MIN_HOST_CHARS = 4
-/** Returns a function that replaces what differs from run to run: the folder, times within a day of the run, the host. */
+/**
+ * Returns a function that replaces what differs from run to run: the folder, times within a day of the run, the host, the port of an
+ * input.
+ */
 export function normalForm(
   folder: string,
   startMs: number,
   rules: readonly [string, string][],
+  port = 0,
 ): (value: Bytes) => Bytes {
   const start = new Date(startMs).toISOString()
   const day = start.slice(0, 10)
   const replacements: [RegExp | string, string][] = [
     [folder, '@DIR@'],
+    ...(port === 0 ? [] : [[String(port), '@PIN@'] as [string, string]]),
     [new RegExp(String.raw`${day}[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?`, 'g'), '@NOWDATE@'],
     [day.replaceAll('-', '.'), '@NOWDAY@'],
+    [new RegExp(String.raw`${bsdDay(startMs)} \d\d:\d\d:\d\d`, 'g'), '@NOWBSD@'],
     ...(hostname().length >= MIN_HOST_CHARS ? [[hostname(), '@HOST@'] as [string, string]] : []),
     ...rules.map(([pattern, text]): [RegExp, string] => [
       pythonRegExp(pattern),
@@ -33,6 +39,13 @@ export function normalForm(
     const withTimes = value.replace(TIME, (text) => now(text, startMs / 1000))
     return replacements.reduce((text, [from, to]) => text.replaceAll(from, to), withTimes)
   }
+}
+
+/** Returns the day as `Feb  3`, for an expression in which the blank before one digit may be missing. */
+function bsdDay(startMs: number): string {
+  const date = new Date(startMs)
+  const month = date.toLocaleString('en', { month: 'short', timeZone: 'UTC' })
+  return `${month}  ?${date.getUTCDate()}`
 }
 
 /** Returns an expression of Python, in which `(?s)` lets a dot match a line feed. */

@@ -23,9 +23,16 @@ export const IS_ROOT = process.getuid?.() === 0
 /** Paths of installed files, relative to the root. */
 export const CONF = 'etc/shipper/shipper.conf'
 export const UNIT = 'etc/systemd/system/shipper.service'
+/** Drop-ins for the unit, which the installation does not put into use. */
+export const DROP_INS = readdirSync(join(ROOT, 'conf/systemd/drop-ins'))
+  .toSorted()
+  .map((name) => `etc/shipper/drop-ins/${name}`)
+
 /** Paths that an installation adds. */
 export const INSTALLED = [
   'etc/shipper/',
+  'etc/shipper/drop-ins/',
+  ...DROP_INS,
   'etc/shipper/parsers.conf',
   CONF,
   'etc/systemd/system/multi-user.target.wants/shipper.service',
