@@ -20,7 +20,7 @@ export function parserOf<T extends OptionTable>(
 }
 
 /** Returns the parser of this name in conf/parsers.conf. */
-export function builtin(name: string): Parser {
+export function builtin(name: string, more: Record<string, string> = {}): Parser {
   const file = readFileSync(resolve(import.meta.dirname, '../conf/parsers.conf'), 'utf8')
   const section = file.split('[PARSER]\n').find((text) => text.includes(`Name        ${name}\n`)) ?? ''
   const values = (key: string): string[] =>
@@ -30,5 +30,7 @@ export function builtin(name: string): Parser {
     regex: value('Regex'),
     time_key: value('Time_Key'),
     time_format: values('Time_Format'),
+    ...(value('Regex_Max_Length') === '' ? {} : { regex_max_length: value('Regex_Max_Length') }),
+    ...more,
   })
 }
