@@ -91,6 +91,7 @@ set_paths() {
   [ -n "$PREFIX" ] || BIN_DIR=$ROOT/usr/local/bin
   BINARY=$BIN_DIR/$NAME
   CONF_DIR=$ROOT$PREFIX/etc/$NAME
+  DROP_INS=$CONF_DIR/drop-ins
   STATE_DIR=$ROOT$PREFIX/var/lib/$NAME
   SERVICE=none RUNNING=no UNIT='' ENABLED=''
   [ -z "$PREFIX" ] || return 0
@@ -125,7 +126,7 @@ install() {
     return
   fi
   if [ -z "$FROM" ]; then note "downloading $NAME $VERSION for $TARGET from $WHERE"; fi
-  for file in "$NAME-$TARGET" "$NAME.conf" parsers.conf $(unit_file); do get_verified "$file"; done
+  for file in "$NAME-$TARGET" "$NAME.conf" parsers.conf $(unit_file) $(drop_ins); do get_verified "$file"; done
   prepare_configuration
   check_binary
   if [ -x "$BINARY" ]; then OLD=$(with_service_environment "$BINARY" --version 2>/dev/null | cut -d ' ' -f 2); fi
@@ -136,6 +137,7 @@ install() {
   set_owner "$STATE_DIR" "$USER_IDS" 750
   install_configuration "$NAME.conf"
   install_configuration parsers.conf
+  for file in $(drop_ins); do install_file "$file" "$DROP_INS/${file#drop-in-}" 644; done
   install_file "$NAME-$TARGET" "$BINARY" 755
   start_service
   UNDO='' CREATED_DIRS='' RESTARTED=''
@@ -208,7 +210,7 @@ find_version() {
 
 print_plan() {
   say "would install $NAME${VERSION:+ $VERSION} ($TARGET) from $WHERE"
-  for file in "$NAME-$TARGET" "$NAME.conf" parsers.conf $(unit_file); do
+  for file in "$NAME-$TARGET" "$NAME.conf" parsers.conf $(unit_file) $(drop_ins); do
     say "would get $WHERE/$file and verify it against SHA256SUMS"
   done
   say "would write $BINARY"
@@ -222,6 +224,7 @@ print_plan() {
   say "would keep positions in $STATE_DIR"
   if [ "$SERVICE" != none ]; then
     say "would write $UNIT"
+    for file in $(drop_ins); do say "would write $DROP_INS/${file#drop-in-}"; done
     if [ ! -e "$UNIT" ] && [ ! -L "$ENABLED" ]; then say "would enable the service with the link $ENABLED"; fi
   fi
   if [ -z "$PREFIX" ] && [ -e "$ROOT/etc/passwd" ] && ! user_line; then say "would create the user $NAME"; fi
@@ -235,6 +238,12 @@ unit_file() {
     systemd) echo "$NAME.service" ;;
     openrc) echo "$NAME.openrc" ;;
   esac
+}
+
+# Prints the release's drop-ins for the unit of systemd, which are not in use until somebody copies them; an older release has none.
+drop_ins() {
+  [ "$SERVICE" = systemd ] || return 0
+  sed -n 's|^[0-9a-f]* [ *]\(drop-in-[a-z-]*\.conf\)$|\1|p' "$WORK/SHA256SUMS"
 }
 
 # With SHIPPER_PUBLIC_KEY the checksums must be signed by that key: over a connection that others control, or from a server
@@ -549,6 +558,7 @@ remove_temporary_files() {
     "$CONF_DIR/$NAME.conf.new" "$CONF_DIR/parsers.conf.new"; do
     rm -f "${path%/*}/.${path##*/}.new-$NAME" "${path%/*}/.${path##*/}.old-$NAME"
   done
+  rm -f "$DROP_INS"/.*.new-"$NAME" "$DROP_INS"/.*.old-"$NAME"
 }
 
 # --- the service
@@ -644,7 +654,7 @@ uninstall() {
     remove_paths "$ENABLED" "$UNIT"
     if [ "$DRY" = no ]; then reload_units; fi
   fi
-  remove_paths "$BINARY"
+  remove_paths "$BINARY" "$DROP_INS"
   if [ "$PURGE" = yes ]; then
     remove_paths "$CONF_DIR" "$STATE_DIR"
     if [ -z "$PREFIX" ]; then

@@ -15,7 +15,7 @@ const BINARY = join(ROOT, `dist/shipper-linux-${ARCH}`)
 const CORES = availableParallelism()
 /** More than cores, because most tests mostly wait. An e2e test runs several programs. */
 const UNIT_PROCESSES = CORES + 2
-const E2E_PROCESSES = Math.max(3, CORES >> 1)
+const E2E_PROCESSES = Math.max(4, CORES >> 1)
 const LONG = process.argv.includes('--long')
 /** Limits of one test, so that a hang ends; no claim about the speed of a machine. */
 const UNIT_LIMIT_MS = LONG ? 4 * 3_600_000 : 180_000

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { ROOT } from '../bootstrap.mjs'
 import { ar } from './ar.ts'
@@ -10,6 +10,7 @@ import { type Entry, tar, withDirectories } from './tar.ts'
 export const DEBIAN_ARCH: Record<string, string> = { 'linux-x64': 'amd64', 'linux-arm64': 'arm64' }
 
 const SCRIPTS = ['preinst', 'postinst', 'prerm', 'postrm']
+const DROP_INS = 'conf/systemd/drop-ins'
 const BINARY = './usr/bin/shipper'
 const INSTALLED_BY_SCRIPT = '/usr/local/bin/shipper'
 // biome-ignore lint/suspicious/noTemplateCurlyInString: a variable of the configuration
@@ -72,6 +73,9 @@ function filesOf({ binary, copyright }: DebInput): Entry[] {
     ),
     text('./etc/shipper/shipper.conf', replaced(read('conf/shipper.conf'), STATE_DEFAULT, STATE_OF_SERVICE)),
     text('./etc/shipper/parsers.conf', read('conf/parsers.conf')),
+    ...readdirSync(join(ROOT, DROP_INS))
+      .toSorted()
+      .map((name) => text(`./etc/shipper/drop-ins/${name}`, read(`${DROP_INS}/${name}`))),
     text('./usr/share/doc/shipper/copyright', copyright),
   ]
 }
