@@ -77,7 +77,7 @@ class LogfmtParser extends FieldParser {
       p = this.#word(src, p, end)
       if (p >= end || src[p] !== 0x3d) {
         if (!this.#bareKeys) return false
-        this.fields.key(src, key, p, out)
+        if (!this.fields.key(src, key, p, out)) return false
         out.buf[this.fields.at++] = TRUE
       } else if (p + 1 < end && src[p + 1] === 0x22) {
         p = this.#quotedPair(src, key, p, end, out)
