@@ -12,7 +12,8 @@ import {
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { ARCH, ROOT } from './bootstrap.mjs'
-import { CACHE, chooseTargets, defineTable, fetchPackage, type Manifest, readManifest } from './manifest.ts'
+import { CACHE, chooseTargets, fetchPackage, type Manifest, readManifest } from './manifest.ts'
+import { bundleForNode } from './node-bundle.ts'
 import { withoutWatchdog } from './node-unit.ts'
 
 /**
@@ -38,7 +39,7 @@ async function main(): Promise<void> {
   const watched = readFileSync(join(ROOT, `conf/systemd/${manifest.name}.service`), 'utf8')
   writeFileSync(join(ROOT, unit), withoutWatchdog(watched))
   for (const name of names) {
-    const file = build(manifest, name, await bundle(manifest, name), tools)
+    const file = build(manifest, name, await writeBundle(manifest, name), tools)
     process.stdout.write(`${file} ${(statSync(join(ROOT, file)).size / 1e6).toFixed(1)} MB\n`)
   }
 }
@@ -66,34 +67,13 @@ function fetchTools({ pkg }: Manifest): Tools {
   return { node, pkg: entry }
 }
 
-/** Bundles the program into one CommonJS file for node; the tool finds the external packages. */
-async function bundle(manifest: Manifest, name: string): Promise<string> {
+/** Bundles the program into a file for the tool, which finds the external packages, and returns its path. */
+async function writeBundle(manifest: Manifest, name: string): Promise<string> {
   const file = join(CACHE, 'pkg-main.cjs')
-  const { outputs } = await Bun.build({
-    entrypoints: [join(ROOT, manifest.entry)],
-    target: 'node',
-    format: 'cjs',
-    minify: true,
-    external: [...manifest.external, 'bun:sqlite', 'bun:ffi'],
-    define: defineTable(`node-${name}`),
-    plugins: [EMBEDDED_WASM],
-  })
-  const [program] = outputs
-  if (program === undefined || outputs.length > 1) throw new Error(`the bundle has ${outputs.length} files`)
+  const program = await bundleForNode(manifest, name)
   mkdirSync(CACHE, { recursive: true })
-  writeFileSync(file, await program.text())
+  writeFileSync(file, program)
   return file
-}
-
-/** Puts WebAssembly modules into the bundle: there is no second file beside it from which they could be read. */
-const EMBEDDED_WASM: Bun.BunPlugin = {
-  name: 'embedded-wasm',
-  setup: (build) => {
-    build.onLoad({ filter: /\.wasm$/ }, ({ path }) => {
-      const url = `data:application/wasm;base64,${readFileSync(path, 'base64')}`
-      return { contents: `export default ${JSON.stringify(url)}`, loader: 'js' }
-    })
-  },
 }
 
 /** Runs the tool with its own home directory, where it finds node, so that it does not download it. */
