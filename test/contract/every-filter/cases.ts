@@ -360,7 +360,7 @@ export const CASES: readonly FilterCase[] = [
       rule: [
         '$level ^move$ moved.$TAG[0] false',
         '$level ^copy$ copied.$TAG true',
-        "$nested['a'] ^x$ never.$log false",
+        "$nested['a'] ^no-such-text$ never.$log false",
       ],
     },
     keys: [],
