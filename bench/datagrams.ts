@@ -1,4 +1,4 @@
-import { loadLibc } from '../src/lib/fs/libc.ts'
+import { udpSender } from '../test/support/udp-sender.ts'
 
 /**
  * `bun bench/datagrams.ts PORT RATE SECONDS MESSAGE`: sends datagrams to 127.0.0.1 at a fixed rate, in bursts of a millisecond, and prints
@@ -8,22 +8,13 @@ const BURST_MS = 1
 const [port = 0, rate = 0, seconds = 0] = process.argv.slice(2, 5).map(Number)
 const data = Buffer.from(process.argv[5] ?? '')
 
-const libc = await loadLibc({
-  socket: { args: ['i32', 'i32', 'i32'], returns: 'i32' },
-  connect: { args: ['i32', 'ptr', 'u32'], returns: 'i32' },
-  send: { args: ['i32', 'ptr', 'u64', 'i32'], returns: 'i64' },
-})
-if (libc === undefined) throw new Error('this script runs under bun, on Linux')
-const address = Buffer.from([2, 0, port >> 8, port & 255, 127, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0])
-const socket = libc.socket(2, 2, 0)
-libc.connect(socket, address, address.length)
-
+const send = await udpSender(port)
 const clock = new Int32Array(new SharedArrayBuffer(4))
 const startedMs = performance.now()
 let sent = 0
 for (let due = 0; due < rate * seconds; ) {
   due = Math.min(rate * seconds, Math.floor(((performance.now() - startedMs) * rate) / 1000))
-  while (sent < due) if (Number(libc.send(socket, data, data.length, 0)) >= 0) sent++
+  while (sent < due) if (send(data)) sent++
   Atomics.wait(clock, 0, 0, BURST_MS)
 }
 const tookS = (performance.now() - startedMs) / 1000
