@@ -1,5 +1,6 @@
 import { renameSync, rmSync, statSync } from 'node:fs'
 import { ShipperError } from '../core/error.ts'
+import { millisecondsOf } from '../lib/time/milliseconds.ts'
 import { lockPath, takeLock } from './agent-lock.ts'
 import type { Database, OpenDatabase } from './driver.ts'
 import { storeError } from './errors.ts'
@@ -9,7 +10,7 @@ export function lastWriteMs(path: string): number | undefined {
   const times = [path, `${path}-wal`].flatMap((p) => {
     // From whole nanoseconds: mtimeMs is rounded differently from the birth times it is compared with.
     const stat = statSync(p, { throwIfNoEntry: false, bigint: true })
-    return stat === undefined || stat.size === 0n ? [] : [Number(stat.mtimeNs) / 1e6]
+    return stat === undefined || stat.size === 0n ? [] : [millisecondsOf(stat.mtimeNs)]
   })
   return times.length === 0 ? undefined : Math.max(...times)
 }

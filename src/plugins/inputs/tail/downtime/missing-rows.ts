@@ -144,7 +144,7 @@ export class MissingRows {
   #isInPlace(row: OffsetRow, path: string): boolean {
     const identity = this.#files.byPath.get(path)?.identity
     if (identity === undefined || BigInt.asIntN(64, identity.inode) !== row.inode) return false
-    return !isLater(row, BigInt(Math.floor(identity.birthMs * 1e6)))
+    return !isLater(row, identity.birthNs)
   }
 
   /**

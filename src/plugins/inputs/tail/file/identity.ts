@@ -1,4 +1,5 @@
 import type { BigIntStats } from 'node:fs'
+import { millisecondsOf } from '../../../../lib/time/milliseconds.ts'
 
 /**
  * The properties of a file that do not change while it is open: device, inode, birth, and what its first path
@@ -28,7 +29,7 @@ export class FileIdentity {
     this.inode = stat.ino
     this.key = identityKey(stat.dev, stat.ino)
     this.birthNs = stat.birthtimeNs
-    this.birthMs = Number(stat.birthtimeNs) / 1e6
+    this.birthMs = millisecondsOf(stat.birthtimeNs)
   }
 
   /**

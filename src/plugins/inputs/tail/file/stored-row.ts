@@ -1,5 +1,6 @@
 import type { BigIntStats } from 'node:fs'
 import type { OffsetRow } from '../../../../core/offset-store.ts'
+import { millisecondsOf } from '../../../../lib/time/milliseconds.ts'
 import type { FileHandle } from './file-handle.ts'
 import { FINGERPRINT_BYTES, fingerprintOf, isHole, MIN_DISTINCT_BYTES, peek } from './fingerprint.ts'
 
@@ -151,7 +152,7 @@ export function isBlank(row: Pick<OffsetRow, 'offset' | 'fingerprint' | 'fingerp
 /** Returns the row, unless this file is known to be a later one that only reuses the inode. */
 export function rowForFile(row: OffsetRow | undefined, stat: BigIntStats): OffsetRow | undefined {
   if (row === undefined) return undefined
-  const isOther = isOfOtherBirth(row, Number(stat.birthtimeNs) / 1e6)
+  const isOther = isOfOtherBirth(row, millisecondsOf(stat.birthtimeNs))
   return isOther || (isBlank(row) && isLater(row, stat.birthtimeNs)) ? undefined : row
 }
 

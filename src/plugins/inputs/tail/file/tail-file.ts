@@ -1,6 +1,7 @@
 import type { BigIntStats } from 'node:fs'
 import type { ClosedRange, Contributor, FileStatus } from '../../../../core/plugin.ts'
 import { FsFailure } from '../../../../lib/fs/file-system.ts'
+import { millisecondsOf } from '../../../../lib/time/milliseconds.ts'
 import { AckTracker, type SettlementListener } from './ack-tracker.ts'
 import type { DescriptorOwner } from './descriptor.ts'
 import type { EntryEncoder } from './entry-encoder.ts'
@@ -333,7 +334,7 @@ export class TailFile implements Contributor, DescriptorOwner, SettlementListene
     this.acks.restart()
     this.#recordEmpty(stat)
     // A copy of the old content was made before this time, or in the same tick of the system's clock.
-    this.rotation.recordRewrite(stat === undefined ? nowMs : Number(stat.mtimeNs) / 1e6 + 0.001, before)
+    this.rotation.recordRewrite(stat === undefined ? nowMs : millisecondsOf(stat.mtimeNs) + 0.001, before)
   }
 
   /**

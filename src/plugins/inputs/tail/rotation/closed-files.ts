@@ -3,6 +3,7 @@ import { basename, dirname } from 'node:path'
 import type { OffsetRow } from '../../../../core/offset-store.ts'
 import type { Clock, Logger } from '../../../../core/services.ts'
 import { FsFailure, isMissing, stat as statOf } from '../../../../lib/fs/file-system.ts'
+import { millisecondsOf } from '../../../../lib/time/milliseconds.ts'
 import type { TailCounters } from '../counters.ts'
 import { isGzipName } from '../file/compression.ts'
 import { isHole, mismatch } from '../file/fingerprint.ts'
@@ -120,7 +121,7 @@ export class ClosedFiles {
     const key = storedKey({ device: stat.dev, inode: stat.ino })
     const file = this.#files.get(key)
     if (file === undefined || !file.isWatched) return undefined
-    if (isOfOtherBirth(file.row, Number(stat.birthtimeNs) / 1e6)) return undefined
+    if (isOfOtherBirth(file.row, millisecondsOf(stat.birthtimeNs))) return undefined
     if (mismatch(file.row, fd, Number(stat.size), path, false) !== undefined) return undefined
     return this.#release(file)
   }
@@ -201,7 +202,7 @@ export class ClosedFiles {
     const stat = statOf(file.path)
     if (stat instanceof FsFailure) return !isMissing(stat)
     if (!isSame(file.row, stat)) return false
-    if (isOfOtherBirth(file.row, Number(stat.birthtimeNs) / 1e6)) return false
+    if (isOfOtherBirth(file.row, millisecondsOf(stat.birthtimeNs))) return false
     this.#readLate(file, siblingAt(file.path, stat))
     return true
   }

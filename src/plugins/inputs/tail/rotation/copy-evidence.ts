@@ -1,6 +1,7 @@
 import type { BigIntStats } from 'node:fs'
 import { basename } from 'node:path'
 import { FsFailure } from '../../../../lib/fs/file-system.ts'
+import { millisecondsOf } from '../../../../lib/time/milliseconds.ts'
 import { isGzipName } from '../file/compression.ts'
 import { MIN_DISTINCT_BYTES } from '../file/fingerprint.ts'
 import type { TailFile } from '../file/tail-file.ts'
@@ -162,7 +163,7 @@ export function isGzipOfHeld(sibling: Sibling, held: TailFile): boolean {
   held.refresh()
   const stat = held.rotation.isDeleted ? handle.stat() : undefined
   if (stat === undefined || stat instanceof FsFailure) return false
-  if (sibling.birthMs < identity.birthMs || sibling.birthMs > Number(stat.ctimeNs) / 1e6) return false
+  if (sibling.birthMs < identity.birthMs || sibling.birthMs > millisecondsOf(stat.ctimeNs)) return false
   const size = contentSizeOf(sibling)
   if (isNamed ? size > cursor.size : size !== cursor.size) return false
   return isCopyOfContent(contentOf(held), sibling, true)

@@ -1,5 +1,6 @@
 import type { BigIntStats } from 'node:fs'
 import { entriesIn, FsFailure, namesIn, stat } from '../../../../lib/fs/file-system.ts'
+import { millisecondsOf } from '../../../../lib/time/milliseconds.ts'
 import { TICK_MS } from '../file/fingerprint.ts'
 import { append } from '../groups.ts'
 import { differInDigitsOnly, isRotatedName, liveNamesOf, maskDigits } from './names.ts'
@@ -135,7 +136,7 @@ function listOf(directory: string): DirectoryIndex {
   const names = namesIn(directory)
   if (names instanceof FsFailure) return new DirectoryIndex([])
   const index = new DirectoryIndex(names)
-  const isSettled = Date.now() - Number(before.mtimeNs) / 1e6 > SETTLED_MS
+  const isSettled = Date.now() - millisecondsOf(before.mtimeNs) > SETTLED_MS
   listed = isSettled ? { directory, key: changeKey(before), index: new WeakRef(index) } : undefined
   return index
 }

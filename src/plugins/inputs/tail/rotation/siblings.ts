@@ -2,6 +2,7 @@ import type { BigIntStats } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import type { OffsetRow } from '../../../../core/offset-store.ts'
 import { FsFailure, isMissing, lstat, stat } from '../../../../lib/fs/file-system.ts'
+import { millisecondsOf } from '../../../../lib/time/milliseconds.ts'
 import { isGzipName } from '../file/compression.ts'
 import { TICK_MS } from '../file/fingerprint.ts'
 import { identityKey } from '../file/identity.ts'
@@ -76,7 +77,7 @@ function findSiblings(
     }
     if (candidate === path || !properties.isFile()) return
     // The file may have got its name after the directory was read, and the one that had it another name.
-    isOutOfDate ||= Number(properties.ctimeNs) / 1e6 >= listedMs
+    isOutOfDate ||= millisecondsOf(properties.ctimeNs) >= listedMs
     siblings.set(candidate, siblingAt(candidate, properties))
   }
   const { targetBefore } = scope
@@ -125,8 +126,8 @@ export function siblingAt(path: string, properties: BigIntStats): Sibling {
     device: properties.dev,
     inode: properties.ino,
     size: Number(properties.size),
-    mtimeMs: Number(properties.mtimeNs) / 1e6,
-    birthMs: Number(properties.birthtimeNs) / 1e6,
+    mtimeMs: millisecondsOf(properties.mtimeNs),
+    birthMs: millisecondsOf(properties.birthtimeNs),
   }
 }
 

@@ -1,6 +1,7 @@
 import { dirname } from 'node:path'
 import type { Clock, Logger } from '../../../../core/services.ts'
 import { FsFailure, stat } from '../../../../lib/fs/file-system.ts'
+import { millisecondsOf } from '../../../../lib/time/milliseconds.ts'
 import { isGzipName } from '../file/compression.ts'
 import { isHole, TICK_MS } from '../file/fingerprint.ts'
 import type { TailFile } from '../file/tail-file.ts'
@@ -145,7 +146,7 @@ export class TruncatedCopies {
     const path = file.livePath
     const scope = this.#directories.scopeOf(path)
     const home = stat(dirname(linkTarget(path)))
-    const isQuiet = home instanceof FsFailure || Number(home.mtimeNs) / 1e6 < sinceMs
+    const isQuiet = home instanceof FsFailure || millisecondsOf(home.mtimeNs) < sinceMs
     if (isQuiet && !this.#directories.has(path)) return
     // Backups of the present content, or of the one before a truncation, are not read.
     const isReplaced = file.rotation.isReplaced

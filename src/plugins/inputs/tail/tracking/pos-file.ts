@@ -3,6 +3,7 @@ import { ShipperError } from '../../../../core/error.ts'
 import type { OffsetRow, OffsetStore, SkippedFile } from '../../../../core/offset-store.ts'
 import type { Logger } from '../../../../core/services.ts'
 import { FsFailure, isMissing, readWholeText, stat as statOf } from '../../../../lib/fs/file-system.ts'
+import { millisecondsOf } from '../../../../lib/time/milliseconds.ts'
 import { TICK_MS } from '../file/fingerprint.ts'
 
 interface SeedOptions {
@@ -62,7 +63,7 @@ function seed({ file, store, patterns, isFollowed, log }: SeedOptions, key: stri
       },
     )
   }
-  const writtenMs = Number(stat.mtimeNs) / 1e6
+  const writtenMs = millisecondsOf(stat.mtimeNs)
   const { entries, unreadable } = readEntries(text)
   checkReadable(file, entries.length, unreadable, log)
   const rows = rowsOf(entries, writtenMs).filter(({ name }) => isFollowed(name))
@@ -137,7 +138,7 @@ function rowOf(path: string, offset: bigint, inode: bigint, writtenMs: number): 
   if (offset === UNWATCHED || inode === 0n || offset > BigInt(Number.MAX_SAFE_INTEGER)) return undefined
   const stat = statOf(path)
   const isReused =
-    !(stat instanceof FsFailure) && stat.ino === inode && Number(stat.birthtimeNs) / 1e6 > writtenMs
+    !(stat instanceof FsFailure) && stat.ino === inode && millisecondsOf(stat.birthtimeNs) > writtenMs
   if (isReused) return undefined
   return {
     id: undefined,

@@ -3,6 +3,7 @@ import { basename } from 'node:path'
 import type { OffsetRow, SkippedFile } from '../../../../core/offset-store.ts'
 import type { Logger } from '../../../../core/services.ts'
 import type { FsFailure } from '../../../../lib/fs/file-system.ts'
+import { millisecondsOf } from '../../../../lib/time/milliseconds.ts'
 import type { TailCounters } from '../counters.ts'
 import { isGzipName } from '../file/compression.ts'
 import { mismatch } from '../file/fingerprint.ts'
@@ -102,7 +103,7 @@ export class StartOffset {
    * Read_from_Head is off. So is one that was created while the first scan was under way.
    */
   #isNew(stat: BigIntStats, path: string, isFirstScan: boolean): boolean {
-    const birthMs = Number(stat.birthtimeNs) / 1e6
+    const birthMs = millisecondsOf(stat.birthtimeNs)
     if (!isFirstScan || this.#positions.createdSinceFirstScan(birthMs)) return true
     return this.#wasScanned(path) && this.#positions.appearedSinceLastScan(birthMs)
   }
