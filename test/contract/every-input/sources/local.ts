@@ -208,7 +208,7 @@ export async function dockerSource(texts: Texts = {}): Promise<Source> {
 export async function kubernetesSource(texts: Texts = {}): Promise<Source> {
   const api = await EventApi.start()
   const folder = tmp()
-  const none = { kube_ca_file: '/nonexistent', kube_token_file: '/nonexistent' }
+  const none = { kube_ca_file: '/nonexistent/file', kube_token_file: '/nonexistent/file' }
   return {
     folder,
     texts: { kube_url: api.url, db: join(folder, 'pos.db'), ...none, ...texts },

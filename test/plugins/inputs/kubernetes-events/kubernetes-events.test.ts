@@ -15,7 +15,7 @@ import { until } from '../../../support/until.ts'
 const EVENT_TIME = Date.UTC(2026, 10, 21, 6) / 1000
 
 function started(api: EventApi, texts: Record<string, string> = {}, limit?: number): InputRun {
-  const none = { kube_ca_file: '/nonexistent', kube_token_file: '/nonexistent' }
+  const none = { kube_ca_file: '/nonexistent/file', kube_token_file: '/nonexistent/file' }
   return new InputRun(spec, { kube_url: api.url, ...none, ...texts }, limit)
 }
 
@@ -569,7 +569,7 @@ describe('what helps', () => {
       api.answers.push(status)
       const run = started(api)
       await passUntil(run, () => run.log.some((line) => line.includes(`status ${status}`)))
-      expect(run.hints).toContain('no token was sent: Kube_Token_File /nonexistent does not exist')
+      expect(run.hints).toContain('no token was sent: Kube_Token_File /nonexistent/file does not exist')
       await run.stop()
     }
   })
@@ -594,10 +594,14 @@ describe('what helps', () => {
     writeFileSync(file, 'abcde')
     const notes = (texts: Record<string, string>): string =>
       credentialNotes(parseOptions(spec.options, texts) as never).join('\n')
-    const none = { kube_url: 'https://api', kube_token_file: '/nonexistent', kube_ca_file: '/nonexistent' }
+    const none = {
+      kube_url: 'https://api',
+      kube_token_file: '/nonexistent/file',
+      kube_ca_file: '/nonexistent/file',
+    }
     expect(notes(none)).toBe(
-      'Kube_Token_File /nonexistent does not exist: requests have no token\n' +
-        'Kube_CA_File /nonexistent does not exist: the certificates of the system apply',
+      'Kube_Token_File /nonexistent/file does not exist: requests have no token\n' +
+        'Kube_CA_File /nonexistent/file does not exist: the certificates of the system apply',
     )
     expect(notes({ ...none, kube_url: 'http://api', kube_token_file: file })).toBe(
       'Kube_URL has no TLS: the token is sent in clear text',
@@ -606,7 +610,7 @@ describe('what helps', () => {
     const api = await EventApi.start()
     const run = started(api)
     await watching(run, api)
-    expect(run.log[0]).toContain('Kube_Token_File /nonexistent does not exist')
+    expect(run.log[0]).toContain('Kube_Token_File /nonexistent/file does not exist')
     await run.stop()
   })
 })
