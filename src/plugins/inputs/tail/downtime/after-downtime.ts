@@ -22,6 +22,7 @@ import {
 import { linkTarget } from '../tracking/link-target.ts'
 import type { OpenFiles } from '../tracking/open-files.ts'
 import type { Positions } from '../tracking/positions.ts'
+import { birthOf } from '../tracking/skipped-files.ts'
 import { MissingRows } from './missing-rows.ts'
 import { OpenFileIndex } from './open-file-index.ts'
 import { RotatedSiblings } from './rotated-siblings.ts'
@@ -285,7 +286,7 @@ export class AfterDowntime {
 function isAt({ path, inode, birthMs }: SkippedFile): boolean {
   const stat = statOf(path)
   if (stat instanceof FsFailure) return !isMissing(stat)
-  return BigInt.asIntN(64, stat.ino) === inode && Number(stat.birthtimeNs / 1_000_000n) === birthMs
+  return BigInt.asIntN(64, stat.ino) === inode && birthOf(stat) === birthMs
 }
 
 /** True when the sibling is the open file, or its compressed copy. */

@@ -193,6 +193,7 @@ function contentBefore(offset: number, path: string, stat: BigIntStats): Content
   }
 }
 
-function birthOf(stat: BigIntStats): number {
+/** Returns the birth of a file as its row has it, in whole milliseconds. */
+export function birthOf(stat: BigIntStats): number {
   return Number(stat.birthtimeNs / 1_000_000n)
 }
