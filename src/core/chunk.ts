@@ -1,4 +1,5 @@
 import type { BufferSource } from './buffer-source.ts'
+import { Places } from './places.ts'
 
 /** The bytes of a file that the records of a chunk were made from: `[offset, end)`. */
 export interface Origin {
@@ -45,6 +46,10 @@ export class Chunk {
   reroutedRecords = 0
   /** Names of the filters that have given the records another tag, in order; see `FilterContext.reroute`. */
   readonly rewrites: readonly string[]
+  /** Names of the branches on which copies of the chunk's chunk were made: their filters may have made other records of the same. */
+  readonly branch: string
+  /** Where the records were read; undefined when no output wants ids, or the input has no positions. See `recordIds`. */
+  places: Places | undefined
   #source: BufferSource
   #frameSpaceClaimed = false
 
@@ -60,6 +65,8 @@ export class Chunk {
     this.origins = init.origins ?? NO_ORIGINS
     this.hasMetadata = init.hasMetadata ?? false
     this.rewrites = init.rewrites ?? NO_REWRITES
+    this.branch = init.branch ?? ''
+    this.places = init.places
     this.#source = source
   }
 
@@ -105,35 +112,69 @@ export class Chunk {
    * Returns a chunk without entries that has space for `bytes` of them, in a buffer from the same source. It counts no bytes
    * of input: they are counted once.
    */
-  emptyCopy(id: string, bytes: number): Chunk {
+  emptyCopy(id: string, bytes: number, branch = this.branch): Chunk {
     const { tag, input, origins, hasMetadata, rewrites } = this
     const start = headRoom(tag)
     const buf = this.#source.force(start + bytes + TAIL_ROOM)
     return new Chunk(
-      { tag, input, buf, start, end: start, count: 0, id, inputBytes: 0, origins, hasMetadata, rewrites },
+      {
+        tag,
+        input,
+        buf,
+        start,
+        end: start,
+        count: 0,
+        id,
+        inputBytes: 0,
+        origins,
+        hasMetadata,
+        rewrites,
+        branch,
+      },
       this.#source,
     )
   }
 
-  /** Adds the entries in `[start, end)` of another chunk; there has to be space for them. */
-  append(from: Chunk, start: number, end: number, count: number): void {
+  /**
+   * Adds the entries in `[start, end)` of another chunk; there has to be space for them. With their places, if `row` is that of the
+   * first of them.
+   */
+  append(from: Chunk, start: number, end: number, count: number, row?: number): void {
     this.end += from.buf.copy(this.buf, this.end, start, end)
     this.count += count
+    if (from.places === undefined || row === undefined) return
+    this.places ??= new Places(count)
+    this.places.append(from.places, row, row + count)
   }
 
   /** Returns a chunk with the same entries in a buffer of its own. */
-  copy(id: string): Chunk {
-    const copy = this.emptyCopy(id, this.size)
-    copy.append(this, this.start, this.end, this.count)
+  copy(id: string, branch = this.branch): Chunk {
+    const copy = this.emptyCopy(id, this.size, branch)
+    copy.append(this, this.start, this.end, this.count, 0)
     return copy
   }
 
   /** Returns a chunk that takes over the buffer with the entries. This one is left with their size and number. */
-  move(id: string): Chunk {
-    const { tag, input, buf, start, end, count, origins, hasMetadata, rewrites } = this
+  move(id: string, branch = this.branch): Chunk {
+    const { tag, input, buf, start, end, count, origins, hasMetadata, rewrites, places } = this
     this.buf = EMPTY
+    this.places = undefined
     return new Chunk(
-      { tag, input, buf, start, end, count, id, inputBytes: 0, origins, hasMetadata, rewrites },
+      {
+        tag,
+        input,
+        buf,
+        start,
+        end,
+        count,
+        id,
+        inputBytes: 0,
+        origins,
+        hasMetadata,
+        rewrites,
+        branch,
+        places,
+      },
       this.#source,
     )
   }
@@ -147,6 +188,7 @@ export class Chunk {
   giveBuffer(): void {
     this.#source.give(this.buf)
     this.buf = EMPTY
+    this.places = undefined
   }
 
   /**
@@ -178,6 +220,8 @@ export interface ChunkInit {
   origins?: readonly Origin[]
   hasMetadata?: boolean
   rewrites?: readonly string[]
+  branch?: string
+  places?: Places | undefined
 }
 
 /** Bytes after the entries that a frame may use; an option map with chunk, size and compressed needs 80. */

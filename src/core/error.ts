@@ -76,7 +76,7 @@ export const ERROR_CODES = {
   E_STORE_FULL: {
     exit: 1,
     summary: 'the disk of the offset database is full',
-    remedy: 'free space; positions are kept in memory until then',
+    remedy: 'free space; an agent that runs keeps positions in memory until then',
   },
   E_STORE_UNREADABLE: {
     exit: 1,
@@ -165,6 +165,17 @@ export const ERROR_CODES = {
     exit: 1,
     summary: 'authentication failed',
     remedy: 'check name, password and certificates; login is retried at growing intervals',
+  },
+  E_AWS_CREDENTIALS: {
+    exit: 1,
+    summary: 'there are no credentials for AWS',
+    remedy:
+      'set up one of the places that the message names; records wait, and delivery resumes by itself once there are credentials',
+  },
+  E_HTTP_ANSWER: {
+    exit: 1,
+    summary: 'a server did not take a request',
+    remedy: 'see the reason in the message and the server’s log; the records wait and are sent again',
   },
   E_KAFKA_TOPIC: {
     exit: 1,
@@ -272,6 +283,8 @@ export interface ErrorOptions {
   /** True when the same call may succeed later. Default: false. */
   retryable?: boolean
   scope?: ErrorScope
+  /** True when a part of the chunk was delivered in the attempt: its waits begin anew, and it counts as the first failed one. */
+  hasProgress?: boolean
   location?: SourceLocation
   /**
    * Name of the invalid option of the plugin that throws the error; the location of its value is then looked
@@ -289,6 +302,7 @@ export class ShipperError extends Error {
   readonly hint: string
   readonly retryable: boolean
   readonly scope: ErrorScope
+  readonly hasProgress: boolean
   readonly location: SourceLocation | undefined
   readonly option: string | undefined
   readonly details: Record<string, unknown>
@@ -301,6 +315,7 @@ export class ShipperError extends Error {
     this.hint = options.hint ?? ERROR_CODES[code].remedy
     this.retryable = options.retryable ?? false
     this.scope = options.scope ?? 'chunk'
+    this.hasProgress = options.hasProgress ?? false
     this.location = options.location
     this.option = options.option
     this.details = options.details ?? {}

@@ -64,6 +64,8 @@ export interface OffsetChanges {
   scanned?: { patterns: readonly string[]; ms: number } | undefined
   /** Complete list of files that were found but not opened; replaces the stored list of this Path. */
   skipped?: { paths: string; files: readonly SkippedFile[] } | undefined
+  /** Rows whose content has got another mark, and whose position is not written. */
+  marks?: readonly PlaceRow[] | undefined
   /** New position in the journal; only from the input that has claimed the cursor. */
   cursor?: string
   /** Boots that this cursor has left; replaces the stored list, and is written together with the cursor. */
@@ -97,6 +99,21 @@ export interface OffsetOptions {
   owner?: string
 }
 
+/**
+ * By what a content is known again of which records were handed to outputs: a file that is smaller, or has other bytes before `size`,
+ * has another content. Of a .gz, size and bytes are those on disk.
+ */
+export interface ContentMark {
+  /** Not less than the end of what was handed out. */
+  size: number
+  /** Hash of the `hashed` bytes before `size`. */
+  hash: string
+  hashed: number
+}
+
+/** The columns of a row that have the name of its content. */
+export type PlaceRow = Pick<OffsetRow, 'id' | 'inode' | 'created' | 'placeId' | 'placeMark'>
+
 /** A row of fluent-bit's in_tail_files and of our second table; numbers that may exceed 2^53 are bigint. */
 export interface OffsetRow {
   id: number | undefined
@@ -122,6 +139,10 @@ export interface OffsetRow {
    */
   fingerprint: string | undefined
   fingerprintSize: number | undefined
+  /** Name of the content in the places of its records, where an output wants these; see core/places.ts. */
+  placeId?: string | undefined
+  /** What the content of that name had when records of it were last handed to outputs; undefined: none was. */
+  placeMark?: ContentMark | undefined
   /** Position in the decompressed data, for .gz. */
   streamOffset: number | undefined
   /** True when the position is within an oversized line that is being skipped. */
@@ -129,8 +150,8 @@ export interface OffsetRow {
   /** Path of the file itself when `name` is a link to it. */
   target?: string | undefined
   /**
-   * Birth time in milliseconds, of a .gz and of a row without information about the content. A file that reuses
-   * the inode has another one.
+   * Birth time in milliseconds, where the file system has one. A file that reuses the inode has another one. Older
+   * versions stored it only of a .gz, and of a row without information about the content.
    */
   birthMs?: number | undefined
   /** Last size seen, if it is larger than `offset`: tells how much is lost when the file is missing. */

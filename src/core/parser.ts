@@ -99,6 +99,8 @@ export interface LineKernel {
   /** Offset in `input` up to which the last run consumed lines, and the number of entries that it wrote. */
   readonly consumed: number
   readonly records: number
+  /** Where the lines of these entries begin, as offsets in `input`; as many as `records`. */
+  readonly starts: Uint32Array
   /** Number of lines among them that failed. */
   readonly failures: number
   /** True when the last run ended because it took much work, so that a caller can look at the time. */

@@ -6,6 +6,7 @@ import type { MultilineOptions } from './multiline.ts'
 import type { OffsetOptions, OffsetStore } from './offset-store.ts'
 import type { OptionsOf, OptionTable } from './options/option.ts'
 import type { Parser } from './parser.ts'
+import type { Places } from './places.ts'
 import type { Clock, Counters, CounterTable, LoggedLine, Logger } from './services.ts'
 
 /**
@@ -56,9 +57,9 @@ export interface Contributor {
    * Closes the range of bytes that went into the chunk; the appender calls it when it seals the chunk.
    * `identity` (e.g. `device:inode:time:start-end`) becomes part of the chunk's id; `settle` is called once
    * with the chunk's outcome. `origin` names the file and the range, for dead letters. Returns undefined when
-   * the contributor has nothing in the chunk.
+   * the contributor has nothing in the chunk. `places`: those of the chunk's records, if it is handed on.
    */
-  closeRange(): ClosedRange | undefined
+  closeRange(places?: Places): ClosedRange | undefined
 }
 
 export interface ClosedRange {
@@ -108,6 +109,11 @@ export interface Appender {
   seal(): void
   /** Set to true by who has written entries with metadata to the current chunk: see `Chunk.hasMetadata`. */
   hasMetadata?: boolean
+  /**
+   * Places of the entries of the current chunk, where an output wants them: an input that has positions adds a row for each entry it
+   * writes. Undefined where none wants them. Changes with `reserve`.
+   */
+  readonly places?: Places | undefined
   /** Bytes of committed records that are not sealed yet. */
   readonly pendingBytes: number
   /**
@@ -189,12 +195,14 @@ export interface InputContext extends PluginContext, LineContext {
   room?(tag: string, unsettledBytes: number, wantedBytes?: number): number
   /** Resolves when `room` may have changed. */
   waitForRoom?(): Promise<void>
-  /** As `FilterContext.leftGarbage`, for inputs that make objects for each record. */
+  /** As `FilterContext.leftGarbage`, for inputs that make objects for each record, or many for each file. */
   leftGarbage?(bytes: number): void
   /** Source of buffers for the input's own use (a read buffer); each counts until it is given back. */
   readonly buffers: BufferSource
   /** Opens the stored positions of this input; with `path` undefined they are kept in memory only. */
   openOffsets(path: string | undefined, options: OffsetOptions): Promise<OffsetStore>
+  /** True when some output wants the places of records: what identifies a source is then to be stored before it is read. */
+  readonly wantsPlaces?: boolean
   /** `Flush` in milliseconds. */
   readonly flushMs: number
   /** True with storage.type filesystem. For advice in messages only: to an input it makes no difference where its records wait. */
@@ -440,13 +448,22 @@ export interface OutputContext extends PluginContext {
   /** Aborted when flushes are to end. Listen to it once, not for each chunk: a run has millions of those. */
   readonly signal: AbortSignal
   readonly buffers: BufferSource
+  /** Values of its options that are not to be shown: a peer may repeat them in what it says. Undefined only in tests. */
+  readonly secrets?: readonly string[]
   /**
    * Reports that what this output writes has no reader any more and never will, as stdout in `| head`. The agent stops;
    * flushes of this output may fail, their chunks are aborted.
    */
   readerClosed?(): void
+  /** As `FilterContext.leftGarbage`, for outputs that make many objects for a chunk. */
+  leftGarbage?(bytes: number): void
   /** Folder of the first offset database, or of the buffer on disk, for what an output has to keep; undefined when there is neither. */
   readonly stateFolder?: string | undefined
+  /**
+   * Makes this process the only one that uses what is at `path`, with a file next to it. Rejects with E_STORE_LOCKED when another one
+   * does. Undefined where nothing is kept, as in a trial.
+   */
+  takeLock?(path: string): Promise<{ release(): void }>
   /** Returns true for a file that the agent itself keeps or depends on: a path that a tag has chosen must not be one. */
   isOwnFile?(path: string): boolean
   /**
@@ -462,6 +479,57 @@ export interface OutputContext extends PluginContext {
    * records that a destination of their choice refuses are then to be rejected.
    */
   isOverdue(chunk: Chunk): boolean
+  /**
+   * Reports that the peer has all records of a chunk, whose flush goes on until it acknowledges them: the chunk is not on its way any
+   * more, so that the time until then does not limit what inputs read. It stays in their memory.
+   */
+  accepted?(chunk: Chunk): void
+  /**
+   * Returns chunks of a tag that are not in flight, or no more, and are wanted, in their order: `count` at most, the first, the newest, and
+   * others at steps that double back from that. To be called while a chunk of the tag is in flight; until that has settled, the entries of
+   * these stay in memory. An output may deliver, or reject, records of them ahead of their turn, and has to leave these out when the chunk
+   * is flushed.
+   */
+  waitingChunks?(tag: string, count: number, isWanted: (chunk: Chunk) => boolean): Chunk[]
+  /** For outputs that deliver records much later than they get them; undefined only in tests. */
+  readonly late?: LateDelivery
+}
+
+/** What an output uses that delivers records much later than it gets them, as parts of an object that takes minutes to fill. */
+export interface LateDelivery {
+  /** Memory that it may take for what it has taken over, in bytes: with more, inputs would wait for what only time gives back. */
+  readonly memoryBytes: number
+  /**
+   * Takes a chunk over. To be called while its flush is pending; the flush then resolves when the output needs the entries no more,
+   * and these are given back. Returns what is to be called once with the outcome: `delivered`, or `aborted` when the records cannot
+   * be delivered any more, and at the latest when `signal` is aborted. Until then the input keeps its position, and senders get no
+   * answer. A flush that rejects has taken over nothing. After a flush has rejected because of the peer, one that resolves says that
+   * the peer can be reached again: the output has to try it.
+   */
+  takeOver(chunk: Chunk): Ack
+  /**
+   * Returns what supplies the records of the chunk again after each start, until they are delivered: the input, from its position, or
+   * the buffer on disk; undefined when nothing does. Of a buffer, no more than 3,000 chunks are to be open at a time.
+   */
+  readAgainBy(chunk: Chunk): 'input' | 'buffer' | undefined
+  /**
+   * Returns a function that tells whether everything that inputs have handed on until now has settled, for all of its outputs. Before
+   * that a start after a crash may read it again, also what this output has delivered.
+   */
+  settling(): () => boolean
+  /** Reports that the peer has failed on records that were taken over, outside of a flush. */
+  peerFailed(error: ShipperError): void
+  /** Ends the run with this status, as after a signal: the next run reads again what was aborted. */
+  endRun(status: number, reason: string): void
+}
+
+/** Records that an output has taken over and not delivered. */
+export interface HeldRecords {
+  records: number
+  /** Their size as the output has it. */
+  bytes: number
+  /** Where they are and when they are delivered, as a clause without subject: `in 2 open objects: the next ...`. */
+  where: string
 }
 
 export interface Output {
@@ -489,8 +557,15 @@ export interface Output {
    * memory meanwhile.
    */
   readonly keepsChunks?: boolean
-  /** Discards state kept for a chunk whose flush was rejected and which is not retried (`Retry_Limit`). */
+  /** Discards state kept for a chunk that is not flushed again (`Retry_Limit`), or not at all. */
   forget?(chunk: Chunk): void
+  /** Returns what it has taken over and not delivered; undefined when there is nothing. To be called now and then only. */
+  held?(): HeldRecords | undefined
+  /**
+   * Delivers what it has taken over, and from now on soon what it takes over. Called when no input reads any more and the queue is
+   * empty, perhaps more than once. Resolves when all of it has settled. Never rejects.
+   */
+  finish?(): Promise<void>
   /** Releases connections and files; called when nothing is in flight. Idempotent. */
   close(): Promise<void>
 }
@@ -532,6 +607,11 @@ export interface InputSpec<T extends OptionTable = OptionTable> extends SpecBase
   /** True when a start without a stored position reads again what the source has kept. */
   readonly rereads?: true
   /**
+   * What names each record, as a noun phrase ("the boot and the number of the message"): the same whenever it is read, also in another
+   * run. The input then adds the places of records to its chunks, where these are wanted (`Appender.places`). Undefined: it has none.
+   */
+  readonly places?: string
+  /**
    * Returns the tags of the records, where `tag` is not that of all; `isConfigured` is false when it is only the name of the
    * instance. A star stands for what senders choose.
    */
@@ -559,6 +639,8 @@ export interface InputSpec<T extends OptionTable = OptionTable> extends SpecBase
    * a line that is not read is the field `log`.
    */
   readonly readsJson?: true
+  /** Returns the size of the largest record, where an option says it; undefined: as large as usual. */
+  maxRecordBytes?(options: OptionsOf<T>): number
   /** Returns the names of parsers that the input uses and that no option names: built-in ones need no Parsers_File. */
   defaultParsers?(options: OptionsOf<T>): readonly string[]
   create(options: OptionsOf<T>, ctx: InputContext): Input
@@ -586,6 +668,12 @@ export interface FilterSpec<T extends OptionTable = OptionTable> extends SpecBas
    * inputs without `asksFilters`, and with other tags than those that were read, pass without a limit.
    */
   delaysBy?(options: OptionsOf<T>): string | undefined
+  /**
+   * Returns true when the filter leaves each record in its row and calls `chunk.places?.drop(row)` for each that it leaves out, but not for
+   * those that `FilterContext.reject` got; what it sends on has its places. What other filters make gets its places by the metadata, which
+   * costs two copies of a chunk.
+   */
+  keepsPlaces?(options: OptionsOf<T>): boolean
   /** Returns the memory that the filter may take besides chunks and its code; undefined: little. Looks at files, and never throws. */
   memory?(options: OptionsOf<T>): FilterMemory | undefined
   create(options: OptionsOf<T>, ctx: FilterContext): Filter
@@ -620,14 +708,25 @@ export interface OutputSpec<T extends OptionTable = OptionTable> extends SpecBas
   readonly inFlight: number
   /** True when the output prints metrics of filters and inputs, see `Output.showMetrics`. */
   readonly printsMetrics?: true
+  /** Returns true when it calls `recordIds`: inputs then tell where they have read each record. */
+  usesRecordIds?(options: OptionsOf<T>): boolean
+  /** Options that each [NODE] of its Upstream may have of its own; undefined: it has one peer. */
+  readonly nodeOptions?: OptionTable
+  /**
+   * Options that the parts of the path in its address set, as in `es://HOST:PORT/INDEX/TYPE`. Like in fluent-bit, fewer parts set
+   * none, and further ones are left out. Undefined: the path is the option `path` or `uri`.
+   */
+  readonly addressParts?: readonly string[]
   /** Prefix of options that fluent-bit gives to a library, which logs and passes over unknown ones. */
   readonly passesOn?: string
   /** Returns the path of the file that the output writes, if the configuration names it and not a tag. */
   writes?(options: OptionsOf<T>): string | undefined
   /** Returns an example of a file that records with this tag may be written to, if the configuration does not name it. */
   mayWrite?(options: OptionsOf<T>, tag: string): string | undefined
-  /** Returns the address that the output connects to, if it is one. */
-  connectsTo?(options: OptionsOf<T>): Address | undefined
+  /** False when its peer acknowledges nothing, whatever the options: records count as delivered when the network has them. */
+  readonly hasAcknowledgements?: false
+  /** Returns the address that the output connects to, or sends datagrams to, if it is one. */
+  connectsTo?(options: OptionsOf<T>): ListenAddress | undefined
   /**
    * Returns a check for trials: it says as a clause what the output would do with the first record of a chunk instead of sending
    * it (`would be rejected: ...`), or returns undefined. Undefined when the options make the output take every record.

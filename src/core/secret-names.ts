@@ -1,5 +1,5 @@
 const SECRET =
-  /passw|passphrase|secret|token|credential|authorization|cookie|(shared|private|api|access|hash)_?key/
+  /passw|passphrase|secret|token|credential|authorization|cookie|(shared|private|api|access|hash|sec|license)_?key|aws_key_id|external_id/
 const SECRET_WORD = /(?:^|_)(?:pass|pwd|auth)$/
 /** Names such as `kube_token_file`, which refer to the location of a secret, not to the secret. */
 const LOCATION = /_(file|path|dir|name|url|endpoint|count)$/

@@ -1,5 +1,5 @@
 import type { Family } from './metric-family.ts'
-import type { InputStatus } from './plugin.ts'
+import type { HeldRecords, InputStatus } from './plugin.ts'
 
 /**
  * The state of the agent at one moment, from which metrics, health, /api/v1/files and the dump on a signal
@@ -127,6 +127,8 @@ export interface OutputSnapshot extends CounterSnapshot {
   unkept: Unkept | undefined
   /** Time of the last acknowledgement, undefined before the first one. */
   lastDeliveryMs: number | undefined
+  /** What the output has taken over and not delivered; undefined while there is nothing, or where it takes nothing over. */
+  held: HeldRecords | undefined
 }
 
 /** An output that has failed and not delivered since, or whose peer does not answer. */

@@ -61,17 +61,17 @@ export function checkHost(text: unknown): InvalidValue | undefined {
       hint: 'set it, or remove it for the default',
     }
   const [foreign] = NOT_OF_HOST.exec(text) ?? []
-  // A comment is a part of the value, as in fluent-bit, and has a warning of its own.
-  if (foreign === undefined || COMMENT.test(text)) return undefined
+  if (foreign === undefined) return undefined
   const isUrl = text.includes('://')
   return {
     must: 'a host name or address',
-    reason: isUrl ? 'it is a URL' : `"${foreign}" is in none`,
+    reason: isUrl
+      ? 'it is a URL'
+      : `${foreign === ' ' ? 'a blank' : `"${foreign}"`} is not allowed in a host name`,
     ...(isUrl ? { hint: 'write the host without scheme and path' } : {}),
   }
 }
 
-const COMMENT = /\s#/
 /** A character that no host name, address or zone of one has. Brackets may only be around all of it. */
 const NOT_OF_HOST = /(?!^\[|\]$)[\0-\x20!"#$&'()*+,/;<=>?@[\\\]^`{|}~]/
 

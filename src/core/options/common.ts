@@ -11,6 +11,14 @@ const REGEX_STEP_LIMIT = {
   },
 } as const
 
+const LOG_SUPPRESS_INTERVAL = defineOptions({
+  log_suppress_interval: {
+    type: 'time',
+    default: '0',
+    help: 'Log identical messages at most once within this time.',
+  },
+})
+
 /** Options of every input besides those of its own table; read by the engine. */
 export const INPUT_OPTIONS = defineOptions({
   tag: { type: 'string', help: 'Tag of the records. Default: the instance name, e.g. `cpu.0`.' },
@@ -84,11 +92,7 @@ export const INPUT_OPTIONS = defineOptions({
     help: 'Read rate limit.',
     ignored: 'the outputs’ acknowledgements determine the read rate',
   },
-  log_suppress_interval: {
-    type: 'time',
-    default: '0',
-    help: 'Log identical messages at most once within this time.',
-  },
+  ...LOG_SUPPRESS_INTERVAL,
 })
 
 /** Options of every filter besides those of its own table; read by the engine. */
@@ -108,6 +112,7 @@ export const FILTER_OPTIONS = defineOptions({
     values: ['off', 'error', 'warn', 'warning', 'info', 'debug', 'trace'],
     help: 'Log level of this instance. Default: the one in [SERVICE].',
   },
+  ...LOG_SUPPRESS_INTERVAL,
   ...REGEX_STEP_LIMIT,
 })
 
@@ -128,6 +133,7 @@ export const OUTPUT_OPTIONS = defineOptions({
     values: ['off', 'error', 'warn', 'warning', 'info', 'debug', 'trace'],
     help: 'Log level of this instance. Default: the one in [SERVICE].',
   },
+  ...LOG_SUPPRESS_INTERVAL,
   ...REGEX_STEP_LIMIT,
   retry_limit: {
     type: 'string',

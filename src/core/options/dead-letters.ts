@@ -28,5 +28,5 @@ export const FILTER_DEAD_LETTERS = defineOptions({
 })
 
 function fileHelp(which: string): string {
-  return `File for records ${which}. JSON lines, read by \`shipper dead-letters\`. \`off\`: such records are dropped, counted and logged. Default: \`dead-letters.NAME.jsonl\` next to the first offset database, without one in the folder of the buffer on disk; without either, such records wait.`
+  return `File for records ${which}. JSON lines, read by \`shipper dead-letters\`. \`off\`: such records are dropped, counted and logged. Default: \`dead-letters.NAME.jsonl\` next to the first offset database, without one in the folder of the buffer on disk or in the folder named by SHIPPER_STATE; without any, such records wait.`
 }

@@ -8,6 +8,11 @@ function conditionsOf({ needs }: Option): [option: string, wanted: Needs[string]
   return typeof needs === 'string' ? [[needs, ['true']]] : Object.entries(needs)
 }
 
+/** Returns the names of the options whose values decide whether an option has an effect. */
+export function optionsNeededBy(option: Option): string[] {
+  return conditionsOf(option).map(([name]) => name)
+}
+
 /** Returns true when an option of the table has an effect, given the parsed values. An invalid value has a problem of its own. */
 export function hasEffect(option: Option, table: OptionTable, parsed: Parsed): boolean {
   const conditions = conditionsOf(option)
@@ -26,10 +31,17 @@ export function whyNoEffect(option: Option): { reason: string; isReplaced: boole
   const conditions = conditionsOf(option)
   const rivals = conditions.filter(([, wanted]) => wanted === 'unset').map(([name]) => `\`${name}\``)
   if (rivals.length > 0) return { reason: `with ${rivals.join(' or ')}`, isReplaced: true }
+  const [[name, wanted] = ['', '']] = conditions
+  const isOfOff =
+    conditions.length === 1 && Array.isArray(wanted) && wanted.length === 1 && wanted[0] === 'false'
+  if (isOfOff) return { reason: `with \`${name} on\``, isReplaced: false }
   return { reason: `without ${conditions.map(conditionText).join(' or ')}`, isReplaced: false }
 }
 
+/** How values of the type bool are written. */
+const SWITCHED: Readonly<Record<string, string>> = { true: 'on', false: 'off' }
+
 function conditionText([name, wanted]: [string, Needs[string]]): string {
   if (typeof wanted === 'string') return `\`${name}\``
-  return wanted.map((value) => `\`${name} ${value === 'true' ? 'on' : value}\``).join(' or ')
+  return wanted.map((value) => `\`${name} ${SWITCHED[value] ?? value}\``).join(' or ')
 }

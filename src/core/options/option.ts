@@ -39,8 +39,10 @@ export interface Option {
   readonly aliases?: readonly string[]
   /** True when the aliases differ in meaning and their order matters: each value begins with the name that was written. */
   readonly named?: true
-  /** True when the value is never printed, but shown as `******`. */
-  readonly secret?: true
+  /** True when the value is never printed, but shown as `******`; `user`: only the user and the password of an address are. */
+  readonly secret?: true | 'user'
+  /** True for a path or address, of whose query the values are shown as `******`. */
+  readonly hasQuery?: true
   /**
    * Checks what the type does not express, e.g. that a regular expression compiles; called for each value of an option
    * with `repeat`. Pure: depends on the parsed value only, and on whether variables were expanded in it. Checks across several
@@ -56,6 +58,8 @@ export interface Option {
   readonly needs?: string | Needs
   /** True when the value is the path of a file that is read at the start. */
   readonly isFile?: true
+  /** True when the value is the path of a directory that is read at the start. */
+  readonly isFolder?: true
   /** Reason why the option has no effect. It is accepted so that existing configurations run. */
   readonly ignored?: string
 }

@@ -2,6 +2,7 @@ import { MASK, maskValue } from '../mask-secrets.ts'
 import type { InvalidValue } from './checks.ts'
 import type { Option, OptionsOf, OptionTable } from './option.ts'
 import { camelName } from './option.ts'
+import { hasSecret } from './secret-values.ts'
 import { formatSize, formatTime, parseBool, parseSize, parseTime } from './units.ts'
 import { splitWords } from './words.ts'
 
@@ -52,7 +53,7 @@ export function parseValue(name: string, option: Option, text: string, isExpande
   const { must, reason: why, hint = '', instead, doubt } = invalid
   if (doubt !== undefined) return { value, warning: `"${name}" ${doubt}` }
   const head = text.slice(0, MAX_MASKED_CHARS)
-  const shown = option.secret === true ? MASK : maskValue('', head)
+  const shown = hasSecret(option, text) ? MASK : maskValue('', head)
   // The reason may repeat a part of the value.
   const reason = shown !== head || why === undefined ? '' : `: ${why}`
   const problem = `"${name}" must be ${must}, not ${shown === MASK ? MASK : `"${shown}"`}${reason}`
@@ -112,11 +113,11 @@ export function parseOptions<const T extends OptionTable>(
 function describe(option: Option): string {
   switch (option.type) {
     case 'string':
-      return 'a text'
+      return 'a string'
     case 'bool':
       return 'true, on or yes, or false, off or no'
     case 'int':
-      return `a whole number${rangeText(option, String)}`
+      return `an integer${rangeText(option, String)}`
     case 'double':
       return `a number${rangeText(option, String)}`
     case 'size':

@@ -26,6 +26,12 @@ test('a host with a port is refused, an IPv6 address is not', () => {
     })
 })
 
+test('a character that no host name has is named', () => {
+  expect(checkHost('a<b')?.reason).toBe('"<" is not allowed in a host name')
+  expect(checkHost('a b')?.reason).toBe('a blank is not allowed in a host name')
+  expect(checkHost('a # b')?.reason).toBe('a blank is not allowed in a host name')
+})
+
 test('invalidIfThrows passes on message and hint of the error', () => {
   const refuse = (): never => {
     throw new ShipperError('E_PARSER_REGEX', 'too odd', { hint: 'be plain' })
@@ -42,7 +48,7 @@ test('a checked option accepts what its type and its check accept', () => {
   } as const
   expect(parseValue('n', option, '4')).toEqual({ value: 4 })
   expect(parseValue('n', option, '5')).toEqual({ problem: '"n" must be even, not "5"', hint: '' })
-  expect(parseValue('n', option, 'x')).toEqual({ problem: '"n" must be a whole number, not "x"', hint: '' })
+  expect(parseValue('n', option, 'x')).toEqual({ problem: '"n" must be an integer, not "x"', hint: '' })
 })
 
 test('neither a checked secret nor the reason, which may quote it, is shown', () => {

@@ -30,13 +30,13 @@ describe('a value', () => {
     expect(read({ type: 'time' }, 'abc')).toBe('"name" must be a time like 60 or 5m, not "abc"')
     expect(read({ type: 'bool' }, '1')).toBe('"name" must be true, on or yes, or false, off or no, not "1"')
     expect(read({ type: 'enum', values: ['a', 'b'] }, 'c')).toBe('"name" must be one of a, b, not "c"')
-    expect(read({ type: 'int' }, '1.5')).toBe('"name" must be a whole number, not "1.5"')
-    expect(read({ type: 'int' }, '99999999999999999999')).toContain('must be a whole number')
+    expect(read({ type: 'int' }, '1.5')).toBe('"name" must be an integer, not "1.5"')
+    expect(read({ type: 'int' }, '99999999999999999999')).toContain('must be an integer')
   })
 
   test('out of range is rejected with the range in the units of its type', () => {
     expect(read({ type: 'int', min: 0, max: 65535 }, '70000')).toBe(
-      '"name" must be a whole number from 0 to 65535, not "70000"',
+      '"name" must be an integer from 0 to 65535, not "70000"',
     )
     expect(read({ type: 'size', min: 1_000_000 }, '5K')).toBe(
       '"name" must be a size like 32K or 5M of at least 1M, not "5K"',
@@ -51,7 +51,7 @@ describe('a value', () => {
   })
 
   test('that is secret is not shown', () => {
-    expect(read({ type: 'int', secret: true }, 'hunter2')).toBe('"name" must be a whole number, not ******')
+    expect(read({ type: 'int', secret: true }, 'hunter2')).toBe('"name" must be an integer, not ******')
   })
 })
 
