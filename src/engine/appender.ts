@@ -1,5 +1,6 @@
 import type { BufferSource } from '../core/buffer-source.ts'
 import { Chunk, headRoom, type Origin, TAIL_ROOM } from '../core/chunk.ts'
+import { Places } from '../core/places.ts'
 import type { Ack, Appender, Contributor, Outcome } from '../core/plugin.ts'
 import type { Clock, TimerHandle } from '../core/services.ts'
 import { originId } from './chunk-id.ts'
@@ -16,6 +17,8 @@ interface AppenderOptions {
   filteredBytes: number
   /** Seal size found for the latest chunk, shared by all tags of the input; a new appender begins with it. */
   adaptiveBytes: { bytes: number }
+  /** True when an output of the tag wants the places of records. */
+  wantsPlaces?: boolean
   /** Returns the size at which a chunk of the tag is sealed at the latest, as its outputs are slow. */
   maxSealBytes?: () => number
   flushMs: number
@@ -45,6 +48,9 @@ const RISE = 4
 /** Minimum growth factor in filters at which chunks are sealed earlier; below it, smaller chunks are not worth it. */
 const MIN_GROWTH = 1.5
 
+/** Least number of records for which a chunk has places. */
+const MIN_ROWS = 16
+
 /**
  * Collects the records of one tag. It has a buffer only while there are records, small at first and growing with them, so
  * that a thousand idle tags cost no memory.
@@ -55,6 +61,9 @@ export class ChunkAppender implements Appender {
   buf: Buffer = EMPTY
   end = 0
   hasMetadata = false
+  places: Places | undefined
+  /** Number of records of the last chunk: the next one is likely to have as many. */
+  #rows = MIN_ROWS
   #fullBuffer: Buffer = EMPTY
   readonly #options: AppenderOptions
   readonly #buffers: BufferSource
@@ -126,7 +135,9 @@ export class ChunkAppender implements Appender {
   seal(): void {
     this.#dueMs = 0
     this.#lastSealMs = this.#clock.nowMs()
-    const { identities, settles, origins } = this.#closeRanges()
+    const { identities, settles, origins } = this.#closeRanges(
+      this.#recordCount === 0 ? undefined : this.places,
+    )
     if (this.#recordCount === 0) {
       this.#releaseBuffer()
       if (this.#inputBytes > 0) this.#options.skippedBytes(this.#inputBytes)
@@ -146,10 +157,14 @@ export class ChunkAppender implements Appender {
         inputBytes: this.#inputBytes,
         origins,
         hasMetadata: this.hasMetadata,
+        // Of an input that has no positions there are none.
+        places: this.places?.count === 0 ? undefined : this.places,
       },
       this.#buffers,
     )
     this.hasMetadata = false
+    this.#rows = Math.max(MIN_ROWS, this.#recordCount)
+    this.places = undefined
     this.buf = this.#fullBuffer = EMPTY
     this.end = this.#committedEnd = this.#recordCount = this.#inputBytes = 0
     const before = chunk.size
@@ -202,14 +217,14 @@ export class ChunkAppender implements Appender {
     settleAll(this.#closeRanges().settles, 'aborted')
   }
 
-  #closeRanges(): { identities: string[]; settles: Ack[]; origins: Origin[] } {
+  #closeRanges(places?: Places): { identities: string[]; settles: Ack[]; origins: Origin[] } {
     const identities: string[] = []
     const settles: Ack[] = []
     const origins: Origin[] = []
     const contributors = this.#contributors
     this.#contributors = []
     for (const contributor of contributors) {
-      const range = contributor.closeRange()
+      const range = contributor.closeRange(places)
       if (range === undefined) continue
       identities.push(range.identity)
       settles.push(range.settle)
@@ -238,6 +253,7 @@ export class ChunkAppender implements Appender {
     this.buf = usable < next.length ? next.subarray(0, usable) : next
     this.end = this.#committedEnd = this.#headRoom + used
     // Armed here and not at the first record: a buffer that is never written to has to go back, too.
+    if (this.#options.wantsPlaces === true) this.places ??= new Places(this.#rows)
     this.#arm()
     return true
   }
@@ -246,6 +262,7 @@ export class ChunkAppender implements Appender {
     if (this.buf.length > 0) this.#buffers.give(this.#fullBuffer)
     this.buf = this.#fullBuffer = EMPTY
     this.end = this.#committedEnd = 0
+    this.places = undefined
   }
 
   /**

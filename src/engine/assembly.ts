@@ -1,10 +1,11 @@
 import { dirname } from 'node:path'
 import type { BufferSource } from '../core/buffer-source.ts'
-import { Chunk } from '../core/chunk.ts'
+import { Chunk, type ChunkInit } from '../core/chunk.ts'
 import { messageOf, ShipperError } from '../core/error.ts'
 import type { Family } from '../core/metric-family.ts'
 import type { OffsetOptions, OffsetStore } from '../core/offset-store.ts'
 import { parseRetryLimit } from '../core/options/retry-limit.ts'
+import { secretValues } from '../core/options/secret-values.ts'
 import { type Condition, deadLettersOf, type Plan, type ProcessorPlan, ROOT } from '../core/plan.ts'
 import type {
   Ack,
@@ -18,8 +19,9 @@ import type {
 import type { Clock, LoggedLine, Logger } from '../core/services.ts'
 import type { Snapshot } from '../core/snapshot.ts'
 import { matchTag } from '../core/tag.ts'
+import { newRunId } from '../lib/plugin/run-id.ts'
 import { BorrowedBuffers } from './borrowed-buffers.ts'
-import { Budget } from './budget.ts'
+import { type Account, Budget } from './budget.ts'
 import type { DiskBuffer, OpenSegments } from './buffer/disk-buffer.ts'
 import { CounterMap } from './counters.ts'
 import {
@@ -53,7 +55,7 @@ import {
   type RunningInput,
   type RunningOutput,
 } from './stages.ts'
-import { stateFolderOf } from './state-folder.ts'
+import { deadLetterFolderOf, stateFolderOf } from './state-folder.ts'
 import { matches, type TagMatch, tagMatch } from './tag-match.ts'
 
 interface AssemblyOptions {
@@ -63,6 +65,8 @@ interface AssemblyOptions {
   log: (name: string, level?: string, suppressMs?: number) => Logger
   agent: PluginContext['agent']
   openOffsets: (path: string | undefined, options: OffsetOptions, log: Logger) => Promise<OffsetStore>
+  /** See `OutputContext.takeLock`. */
+  takeLock?: (path: string) => Promise<{ release(): void }>
   /** Called when an input has read everything it ever will; see `InputContext.finished`. */
   finished: (name: string, incomplete?: string, status?: number) => void
   /** Implements `InputContext.tapLog`; undefined where there is no log. */
@@ -94,12 +98,23 @@ interface AssemblyOptions {
  * many chunks on their way.
  */
 const INPUT_SHARE = 8
+/** Part of Memory_Limit for what an output has taken over. */
+const LATE_SHARE = 2
+/** Part of Memory_Limit for chunks of all inputs that wait for acknowledgements only. */
+const ACCEPTED_SHARE = 2
 /** Pause between two looks for chunks without records. */
 const RELEASE_MS = 100
 
 const NO_PLACE =
   'no dead-letter file: a record on which the filter fails will wait, and its input with it; ' +
   'set Dead_Letter_File, On_Error, DB of an input, or storage.path'
+
+const NO_PLACE_FOR_REFUSED =
+  'no dead-letter file: a record that is refused will wait, and later records with its tag'
+const NO_PLACE_HINT =
+  'set Dead_Letter_File to a path, or to `off` to drop such records; with a DB of an input, a buffer on disk, or SHIPPER_STATE in the environment, there is a default'
+/** Counter of outputs to which a peer may refuse single records for good. */
+const REFUSED = 'refused_records'
 
 /**
  * The parts of one agent, built from a plan; nothing runs yet. A stage that cannot be built is reported in `problems` and
@@ -110,6 +125,7 @@ export class Assembly {
   readonly outputs: RunningOutput[] = []
   readonly problems: ShipperError[] = []
   readonly budget: Budget
+  readonly #accepted: Account
   readonly pipeline: Pipeline
   readonly buffer: DiskBuffer | undefined
   readonly #filters: RunningFilter[] = []
@@ -123,7 +139,7 @@ export class Assembly {
   readonly #clock: Clock
   readonly #log: AssemblyOptions['log']
   readonly #agent: AssemblyOptions['agent']
-  readonly #runId: string
+  readonly #runId = newRunId()
   readonly #startedMs: number
   readonly #heldUp: HeldUp
   #releasedMs = Number.NEGATIVE_INFINITY
@@ -131,6 +147,8 @@ export class Assembly {
   readonly #countersOfInputs = new Map<string, CounterMap>()
   /** Labels of the plan, see `FilterContext.labels`. */
   readonly #labels: ReadonlySet<string> | undefined
+  /** By name of the input, what supplies its records again after a start. */
+  readonly #readAgain: ReadonlyMap<string, 'input' | 'buffer'>
   #ownFiles: OwnFiles | undefined
   #namesOnWay: ReadonlySet<string> | undefined
 
@@ -141,11 +159,12 @@ export class Assembly {
     this.#log = options.log
     this.#agent = options.agent
     this.#startedMs = options.clock.nowMs()
-    this.#runId = `${options.agent.id}:${this.#startedMs}:${process.pid}`
     this.budget = new Budget(plan.service.memoryLimit, plan.service.chunkSize)
+    this.#accepted = this.budget.account(plan.service.memoryLimit / ACCEPTED_SHARE)
     const { routing } = plan
     if (routing !== undefined)
       this.#labels = new Set([...routing.labels.keys()].filter((name) => name !== ROOT))
+    this.#readAgain = readAgainOf(plan, options.openSegments !== undefined)
     const log = options.log('engine')
     this.#heldUp = new HeldUp(log, (input, tag) => this.pipeline.outputsOf(input, tag))
     const borrowed = new BorrowedBuffers()
@@ -212,8 +231,13 @@ export class Assembly {
   /** Seals all inputs and resolves when each of their chunks has settled, and what is in the buffer: see `DiskBuffer.settled`. */
   async settled(): Promise<void> {
     for (const { stage } of this.inputs) stage.sealAll()
+    for (const { output, queue } of this.outputs)
+      if (output.finish !== undefined) void queue.drained().then(() => output.finish?.())
     for (const { stage } of this.inputs) await stage.settled()
     await this.buffer?.settled()
+    // The buffer does not wait for what is on disk, but an object that is begun is worth its end.
+    for (const { output, queue } of this.outputs)
+      if (queue.empty && queue.isReachable) await output.finish?.()
   }
 
   /** Leaves what is in the buffer, and in no memory, to the next run. */
@@ -300,7 +324,14 @@ export class Assembly {
         this.outputs.push(running)
         this.#plans.set(running, output)
         const { name, queue } = running
-        outputs.set(name, { ...match, name, queue, processors: makeProcessors(output.processors) })
+        const wantsPlaces = output.spec.usesRecordIds?.(output.options as never) === true
+        outputs.set(name, {
+          ...match,
+          name,
+          queue,
+          wantsPlaces,
+          processors: makeProcessors(output.processors),
+        })
       })
     const limits = new Map<Plan['inputs'][number], RegexLimit>()
     try {
@@ -416,6 +447,7 @@ export class Assembly {
       configuredTag: plan.common.tag,
       flushMs: this.#plan.service.flush,
       isBuffered,
+      wantsPlaces: this.pipeline.wantsPlaces,
       buffers: account,
       appender: (tag) => stage.appender(tag),
       sealAll: () => stage.sealAll(),
@@ -493,7 +525,7 @@ export class Assembly {
   #makeFilter(plan: ProcessorPlan, buffers: BorrowedBuffers, reroutesFirst: boolean): RunningFilter {
     const kept = deadLettersOf(plan)
     const counters = new CounterMap({ ...countersOf(plan), ...(kept && FILTER_LETTER_COUNTERS) })
-    const log = this.#log(plan.logName ?? plan.name, plan.common.logLevel)
+    const log = this.#log(plan.logName ?? plan.name, plan.common.logLevel, plan.common.logSuppressInterval)
     const regexLimit = this.#regexLimit(plan.common.regexStepLimit, counters, log)
     const letters = kept && this.#filterLetters(plan.name, kept, buffers, log, counters)
     const ctx: FilterContext = {
@@ -501,7 +533,7 @@ export class Assembly {
       ...lineContext(this.#plan, log, this.#clock, regexLimit),
       buffers,
       emit: (records, from, ack, label) =>
-        this.pipeline.emit(stage, new Chunk(records, from), from, ack, label),
+        this.pipeline.emit(stage, new Chunk(labelled(records, label), from), from, ack, label),
       reroute: (records, from, ack, label) => this.pipeline.reroute(stage, records, from, ack, label),
       mayReroute: () => this.pipeline.mayReroute(),
       labels: this.#labels,
@@ -521,7 +553,15 @@ export class Assembly {
     const { name, condition } = plan
     const made = plan.spec.create(plan.options as never, ctx)
     const filter = condition === undefined ? made : this.#conditional(made, condition, regexLimit)
-    const stage: FilterStage = { ...tagMatch(plan, regexLimit), name, filter, stats, reroutesFirst }
+    const stage: FilterStage = {
+      ...tagMatch(plan, regexLimit),
+      name,
+      filter,
+      stats,
+      reroutesFirst,
+      keepsPlaces: condition === undefined && plan.spec.keepsPlaces?.(plan.options as never) === true,
+      mayReroute: plan.spec.newTags !== undefined,
+    }
     const pattern = plan.spec.identityTags?.(plan.options as never)
     if (pattern !== undefined) this.#identities.push({ pattern, stage })
     const metrics = made.metrics === undefined ? undefined : () => made.metrics?.() ?? []
@@ -544,38 +584,74 @@ export class Assembly {
     return new FilterLetters({ letters, retry, borrowed, clock: this.#clock, log, counters, onDropped })
   }
 
+  /**
+   * Lets a chunk that the peer has count for all such chunks and not for its input, which would read nothing until the acknowledgement:
+   * that may take seconds. An input with Mem_Buf_Limit never has more than that.
+   */
+  #keepAccepted(chunk: Chunk): void {
+    const accepted = this.#accepted
+    const input = this.#plan.inputs.find(({ name }) => name === chunk.input)
+    if (input === undefined || input.common.memBufLimit) return
+    chunk.compact()
+    if (accepted.used + chunk.buf.length > accepted.limitBytes) return
+    if (this.budget.move(chunk.buf, accepted)) chunk.changeSource(accepted)
+  }
+
   #makeOutput(plan: Plan['outputs'][number]): { running: RunningOutput; match: TagMatch } {
     const counters = new CounterMap({ ...countersOf(plan), ...DEAD_LETTER_COUNTERS })
-    const log = this.#log(plan.logName ?? plan.name, plan.common.logLevel)
+    const log = this.#log(plan.logName ?? plan.name, plan.common.logLevel, plan.common.logSuppressInterval)
     // Buffers of an output (a compressed copy of a chunk) count for the process, not for an input.
     const account = this.budget.account(this.budget.limitBytes)
+    const { takeLock } = this.#options
     let queue: OutputQueue | undefined
     const output = plan.spec.create(plan.options as never, {
       ...this.#context(plan.name, log, counters),
       signal: this.#options.signal,
       buffers: account,
+      secrets: secretValues(plan.spec.options, plan.options as Record<string, unknown>),
+      leftGarbage: (bytes) => this.#options.onGarbage?.(bytes),
       readerClosed: () => {
         queue?.stop()
         this.#options.readerClosed?.(plan.name)
       },
       stateFolder: stateFolderOf(this.#plan),
+      ...(takeLock !== undefined && { takeLock }),
       isOwnFile: (path) => {
         this.#ownFiles ??= new OwnFiles(this.#plan)
         return this.#ownFiles.has(path)
       },
       reject: (chunk, start, end, reason) => queue?.reject(chunk, start, end, reason),
       isOverdue: (chunk) => queue?.isOverdue(chunk) === true,
+      accepted: (chunk) => queue?.accepted(chunk),
+      waitingChunks: (tag, count, isWanted) => queue?.waitingChunks(tag, count, isWanted) ?? [],
+      late: {
+        memoryBytes: this.budget.limitBytes / LATE_SHARE,
+        takeOver: (chunk) => (queue as OutputQueue).takeOver(chunk),
+        readAgainBy: ({ input }) => this.#readAgain.get(input),
+        settling: () => {
+          const open = this.inputs.map(({ stage }) => stage.settling())
+          return () => open.every((isSettled) => isSettled())
+        },
+        peerFailed: (error) => queue?.peerFailed(error),
+        endRun: (status, reason) => this.#options.endRun?.(plan.name, status, reason),
+      },
     })
+    const deadLetters = this.#keeper(plan.name, plan.common, log, counters)
+    const retries = parseRetryLimit(plan.common.retryLimit) ?? Number.POSITIVE_INFINITY
+    const mayWait = Object.hasOwn(countersOf(plan), REFUSED) && retries === Number.POSITIVE_INFINITY
+    if (mayWait && !deadLetters.isOff && !deadLetters.hasFile)
+      log.warn(NO_PLACE_FOR_REFUSED, { hint: NO_PLACE_HINT })
     queue = new OutputQueue({
       name: plan.name,
       output,
-      deadLetters: this.#keeper(plan.name, plan.common, log, counters),
+      deadLetters,
       deadLetterAfterMs: plan.common.deadLetterAfter,
       inFlight: plan.spec.inFlight,
-      retry: this.#retryPolicy(parseRetryLimit(plan.common.retryLimit) ?? Number.POSITIVE_INFINITY),
+      retry: this.#retryPolicy(retries),
       clock: this.#clock,
       log,
       buffered: bufferedOf(this.#plan),
+      onAccepted: (chunk) => this.#keepAccepted(chunk),
       isCrowded: (chunk) =>
         this.inputs.some(({ name, stage }) => name === chunk.input && stage.isCrowded) ||
         (queue !== undefined && this.buffer?.isCrowded(queue, chunk) === true),
@@ -616,7 +692,7 @@ export class Assembly {
       name,
       deadLetterFile,
       deadLetterLimit,
-      stateFolderOf(this.#plan),
+      deadLetterFolderOf(this.#plan),
     )
     return new DeadLetters({ owner: name, place, clock: this.#clock, log, counters })
   }
@@ -635,9 +711,24 @@ export class Assembly {
   }
 }
 
+/** Returns records as they go to a label: what becomes of them there is not what becomes of those that go on. */
+function labelled(records: ChunkInit, label: string | undefined): ChunkInit {
+  return label === undefined ? records : { ...records, branch: `${records.branch ?? ''}>${label}` }
+}
+
 function bufferedOf({ inputs, buffer }: Plan): 'all' | 'some' | 'none' {
   if (buffer === undefined || buffer.inputs.length === 0) return 'none'
   return buffer.inputs.length === inputs.length ? 'all' : 'some'
+}
+
+/** Returns the names of inputs that have a buffer on disk, or a position. */
+function readAgainOf({ inputs, buffer }: Plan, hasBuffer: boolean): Map<string, 'input' | 'buffer'> {
+  const found = new Map<string, 'input' | 'buffer'>()
+  for (const { name, spec, options } of inputs) {
+    if (hasBuffer && buffer?.inputs.includes(name)) found.set(name, 'buffer')
+    else if (spec.statePath?.(options as never) !== undefined) found.set(name, 'input')
+  }
+  return found
 }
 
 function loaded<P>(part: P | undefined): P {

@@ -63,6 +63,10 @@ export class InputStage {
   /** Undefined before the first tag. */
   #adaptiveBytes: { bytes: number } | undefined
   #sequence = 0
+  /** Number of chunks that were accepted. */
+  #accepted = 0
+  /** Numbers of those that have not settled, or were aborted, in their order. */
+  readonly #unsettled = new Set<number>()
   #waiters: (() => void)[] = []
   #roomWaiters: (() => void)[] = []
   #roomTimer: TimerHandle | undefined
@@ -97,6 +101,7 @@ export class InputStage {
       adaptiveBytes: this.#adaptiveBytes,
       maxSealBytes: () => this.#maxSealBytes(tag, holding),
       flushMs: this.#options.flushMs,
+      wantsPlaces: this.#pipeline.wantsPlacesOf(this.#options.name, tag),
       buffers: holding,
       clock: this.#options.clock,
       nextIdentity: () => `${this.#options.runId}:${this.#options.name}:${this.#sequence++}`,
@@ -120,6 +125,15 @@ export class InputStage {
   /** True when there is an appender of the tag: chunks of it may be on their way. */
   hasTag(tag: string): boolean {
     return this.#tags.has(tag)
+  }
+
+  /** Implements `LateDelivery.settling` for this input. What was aborted never settles: the next run reads it again. */
+  settling(): () => boolean {
+    const accepted = this.#accepted
+    return () => {
+      const [oldest = Number.POSITIVE_INFINITY] = this.#unsettled
+      return oldest > accepted
+    }
   }
 
   /** Implements `InputContext.room`. */
@@ -225,13 +239,18 @@ export class InputStage {
     this.records += chunk.count
     this.bytes += chunk.size
     this.openChunks++
+    const number = ++this.#accepted
+    this.#unsettled.add(number)
     this.#added.record(chunk.size, chunk.count)
     if (!this.isBuffered && this.#pipeline.isFailing(chunk.input, chunk.tag)) holding.distrust()
     this.#pipeline.accept(chunk, origin, (outcome) => {
       this.openChunks--
       if (outcome === 'delivered' || outcome === 'filtered') holding.trust()
       if (outcome === 'aborted') this.abortedRecords += recordsOf(chunk)
-      else this.settledBytes += chunk.inputBytes
+      else {
+        this.settledBytes += chunk.inputBytes
+        this.#unsettled.delete(number)
+      }
       ack(outcome)
       this.#shares.adaptExtra()
       if (this.#roomWaiters.length > 0) this.#wakeForRoomSoon()

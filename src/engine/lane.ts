@@ -4,6 +4,7 @@ import type { Unkept } from '../core/snapshot.ts'
 import type { OutputCause } from '../lib/dead-letters/row.ts'
 import type { Passage } from './output-window.ts'
 import type { RouteReceipt } from './receipt.ts'
+import type { TakenOver } from './taken-over.ts'
 
 /** The delivery of one chunk to one output. */
 export interface Route {
@@ -26,6 +27,8 @@ export interface Route {
   givenUp: GivenUp | undefined
   /** True from an answer with which records are given up until it is known whether they are kept. */
   isGivingUp: boolean
+  /** Set when the latest flush has taken the chunk over. */
+  takenOver?: TakenOver | undefined
 }
 
 /** The records of a chunk that an output has given up. */
@@ -64,6 +67,8 @@ export class Lane {
   givingUp = 0
   /** True while it does not send because the entries of its next chunk cannot be loaded: an answer is awaited. */
   waitsForAnswer = false
+  /** True from `OutputQueue.onWanted` until the lane waits for a retry. */
+  hasAsked = false
   timer: TimerHandle | undefined
   /** Time at which `timer` fires. */
   retryAtMs = Number.POSITIVE_INFINITY
@@ -94,6 +99,25 @@ export class Lane {
   /** The route that is sent next. */
   get next(): Route | undefined {
     return this.waiting[this.#head]
+  }
+
+  /** Returns routes that wait and whose chunks are wanted, in order: `count` at most, the first, the last, and others at steps that double. */
+  sample(count: number, isWanted: (chunk: Chunk) => boolean): Route[] {
+    const { waiting } = this
+    const wanted = (at: number): boolean => isWanted((waiting[at] as Route).chunk)
+    let first = this.#head
+    while (first < waiting.length && !wanted(first)) first++
+    if (first === waiting.length) return []
+    const fits = waiting.length - first <= count
+    const found: Route[] = []
+    for (let at = waiting.length - 1, passed = 0; at > first && found.length < count - 1; at--) {
+      if (!wanted(at)) continue
+      found.push(waiting[at] as Route)
+      at -= passed
+      if (!fits) passed = passed * 2 + 1
+    }
+    found.push(waiting[first] as Route)
+    return found.reverse()
   }
 
   push(route: Route): void {

@@ -1,4 +1,4 @@
-import type { ShipperError } from '../core/error.ts'
+import type { ErrorCode, ShipperError } from '../core/error.ts'
 import type { Clock, Logger, TimerHandle } from '../core/services.ts'
 import type { OutputDown } from '../core/snapshot.ts'
 import { durationText } from '../lib/text/duration.ts'
@@ -17,6 +17,9 @@ const MEANWHILE: Record<Buffered, string> = {
   none: 'inputs pause when the memory limit is reached',
 }
 
+/** Errors that do not say that the peer cannot be reached: it has answered, or nothing was sent to it without credentials. */
+const ANSWERS: ReadonlySet<ErrorCode> = new Set(['E_PEER_AUTH', 'E_HTTP_ANSWER', 'E_AWS_CREDENTIALS'])
+
 function stepMs(step: number): number {
   return STEPS_MS[step] ?? LAST_STEP_MS * (step - STEPS_MS.length + 2)
 }
@@ -29,6 +32,7 @@ function stepMs(step: number): number {
  *   failed         | failed ...      |        |           |          | delivered
  *   "unreachable"  | "for 10 s"      | 1 min  | 10 min    | each h   | "reachable again after 3 h, 4,211 attempts"
  * ```
+ * Of a peer that answers and refuses everything, e.g. for its credentials, they say that it is not accepting records.
  * A peer that comes and goes would fill the log: outages that begin soon after a logged one are logged only when they
  * last, and the time in which that holds grows as long as they go on.
  */
@@ -86,6 +90,7 @@ export class Outage {
   delivered(): void {
     if (this.#last === undefined) return
     const { down } = this
+    const again = ANSWERS.has(this.#last.code) ? 'is accepting records again' : 'reachable again'
     const wasLogged = this.#isLogged
     const wasPeer = this.#isPeer
     this.stop()
@@ -95,7 +100,7 @@ export class Outage {
       return
     }
     const nowMs = this.#clock.nowMs()
-    this.#log.info(`output reachable again after ${this.#extent(down, nowMs)}`)
+    this.#log.info(`output ${again} after ${this.#extent(down, nowMs)}`)
     this.#endedMs = nowMs
     this.#unlogged = 0
   }
@@ -120,7 +125,7 @@ export class Outage {
     const what = this.#hasLimit
       ? 'retrying up to Retry_Limit, after which records are given up'
       : `retrying; ${MEANWHILE[this.#buffered]}`
-    this.#log.warn(`output unreachable, ${what}: ${message}`, { code, hint: this.#hintOr(hint) })
+    this.#log.warn(`output ${stateOf(code)}, ${what}: ${message}`, { code, hint: this.#hintOr(hint) })
   }
 
   #logAge(): void {
@@ -128,7 +133,7 @@ export class Outage {
     if (down === undefined || this.#last === undefined) return
     this.#isLogged = true
     const { code, hint } = this.#last
-    this.#log.warn(`output unreachable for ${this.#extent(down, this.#clock.nowMs())}: ${down.reason}`, {
+    this.#log.warn(`output ${stateOf(code)} for ${this.#extent(down, this.#clock.nowMs())}: ${down.reason}`, {
       code,
       hint: this.#hintOr(hint),
     })
@@ -159,4 +164,8 @@ export class Outage {
     })
     ;(this.#timer as { unref?: () => void }).unref?.()
   }
+}
+
+function stateOf(code: ErrorCode): string {
+  return ANSWERS.has(code) ? 'is not accepting records' : 'unreachable'
 }

@@ -1,6 +1,7 @@
 import { basename, dirname, join, resolve } from 'node:path'
 import { deadLettersOf, filtersOf, type Plan } from '../core/plan.ts'
 import { FsFailure, realPath } from '../lib/fs/file-system.ts'
+import { deadLetterFolderOf } from './state-folder.ts'
 
 /** Names in the folder of the database under which outputs and filters keep something by default. */
 const STATE_NAMES = [/^dead-letters\./, /\.pods(?:\.new)?$/]
@@ -20,7 +21,8 @@ export class OwnFiles {
   constructor(plan: Plan) {
     const { inputs, outputs, parsers, service, buffer } = plan
     for (const { spec, options } of inputs) this.#keep(spec.statePath?.(options as never))
-    this.#stateFolder = this.#kept[0] === undefined ? undefined : dirname(this.#kept[0])
+    const folder = deadLetterFolderOf(plan)
+    this.#stateFolder = folder === undefined ? undefined : canonical(folder)
     this.#bufferFolder = buffer === undefined ? undefined : canonical(buffer.folder)
     this.#keep(service.logFile)
     for (const { common } of outputs) this.#keep(common.deadLetterFile)

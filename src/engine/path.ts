@@ -12,6 +12,10 @@ export interface FilterStage extends TagMatch {
    * under its own tag.
    */
   readonly reroutesFirst?: boolean
+  /** True for a filter that leaves each record in its row, see `FilterSpec.keepsPlaces`. */
+  readonly keepsPlaces?: boolean
+  /** True for a filter that may send records to outputs that are not on the path. */
+  readonly mayReroute?: boolean
   readonly stats: {
     records: number
     bytes: number
@@ -25,6 +29,8 @@ export interface OutputStage extends TagMatch {
   /** Name of the instance. */
   readonly name: string
   readonly queue: OutputQueue
+  /** True when it uses the ids of records, see `OutputSpec.usesRecordIds`. */
+  readonly wantsPlaces?: boolean
   /** Filters for what this output gets. */
   readonly processors?: readonly FilterStage[] | undefined
 }

@@ -1,6 +1,7 @@
 import type { BufferSource } from '../core/buffer-source.ts'
 import { Chunk, type ChunkInit } from '../core/chunk.ts'
 import { messageOf } from '../core/error.ts'
+import type { Places } from '../core/places.ts'
 import type { Ack, OpenedLog } from '../core/plugin.ts'
 import type { Logger } from '../core/services.ts'
 import { counted } from '../lib/text/counted.ts'
@@ -9,7 +10,8 @@ import type { DiskBuffer } from './buffer/disk-buffer.ts'
 import { FanOut } from './fan-out.ts'
 import { Lineages } from './lineage.ts'
 import type { FilterStage, OutputStage, Path } from './path.ts'
-import { branchId, type Division, divide, reroutedId } from './record-split.ts'
+import { putPlaces, takePlaces } from './places.ts'
+import { branchId, branchOf, type Division, divide, reroutedId } from './record-split.ts'
 import { Rerouted } from './rerouted.ts'
 import type { Router } from './router.ts'
 
@@ -43,8 +45,14 @@ export class Pipeline {
   /** Chunks that filters have rerouted, to be sent when the current one is sent. */
   readonly #next: { chunk: Chunk; path: Path; origin: ChunkOrigin; ack: Ack }[] = []
   #isSending = false
+  /** Inputs and filters that have miscounted places, which is logged once for each. */
+  readonly #miscounted = new Set<string>()
+  /** The filter that is being applied, and the places of what it has sent on of the same chunk. */
+  #applied: { stage: FilterStage; sent: Places[] } | undefined
   readonly #unroutedTags = new Set<string>()
   unroutedRecords = 0
+  /** True when some output wants the places of records. */
+  readonly wantsPlaces: boolean
 
   /** `onChunk` is called for each chunk, and each copy or part of one. `buffer`: where chunks of some inputs are kept. */
   constructor(
@@ -55,6 +63,7 @@ export class Pipeline {
     buffer?: ChunkBuffer,
   ) {
     this.#router = router
+    this.wantsPlaces = router.outputs.some(({ wantsPlaces }) => wantsPlaces)
     this.#borrowed = borrowed
     this.#log = log
     this.#onChunk = onChunk
@@ -68,6 +77,9 @@ export class Pipeline {
 
   /** Filters and routes a chunk of an input; `ack` is called once, with its outcome. */
   accept(chunk: Chunk, origin: ChunkOrigin, ack: Ack): void {
+    const { places, input } = chunk
+    // A defect of the input costs the places as well, and no record.
+    if (places !== undefined && places.count !== chunk.count) this.#reportMiscount(input, chunk, places)
     this.#send(chunk, this.#router.path(chunk.input, chunk.tag), origin, ack)
     const lineage = this.#lineages.known
     if (lineage !== undefined) chunk.reroutedBytes += lineage.bytes
@@ -79,6 +91,15 @@ export class Pipeline {
    */
   outputsOf(input: string, tag: string): readonly OutputStage[] {
     return this.#rerouted.outputsOf(input, this.#router.path(input, tag))
+  }
+
+  /** True when an output that chunks of an input with this tag can reach wants the places of records. */
+  wantsPlacesOf(input: string, tag: string): boolean {
+    if (!this.wantsPlaces) return false
+    const { allFilters, allOutputs } = this.#router.path(input, tag)
+    return (
+      allOutputs.some(({ wantsPlaces }) => wantsPlaces) || allFilters.some(({ mayReroute }) => mayReroute)
+    )
   }
 
   /**
@@ -123,6 +144,7 @@ export class Pipeline {
     const { input, tag } = chunk
     const path =
       label === undefined ? this.#router.behind(after, input, tag) : this.#router.ofLabel(label, tag)
+    this.#takePlaces(after, chunk, this.#applied?.stage === after ? this.#applied.sent : undefined)
     if (path === undefined) this.#reportLabel(after, chunk, label, new FanOut(buffers, ack))
     else this.#send(chunk, path, { buffers, routable: true }, ack)
   }
@@ -145,6 +167,7 @@ export class Pipeline {
     const id = reroutedId(tag, records.id, by.name, label)
     const rewrites = [...(records.rewrites ?? []), by.name]
     const chunk = new Chunk({ ...records, id, rewrites }, buffers)
+    this.#takePlaces(by, chunk)
     if (!this.#isSending) this.#lineages.begin(records.rewrites ?? [], records.count)
     this.#lineages.add(rewrites, records.buf.length)
     const path = label === undefined ? this.#router.anew(by, input, tag) : this.#router.ofLabel(label, tag)
@@ -158,6 +181,45 @@ export class Pipeline {
         if (!this.#isSending) this.#sendNext()
       }
     }
+  }
+
+  /** Takes the places of records that a filter sends on from their entries, where it has them. */
+  #takePlaces({ name, keepsPlaces }: FilterStage, chunk: Chunk, sent?: Places[]): void {
+    if (this.wantsPlaces && keepsPlaces !== true && chunk.count > 0) takePlaces(chunk, name, sent)
+  }
+
+  /** Applies a filter to a chunk whose records have places, or may get some from records that the filter had deferred. */
+  #applyWithPlaces(stage: FilterStage, chunk: Chunk, fanOut: FanOut): void {
+    const { filter, name, keepsPlaces } = stage
+    if (keepsPlaces === true) {
+      filter.apply(chunk, fanOut)
+      const { places } = chunk
+      places?.removeDropped()
+      // A defect of the filter costs the places, and no record.
+      if (places !== undefined && places.count !== chunk.count) this.#reportMiscount(name, chunk, places)
+      return
+    }
+    putPlaces(chunk, fanOut.buffers)
+    // The filter may send on chunks that come here, too.
+    const before = this.#applied
+    const sent: Places[] = []
+    this.#applied = { stage, sent }
+    try {
+      filter.apply(chunk, fanOut)
+    } finally {
+      this.#applied = before
+    }
+    if (chunk.count > 0) takePlaces(chunk, name, sent)
+  }
+
+  #reportMiscount(by: string, chunk: Chunk, { count }: Places): void {
+    chunk.places = undefined
+    if (this.#miscounted.has(by)) return
+    this.#miscounted.add(by)
+    this.#log.error(
+      `${by} has left ${counted(chunk.count, 'record')} and ${count} places of records: what it sends on has ids of its chunk, and may come twice after a restart`,
+      { code: 'E_INTERNAL', tag: chunk.tag, hint: 'report it with the configuration' },
+    )
   }
 
   #reportLabel({ name }: FilterStage, chunk: Chunk, label: string | undefined, fanOut: FanOut): void {
@@ -258,7 +320,8 @@ export class Pipeline {
     branches.forEach((branch, i) => {
       const id = branchId(chunk, branch.key)
       const isLast = outputs.length === 0 && i === branches.length - 1
-      this.#send(isLast ? chunk.move(id) : chunk.copy(id), branch, origin, ack)
+      const name = branchOf(chunk, branch)
+      this.#send(isLast ? chunk.move(id, name) : chunk.copy(id, name), branch, origin, ack)
     })
     // No output may have it before the last copy is made: an output writes its frame into the buffer.
     if (outputs.length === 0) chunk.giveBuffer()
@@ -300,7 +363,10 @@ export class Pipeline {
         running = stage.name
         this.#borrowed.current = fanOut
         fanOut.nextFilter()
-        apply(stage, chunk, fanOut)
+        counting(stage, chunk, () => {
+          if (this.wantsPlaces) this.#applyWithPlaces(stage, chunk, fanOut)
+          else stage.filter.apply(chunk, fanOut)
+        })
       }
       return true
     } catch (error) {
@@ -346,9 +412,10 @@ export class Pipeline {
 
 const DEFECT_HINT = 'the records stay unacknowledged; inputs with a DB read them again after a restart'
 
-function apply({ filter, stats }: FilterStage, chunk: Chunk, fanOut: FanOut): void {
+/** Counts what `run`, a call of the filter, makes of a chunk. */
+function counting({ stats }: FilterStage, chunk: Chunk, run: () => void): void {
   const { count, size, givenUp, givenUpBytes } = chunk
-  filter.apply(chunk, fanOut)
+  run()
   stats.records += count
   stats.bytes += size
   const dropped = count - chunk.count - (chunk.givenUp - givenUp)

@@ -1,6 +1,6 @@
 import type { Chunk } from '../core/chunk.ts'
 import { messageOf, ShipperError } from '../core/error.ts'
-import type { Outcome, Output } from '../core/plugin.ts'
+import type { Ack, Outcome, Output } from '../core/plugin.ts'
 import type { Clock, Logger, TimerHandle } from '../core/services.ts'
 import type { OutputDown, Unkept } from '../core/snapshot.ts'
 import type { OutputCause } from '../lib/dead-letters/row.ts'
@@ -14,9 +14,12 @@ import { Patience } from './patience.ts'
 import type { RouteReceipt } from './receipt.ts'
 import { RefusalLog } from './refusal-log.ts'
 import { isNameFailure, nameWaitMs, type RetryPolicy, retryWaitMs } from './retry.ts'
+import { TakenOver } from './taken-over.ts'
 
 /** Time without an answer after which an output with chunks in flight counts as down. */
 const MAX_SILENCE_MS = 10_000
+/** Number of waiting chunks of a tag up to which the queue asks for others. */
+const ENOUGH_WAITING = 1000
 
 interface QueueOptions {
   name: string
@@ -36,6 +39,8 @@ interface QueueOptions {
   onFailing?: (tag?: string) => void
   /** Called with the input of records that are dropped, and their number. */
   onDropped?: (input: string, records: number) => void
+  /** Called with a chunk in memory that the peer has, and that waits for nothing but its acknowledgement. */
+  onAccepted?: ((chunk: Chunk) => void) | undefined
 }
 
 /**
@@ -68,7 +73,11 @@ export class OutputQueue {
   readonly outage: Outage
   /** Called after every answer: the window may have room, and the peer may be reachable again. */
   onAnswer: (() => void) | undefined
+  /** Called once between two attempts when the output looks for waiting chunks of a tag that fails: others may be added to the queue. */
+  onWanted: ((tag: string) => void) | undefined
   inFlight = 0
+  /** Number of chunks that the output has taken over and not settled. */
+  openTakenOver = 0
   /** Time of the last answer, or of the first flush after all were answered. */
   #answerMs = 0
   readonly #output: Output
@@ -78,6 +87,7 @@ export class OutputQueue {
   readonly #log: Logger
   readonly #isCrowded: ((chunk: Chunk) => boolean) | undefined
   readonly #onFailing: ((tag?: string) => void) | undefined
+  readonly #onAccepted: ((chunk: Chunk) => void) | undefined
   #failingLanes = 0
   /** Time since which at least one lane fails. */
   #failingSinceMs = 0
@@ -105,6 +115,7 @@ export class OutputQueue {
     this.outage = new Outage(options.clock, options.log, hasLimit, options.buffered)
     this.#isCrowded = options.isCrowded
     this.#onFailing = options.onFailing
+    this.#onAccepted = options.onAccepted
     this.#patience = new Patience(options.deadLetterAfterMs, options.clock)
     this.#refusals = new RefusalLog({
       log: options.log,
@@ -129,6 +140,71 @@ export class OutputQueue {
     this.#givingUp.record(route, start, end, reason, cause)
   }
 
+  /** Implements `OutputContext.accepted`. */
+  accepted(chunk: Chunk): void {
+    const route = this.#lanes.get(chunk.tag)?.find(chunk)
+    if (route === undefined) return
+    this.#answerMs = this.#clock.nowMs()
+    if (route.attempts === 0) this.window.acknowledge(route.passage, this.#answerMs)
+    else this.window.leave(route.passage)
+    // What can be loaded again is not what fills the memory.
+    if (route.receipt.isOnlyRoute && route.receipt.load === undefined) this.#onAccepted?.(chunk)
+    this.onAnswer?.()
+  }
+
+  /** Implements `OutputContext.waitingChunks`. */
+  waitingChunks(tag: string, count: number, isWanted: (chunk: Chunk) => boolean): Chunk[] {
+    const lane = this.#lanes.get(tag)
+    if (lane === undefined) return []
+    if (!lane.hasAsked && lane.waitingCount < ENOUGH_WAITING) {
+      lane.hasAsked = true
+      this.onWanted?.(tag)
+    }
+    return lane
+      .sample(count, isWanted)
+      .filter(({ receipt }) => (receipt.load?.() ?? 'loaded') === 'loaded')
+      .map(({ chunk }) => chunk)
+  }
+
+  /** Implements `LateDelivery.takeOver`. */
+  takeOver(chunk: Chunk): Ack {
+    const route = this.#lanes.get(chunk.tag)?.find(chunk)
+    if (route === undefined) {
+      const message = `chunk ${chunk.id} was taken over after it had settled`
+      throw new ShipperError('E_INTERNAL', message, { retryable: true })
+    }
+    route.takenOver ??= new TakenOver(this, route.receipt, chunk.count, chunk.size)
+    const { takenOver } = route
+    return (outcome) => takenOver.settle(outcome)
+  }
+
+  /** Implements `LateDelivery.peerFailed`. */
+  peerFailed(error: ShipperError): void {
+    if (this.#stopped) return
+    this.lastError = error.message
+    this.stats.retries++
+    this.outage.failed(error)
+  }
+
+  /** @internal */
+  takenOver(): void {
+    this.openTakenOver++
+  }
+
+  /** @internal */
+  settling({ records, bytes }: TakenOver, outcome: Outcome, wasOpen: boolean): void {
+    if (wasOpen) this.openTakenOver--
+    if (outcome !== 'delivered') return
+    this.#countDelivered(records, bytes)
+    if (this.#gate === 'open') this.outage.delivered()
+  }
+
+  #countDelivered(records: number, bytes: number): void {
+    this.stats.procRecords += records
+    this.stats.procBytes += bytes
+    this.lastDeliveryMs = this.#clock.nowMs()
+  }
+
   /** Implements `OutputContext.isOverdue`. */
   isOverdue(chunk: Chunk): boolean {
     return this.#lanes.get(chunk.tag)?.find(chunk)?.isOverdue === true
@@ -145,6 +221,8 @@ export class OutputQueue {
       lane = new Lane(chunk.tag, chunk.input)
       this.#lanes.set(chunk.tag, lane)
     }
+    // It waits long, and those behind it may be what ends that.
+    if (lane.failing && receipt.isOnlyRoute) chunk.compact()
     const passage = this.window.enter(lane.failing ? 0 : chunk.size, this.#clock.nowMs())
     lane.push({
       chunk,
@@ -327,21 +405,25 @@ export class OutputQueue {
         outcome = await this.#givingUp.settle(route)
       }
     } catch (error) {
+      route.takenOver?.cancel()
+      route.takenOver = undefined
       await this.#onFailure(lane, route, asFlushError(error), Math.max(startMs, this.lastDeliveryMs ?? 0))
       this.#afterAnswer(lane, route)
       return
     }
     this.#patience.delivered(chunk.tag)
-    this.stats.procRecords += records - (route.givenUp?.starts.size ?? 0)
-    this.stats.procBytes += bytes
-    this.lastDeliveryMs = this.#answerMs = this.#clock.nowMs()
-    const ms = Math.round(this.lastDeliveryMs - startMs)
-    this.#log.debug('chunk delivered', { tag: chunk.tag, chunk: chunk.id, records, bytes, ms })
+    const { takenOver } = route
+    this.#answerMs = this.#clock.nowMs()
+    const ms = Math.round(this.#answerMs - startMs)
+    if (takenOver === undefined) this.#countDelivered(records - (route.givenUp?.starts.size ?? 0), bytes)
+    const what = takenOver === undefined ? 'chunk delivered' : 'chunk taken over'
+    this.#log.debug(what, { tag: chunk.tag, chunk: chunk.id, records, bytes, ms })
     lane.complete(route)
     if (route.attempts === 0) this.window.acknowledge(route.passage, this.#clock.nowMs())
     else this.window.leave(route.passage)
     this.#endFailing(lane, route.givenUp?.starts.size === records ? outcome : 'delivered')
-    route.receipt.settle(outcome)
+    if (takenOver === undefined) route.receipt.settle(outcome)
+    else takenOver.flushed(outcome)
     if (this.#gate === 'probing') this.#openGate()
     // An ack that was on its way when the gate closed says nothing about the peer now.
     if (this.#gate === 'open') this.outage.delivered()
@@ -394,7 +476,7 @@ export class OutputQueue {
     const { scope, code } = error
     // A full dead-letter file is no fault of the peer: it uses up no retries.
     if (code === 'E_DEAD_LETTERS') return undefined
-    route.attempts++
+    route.attempts = error.hasProgress ? 1 : route.attempts + 1
     // With the gate closed it is the answer to a flush that began before: not another attempt.
     if (error.retryable && this.#gate !== 'closed') this.outage.failed(error, startMs)
     if (!error.retryable) return 'rejected'
@@ -405,6 +487,8 @@ export class OutputQueue {
   }
 
   #retry(lane: Lane, route: Route, error: ShipperError): void {
+    // Flushes of a lane fail together: the log has the first.
+    const isNews = !lane.blocked
     route.failed = true
     lane.blocked = true
     this.#noteUnkept(lane, error)
@@ -414,10 +498,10 @@ export class OutputQueue {
       this.#closeGate(error)
       return
     }
-    route.chunkFailures++
+    route.chunkFailures = error.hasProgress ? 1 : route.chunkFailures + 1
     const isFirst = !lane.failing
     this.#beginFailing(lane, route)
-    this.#refusals.refused(route.chunk, error, this.#failingLanes, isFirst)
+    if (isNews) this.#refusals.refused(route.chunk, error, this.#failingLanes, isFirst)
   }
 
   /** Remembers, or forgets, that the lane waits because records that were given up cannot be kept. */
@@ -485,6 +569,7 @@ export class OutputQueue {
   #scheduleRetry(lane: Lane): void {
     const failures = Math.max(0, ...lane.inFlight.map((r) => r.chunkFailures))
     lane.requeueFailed()
+    lane.hasAsked = false
     if (this.#gate === 'closed' || failures === 0) {
       // The gate determines when to send, or has opened in the meantime: the lane needs no wait of its own.
       lane.blocked = false

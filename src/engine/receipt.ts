@@ -35,13 +35,17 @@ export interface RouteReceipt {
   wait?(isUnused: boolean): void
   /** Called before an attempt: makes the entries available. */
   load?(): Loaded
-  /** Called once, with the outcome of the output. */
-  settle(outcome: Outcome): void
+  /** Called when the output has taken the chunk over: it needs the entries no more, and settles later. */
+  takenOver?(): void
+  /** Called once, with the outcome of the output. `wasTakenOver`: after `takenOver`. */
+  settle(outcome: Outcome, wasTakenOver?: boolean): void
 }
 
 /** Settles a chunk with the worst outcome of its routes when the last of them has settled, then releases its buffer. */
 export class Receipt implements RouteReceipt {
   #open: number
+  /** Number of open routes that need the entries no more. */
+  #takenOver = 0
   #worst: Outcome = 'filtered'
   readonly #chunk: Chunk
   readonly #waiting: Settling
@@ -55,11 +59,25 @@ export class Receipt implements RouteReceipt {
     this.#waiting = waiting
   }
 
-  settle(outcome: Outcome): void {
+  takenOver(): void {
+    this.#takenOver++
+    this.#giveUnused()
+  }
+
+  /** Gives the buffer back when none of the open routes needs the entries. */
+  #giveUnused(): void {
+    if (this.#open === this.#takenOver) this.#chunk.giveBuffer()
+  }
+
+  settle(outcome: Outcome, wasTakenOver = false): void {
     if (this.#open <= 0) return
     this.#worst = worseOf(this.#worst, outcome)
     this.#open--
-    if (this.#open > 0) return
+    if (wasTakenOver) this.#takenOver--
+    if (this.#open > 0) {
+      this.#giveUnused()
+      return
+    }
     // The outcome precedes the release, so that a waiting input continues with its position already moved.
     this.#waiting.settled(this.#worst)
     this.#chunk.release()

@@ -21,6 +21,11 @@ export function branchId({ tag, id }: Chunk, key: string): string {
   return originId(tag, `${id}>${key}`)
 }
 
+/** Returns the names of the branches that a copy has taken: what has filters of its own may make another record of the same. */
+export function branchOf({ branch }: Chunk, { key, filters }: Path): string {
+  return filters.length === 0 ? branch : `${branch}>${key}`
+}
+
 /** Returns the id of the records of a chunk to which a filter has given another tag. */
 export function reroutedId(tag: string, id: string, filter: string, label: string | undefined): string {
   return originId(tag, `${id}>${filter}>${label ?? ''}`)
@@ -56,7 +61,7 @@ export function divide(chunk: Chunk, split: Split): Division {
       shares.push({ path, part: undefined })
       continue
     }
-    const part = chunk.emptyCopy(branchId(chunk, path.key), bytes[g] as number)
+    const part = chunk.emptyCopy(branchId(chunk, path.key), bytes[g] as number, branchOf(chunk, path))
     copyRecords(chunk, part, isIn, g, groups.length)
     shares.push({ path, part })
   }
@@ -94,11 +99,11 @@ function copyRecords(chunk: Chunk, part: Chunk, isIn: Buffer, group: number, gro
     const end = endOfEntry(chunk, at, i)
     if (isIn[i * groups + group] === 1) records++
     else {
-      if (records > 0) part.append(chunk, from, at, records)
+      if (records > 0) part.append(chunk, from, at, records, i - records)
       from = end
       records = 0
     }
     at = end
   }
-  if (records > 0) part.append(chunk, from, chunk.end, records)
+  if (records > 0) part.append(chunk, from, chunk.end, records, chunk.count - records)
 }

@@ -17,6 +17,11 @@ interface RefusalLogOptions {
   retryLimit: number
 }
 
+const WAITS = 'the records wait, and nothing is dropped'
+/** What hints say in place of that. */
+const SAID = /(?:none|nothing) is lost|nothing is dropped/
+const LAST_STOP = /[;.]+$/
+
 /**
  * Logs that chunks of single tags are refused and tried again. A tag has a line when it begins to fail; repetitions are
  * one kind of line for all tags, which the log folds: a thousand refused tags must not fill the log. Each line says for
@@ -24,6 +29,8 @@ interface RefusalLogOptions {
  */
 export class RefusalLog {
   readonly #options: RefusalLogOptions
+  /** Number of times that a tag began to fail while no other did. */
+  #episodes = 0
 
   constructor(options: RefusalLogOptions) {
     this.#options = options
@@ -40,8 +47,12 @@ export class RefusalLog {
       return
     }
     const what = tags === 1 ? 'retrying chunk' : `retrying chunks of ${countText(tags)} tags; the latest`
-    const kind = isFirst ? undefined : `retrying ${code}`
-    log.warn(`${what}: ${message}; ${this.#fateAfter(error)}`, fields, kind)
+    if (isFirst && tags === 1) this.#episodes++
+    // The only tag has no second line for what the first one says, and a line again when it has been delivered in between.
+    const kind = isFirst && tags > 1 ? undefined : `retrying ${code} ${this.#episodes}`
+    const fate = this.#fateAfter(error)
+    const isSaid = fate === WAITS && SAID.test(hint)
+    log.warn(`${what}: ${message.replace(LAST_STOP, '')}${isSaid ? '' : `; ${fate}`}`, fields, kind)
   }
 
   /** Says that no chunk is refused any more: the last word, without which repetitions are printed after it is over. */
@@ -58,7 +69,7 @@ export class RefusalLog {
     if (isChosen && (deadLetters.isOff || deadLetters.hasFile))
       ends.push(`refused for ${durationText(deadLetterAfterMs)}`)
     if (retryLimit !== Number.POSITIVE_INFINITY) ends.push('beyond Retry_Limit')
-    if (ends.length === 0) return 'the records wait, and nothing is dropped'
+    if (ends.length === 0) return WAITS
     return `the records wait; what is ${ends.join(' or ')} is ${deadLetters.fate}`
   }
 }

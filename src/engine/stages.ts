@@ -71,10 +71,11 @@ export function filterSnapshot(running: RunningFilter): FilterSnapshot {
 
 /** Returns the state of an output for the agent's snapshot. */
 export function outputSnapshot(running: RunningOutput): OutputSnapshot {
-  const { queue } = running
+  const { queue, output } = running
   return {
     ...common(running),
     ...queue.stats,
+    held: output.held?.(),
     waiting: queue.waiting,
     inFlight: queue.inFlight,
     retrying: queue.retrying,

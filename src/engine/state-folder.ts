@@ -9,3 +9,8 @@ export function stateFolderOf(plan: Plan): string | undefined {
   const path = statePathOf(plan)
   return path === undefined ? plan.buffer?.folder : dirname(path)
 }
+
+/** Returns the folder of dead letters: that of the state, without one the folder that SHIPPER_STATE in the environment names. */
+export function deadLetterFolderOf(plan: Plan): string | undefined {
+  return stateFolderOf(plan) ?? (process.env.SHIPPER_STATE?.trim() || undefined)
+}

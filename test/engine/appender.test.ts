@@ -62,6 +62,17 @@ describe('sealing', () => {
     expect([...sizes]).toEqual([4096, 16_384, 65_536])
   })
 
+  test('passes places on as the input has added them, and none of an input that adds none', () => {
+    const { appender, sealed } = bench({ wantsPlaces: true })
+    write(appender, 'a')
+    write(appender, 'b')
+    appender.places?.add(appender.places.sourceIndex('s'), 0)
+    appender.seal()
+    write(appender, 'c')
+    appender.seal()
+    expect(sealed.map(({ chunk }) => chunk.places?.count)).toEqual([1, undefined])
+  })
+
   test('without records does nothing', () => {
     const { appender, sealed, clock, skipped: passed } = bench()
     appender.seal()

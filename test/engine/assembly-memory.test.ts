@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'bun:test'
-import type { InputContext } from '../../src/core/plugin.ts'
+import type { Chunk } from '../../src/core/chunk.ts'
+import type { InputContext, OutputContext } from '../../src/core/plugin.ts'
 import { assemble, CollectingOutput } from '../support/engine/assembled.ts'
 import { Lines, planOf } from '../support/engine/plan.ts'
 import { until, within } from '../support/until.ts'
@@ -44,6 +45,80 @@ describe('an input at its limit', () => {
     await within(assembly.settled(), 20_000, 'all acks')
     expect(keep.texts.join('').length).toBe(200_000)
     expect([assembly.snapshot().inputs[0]?.paused, assembly.snapshot().memory.used]).toEqual([false, 0])
+  })
+})
+
+/** An output whose peer takes every chunk at once and acknowledges it when `release` is called. */
+class LateAcks extends CollectingOutput {
+  readonly #ctx: OutputContext
+
+  constructor(ctx: OutputContext) {
+    super()
+    this.#ctx = ctx
+    this.blocked = true
+  }
+
+  override flush(chunk: Chunk): Promise<void> {
+    if (this.blocked) this.#ctx.accepted?.(chunk)
+    return super.flush(chunk)
+  }
+}
+
+describe('while chunks wait for nothing but their acknowledgement', () => {
+  const setup = (common: Record<string, string>) => {
+    let late: LateAcks | undefined
+    const lines = (ctx: InputContext): Lines =>
+      new Lines(
+        ctx,
+        repeat(20_000, () => ({ text: 'x'.repeat(100) })),
+      )
+    const others = new CollectingOutput()
+    const plan = planOf({
+      inputs: [
+        { name: 'in.0', create: lines, common: { tag: 'late', ...common } },
+        { name: 'in.1', create: lines, common: { tag: 'other' } },
+      ],
+      outputs: [
+        {
+          name: 'out.0',
+          create: (ctx) => (late = new LateAcks(ctx)),
+          common: { match: 'late' },
+          inFlight: 256,
+        },
+        { name: 'out.1', create: () => others, common: { match: 'other' } },
+      ],
+      service: { memory_limit: '1M', chunk_size: '20K' },
+    })
+    const { assembly } = assemble(plan)
+    const signal = new AbortController().signal
+    return { assembly, others, signal, late: () => late as LateAcks }
+  }
+
+  test('their input reads on, up to half of the memory, and others have the rest', async () => {
+    const { assembly, others, signal, late } = setup({})
+    const run = assembly.inputs[0]?.input.run(signal)
+    await until(() => assembly.snapshot().inputs[0]?.paused)
+    const { used } = assembly.snapshot().memory
+    // Half of it, and the eighth of the input.
+    expect(used).toBeGreaterThan(500_000)
+    expect(used).toBeLessThanOrEqual(625_000)
+    await assembly.inputs[1]?.input.run(signal)
+    await until(() => others.texts.join('').length === 2_000_000)
+    late().release()
+    await run
+    await within(assembly.settled(), 20_000, 'all acks')
+    expect(late().texts.join('').length).toBe(2_000_000)
+    expect(assembly.snapshot().memory.used).toBe(0)
+  })
+
+  test('an input with Mem_Buf_Limit has no more than that', async () => {
+    const { assembly, signal, late } = setup({ mem_buf_limit: '50K' })
+    const run = assembly.inputs[0]?.input.run(signal)
+    await until(() => assembly.snapshot().inputs[0]?.paused)
+    expect(assembly.snapshot().memory.used).toBeLessThanOrEqual(50_000)
+    late().release()
+    await run
+    await within(assembly.settled(), 20_000, 'all acks')
   })
 })
 

@@ -329,7 +329,7 @@ describe('without a place for what is given up', () => {
     const { outcomes } = b.pushNumbers('a', [1])
     await b.fail('a', permanent())
     b.clock.advance(60_000)
-    expect(b.queue.unkept?.reason).toBe('there is no file to keep them')
+    expect(b.queue.unkept?.reason).toBe('no dead-letter file is configured')
     await b.ok('a')
     expect(await settled(outcomes)).toBe('delivered')
     expect(b.queue.unkept).toBeUndefined()
@@ -397,7 +397,7 @@ describe('without a place for what is given up', () => {
     const b = new Bench({ place: 'none' })
     const { chunk, outcomes } = b.pushNumbers('a', [1])
     const reject = (): void => b.reject(chunk, [0])
-    expect(reject).toThrow('there is no file to keep them')
+    expect(reject).toThrow('no dead-letter file is configured')
     expect(reject).toThrow()
     for (let i = 0; i < 3; i++) {
       await b.fail('a', permanent())

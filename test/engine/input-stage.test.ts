@@ -56,6 +56,28 @@ async function isDone(promise: Promise<unknown>): Promise<boolean> {
   return done
 }
 
+test('what was handed on has settled when each chunk has, and never if one was aborted', async () => {
+  const { source, out } = bench()
+  const none = source.settling()
+  const send = (text: string): void => {
+    write(source, text, text)
+    source.appender(text).seal()
+  }
+  const idOf = (tag: string): string => out.calls.find(({ chunk }) => chunk.tag === tag)?.id ?? tag
+  send('a')
+  send('b')
+  const both = source.settling()
+  send('c')
+  const all = source.settling()
+  await out.ok(idOf('b'))
+  expect([none(), both(), all()]).toEqual([true, false, false])
+  await out.ok(idOf('a'))
+  expect([both(), all()]).toEqual([true, false])
+  out.queue.stop()
+  await out.fail(idOf('c'), permanent())
+  expect([both(), all(), source.openChunks]).toEqual([true, false, 0])
+})
+
 test('chunks without an origin have unique ids', () => {
   const { source, out } = bench()
   for (const text of ['a', 'a', 'a']) {

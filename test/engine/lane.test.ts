@@ -74,3 +74,22 @@ test('drain returns the routes without a pending flush, including failed ones', 
   expect(names(lane.drain())).toBe('ade')
   expect([names(lane.inFlight), lane.waitingCount]).toEqual(['bc', 0])
 })
+
+test('a sample of the routes that wait has, of those that are wanted, the first, the last, and others at steps that double', () => {
+  const lane = new Lane('t', 'in.0')
+  const all = 'abcdefghijklmnopqrstuvwxyz'
+  for (const name of all) lane.push(route(name))
+  launched(lane, 3)
+  const sample = (count: number, isWanted = (_: string): boolean => true) =>
+    names(lane.sample(count, ({ id }) => isWanted(id)))
+  expect(sample(4)).toBe('dwyz')
+  expect(sample(6)).toBe('dkswyz')
+  expect(sample(20)).toBe('dkswyz')
+  expect(sample(23)).toBe(all.slice(3))
+  expect(sample(4, (id) => !'dexy'.includes(id))).toBe('fuwz')
+  expect(sample(4, () => false)).toBe('')
+  launched(lane, 21)
+  expect([sample(1), sample(5)]).toEqual(['y', 'yz'])
+  launched(lane, 2)
+  expect(sample(5)).toBe('')
+})

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'bun:test'
+import { ShipperError } from '../../src/core/error.ts'
 import { Outage } from '../../src/engine/outage.ts'
 import { listLog } from '../support/engine/chunks.ts'
 import { ManualClock } from '../support/engine/manual-clock.ts'
@@ -45,6 +46,23 @@ describe('an outage', () => {
     clock.advance(86_400_000)
     expect(logged.lines).toHaveLength(3)
   })
+
+  test.each(['E_PEER_AUTH', 'E_HTTP_ANSWER', 'E_AWS_CREDENTIALS'] as const)(
+    'of the kind %s is not said to be one of the connection',
+    (code) => {
+      const { clock, logged, outage } = bench()
+      for (let i = 0; i < 12; i++) {
+        outage.failed(new ShipperError(code, 'the token is refused', { retryable: true, scope: 'peer' }))
+        clock.advance(1000)
+      }
+      outage.delivered()
+      expect(logged.lines).toEqual([
+        'warn output is not accepting records, retrying; inputs pause when the memory limit is reached: the token is refused',
+        'warn output is not accepting records for 10 s, 10 attempts: the token is refused',
+        'info output is accepting records again after 12 s, 12 attempts',
+      ])
+    },
+  )
 
   test('is known with its begin, attempts and latest reason, also when only chunks fail', () => {
     const { clock, logged, outage } = bench()

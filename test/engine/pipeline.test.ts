@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'bun:test'
 import type { Chunk } from '../../src/core/chunk.ts'
+import { Places } from '../../src/core/places.ts'
 import type { Ack, Outcome } from '../../src/core/plugin.ts'
 import { BorrowedBuffers } from '../../src/engine/borrowed-buffers.ts'
 import type { FilterStage } from '../../src/engine/path.ts'
@@ -308,4 +309,28 @@ describe('a filter that defers records', () => {
     expect(seen).toEqual(['after'])
     expect(outcomes).toEqual(['delivered'])
   })
+})
+
+/** Returns the reports of two chunks of 'abc' that have `rows` places. */
+function reportsOf(rows: number, filters: FilterStage[]): string[] {
+  const queue = new QueueBench()
+  const { log, lines } = listLog()
+  const pipeline = pipelineOf(filters, [{ ...outputStage(queue.queue), wantsPlaces: true }], log)
+  const account = unlimitedAccount()
+  for (let i = 0; i < 2; i++) {
+    const chunk = makeChunk('abc', { tag: 't', count: 3, account })
+    chunk.places = new Places()
+    for (let row = 0; row < rows; row++) chunk.places.add(chunk.places.sourceIndex('s'), row)
+    pipeline.accept(chunk, { buffers: account, routable: true }, () => {})
+    expect(chunk.places).toBeUndefined()
+  }
+  return lines.filter((line) => line.includes('places of records'))
+}
+
+test('a filter that keeps places and miscounts them is reported once, and its records have ids of their chunk', () => {
+  expect(reportsOf(3, [{ ...stage('*', cut(1)), keepsPlaces: true }])).toHaveLength(1)
+})
+
+test('so is an input', () => {
+  expect(reportsOf(4, [])).toHaveLength(1)
 })

@@ -1,5 +1,5 @@
 import { expect, test } from 'bun:test'
-import { turn } from '../support/engine/chunks.ts'
+import { makeChunk, receiptOf, turn } from '../support/engine/chunks.ts'
 import { type Call, permanent, QueueBench, rejected, unreachable } from '../support/engine/queue-bench.ts'
 import { fc } from '../support/property.ts'
 
@@ -178,4 +178,19 @@ test('the last answers of a lane that has ended do not end the lane that has tak
       await turn()
       expect([before, after, bench.inFlight]).toEqual([before, after, ''])
     }
+})
+
+test('a chunk that comes behind one that fails leaves the free part of its buffer', async () => {
+  const bench = new QueueBench({ inFlight: 1 })
+  bench.push('a')
+  bench.calls[0]?.reject(rejected())
+  bench.calls.length = 0
+  await turn()
+  const large = makeChunk('b', { account: bench.account })
+  const buf = bench.account.force(100_000)
+  large.buf.copy(buf)
+  large.replace(buf, large.start, large.end, 1)
+  bench.queue.push(large, receiptOf(large).receipt)
+  expect(large.buf.length).toBeLessThan(50_000)
+  expect(large.entries().toString()).toBe('b')
 })

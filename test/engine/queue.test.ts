@@ -237,3 +237,18 @@ describe('stop', () => {
     }
   })
 })
+
+test('a chunk of which each attempt delivers a part is never given up, and waits as after the first failure', async () => {
+  const b = new QueueBench({ limit: 3 })
+  b.push('a')
+  for (let i = 0; i < 30; i++) {
+    await b.fail(
+      'a',
+      new ShipperError('E_HTTP_ANSWER', 'some', { retryable: true, scope: 'chunk', hasProgress: true }),
+    )
+    expect(b.outcomeOf('a')).toBe('')
+    const waitMs = (b.queue.retryAtMs ?? 0) - b.clock.nowMs()
+    expect(waitMs).toBeLessThanOrEqual(5000)
+    b.clock.advance(waitMs)
+  }
+})

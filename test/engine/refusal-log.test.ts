@@ -37,6 +37,30 @@ async function refuseAll(b: QueueBench): Promise<void> {
   await turn()
 }
 
+test('flushes of one tag that fail together have one line', async () => {
+  const { b, messages } = foldingBench({})
+  for (const id of ['a', 'b', 'c']) b.push(id, 't')
+  expect(b.calls).toHaveLength(3)
+  await refuseAll(b)
+  expect(messages).toHaveLength(1)
+  for (let tried = 0; tried < 3; tried++) {
+    b.clock.advance(1000)
+    await refuseAll(b)
+  }
+  expect(messages).toHaveLength(1)
+})
+
+test('a tag that is refused again has no second line at once: repetitions are counted', async () => {
+  const { b, messages } = foldingBench({})
+  b.push('a', 't')
+  await refuseAll(b)
+  for (let i = 0; i < 3; i++) {
+    b.clock.advance(2000)
+    await refuseAll(b)
+  }
+  expect(messages.filter((message) => !message.includes('(repeated'))).toHaveLength(1)
+})
+
 test('hundreds of refused tags have few lines, which say how many they are, an example and what happens', async () => {
   const path = join(tmp(), 'letters')
   const { b, messages } = foldingBench({ place: new DeadLetterFile(path, 1_000_000), capMs: 5000 })
@@ -88,6 +112,20 @@ test.each([
     expect(b.logged.lines).toEqual([`warn retrying chunk: cannot write t; ${fate}`])
   },
 )
+
+test('what the hint says of the records is not said twice, and the words of a server end once', async () => {
+  const b = new QueueBench({ place: 'off' })
+  b.push('a')
+  const hint = 'check the path; records wait, and none is lost'
+  await b.fail(
+    'a',
+    new ShipperError('E_HTTP_ANSWER', 'blocked by: [FORBIDDEN/8/index write (api)];', {
+      retryable: true,
+      hint,
+    }),
+  )
+  expect(b.logged.lines).toEqual(['warn retrying chunk: blocked by: [FORBIDDEN/8/index write (api)]'])
+})
 
 test('the last line about refused chunks says that they are accepted, and no count follows it', async () => {
   const { b, messages } = foldingBench({ place: 'off', deadLetterAfterMs: 1_000_000, capMs: 5000 })

@@ -121,6 +121,8 @@ export class BufferedChunk {
   unload(): void {
     for (const route of this.routes) if (route.isGiven) this.leaves(route)
     this.chunk.giveBuffer()
+    // They are on disk as well.
+    this.chunk.places = undefined
     this.#owner.unloaded(this)
   }
 
@@ -226,6 +228,10 @@ export class BufferedRoute implements RouteReceipt, QueuedChunk {
 
   load(): Loaded {
     return this.reader.load(this)
+  }
+
+  takenOver(): void {
+    this.reader.wait(this, true)
   }
 
   /** Counts the chunk as given to the queue. */

@@ -1,4 +1,5 @@
 import { headRoom, TAIL_ROOM } from '../../core/chunk.ts'
+import type { Places } from '../../core/places.ts'
 import type { SegmentLog, StoredChunk } from '../../lib/segments/types.ts'
 import type { Account } from '../budget.ts'
 
@@ -11,6 +12,11 @@ export class EntryLoader {
 
   constructor(account: Account) {
     this.account = account
+  }
+
+  /** Returns the places of the records of a chunk, if it has any. */
+  placesOf(stored: StoredChunk): Places | undefined {
+    return this.log?.places?.(stored)
   }
 
   /**

@@ -77,12 +77,14 @@ export class FailingChunks {
     this.#kept.delete(queued)
     const { storedAlone: stored, chunk } = queued
     if (!this.#unloaded.has(queued) || stored === undefined || chunk === undefined) return 'loaded'
+    const places = this.#loader.placesOf(stored)
     const buf = this.#loader.read(stored, this.#reloaded.size === 0)
     if (buf === 'full') return 'later'
     if (buf === 'damaged') return 'lost'
     const start = headRoom(stored.tag)
     chunk.changeSource(this.#loader.account)
     chunk.replace(buf, start, start + stored.bytes, stored.count)
+    chunk.places = places
     this.#unloaded.delete(queued)
     this.#reloaded.add(queued)
     this.#queued.load(stored)

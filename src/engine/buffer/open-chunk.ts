@@ -64,6 +64,10 @@ export class ReadRoute implements RouteReceipt, QueuedChunk {
     return this.#owner.load(this)
   }
 
+  takenOver(): void {
+    this.#owner.wait(this, true)
+  }
+
   settle(outcome: Outcome): void {
     const chunk = this.#chunk
     if (chunk === undefined) return

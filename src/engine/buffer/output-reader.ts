@@ -30,6 +30,8 @@ const TURN_BYTES = 1_000_000
  * output names each of them, and has room for somewhat more.
  */
 const MAX_PASSED_OVER = 3500
+/** Number of chunks of a failing tag that its output gets at once when it looks for more of them. */
+const MORE_CHUNKS = 32
 /** What passing over a chunk counts as, in bytes. */
 const PASSED_BYTES = 4096
 
@@ -168,7 +170,19 @@ export class OutputReader implements ChunkReader {
     this.queue.onAnswer = () => {
       if (!this.isDrained) this.pump()
     }
+    this.queue.onWanted = (tag) => this.#giveMore(tag)
     this.pump()
+  }
+
+  /** Gives the queue chunks of a failing tag that were passed over. They leave the memory when they have failed as well. */
+  #giveMore(tag: string): void {
+    if (this.#isStopped) return
+    this.#reading(() => {
+      for (let i = 0; i < MORE_CHUNKS && this.#mayRead && !this.#queued.isHalf(this.#queued.count); i++) {
+        const parked = this.#parked.firstOf(tag)
+        if (parked === undefined || this.#readParked(parked) === 0) break
+      }
+    })
   }
 
   /** Called when the queue was stopped: what it still answers counts. */
@@ -421,6 +435,7 @@ export class OutputReader implements ChunkReader {
 
   /** Reads a chunk and gives it to the queue; `pass` is called when that has not failed. */
   #read(stored: StoredChunk, pass: () => void): number {
+    const places = this.#loader.placesOf(stored)
     const buf = this.#loader.read(stored, this.inMemory === 0)
     if (buf === 'full') return 0
     pass()
@@ -433,7 +448,7 @@ export class OutputReader implements ChunkReader {
     const { tag, input, id, count, bytes, hasMetadata, origins } = stored
     const end = start + bytes
     const chunk = new Chunk(
-      { tag, input, buf, start, end, count, id, inputBytes: 0, origins, hasMetadata },
+      { tag, input, buf, start, end, count, id, inputBytes: 0, origins, hasMetadata, places },
       this.#loader.account,
     )
     const route = new ReadRoute(stored, chunk, this)

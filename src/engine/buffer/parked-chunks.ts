@@ -34,6 +34,10 @@ export class ParkedChunks {
     return undefined
   }
 
+  firstOf(tag: string): StoredChunk | undefined {
+    return this.#tags.get(tag)?.[0]
+  }
+
   /** Returns the chunk that comes first in the log. */
   oldest(): StoredChunk | undefined {
     let oldest: StoredChunk | undefined

@@ -2,7 +2,14 @@ import type { Chunk, Origin } from '../../core/chunk.ts'
 import { ShipperError } from '../../core/error.ts'
 import { skip } from '../../core/msgpack/encode.ts'
 import type { Clock, Counters, Logger } from '../../core/services.ts'
-import { type DeadLetterCause, encodeRow, FILTER_CAUSES, OUTPUT_CAUSES } from '../../lib/dead-letters/row.ts'
+import {
+  type DeadLetterCause,
+  encodeRow,
+  FILTER_CAUSES,
+  OUTPUT_CAUSES,
+  type PiecedRow,
+  pieceRow,
+} from '../../lib/dead-letters/row.ts'
 import { EventTime } from '../../lib/records/event-time.ts'
 import type { DeadLetterFile } from './file.ts'
 
@@ -25,12 +32,14 @@ export const FILTER_LETTER_COUNTERS = {
 
 /**
  * Where an output or filter keeps the records that it gives up: a file; `off`: nowhere, as the configuration says; `none`:
- * nowhere, because neither a file, a database nor a buffer on disk is configured.
+ * nowhere, because neither a file, a database, a buffer on disk nor SHIPPER_STATE is set.
  */
 export type DeadLetterPlace = DeadLetterFile | 'off' | 'none'
 
 /** Time without a failure after which the same one is logged again: the peer has taken the records that waited then. */
 const NEWS_MS = 600_000
+/** Largest record whose row is written at once. */
+const MAX_WHOLE_BYTES = 65_536
 /** Maximum number of files named as the origin of a record. */
 const MAX_ORIGINS = 16
 
@@ -131,10 +140,16 @@ export class DeadLetters implements Keeper {
     )
   }
 
-  #row(chunk: Chunk, start: number, end: number, error: ShipperError, cause: DeadLetterCause): Buffer {
+  #row(
+    chunk: Chunk,
+    start: number,
+    end: number,
+    error: ShipperError,
+    cause: DeadLetterCause,
+  ): Buffer | PiecedRow {
     const { owner, clock } = this.#options
     const time = this.#timeOf(chunk, start, end)
-    return encodeRow({
+    const letter = {
       time: new Date(clock.nowMs()).toISOString(),
       cause,
       code: error.code,
@@ -145,8 +160,9 @@ export class DeadLetters implements Keeper {
       output: owner,
       chunk: chunk.id,
       ...(time === undefined ? {} : { record_time: time }),
-      record: chunk.buf.toString('base64', start, end),
-    })
+    }
+    if (end - start > MAX_WHOLE_BYTES) return pieceRow(letter, chunk.buf, start, end)
+    return encodeRow({ ...letter, record: chunk.buf.toString('base64', start, end) })
   }
 
   #timeOf(chunk: Chunk, start: number, end: number): string | undefined {
@@ -163,8 +179,8 @@ function originFields(origins: readonly Origin[]): { origin?: Origin; origins?: 
 }
 
 function noPlace(): ShipperError {
-  return new ShipperError('E_DEAD_LETTERS', 'there is no file to keep them', {
+  return new ShipperError('E_DEAD_LETTERS', 'no dead-letter file is configured', {
     retryable: true,
-    hint: 'set its Dead_Letter_File to a path, or to `off` to drop what is rejected; with a DB of an input, or a buffer on disk, there is a default',
+    hint: 'set Dead_Letter_File of the output or filter to a path, or to `off` to drop what is rejected; with a DB of an input, a buffer on disk, or SHIPPER_STATE in the environment, there is a default',
   })
 }

@@ -1,7 +1,7 @@
 import { dirname } from 'node:path'
 import { ShipperError } from '../../core/error.ts'
 import { linesOf, partNumbers, partPath } from '../../lib/dead-letters/files.ts'
-import { isReplayed, ROW_START } from '../../lib/dead-letters/row.ts'
+import { isReplayed, type PiecedRow, ROW_START } from '../../lib/dead-letters/row.ts'
 import {
   close,
   FsFailure,
@@ -61,22 +61,25 @@ export class DeadLetterFile {
   }
 
   /** Appends a row. Throws a retryable E_DEAD_LETTERS when it has no place, or cannot be written. */
-  append(row: Buffer): void {
+  append(row: Buffer | PiecedRow): void {
     let part = this.#open()
     if (part.size > 0 && part.size + row.length > this.limitBytes / PARTS) {
       this.#rotate(part)
       part = this.#open()
     }
     if (this.#partsBytes + part.size + row.length > this.limitBytes) this.#makeRoom(part, row.length)
-    for (let at = 0; at < row.length; ) {
-      const written = write(part.fd, row, at)
-      if (written instanceof FsFailure) {
-        if (at > 0) part.isTorn = truncate(part.fd, part.size) !== undefined
-        this.#closeIfSynced()
-        throw this.#failed('written', written)
+    let total = 0
+    for (const piece of Buffer.isBuffer(row) ? [row] : row.pieces())
+      for (let at = 0; at < piece.length; ) {
+        const written = write(part.fd, piece, at)
+        if (written instanceof FsFailure) {
+          if (total > 0) part.isTorn = truncate(part.fd, part.size) !== undefined
+          this.#closeIfSynced()
+          throw this.#failed('written', written)
+        }
+        at += written
+        total += written
       }
-      at += written
-    }
     part.size += row.length
     this.#written++
   }

@@ -6,6 +6,7 @@ import type { Unkept } from '../../core/snapshot.ts'
 import type { BorrowedBuffers } from '../borrowed-buffers.ts'
 import { entryEnd } from '../entry-end.ts'
 import type { FanOut } from '../fan-out.ts'
+import { withoutPlace } from '../places.ts'
 import { type RetryPolicy, retryWaitMs } from '../retry.ts'
 import { KEPT_HINT, type Keeper } from './dead-letters.ts'
 
@@ -96,6 +97,8 @@ export class FilterLetters {
     chunk.givenUpBytes += end - start
     makeRoom(batch, end - start)
     batch.copy.append(chunk, start, end, 1)
+    if (chunk.places !== undefined) chunk.places.drop(rowAt(chunk, start))
+    else batch.copy.end = withoutPlace(batch.copy.buf, batch.copy.end - (end - start), batch.copy.end)
     batch.reasons.push(reason)
   }
 
@@ -226,4 +229,11 @@ function makeRoom(batch: Batch, bytes: number): void {
 function settle(batch: Batch, outcome: Outcome): void {
   batch.ack(outcome)
   batch.copy.release()
+}
+
+/** Returns the row of the entry at `start`. Records are rarely given up: those before it are counted for each. */
+function rowAt(chunk: Chunk, start: number): number {
+  let row = 0
+  for (let at = chunk.start; at < start; row++) at = entryEnd(chunk.buf, at, chunk.end)
+  return row
 }

@@ -232,7 +232,7 @@ class Run {
     if (bench.clock.waiting !== 0 && !isDown) throw new Error('a timer is left')
     await until(() => disk.segmentsLeft <= this.#maxSegmentsLeft, {
       what: 'the deletion of segments',
-      limitMs: 5000,
+      limitMs: 60_000,
       everyMs: 1,
     })
     for (const name of OUTPUTS) this.#check(name)

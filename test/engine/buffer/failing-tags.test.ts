@@ -1,5 +1,6 @@
 import { expect, test } from 'bun:test'
 import type { Chunk } from '../../../src/core/chunk.ts'
+import type { Ack } from '../../../src/core/plugin.ts'
 import { BufferBench } from '../../support/engine/buffer-bench.ts'
 import { makeChunk } from '../../support/engine/chunks.ts'
 import { MemoryDisk } from '../../support/engine/memory-segments.ts'
@@ -151,4 +152,68 @@ test('when no more chunks of failing tags can be passed over, the log says that 
   expect(bench.output('a').delivered).toEqual([])
   await bench.drain()
   expect(bench.output('a').delivered).toHaveLength(3601)
+})
+
+test('chunks that an output has taken over leave the memory, and more follow than may be in memory', async () => {
+  const disk = new MemoryDisk()
+  const b = await BufferBench.start(disk, SMALL)
+  const a = b.output('a')
+  const acks: Ack[] = []
+  for (let i = 0; i < 100; i++) {
+    b.accept(`c${i}`, { tag: 't', size: 20_000 })
+    await b.turns()
+    for (const { chunk, id } of [...a.calls]) {
+      acks.push(a.queue.takeOver(chunk))
+      a.ok(id)
+    }
+    await b.pass()
+  }
+  for (let i = 0; i < 200 && acks.length < 100; i++) {
+    for (const { chunk, id } of [...a.calls]) {
+      acks.push(a.queue.takeOver(chunk))
+      a.ok(id)
+    }
+    await b.pass()
+  }
+  expect(acks.length).toBe(100)
+  expect(b.budget.used).toBe(0)
+  expect(b.buffer.snapshot().outputs).toMatchObject([{ chunks: 100, chunksInMemory: 0 }])
+  // A restart gets all of them again.
+  b.kill()
+  const next = await BufferBench.start(disk.copy(false) as MemoryDisk, SMALL)
+  expect(next.buffer.snapshot().outputs).toMatchObject([{ chunks: 100 }])
+  for (const ack of acks) ack('delivered')
+})
+
+test('an output that looks for the waiting chunks of a failing tag gets those on disk, a part at each attempt, and in order', async () => {
+  const disk = new MemoryDisk()
+  const bench = await BufferBench.start(disk, { ...SMALL, maxChunks: 12 })
+  const a = bench.output('a')
+  const all = Array.from({ length: 40 }, (_, i) => `bad/${i}`)
+  for (const id of all) {
+    bench.accept(id, { tag: 'bad', size: 1000 })
+    await bench.turns()
+    await answer(bench)
+  }
+  const found: number[] = []
+  for (let i = 0; i < 12; i++) {
+    while (a.calls.length === 0) await bench.pass()
+    const ask = (): string[] => a.queue.waitingChunks('bad', 8, () => true).map(({ id }) => id)
+    const ids = ask()
+    expect(ask()).toEqual(ids)
+    const count = a.calls.length + a.queue.waiting
+    found.push(count)
+    expect(a.calls.map(({ id }) => id)).toEqual(all.slice(0, a.calls.length))
+    expect(ids.at(-1)).toBe(all[count - 1])
+    expect(ids).toEqual(all.filter((id) => ids.includes(id)))
+    expect(bench.buffer.snapshot().outputs[0]?.chunksInMemory).toBeLessThanOrEqual(12)
+    await answer(bench)
+    expect(bench.buffer.snapshot().outputs[0]?.chunksInMemory).toBe(0)
+  }
+  expect(found).toEqual(found.toSorted((x, y) => x - y))
+  expect(found[0]).toBeLessThan(20)
+  expect(found.at(-1)).toBeGreaterThan(30)
+  await bench.drain()
+  expect(a.delivered).toEqual(all)
+  expect([bench.budget.used, disk.rows.length]).toEqual([0, 0])
 })

@@ -13,7 +13,7 @@ import {
 import { join } from 'node:path'
 import type { ShipperError } from '../../../src/core/error.ts'
 import { DeadLetterFile } from '../../../src/engine/dead-letters/file.ts'
-import { type DeadLetter, encodeRow } from '../../../src/lib/dead-letters/row.ts'
+import { type DeadLetter, encodeRow, pieceRow } from '../../../src/lib/dead-letters/row.ts'
 import { systemCalls } from '../../../src/lib/fs/system-calls.ts'
 import { tmp } from '../../support/tmp.ts'
 
@@ -62,7 +62,37 @@ function refusal(write: () => void): ShipperError {
   throw new Error('it was written')
 }
 
+test.each([0, 1, 2, 3, 196_607, 196_608, 196_609, 1_000_000])(
+  'the row of a record of %d bytes is the same in pieces',
+  (bytes) => {
+    const { record: _, ...letter } = LETTER
+    const buf = Buffer.alloc(bytes + 10)
+    for (let i = 0; i < buf.length; i++) buf[i] = (i * 7919) >> 3
+    const row = pieceRow(letter, buf, 5, bytes + 5)
+    const pieces = [...row.pieces()]
+    const whole = encodeRow({ ...letter, record: buf.toString('base64', 5, bytes + 5) })
+    expect(Buffer.concat(pieces).equals(whole)).toBe(true)
+    expect(row.length).toBe(Buffer.concat(pieces).length)
+    expect(Math.max(...pieces.map(({ length }) => length))).toBeLessThan(300_000)
+  },
+)
+
 describe('a dead-letter file', () => {
+  test('has nothing of a row in pieces of which one cannot be written', () => {
+    const path = join(tmp(), 'letters')
+    const file = new DeadLetterFile(path, 10_000_000)
+    const broken = {
+      length: 20,
+      *pieces() {
+        yield Buffer.from('{"replayed":')
+        failing('writeSync', 'ENOSPC')
+        yield Buffer.from('0,"a":1}')
+      },
+    }
+    expect(refusal(() => file.append(broken)).code).toBe('E_DEAD_LETTERS')
+    expect(readFileSync(path, 'utf8')).toBe('')
+  })
+
   test('has complete lines, is readable by its owner only, and is closed after each sync', async () => {
     const path = join(tmp(), 'letters')
     const file = new DeadLetterFile(path, 100_000)

@@ -266,7 +266,7 @@ describe('while records that a filter gives up cannot be kept', () => {
     b.send(1)
     await until(() => b.letters.unkept !== undefined)
     expect(b.outcomes).toEqual([])
-    expect(b.letters.unkept?.hint).toContain('set its Dead_Letter_File')
+    expect(b.letters.unkept?.hint).toContain('set Dead_Letter_File of the output or filter')
     b.letters.stop()
     expect(await b.settled(1)).toEqual(['aborted'])
   })

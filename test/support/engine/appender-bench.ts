@@ -30,6 +30,7 @@ export function bench(
     growth?: number
     /** Bytes that they send on under other tags, per byte of the chunk. */
     rerouted?: number
+    wantsPlaces?: boolean
   } = {},
 ): Bench {
   const {
@@ -39,6 +40,7 @@ export function bench(
     tag = 't',
     growth = 1,
     rerouted = 0,
+    wantsPlaces = false,
   } = options
   const clock = new ManualClock()
   const budget = new Budget(limit, chunkBytes)
@@ -53,6 +55,7 @@ export function bench(
     filteredBytes: budget.sizeWithin(limit / 2),
     adaptiveBytes: { bytes: chunkBytes },
     flushMs,
+    wantsPlaces,
     buffers: account,
     clock,
     nextIdentity: () => `run:${n++}`,

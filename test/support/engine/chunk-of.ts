@@ -26,14 +26,21 @@ export class LooseBuffers implements BufferSource {
   }
 }
 
-/** Creates a chunk of records with times one second apart, from 1,000 on. */
-export function chunkOf(records: object[], tag = 'app', buffers: BufferSource = new LooseBuffers()): Chunk {
+/** Creates a chunk of records with times one second apart, from 1,000 on; `timeOf`: other times, in milliseconds. */
+export function chunkOf(
+  records: object[],
+  tag = 'app',
+  buffers: BufferSource = new LooseBuffers(),
+  id = 'id',
+  timeOf: (index: number) => number = (index) => 1_000_500 + index * 1000,
+): Chunk {
   const bodies = records.map((r) => Buffer.from(encode(r)))
   const size = bodies.reduce((n, b) => n + b.length + 11, 0)
   const buf = buffers.force(headRoom(tag) + size + TAIL_ROOM)
   let at = headRoom(tag)
   bodies.forEach((body, i) => {
-    at = writeEntryHead(buf, at, 1000 + i, 500_000_000)
+    const ms = timeOf(i)
+    at = writeEntryHead(buf, at, Math.floor(ms / 1000), (ms % 1000) * 1_000_000)
     at += body.copy(buf, at)
   })
   const init = {
@@ -43,7 +50,7 @@ export function chunkOf(records: object[], tag = 'app', buffers: BufferSource = 
     start: headRoom(tag),
     end: at,
     count: records.length,
-    id: 'id',
+    id,
     inputBytes: size,
   }
   return new Chunk(init, buffers)

@@ -99,6 +99,7 @@ export function sampleOutput(changes: Partial<OutputSnapshot> = {}): OutputSnaps
     lastError: 'cannot reach 10.0.0.5:24224: ECONNREFUSED',
     down: undefined,
     unkept: undefined,
+    held: undefined,
     lastDeliveryMs: Date.UTC(2026, 10, 21, 5, 59),
     counters: { connections_opened: 3 },
     counterReasons: {},
