@@ -14,6 +14,7 @@ import { copyBack, DeletionGuard, lastWriteMs } from './deletion-guard.ts'
 import type { Database, OpenDatabase } from './driver.ts'
 import { requireAccess, storeError } from './errors.ts'
 import { CursorTable } from './journal-cursor.ts'
+import { CLEAR_PLACES, hasPlacesOfOtherBoot, writePlaceBoot } from './place-boot.ts'
 import { createEmpty, finishReplacement, recover, refuseForeign, undetectedDamage } from './repair/repair.ts'
 import { RowOwners } from './row-owners.ts'
 import {
@@ -30,7 +31,15 @@ import {
   writeSkipped,
 } from './schema.ts'
 import { fluentBitSentEvents, SourcePositions } from './source-position.ts'
-import { prepare, removeRotated, type Statements, storeRotated, storeRow } from './statements.ts'
+import {
+  prepare,
+  removePlace,
+  removeRotated,
+  type Statements,
+  storePlace,
+  storeRotated,
+  storeRow,
+} from './statements.ts'
 import { refuseSchemaWithCode, requireWritableTables } from './untrusted.ts'
 
 /** Time that SQLite waits for another process; it waits synchronously, so nothing else runs meanwhile. */
@@ -71,6 +80,10 @@ export class OffsetDatabase {
   /** Outcome of the last write; undefined before the first. */
   #lastWriteSucceeded: boolean | undefined
   #hasWritten = false
+  /** True while the names of contents in the database are those of another boot, and do not count. */
+  #hasOldPlaces = false
+  /** True once the database says that its names of contents are of this boot. */
+  #hasPlaceBoot = false
 
   constructor(open: OpenDatabase, path: string, options: OffsetOptions, log: Logger) {
     this.#open = open
@@ -85,6 +98,7 @@ export class OffsetDatabase {
     try {
       this.#db = this.#openOrRecover(usedBefore)
       this.#statements = prepare(this.#db)
+      this.#hasOldPlaces = hasPlacesOfOtherBoot(this.#db, path)
       this.owners.load(this.#db)
       this.#scans = readScans(this.#db)
       this.lastWriteMs = this.#keepLastWrite(writtenMs)
@@ -109,7 +123,8 @@ export class OffsetDatabase {
         `impossible positions in ${this.path}: ${impossible.length}, for example ${impossible[0]?.offset} of ${impossible[0]?.name}; these files are read from their first line`,
         { hint: 'another program has written to the database; records may be sent again' },
       )
-    return rows.map(toOffsetRow)
+    const all = rows.map(toOffsetRow)
+    return this.#hasOldPlaces ? all.map(({ placeId: _, placeMark: __, ...row }) => row) : all
   }
 
   /** See OffsetStore. */
@@ -195,6 +210,7 @@ export class OffsetDatabase {
 
   #use(db: Database): void {
     this.#db = db
+    this.#hasPlaceBoot = false
     this.#statements = prepare(db, this.#statements?.lastId)
     this.owners.load(db)
     this.#cursorTable = undefined
@@ -242,25 +258,37 @@ export class OffsetDatabase {
   }
 
   #write(changes: OffsetChanges, owner: string): void {
-    const { upsert, remove, scanned, skipped, cursor, finishedBoots, position } = changes
+    const { upsert, remove, marks = [], scanned, skipped, cursor, finishedBoots, position } = changes
     const statements = this.#statements
     const ids: bigint[] = []
     const removed = remove.filter(({ id }) => !this.owners.belongsToOther(id, owner))
     this.owners.forget(removed)
     let recordOwner = (): void => {}
+    const committed: ((() => void) | undefined)[] = []
+    const hasPlaces = upsert.some(({ placeId }) => placeId !== undefined) || marks.length > 0
+    const isFirstPlace = this.#hasOldPlaces || (hasPlaces && !this.#hasPlaceBoot)
     this.#db.transaction(() => {
+      if (this.#hasOldPlaces) {
+        this.#db.exec(CLEAR_PLACES)
+        statements.places.clear()
+      }
+      if (isFirstPlace) writePlaceBoot(this.#db, this.path)
       for (const { id } of removed) {
         if (id === undefined) continue
         statements.removeFile.run(BigInt(id))
         statements.removeExtra.run(BigInt(id))
         removeRotated(statements, BigInt(id))
+        committed.push(removePlace(statements, BigInt(id)))
       }
       for (const row of upsert) {
         const id = storeRow(statements, row, this.owners.belongsToOther(row.id, owner))
         statements.extra.run(...extraValues(row, id))
         storeRotated(statements, row, id)
+        committed.push(storePlace(statements, row, id))
         ids.push(id)
       }
+      for (const row of marks)
+        if (row.id !== undefined) committed.push(storePlace(statements, row, BigInt(row.id)))
       recordOwner = this.owners.write(this.#db, owner, upsert, ids)
       if (!this.#hasWritten) this.#db.exec(CLEAR_LAST_WRITE)
       for (const pattern of scanned?.patterns ?? [])
@@ -271,8 +299,13 @@ export class OffsetDatabase {
       if (position !== undefined) this.#positions().write(owner, position)
     })
     this.#hasWritten = true
+    if (isFirstPlace) {
+      this.#hasOldPlaces = false
+      this.#hasPlaceBoot = true
+    }
     // Only after the commit: a row whose transaction failed has no id.
     recordOwner()
+    for (const record of committed) record?.()
     for (const [i, row] of upsert.entries()) row.id = Number(ids[i])
   }
 

@@ -147,8 +147,8 @@ class SharedOffsetStore implements OffsetStore {
   }
 
   write(changes: OffsetChanges): void {
-    const { upsert, remove, scanned, skipped, cursor, position } = changes
-    const hasRows = upsert.length + remove.length > 0
+    const { upsert, remove, marks = [], scanned, skipped, cursor, position } = changes
+    const hasRows = upsert.length + remove.length + marks.length > 0
     if (hasRows || [scanned, skipped, cursor, position].some((change) => change !== undefined))
       this.#database.write(changes, this.#owner)
   }

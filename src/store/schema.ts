@@ -1,5 +1,5 @@
 import { ShipperError } from '../core/error.ts'
-import type { OffsetRow, SkippedFile } from '../core/offset-store.ts'
+import type { OffsetRow, PlaceRow, SkippedFile } from '../core/offset-store.ts'
 import type { Database, SqlRow, SqlValue } from './driver.ts'
 
 /** fluent-bit's own table: columns, types and defaults are a contract with fluent-bit. */
@@ -22,6 +22,13 @@ const SHIPPER_FILES = `CREATE TABLE IF NOT EXISTS shipper_files (
  */
 const SHIPPER_ROTATED = `CREATE TABLE IF NOT EXISTS shipper_rotated (
   id INTEGER PRIMARY KEY, inode INTEGER, created INTEGER, target TEXT, closed_at INTEGER, birth INTEGER, size INTEGER)`
+
+/**
+ * Names of the contents of files, where an output uses ids of records, with the mark of each content. `inode` and `created` are copies
+ * as in shipper_files.
+ */
+const SHIPPER_PLACES = `CREATE TABLE IF NOT EXISTS shipper_places (
+  id INTEGER PRIMARY KEY, inode INTEGER, created INTEGER, place TEXT, size INTEGER, hash TEXT, hashed INTEGER)`
 
 /**
  * Gives rows with an id outside of [1, 2^52] another one. With the largest integer as an id SQLite has no next one, and no
@@ -82,9 +89,10 @@ export function ensureSchema(db: Database): void {
     }
     db.exec(SHIPPER_FILES)
     db.exec(SHIPPER_ROTATED)
+    db.exec(SHIPPER_PLACES)
     db.exec(SHIPPER_SCANS)
     db.exec(MOVE_IMPOSSIBLE_IDS)
-    for (const table of ['shipper_files', 'shipper_rotated']) {
+    for (const table of ['shipper_files', 'shipper_rotated', 'shipper_places']) {
       const orphans = `FROM ${table} WHERE id NOT IN (SELECT id FROM in_tail_files)`
       if (db.prepare(`SELECT 1 ${orphans} LIMIT 1`).get() !== undefined) db.exec(`DELETE ${orphans}`)
     }
@@ -118,9 +126,11 @@ export const CLEAR_DAMAGE = 'DROP TABLE IF EXISTS shipper_damage'
 
 export const SELECT_ROWS = `SELECT f.id, f.name, f.offset, f.inode, f.created, f.rotated, f.offset_marker,
   f.offset_marker_size, s.inode AS s_inode, s.created AS s_created, s.offset AS s_offset, s.opened_as, s.device,
-  s.fingerprint, s.fingerprint_size, s.stream_offset, s.skipping, r.target, r.closed_at, r.birth, r.size
+  s.fingerprint, s.fingerprint_size, s.stream_offset, s.skipping, r.target, r.closed_at, r.birth, r.size, p.place,
+  p.size AS mark_size, p.hash, p.hashed
   FROM in_tail_files f LEFT JOIN shipper_files s ON s.id = f.id
   LEFT JOIN shipper_rotated r ON r.id = f.id AND r.inode = f.inode AND r.created = f.created
+  LEFT JOIN shipper_places p ON p.id = f.id AND p.inode = f.inode AND p.created = f.created
   WHERE typeof(f.name) = 'text' AND length(f.name) <= 4096 ORDER BY f.id`
 
 export const INSERT_FILE = `INSERT INTO in_tail_files
@@ -134,6 +144,8 @@ export const UPDATE_FILE = `UPDATE in_tail_files SET name = ?, offset = ?, inode
 export const REPLACE_SCAN = 'INSERT OR REPLACE INTO shipper_looks VALUES (?, ?)'
 export const REPLACE_EXTRA = 'INSERT OR REPLACE INTO shipper_files VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)'
 export const REPLACE_ROTATED = 'INSERT OR REPLACE INTO shipper_rotated VALUES (?, ?, ?, ?, ?, ?, ?)'
+export const REPLACE_PLACE = 'INSERT OR REPLACE INTO shipper_places VALUES (?, ?, ?, ?, ?, ?, ?)'
+export const SELECT_PLACES = 'SELECT id, inode, created, place, size, hash, hashed FROM shipper_places'
 export const SELECT_ROTATED_IDS = 'SELECT id FROM shipper_rotated'
 
 /** Returns the values for INSERT_FILE, where SQLite chooses the id if it is null, INSERT_NEXT_FILE and UPDATE_FILE. */
@@ -172,6 +184,15 @@ export function rotatedValues(row: OffsetRow, id: bigint): SqlValue[] | undefine
   if ([target, closedAt, birthMs, size].every((value) => value === undefined)) return undefined
   const inode = BigInt.asIntN(64, row.inode)
   return [id, inode, BigInt(row.created), target ?? null, integer(closedAt), integer(birthMs), integer(size)]
+}
+
+/** Returns the values for REPLACE_PLACE; undefined for a row without a name of its content. */
+export function placeValues(row: PlaceRow, id: bigint): SqlValue[] | undefined {
+  const { placeId, placeMark: mark } = row
+  if (placeId === undefined) return undefined
+  const known = [id, BigInt.asIntN(64, row.inode), BigInt(row.created), placeId]
+  if (mark === undefined) return [...known, null, null, null]
+  return [...known, BigInt(mark.size), mark.hash, BigInt(mark.hashed)]
 }
 
 /** Returns the times of the last scans in milliseconds, by pattern. */
@@ -293,11 +314,25 @@ export function toOffsetRow(r: SqlRow): OffsetRow {
     fingerprintSize: same ? number(r.fingerprint_size) : undefined,
     streamOffset: same ? number(r.stream_offset) : undefined,
     skipping: same && r.skipping !== null ? r.skipping === 1n : undefined,
+    ...(same ? placeOf(r) : {}),
     ...(r.target === null ? {} : { target: text(r.target) }),
     ...(r.birth === null ? {} : { birthMs: number(r.birth) }),
     ...(r.size === null || !same ? {} : { size: number(r.size) }),
     ...(r.closed_at === null || !same ? {} : { closedAt: number(r.closed_at) }),
   }
+}
+
+/** Names that a run has chosen. */
+const PLACE_ID = /^[\w-]{16}$/
+
+/** Returns the name of the content of a row, and its mark. A name with a mark that no run has stored does not count. */
+function placeOf(r: SqlRow): Pick<OffsetRow, 'placeId' | 'placeMark'> {
+  const placeId = text(r.place)
+  if (placeId === undefined || !PLACE_ID.test(placeId)) return {}
+  if (r.mark_size === null) return { placeId }
+  const [size, hash, hashed] = [number(r.mark_size), text(r.hash), number(r.hashed)]
+  if (size === undefined || hash === undefined || hashed === undefined || hashed > size) return {}
+  return { placeId, placeMark: { size, hash, hashed } }
 }
 
 /** True for an offset that no run stores: it is no integer, or negative. */

@@ -1,12 +1,15 @@
-import type { OffsetRow } from '../core/offset-store.ts'
+import type { OffsetRow, PlaceRow } from '../core/offset-store.ts'
 import type { Database, Statement } from './driver.ts'
 import {
   fileValues,
   INSERT_NEXT_FILE,
+  placeValues,
   REPLACE_EXTRA,
+  REPLACE_PLACE,
   REPLACE_ROTATED,
   REPLACE_SCAN,
   rotatedValues,
+  SELECT_PLACES,
   SELECT_ROTATED_IDS,
   SELECT_ROWS,
   UPDATE_FILE,
@@ -24,6 +27,10 @@ export interface Statements {
   removeRotated: Statement
   /** Ids with a row in shipper_rotated. Most rows have none, and need no statement for it. */
   rotatedIds: Set<bigint>
+  place: Statement
+  removePlace: Statement
+  /** Rows of shipper_places as text, by id: they are written when they change, and not with each position. */
+  places: Map<bigint, string>
   setScan: Statement
   /** The id that was given last; a run gives none twice, not even that of a row that was removed. */
   lastId: bigint
@@ -46,6 +53,14 @@ export function prepare(db: Database, lastId = 0n): Statements {
         .prepare(SELECT_ROTATED_IDS)
         .all()
         .map(({ id }) => id as bigint),
+    ),
+    place: db.prepare(REPLACE_PLACE),
+    removePlace: db.prepare('DELETE FROM shipper_places WHERE id = ?'),
+    places: new Map(
+      db
+        .prepare(SELECT_PLACES)
+        .all()
+        .map(({ id, ...rest }) => [id as bigint, Object.values(rest).join()]),
     ),
     setScan: db.prepare(REPLACE_SCAN),
   }
@@ -80,4 +95,28 @@ export function storeRotated(statements: Statements, row: OffsetRow, id: bigint)
  */
 export function removeRotated(statements: Statements, id: bigint): void {
   if (statements.rotatedIds.has(id)) statements.removeRotated.run(id)
+}
+
+/**
+ * Writes the name of the content of a row, or removes it, if it has changed. Returns what is to be called after the commit: if the
+ * transaction fails, the write is repeated.
+ */
+export function storePlace(statements: Statements, row: PlaceRow, id: bigint): (() => void) | undefined {
+  const { places } = statements
+  const values = placeValues(row, id)
+  if (values === undefined) return removePlace(statements, id)
+  const text = values.slice(1).join()
+  if (places.get(id) === text) return undefined
+  statements.place.run(...values)
+  return () => places.set(id, text)
+}
+
+/** Removes the name of the content of a row; see `storePlace`. */
+export function removePlace(
+  { places, removePlace: remove }: Statements,
+  id: bigint,
+): (() => void) | undefined {
+  if (!places.has(id)) return undefined
+  remove.run(id)
+  return () => places.delete(id)
 }

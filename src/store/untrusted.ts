@@ -40,7 +40,7 @@ function hasCode(type: string, table: string, sql: string): boolean {
  * that must have a value, a unique index of others. Each write would fail, and each start send all files again.
  */
 export function requireWritableTables(db: Database): void {
-  for (const table of ['in_tail_files', 'shipper_files', 'shipper_rotated']) {
+  for (const table of ['in_tail_files', 'shipper_files', 'shipper_rotated', 'shipper_places']) {
     const why = whyNotWritable(db, table)
     if (why !== undefined)
       throw new ShipperError('E_STORE_UNREADABLE', `the table ${table} of ${db.path} ${why}`, {
