@@ -141,7 +141,7 @@ export async function buildTail(
     glob,
     log,
   )
-  const positions = new Positions(store, patterns, clock, log)
+  const positions = new Positions(store, patterns, clock, log, ctx.leftGarbage)
   const search = new IdentitySearch()
   const closed = new ClosedFiles({
     positions,
@@ -157,6 +157,8 @@ export async function buildTail(
       if (file !== undefined) scheduler.add(file)
       return file
     },
+    isCopy: (sibling, livePath) => rotated.truncatedCopies.isCopyOf(sibling, livePath),
+    onOverwritten: (sibling, livePath) => rotated.truncatedCopies.openOverwritten(sibling, livePath),
   })
   const scheduler = new Scheduler(clock, Math.min(COALESCE_MS, ctx.flushMs / 4))
   const reader = new FileReader({
@@ -185,6 +187,7 @@ export async function buildTail(
     wasScanned: scannedPaths(positions, patterns),
     takeClosed: (stat, fd, path) => closed.take(stat, fd, path),
     origin: `${ctx.agent.id}:${ctx.name}`,
+    placeOrigin: ctx.wantsPlaces ? ctx.agent.id : undefined,
     positions,
     counters,
     log,
@@ -195,7 +198,10 @@ export async function buildTail(
       scheduler.releaseParked()
       if (file.rotation.isRotated) rotated.held.closeIfDone(file)
     },
+    storeMark: (file) => positions.storeMark(file),
+    onSourceLeft: joiner && ((before, after) => joiner.renameSource(before, after)),
     onTruncated: (file, truncation) => {
+      if (!truncation.isRewritten) positions.touch(file)
       const copy = truncation.isRewritten ? rotated.truncatedCopies.openCopies(file) : undefined
       reportTruncation(file, truncation, copy, { counters, log })
     },
@@ -208,6 +214,7 @@ export async function buildTail(
       if (!isReported) reportTruncation(file, { ...truncation, isRewritten: true }, copy, { counters, log })
     },
     onMore,
+    leftGarbage: ctx.leftGarbage,
     onGone: (file) => rotated.held.closeGone(file),
     findRotated: ({ identity, livePath }) =>
       siblingsOf(livePath, rotated.directories.scopeOf(livePath)).find(({ key }) => key === identity.key)

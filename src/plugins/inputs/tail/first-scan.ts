@@ -100,8 +100,12 @@ export class FirstScan {
     if (exitOnEof) {
       this.missing = missingText(patterns, files.length)
       for (const file of files) this.unread.add(file)
-    } else if (files.length === 0)
-      this.#ctx.log.info('no file matches Path yet; waiting for files', { path: patterns.join(', ') })
+    } else if (files.length === 0) {
+      const { counters } = this.#ctx
+      const unread = counters.get('files_unreadable') + counters.get('links_refused')
+      const what = unread === 0 ? 'no file matches Path yet' : 'no file that matches Path can be read yet'
+      this.#ctx.log.info(`${what}; waiting for files`, { path: patterns.join(', ') })
+    }
     this.#end.resolve()
     scheduler.interrupt()
   }

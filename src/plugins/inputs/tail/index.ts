@@ -21,8 +21,10 @@ export const spec = defineInput({
   options: TAIL_OPTIONS,
   example: '[INPUT]\n    Name tail\n    Path /var/log/*.log\n    DB   pos.db\n    Tag  app\n',
   counters: TAIL_COUNTERS,
+  places: 'agent, content of the file, offset of the first byte, and lines of which it consists',
   statePath: ({ db }) => db,
   asksFilters: true,
+  maxRecordBytes: ({ bufferMaxSize }) => bufferMaxSize,
   reads: ({ path, excludePath = [] }, file) =>
     path.flat().some((text) => new PathPattern(text).matches(file)) &&
     !excludePath.flat().some((text) => new ExcludePattern(text).matches(file)),

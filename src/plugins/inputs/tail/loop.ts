@@ -195,13 +195,16 @@ export class TailLoop {
     const before = cursor.offset
     const wasInChunk = file.isInChunk
     const wasUnknown = file.stored.fingerprintSize === 0
+    const isNoted = this.#positions.beginRead(file)
     const turn = found === 'empty' ? 'end' : this.#readTurn(file, limit)
     // A turn that finds nothing new is not activity: each scan causes one.
     if (turn !== 'end' || !cursor.isAt(before)) this.#progressCheck.recordActivity()
     if (cursor.offset !== before) {
       cursor.recordRead(this.#ctx.clock.nowMs())
+      // Chunks that were sealed within the turn were marked up to there.
+      this.#positions.beginRead(file)
       this.#growFingerprint(file, wasUnknown)
-    }
+    } else if (isNoted) this.#positions.cancelRead(file)
     if (file.isInChunk && !wasInChunk && ++this.#filesInChunks >= MAX_FILES_IN_CHUNKS) {
       this.#filesInChunks = 0
       this.#ctx.sealAll()
@@ -262,12 +265,12 @@ export class TailLoop {
   }
 
   /**
-   * Returns how many bytes the filters let the file read, or undefined while one of them is not ready for its lines: they wait
-   * in the file, which is scheduled later.
+   * Returns how many bytes the filters let the file read, or undefined while one of them is not ready for its lines, or the name of its
+   * content is not stored: they wait in the file, which is scheduled later.
    */
   #awaitFilter(file: TailFile): number | undefined {
     const { openedAs, openedTarget } = file.identity
-    const wait = this.#ctx.ready?.(file.tag, openedAs, openedTarget)
+    const wait = this.#positions.placeStored(file) ?? this.#ctx.ready?.(file.tag, openedAs, openedTarget)
     if (wait === undefined || typeof wait === 'number') return wait ?? Number.POSITIVE_INFINITY
     file.startWaiting()
     if (this.#awaiting.has(file)) return undefined
@@ -338,9 +341,11 @@ export class TailLoop {
    * old content are read before the new one.
    */
   #restartTruncated(file: TailFile): void {
+    // The new content may be gone already: what was seen of it is in a copy, or lost.
+    file.refresh()
     const stat = file.handle.stat()
     this.#ctx.appender(file.tag).seal()
-    // Another content may have come and gone since the truncation was seen.
+    // Another content may have come and gone since the truncation was seen, or since a copy of it was left to the file.
     this.#rotated.truncatedCopies.openUnseenCopies(
       file,
       (file.rotation.replacedMs ?? this.#ctx.clock.nowMs()) - TICK_MS,

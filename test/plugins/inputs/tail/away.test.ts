@@ -736,7 +736,7 @@ test('a log that is created after the start is read after its rotated files', as
   writeFileSync(path, 'new\n')
   await until(() => run.lines().length > rest.length)
   expect(run.lines().indexOf('new')).toBe(rest.length)
-}, 60_000)
+}, 180_000)
 
 describe('a log whose rotated files are compressed in a directory beside its own', () => {
   for (const [what, hasLog, expected] of [

@@ -278,6 +278,99 @@ for (const [what, next] of [
     expect(run.count('lost_bytes')).toBe(0)
   })
 
+for (const [what, next] of [
+  ['', ''],
+  [', when the log has grown beyond its size', `${'next '.repeat(200)}\n`],
+] as const)
+  test(`what was only seen of a truncated log is read from a copy that was made before the truncation was seen${what}`, async () => {
+    const path = join(home(), 'app.log')
+    const run = follow({
+      path,
+      refresh_interval: '0.05',
+      progress_check_interval: '1h',
+      inotify_watcher: 'off',
+    })
+    writeFileSync(path, `${linesOf('first').join('\n')}\n`)
+    await run.waitForLines(3)
+    await until(() => run.files.every(({ state }) => state === 'idle'))
+    writeFileSync(`${path}.2.gz`, gzipSync(readFileSync(path)))
+    truncateSync(path)
+    appendFileSync(path, `${linesOf('second').join('\n')}\n`)
+    copyFileSync(path, `${path}.1`)
+    tickUnseen(join(path, '..'))
+    // This is a look: it sees the truncation, and that the copy has what the log still has.
+    expect(run.files.map((file) => file.path)).toEqual([path])
+    expect(run.count('files_truncated')).toBe(1)
+    truncateSync(path)
+    appendFileSync(path, `${next}next\n`)
+    await until(() => run.lines().includes('next'))
+    const expected = [...linesOf('first'), ...linesOf('second'), ...`${next}next`.split('\n')]
+    expect(run.lines()).toEqual(expected)
+    expect(run.count('lost_bytes')).toBe(0)
+  })
+
+test('a compressed copy with the name of a deleted one that is held open is read', async () => {
+  const path = join(home(), 'app.log')
+  const run = follow({
+    path,
+    refresh_interval: '0.5',
+    progress_check_interval: '1h',
+    inotify_watcher: 'off',
+  })
+  writeFileSync(path, `${linesOf('first').join('\n')}\n`)
+  await run.waitForLines(3)
+  await until(() => run.files.every(({ state }) => state === 'idle'))
+  const compress = (): void => {
+    writeFileSync(`${path}.1.gz`, gzipSync(readFileSync(`${path}.1`)))
+    rmSync(`${path}.1`)
+  }
+  copyFileSync(path, `${path}.1`)
+  const { ino } = statSync(`${path}.1`)
+  const { readSync } = systemCalls
+  atEnd(() => {
+    systemCalls.readSync = readSync
+  })
+  systemCalls.readSync = ((fd: number, ...rest: [Buffer, number, number, number]) => {
+    // What is compared is less.
+    if (rest[2] > 4096 && fstatSync(fd).ino === ino) {
+      systemCalls.readSync = readSync
+      compress()
+      renameSync(`${path}.1.gz`, `${path}.2.gz`)
+      tickUnseen(join(path, '..'))
+      copyTruncate(path, 'second', `${path}.1`)
+      compress()
+      appendFileSync(path, 'next\n')
+    }
+    return readSync(fd, ...rest)
+  }) as typeof readSync
+  truncateSync(path)
+  await until(() => run.lines().includes('next'))
+  expect(run.lines()).toEqual([...linesOf('first'), ...linesOf('second'), 'next'])
+})
+
+test('what was only seen of a truncated log and is in no copy counts as lost', async () => {
+  const path = join(home(), 'app.log')
+  const run = follow({
+    path,
+    refresh_interval: '0.05',
+    progress_check_interval: '1h',
+    inotify_watcher: 'off',
+  })
+  writeFileSync(path, `${linesOf('first').join('\n')}\n`)
+  await run.waitForLines(3)
+  await until(() => run.files.every(({ state }) => state === 'idle'))
+  truncateSync(path)
+  const second = `${linesOf('second').join('\n')}\n`
+  appendFileSync(path, second)
+  // This is a look.
+  expect(run.files.length).toBe(1)
+  truncateSync(path)
+  appendFileSync(path, 'next\n')
+  await until(() => run.lines().includes('next'))
+  expect(run.lines()).toEqual([...linesOf('first'), 'next'])
+  expect(run.count('lost_bytes')).toBe(second.length)
+})
+
 for (const [what, isRead, isBegun] of [
   ['of a file that was read on', true, true],
   ['of a new content', false, true],
@@ -303,7 +396,7 @@ for (const [what, isRead, isBegun] of [
     if (!isBegun)
       systemCalls.readSync = ((fd: number, ...rest: [Buffer, number, number, number]) => {
         // What is compared is less.
-        if (rest[2] > 4096 && fstatSync(fd).ino === ino) {
+        if (rest[2] > 16_384 && fstatSync(fd).ino === ino) {
           systemCalls.readSync = readSync
           truncate()
         }
@@ -433,4 +526,108 @@ test('compressed files that get their next names while they are compared are rea
   writeFileSync(`${path}.1.gz`, gzipSync('two\n'))
   writeFileSync(path, 'three\n')
   expect(await run.waitForLines(3)).toEqual(['one', 'two', 'three'])
+})
+
+describe('a copy that is written over the earlier one, which was closed,', () => {
+  /** Follows a log that was copied and truncated once, and resolves when its copy is closed. */
+  async function afterFirstCopy(path: string, options: Record<string, string> = {}): Promise<TailRun> {
+    writeFileSync(path, `${linesOf('first').join('\n')}\n`)
+    const run = follow({ path, read_from_head: 'on', rotate_wait: '0.01', ...QUICK, ...options })
+    await run.waitForLines(3)
+    copyFileSync(path, `${path}.bak`)
+    await tick()
+    truncateSync(path)
+    await until(() => run.count('files_truncated') === 1 && run.count('files_closed') === 1)
+    await until(() => run.files.every(({ size, read }) => size === 0 && read === 0))
+    await tick()
+    return run
+  }
+
+  const generations: [string, (path: string) => void][] = [
+    ['of another size', (path) => copyTruncate(path, 'second', `${path}.bak`)],
+    ['of the same size', (path) => copyTruncate(path, 'other', `${path}.bak`)],
+  ]
+  for (const [what, write] of generations) {
+    test(`is read when no look saw its content in the log, ${what}`, async () => {
+      const path = join(home(), 'app.log')
+      const run = await afterFirstCopy(path)
+      write(path)
+      await run.waitForLines(6)
+      appendFileSync(path, 'next\n')
+      await run.waitForLines(7)
+      expect(run.lines()).toEqual([
+        ...linesOf('first'),
+        ...linesOf(what === 'of the same size' ? 'other' : 'second'),
+        'next',
+      ])
+    })
+  }
+
+  for (const watch of ['6h', '0']) {
+    test(`has the rest that was not read in the log, with Rotated_Watch ${watch}`, async () => {
+      const path = join(home(), 'app.log')
+      const run = await afterFirstCopy(path, { rotated_watch: watch })
+      appendFileSync(path, `${linesOf('second').join('\n')}\n`)
+      await run.waitForLines(6)
+      appendFileSync(path, 'rest\n')
+      copyFileSync(path, `${path}.bak`)
+      truncateSync(path)
+      appendFileSync(path, 'next\n')
+      await run.waitForLines(8)
+      expect(run.lines()).toEqual([...linesOf('first'), ...linesOf('second'), 'rest', 'next'])
+    })
+  }
+
+  test('is not read again when all of it was read in the log', async () => {
+    const path = join(home(), 'app.log')
+    const run = await afterFirstCopy(path)
+    appendFileSync(path, `${linesOf('second').join('\n')}\n`)
+    await run.waitForLines(6)
+    copyFileSync(path, `${path}.bak`)
+    await until(() => run.count('files_copied') + run.count('files_closed') >= 2)
+    truncateSync(path)
+    appendFileSync(path, 'next\n')
+    await run.waitForLines(7)
+    await run.stop()
+    expect(run.lines()).toEqual([...linesOf('first'), ...linesOf('second'), 'next'])
+  })
+})
+
+test('a rotated file that was closed and is changed in place, as by a tool that anonymizes it, is not read again', async () => {
+  const path = join(home(), 'app.log')
+  writeFileSync(path, `${linesOf('first').join('\n')}\n`)
+  const run = follow({ path, read_from_head: 'on', rotate_wait: '0.01', ...QUICK })
+  await run.waitForLines(3)
+  await tick()
+  renameSync(path, `${path}.1`)
+  writeFileSync(path, 'next\n')
+  await run.waitForLines(4)
+  await until(() => run.count('files_closed') === 1)
+  const rows = (run.store as MemoryStore).table.length
+  writeFileSync(`${path}.1`, `${linesOf('other').join('\n')}\n`)
+  await until(() => (run.store as MemoryStore).table.length < rows)
+  appendFileSync(path, 'last\n')
+  await run.waitForLines(5)
+  expect(run.lines()).toEqual([...linesOf('first'), 'next', 'last'])
+})
+
+test('a copy whose content no look saw in the log is not read again when it is compressed before the next truncation', async () => {
+  const path = join(home(), 'app.log')
+  writeFileSync(path, '')
+  const run = follow({ path, read_from_head: 'on', rotate_wait: '0.01', ...QUICK })
+  await until(() => run.files.length === 1)
+  copyTruncate(path, 'first', `${path}.1`)
+  appendFileSync(path, `${linesOf('second').join('\n')}\n`)
+  await run.waitForLines(6)
+  await until(() => (run.store as MemoryStore).table.some(({ closedAt }) => closedAt !== undefined))
+  const { atime, mtime } = statSync(`${path}.1`)
+  writeFileSync(`${path}.2.gz`, gzipSync(readFileSync(`${path}.1`)))
+  utimesSync(`${path}.2.gz`, atime, mtime)
+  rmSync(`${path}.1`)
+  await until(() => (run.store as MemoryStore).table.every(({ closedAt }) => closedAt === undefined))
+  copyFileSync(path, `${path}.1`)
+  truncateSync(path)
+  appendFileSync(path, 'next\n')
+  await until(() => run.lines().includes('next'))
+  expect(run.lines()).toEqual([...linesOf('first'), ...linesOf('second'), 'next'])
 })

@@ -99,7 +99,10 @@ test('a copy that is not read leaves no row, by which the next run would read it
   // Synchronous: the agent runs in this process and cannot see what is in between.
   renameSync(path, `${path}.3`)
   writeFileSync(path, text(linesOf('b', 10)))
+  // Within one clock tick, times do not tell which of two files is the copy, or whether one is.
+  Bun.sleepSync(2 * TICK_MS)
   copyFileSync(path, `${path}.2`)
+  Bun.sleepSync(2 * TICK_MS)
   appendFileSync(path, text(linesOf('c', 10)))
   renameSync(path, `${path}.1`)
   writeFileSync(path, text(linesOf('d')))

@@ -350,6 +350,32 @@ describe('a late line of a closed file is read', () => {
     writeSync(fd, 'late\n')
     expect(await run.waitForLines(2)).toEqual(['one', 'late'])
   })
+
+  test('when a search for it, in vain, takes longer than many refreshes', async () => {
+    const { run, path, fd, dir } = await closeRotated()
+    atEnd(() => void Object.assign(systemCalls, original))
+    const away = (n: number): string => join(dir, `renamed ${n}`)
+    let looks = 0
+    let listed = 0
+    Object.assign(systemCalls, {
+      statSync: (...args: Parameters<typeof original.statSync>) => {
+        if (args[0] === `${path}.1`) looks++
+        return original.statSync(...args)
+      },
+      readdir: async (directory: string) => {
+        const names = await original.readdir(directory)
+        if (directory !== dir || listed++ > 1) return names
+        const before = looks
+        if (listed === 1) await until(() => looks > before + 10)
+        renameSync(away(listed - 1), away(listed))
+        return names
+      },
+    })
+    renameSync(`${path}.1`, away(0))
+    await until(() => listed > 2)
+    writeSync(fd, 'late\n')
+    expect(await run.waitForLines(2)).toEqual(['one', 'late'])
+  })
 })
 
 test('late lines in the .gz of a closed file arrive when another file has got its inode before a refresh', async () => {

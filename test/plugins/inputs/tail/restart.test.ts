@@ -229,7 +229,9 @@ describe('a file that does not match its stored position', () => {
     renameSync(path, `${path}.1`)
     writeFileSync(path, 'x\n')
     const [row] = store.table as [OffsetRow]
-    Object.assign(row, { inode: statSync(path, { bigint: true }).ino, created: row.created - 100 })
+    const { ino: inode } = statSync(path, { bigint: true })
+    // As an older version has stored it.
+    Object.assign(row, { inode, created: row.created - 100, birthMs: undefined })
     const second = resume(store, { path })
     expect(await second.waitForLines(2)).toEqual(['two', 'x'])
     const level = (text: string) => second.logs.find(({ message }) => message.includes(text))?.level

@@ -60,6 +60,17 @@ describe('links of others, as in datadog-agent 51746 and 54303 and amazon-cloudw
     expect(run.lines().filter((line) => line.includes('secret'))).toEqual([])
   })
 
+  asRoot('it is not said that no file matches when the only one cannot be read', async () => {
+    const dir = tmp()
+    writeFileSync(join(dir, 'shadow'), 'root:secret\n')
+    tenantLink(join(dir, 'shadow'), join(dir, 'x.log'))
+    const run = follow({ path: `${dir}/*.log`, ...QUICK })
+    await until(() => run.logs.some(({ message }) => message.endsWith('; waiting for files')))
+    expect(run.logs.map(({ message }) => message)).toContain(
+      'no file that matches Path can be read yet; waiting for files',
+    )
+  })
+
   asRoot('it is followed as soon as it leads to a file of its owner', async () => {
     const dir = tmp()
     writeFileSync(join(dir, 'shadow'), 'root:secret\n')

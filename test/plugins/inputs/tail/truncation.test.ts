@@ -137,7 +137,7 @@ describe('while nothing is read because the output does not acknowledge', () => 
     const read = run.lines().filter((line) => !line.startsWith('old'))
     expect(read).toEqual([...numbered('unread', 20).trimEnd().split('\n'), 'next'])
     expect(run.count('lost_bytes')).toBe(0)
-  }, 60_000)
+  }, 180_000)
 
   test('the truncation of a held rotated file is counted, and what is written to it later arrives', async () => {
     const path = join(tmp(), 'app.log')

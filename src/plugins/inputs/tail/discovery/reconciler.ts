@@ -204,12 +204,13 @@ export class Reconciler {
       if (isMissing(lstat(path))) this.#files.forgetLink(path)
       return
     }
+    const before = known ?? this.#lastFiles.get(path)
+    this.#lastFiles.delete(path)
+    const isEarly = matches && before !== undefined && wasFoundEarly(file, before, path)
     if (matches) {
       this.#rotated.held.resumeFollowing(file)
       if (known !== file) this.#watchFolder(this.#files.bind(path, file))
     }
-    const before = known ?? this.#lastFiles.get(path)
-    this.#lastFiles.delete(path)
     if (found.isNew && matches) {
       // At the very first start no file is known. Later, an unread file may be a copy of a known one, even if
       // an earlier run opened it but ended before reading any of it.
@@ -217,6 +218,10 @@ export class Reconciler {
       file.readAfter(this.#predecessorOf(file, before, path) ?? file.predecessor)
       // It may have been truncated already.
       if (before !== undefined) this.#rotated.truncatedCopies.openUnseenCopies(file, file.identity.birthMs)
+    }
+    if (isEarly) {
+      const last = this.#rotated.unseen.openMissedSince(before, file, path)
+      if (last !== before) file.readAfter(last)
     }
     if (!onlyIfGrown || found.isNew || !file.cursor.isAtEnd) this.#scheduler.add(file)
   }
@@ -363,6 +368,15 @@ export class Reconciler {
     if (files.size >= MAX_EMPTY_PATHS) files.delete(files.keys().next().value as string)
     files.set(path, file)
   }
+}
+
+/**
+ * True when a file that is now at the path was opened before, as one that had left it: a link was switched to it while files
+ * were looked for that the link had led to since `before`. What it led to meanwhile may have been missed then.
+ */
+function wasFoundEarly(file: TailFile, before: TailFile, path: string): boolean {
+  if (file === before || file.rotation.leftPath !== path) return false
+  return file.identity.birthMs >= before.identity.birthMs
 }
 
 /** True unless it is known that the file is not at the path. */

@@ -221,10 +221,7 @@ export class AfterDowntime {
           )
         break
       }
-      const sinceFirst = [
-        ...siblings.slice(first, first + 1),
-        ...this.#siblings.rotatedAfter(first, siblings),
-      ]
+      const sinceFirst = this.#siblings.rotatedSince(first, siblings)
       const opened = this.#siblings.openInOrder(path, sinceFirst, known, previous, rows)
       previous = opened.last
       for (const sibling of sinceFirst) if (this.#files.byKey.has(sibling.key)) inPlace.push(sibling)

@@ -154,9 +154,11 @@ export class MissingRows {
   #reportTruncated(row: OffsetRow, path: string): void {
     const lost = Math.max(0, (row.size ?? 0) - row.offset)
     this.#counters.add('lost_bytes', lost, 'truncated')
+    // Where there is a mark, outputs were given some of it.
+    const state = row.placeMark === undefined ? 'read' : 'acknowledged'
     if (lost > 0)
       this.#log.error(
-        `${path} was truncated while the agent was not running: ${lost} bytes were truncated before they were read`,
+        `${path} was truncated while the agent was not running: ${lost} bytes were truncated before they were ${state}`,
         { code: 'E_TAIL_TRUNCATED', from: row.offset, to: row.size },
       )
     this.#positions.remove(row)

@@ -3,12 +3,15 @@ import type { OffsetRow } from '../../../../core/offset-store.ts'
 import type { Logger } from '../../../../core/services.ts'
 import { FsFailure, isMissing, stat } from '../../../../lib/fs/file-system.ts'
 import { isGzipName } from '../file/compression.ts'
+import { isOfCompressed, markOf } from '../file/content-mark.ts'
 import { isAllHole } from '../file/fingerprint.ts'
 import type { TailFile } from '../file/tail-file.ts'
 import { limitTo } from '../rotation/copies.ts'
 import { beginsWithHole } from '../rotation/decompressed.ts'
 import type { DirectoryNames } from '../rotation/directory-names.ts'
+import { hasMarkedCopy } from '../rotation/marked-content.ts'
 import { compareDatesOfNames } from '../rotation/names.ts'
+import { hasRepeatedLines } from '../rotation/repeated-lines.ts'
 import type { RotatedFiles } from '../rotation/rotated-files.ts'
 import { haveCommonContent, isCopyOfContent, isFileOf, rowForSibling } from '../rotation/same-content.ts'
 import {
@@ -140,12 +143,25 @@ export class RotatedSiblings {
     if (first === undefined) return siblings
     const isYounger = (s: Sibling): boolean => {
       if (compareDatesOfNames(basename(s.path), basename(first.path)) < 0) return false
-      // The birth of a .gz is that of its compression.
-      return (
-        this.isSinceLastScan(s) && (isGzipName(s.path) || isGzipName(first.path) || s.birthMs > first.birthMs)
-      )
+      if (!this.isSinceLastScan(s)) return false
+      // The birth of a .gz is that of its compression. Of two files with equal times it is not known which is younger.
+      if (isGzipName(s.path) || isGzipName(first.path) || s.birthMs > first.birthMs) return true
+      return s.birthMs === first.birthMs && s.mtimeMs === first.mtimeMs
     }
     return [...siblings.slice(0, index).filter(isYounger), ...siblings.slice(index + 1)]
+  }
+
+  /**
+   * Returns the sibling at `index` and those that were rotated after it. What was compressed, and last written to before that one
+   * was created, comes before it.
+   */
+  rotatedSince(index: number, siblings: Sibling[]): Sibling[] {
+    const first = siblings[index] as Sibling
+    const after = this.rotatedAfter(index, siblings)
+    const listedBefore = new Set(siblings.slice(0, index))
+    const isOlder = (s: Sibling): boolean =>
+      listedBefore.has(s) && isGzipName(s.path) && !isGzipName(first.path) && s.mtimeMs <= first.birthMs
+    return [...after.filter(isOlder), first, ...after.filter((s) => !isOlder(s))]
   }
 
   /**
@@ -161,6 +177,12 @@ export class RotatedSiblings {
     const offset = limitTo(file.handle.isCompressed ? (row.streamOffset ?? row.offset) : row.offset, file)
     file.newAt = undefined
     file.startAt(offset)
+    const found = file.handle.stat()
+    if (!(found instanceof FsFailure) && hasMarkedCopy(row, file.handle, Number(found.size))) {
+      if (isOfCompressed(row) === file.handle.isCompressed) file.stored.continueRow(row)
+      // The mark is of bytes on disk, which those of a .gz are not.
+      else file.stored.continuePlaces({ knownPlaceId: row.placeId }, markOf(file))
+    }
     this.#positions.remove(row)
     this.#positions.touch(file)
     this.#log.info(
@@ -171,16 +193,18 @@ export class RotatedSiblings {
   /** True when a sibling that no row knows is to be read. */
   #isUnseen(sibling: Sibling, path: string, rows: readonly OffsetRow[]): boolean {
     const isCompressed = isGzipName(sibling.path)
-    const isHoleOf = (row: OffsetRow): boolean =>
-      isAllHole(row) &&
+    // Of the file of the row nothing was read: it had only NUL bytes, or its first bytes were not known yet. A plain file would
+    // be known by its inode.
+    const isUnreadOf = (row: OffsetRow): boolean =>
       this.#positions.isUnclaimed(row) &&
       mayBeFileOf(row, sibling) &&
-      beginsWithHole(sibling)
-    if (!this.isSinceLastScan(sibling) && !this.isRewritten(sibling, rows) && !rows.some(isHoleOf))
+      (isAllHole(row) ? beginsWithHole(sibling) : isCompressed)
+    if (!this.isSinceLastScan(sibling) && !this.isRewritten(sibling, rows) && !rows.some(isUnreadOf))
       return false
     // It is the copy of a row's file that was not found, or that has another content now.
-    if (isCompressed && rows.some((row) => this.#positions.isUnclaimed(row) && isCopyOfContent(row, sibling)))
-      return false
+    const isOfMissing = (row: OffsetRow): boolean =>
+      this.#positions.isUnclaimed(row) && isCopyOfContent(row, sibling)
+    if (isCompressed && rows.some(isOfMissing) && !hasRepeatedLines(sibling)) return false
     const live = this.#files.byPath.get(path)
     return this.#rotated.filter.isUnknown(sibling, path, live === undefined ? [] : [live])
   }

@@ -2,6 +2,7 @@ import { basename, dirname, join } from 'node:path'
 import type { OffsetRow } from '../../../../core/offset-store.ts'
 import { FsFailure, stat as statOf } from '../../../../lib/fs/file-system.ts'
 import type { Glob } from '../discovery/glob.ts'
+import { isGzipName } from '../file/compression.ts'
 import { isAllHole, isHole } from '../file/fingerprint.ts'
 import type { DirectoryNames } from '../rotation/directory-names.ts'
 import { liveNamesOf } from '../rotation/names.ts'
@@ -109,10 +110,12 @@ function haveSameNames(a: Sibling[], b: Sibling[]): boolean {
 /**
  * True when the sibling may be the file of a row that says nothing about the content, as the agent crashed
  * before the first bytes were hashed. The file may have been compressed since, so only the time counts: the
- * sibling changed after the row's file was opened.
+ * sibling changed after the row's file was opened, or, as a .gz keeps the time of the last write, was created.
  */
 export function mayBeFileOf(row: OffsetRow, sibling: Sibling): boolean {
-  return hasUnknownContent(row) && sibling.mtimeMs >= row.created * 1000
+  const { created, birthMs = 0 } = row
+  const sinceMs = birthMs > 0 && isGzipName(sibling.path) ? birthMs : created * 1000
+  return hasUnknownContent(row) && sibling.mtimeMs >= sinceMs
 }
 
 function hasUnknownContent(row: OffsetRow): boolean {

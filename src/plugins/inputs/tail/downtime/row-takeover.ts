@@ -3,6 +3,7 @@ import type { OffsetRow } from '../../../../core/offset-store.ts'
 import { FsFailure } from '../../../../lib/fs/file-system.ts'
 import { MIN_DISTINCT_BYTES } from '../file/fingerprint.ts'
 import { wasPutInPlace } from '../rotation/copy-evidence.ts'
+import { hasRepeatedLinesOpen } from '../rotation/repeated-lines.ts'
 import { isCopyOfContent, isFileOf, largestOf } from '../rotation/same-content.ts'
 import { siblingAt, siblingsOf } from '../rotation/siblings.ts'
 import type { OpenFiles } from '../tracking/open-files.ts'
@@ -51,7 +52,7 @@ export class RowTakeover {
     const [size, known] = [Number(stat.size), Math.max(row.offset, row.size ?? 0)]
     // A program that deletes its log and writes the same lines again has no more of them, and takes longer.
     if (size < row.offset || (size <= known && !wasPutInPlace(stat))) return false
-    if (!isCopyOfContent(row, siblingAt(live.target, stat))) return false
+    if (hasRepeatedLinesOpen(live) || !isCopyOfContent(row, siblingAt(live.target, stat))) return false
     this.#siblings.continueOpen(live, row)
     return true
   }

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { basename } from 'node:path'
-import type { OffsetRow } from '../../../../core/offset-store.ts'
+import type { ContentMark, OffsetRow } from '../../../../core/offset-store.ts'
 import { FsFailure, read } from '../../../../lib/fs/file-system.ts'
 import { xxh3 } from '../../../../lib/hash/xxh3.ts'
 
@@ -123,7 +123,21 @@ export function mismatch(
     if (head instanceof FsFailure) return head
     if (head === undefined || fingerprintOf(head) !== row.fingerprint) return 'its first bytes differ'
   }
-  return undefined
+  return row.placeMark === undefined ? undefined : mismatchOfMark(row.placeMark, fd, size)
+}
+
+/** Does the same for the mark of a content. */
+export function mismatchOfMark(
+  { size: marked, hash, hashed }: ContentMark,
+  fd: number,
+  size: number,
+): string | FsFailure | undefined {
+  if (size < marked) return `its size ${size} is less than the ${marked} bytes that were read or seen`
+  const bytes = tryPeek(fd, marked - hashed, hashed)
+  if (bytes instanceof FsFailure) return bytes
+  return bytes === undefined || fingerprintOf(bytes) !== hash
+    ? `the bytes before ${marked}, where it ended when records were sent, differ`
+    : undefined
 }
 
 /**

@@ -39,6 +39,12 @@ export class ReadCursor {
   /** Last bytes before the offset, compared at each read: a rewritten file shows there. */
   readonly #lastBytes = Buffer.alloc(MARKER_BYTES)
   #lastBytesLength = 0
+  /** Offset behind them: that of the cursor, except while a block is encoded. */
+  #lastBytesEnd = 0
+  /** Last bytes of the block that is being encoded, and the offset behind them. */
+  readonly #blockBytes = Buffer.alloc(MARKER_BYTES)
+  #blockLength = 0
+  #blockEnd = 0
   /**
    * End of the last bytes of a file of which nothing was read, and how many are in `#lastBytes`; 0: none. Others may follow the
    * hole at its start by now.
@@ -162,7 +168,23 @@ export class ReadCursor {
     const size = Math.min(MARKER_BYTES, end)
     block.copy(this.#lastBytes, 0, end - size, end)
     this.#lastBytesLength = Math.min(size, this.#offset)
+    this.#lastBytesEnd = this.#offset
     this.#seenLength = 0
+  }
+
+  /**
+   * Keeps the last of the `length` bytes of a block that begins with the last bytes: records of it may be handed on before all of it is
+   * encoded, when the last bytes are not those before the offset yet.
+   */
+  beginBlock(block: Buffer, length: number): void {
+    const size = Math.min(MARKER_BYTES, length)
+    block.copy(this.#blockBytes, 0, length - size, length)
+    this.#blockLength = size
+    this.#blockEnd = this.#offset - this.#lastBytesLength + length
+  }
+
+  endBlock(): void {
+    this.#blockLength = 0
   }
 
   /** Reads the bytes before the offset from the file, for a file that was not read from its start. */
@@ -171,6 +193,7 @@ export class ReadCursor {
     const bytes = size === 0 ? undefined : peek(handle.fd, this.#offset - size, size)
     this.#seenLength = 0
     this.#lastBytesLength = bytes === undefined ? 0 : bytes.copy(this.#lastBytes)
+    this.#lastBytesEnd = this.#offset
   }
 
   /** True when `block` begins with the kept bytes. */
@@ -180,10 +203,17 @@ export class ReadCursor {
   }
 
   /**
-   * True when the file still has the kept bytes before the offset; false when it was truncated or rewritten.
+   * True when the file still has the kept bytes before the offset, and those of a block that is being encoded; false when it was truncated
+   * or rewritten.
    */
   lastBytesMatch(handle: FileHandle): boolean {
-    return !this.#isRewritten && this.#compareLastBytes(handle) === true
+    return !this.#isRewritten && this.#compareLastBytes(handle) === true && this.#hasBlock(handle)
+  }
+
+  #hasBlock({ fd, isOpen }: FileHandle): boolean {
+    const length = this.#blockLength
+    if (!isOpen || length === 0) return true
+    return peek(fd, this.#blockEnd - length, length)?.equals(this.#blockBytes.subarray(0, length)) === true
   }
 
   /** Keeps the last bytes that were seen of a file of which nothing was read; `head`: its first bytes, if they are known. */
@@ -212,12 +242,22 @@ export class ReadCursor {
     // None are kept of a .gz.
     const size = this.#lastBytesLength
     if (!isOpen || size === 0) return true
-    return peek(fd, this.#offset - size, size)?.equals(this.#lastBytes.subarray(0, size))
+    return peek(fd, this.#lastBytesEnd - size, size)?.equals(this.#lastBytes.subarray(0, size))
+  }
+
+  /** Offset behind the kept bytes. */
+  get lastBytesEnd(): number {
+    return this.#lastBytesEnd
+  }
+
+  /** The kept bytes before the offset. */
+  get lastBytes(): Buffer {
+    return this.#lastBytes.subarray(0, this.#lastBytesLength)
   }
 
   /** Returns the marker of the kept bytes, as a stored row has it. */
   lastBytesMarker(): { marker: bigint; markerSize: number } {
-    return markerOf(this.#lastBytes.subarray(0, this.#lastBytesLength))
+    return markerOf(this.lastBytes)
   }
 
   /** Goes back to the start of a file that was truncated or rewritten and has `size` bytes now. */
@@ -226,7 +266,8 @@ export class ReadCursor {
     this.#size = this.#greatestSize = size
     this.#isRewritten = false
     this.#skipping = false
-    this.#lastBytesLength = 0
+    this.#lastBytesLength = this.#lastBytesEnd = 0
+    this.#blockLength = 0
     this.#seenLength = 0
   }
 }

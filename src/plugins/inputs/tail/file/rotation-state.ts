@@ -16,6 +16,12 @@ export interface KnownContent
   copiedTo?: number | undefined
 }
 
+/** The .gz that has taken the place of a file: no other one with the same lines was made of that. */
+export interface Successor {
+  /** Identity key; undefined while none is known. */
+  key?: string
+}
+
 const NONE: readonly KnownContent[] = []
 
 /** State of a file's rotation: when it left its path, and since when it has its current content. */
@@ -30,6 +36,14 @@ export class RotationState {
   }
 
   #pastContents: KnownContent[] | undefined
+
+  #successor: Successor | undefined
+
+  /** Shared with what is remembered of the file once it is closed. */
+  get successor(): Successor {
+    this.#successor ??= {}
+    return this.#successor
+  }
 
   #replacedMs: number | undefined
   #heir: { key: string; size: number } | undefined
@@ -99,13 +113,24 @@ export class RotationState {
     return this.#heir?.key === key
   }
 
-  /** Time in milliseconds at which a truncation or rewrite was detected; undefined once the new content is read. */
+  /**
+   * Time in milliseconds at which a truncation or rewrite was detected, or since when there is a copy of the new content;
+   * undefined once the new content is read.
+   */
   get replacedMs(): number | undefined {
     return this.#replacedMs
   }
 
   markReplaced(nowMs: number): void {
     this.#replacedMs = nowMs
+  }
+
+  /**
+   * Records that a copy of the new content, which appeared at `ms`, is not read, as the file has all of it: the file may
+   * lose that before it is read.
+   */
+  recordSpareCopy(ms: number): void {
+    if (this.#replacedMs !== undefined) this.#replacedMs = Math.min(this.#replacedMs, ms)
   }
 
   /** `key`: identity key of the copy; `size`: size of its content. */

@@ -1,5 +1,6 @@
+import { randomBytes } from 'node:crypto'
 import type { BigIntStats } from 'node:fs'
-import type { OffsetRow } from '../../../../core/offset-store.ts'
+import type { ContentMark, OffsetRow } from '../../../../core/offset-store.ts'
 import { millisecondsOf } from '../../../../lib/time/milliseconds.ts'
 import type { FileHandle } from './file-handle.ts'
 import { FINGERPRINT_BYTES, fingerprintOf, isHole, MIN_DISTINCT_BYTES, peek } from './fingerprint.ts'
@@ -7,6 +8,7 @@ import { FINGERPRINT_BYTES, fingerprintOf, isHole, MIN_DISTINCT_BYTES, peek } fr
 /** Maximum total size of the first bytes kept of contents; beyond that only hashes are kept. */
 const MAX_HEAD_BYTES = 1_000_000
 let headBytes = 0
+const PLACE_ID_BYTES = 12
 
 /** The database row of an open file, apart from its position. */
 export class StoredRow {
@@ -21,6 +23,11 @@ export class StoredRow {
   #fingerprint: string | undefined
   #fingerprintSize = 0
   #head: Buffer | undefined
+  #placeId: string | undefined
+  /** The last one that was written. */
+  #writtenPlaceId: string | undefined
+  #placeMark: ContentMark | undefined
+  #writtenMark: ContentMark | undefined
 
   /**
    * `row`: the stored row that the file continues; its fingerprint counts only if the file is read on from
@@ -31,7 +38,9 @@ export class StoredRow {
     this.isResumed = row !== undefined
     this.#created = row?.created ?? Math.floor(nowMs / 1000)
     this.#id = row?.id
-    if (row === undefined || row.offset !== offset) return
+    if (row === undefined) return
+    if (offset === (row.streamOffset ?? row.offset)) this.continueRow(row)
+    if (row.offset !== offset) return
     this.#fingerprint = row.fingerprint
     this.#fingerprintSize = row.fingerprintSize ?? 0
   }
@@ -54,6 +63,64 @@ export class StoredRow {
     return `${this.#created}.${this.#generation}`
   }
 
+  /**
+   * Name of the content in the places of its records: another one after each truncation, in each new row, and on each machine. It is
+   * chosen at random, so that it depends on no clock and no inode, and has to be stored before the first record is passed on: after a
+   * crash the same record gets the same place.
+   */
+  get placeId(): string {
+    this.#placeId ??= randomBytes(PLACE_ID_BYTES).toString('base64url')
+    return this.#placeId
+  }
+
+  /** The name, if the content has one. */
+  get knownPlaceId(): string | undefined {
+    return this.#placeId
+  }
+
+  /** True when the next run finds the name. */
+  get isPlaceStored(): boolean {
+    return this.#writtenPlaceId !== undefined && this.#writtenPlaceId === this.#placeId
+  }
+
+  /** Takes the name of the content of another row, which this one continues. */
+  continueRow({ placeId, placeMark }: Pick<OffsetRow, 'placeId' | 'placeMark'>): void {
+    if (placeId === undefined) return
+    this.#placeId = this.#writtenPlaceId = placeId
+    this.#placeMark = this.#writtenMark = placeMark
+  }
+
+  /** Takes the name of the content of which this one is a copy; `mark`: of this one. */
+  continuePlaces({ knownPlaceId }: Pick<StoredRow, 'knownPlaceId'>, mark: ContentMark | undefined): void {
+    if (knownPlaceId === undefined) return
+    this.#placeId = knownPlaceId
+    this.#placeMark = mark
+  }
+
+  /** Forgets the name, so that the next one is another; `mark`: of what the content has. */
+  leavePlace(mark?: ContentMark): void {
+    this.#placeId = undefined
+    this.#placeMark = mark
+  }
+
+  /** By what the content of that name is known again; undefined while no record of it was handed to outputs. */
+  get placeMark(): ContentMark | undefined {
+    return this.#placeMark
+  }
+
+  set placeMark(mark: ContentMark | undefined) {
+    this.#placeMark = mark
+  }
+
+  /** True when the next run finds the mark. */
+  get isMarkStored(): boolean {
+    return this.isPlaceStored && this.#writtenMark === this.#placeMark
+  }
+
+  recordMarkWritten(mark: ContentMark | undefined): void {
+    this.#writtenMark = mark
+  }
+
   /** Hash of the first `fingerprintSize` bytes. */
   get fingerprint(): string | undefined {
     return this.#fingerprint
@@ -71,8 +138,10 @@ export class StoredRow {
     return this.#head
   }
 
-  recordWritten(id: number | undefined): void {
+  recordWritten({ id, placeId, placeMark }: Pick<OffsetRow, 'id' | 'placeId' | 'placeMark'>): void {
     this.#id = id
+    this.#writtenPlaceId = placeId
+    this.#writtenMark = placeMark
   }
 
   /** Takes the fingerprint of `head`, the first bytes of the content. */
@@ -140,6 +209,7 @@ export class StoredRow {
     this.#created = second
     this.#fingerprint = undefined
     this.#fingerprintSize = 0
+    this.#placeId = this.#placeMark = undefined
     this.#keepHead(undefined)
   }
 }

@@ -1,8 +1,11 @@
 import type { BigIntStats } from 'node:fs'
+import type { Places } from '../../../../core/places.ts'
 import type { ClosedRange, Contributor, FileStatus } from '../../../../core/plugin.ts'
 import { FsFailure } from '../../../../lib/fs/file-system.ts'
+import type { LinePlace } from '../../../../lib/multiline/held-lines.ts'
 import { millisecondsOf } from '../../../../lib/time/milliseconds.ts'
 import { AckTracker, type SettlementListener } from './ack-tracker.ts'
+import { markOf } from './content-mark.ts'
 import type { DescriptorOwner } from './descriptor.ts'
 import type { EntryEncoder } from './entry-encoder.ts'
 import type { FileHandle } from './file-handle.ts'
@@ -35,6 +38,12 @@ interface TailFileInit {
   contentSinceMs: number
   /** Agent and input, as the first part of the identity of its ranges. */
   origin: string
+  /** Agent, as the first part of the places of its records; undefined when no output wants them. */
+  placeOrigin?: string | undefined
+  /** See `Positions.storeMark`; called before records of the file are handed on. */
+  storeMark?: (file: TailFile) => boolean
+  /** Called when the content gets another source: what was read of it, and is in no chunk yet, gets that too. */
+  onSourceLeft?: ((before: string, after: string) => void) | undefined
   /** The acknowledged position moved over this many bytes. */
   onSettled: (file: TailFile, bytes: number) => void
   /** Called when a truncation or rewrite is detected. */
@@ -76,6 +85,11 @@ export class TailFile implements Contributor, DescriptorOwner, SettlementListene
   /** Modification time in nanoseconds of a file that was empty when it was last looked at. */
   #emptySinceNs: bigint | undefined
   readonly #origin: string
+  readonly #placeOrigin: string | undefined
+  /** Text of the content of which it was made, and the source made of it. */
+  #placeSource: { contentId: string; text: string } | undefined
+  readonly #storeMark: TailFileInit['storeMark']
+  readonly #onSourceLeft: TailFileInit['onSourceLeft']
   readonly #onSettled: TailFileInit['onSettled']
   readonly #onTruncated: (file: TailFile, truncation: Truncation) => void
 
@@ -90,6 +104,9 @@ export class TailFile implements Contributor, DescriptorOwner, SettlementListene
     this.rotation = new RotationState(init.contentSinceMs)
     this.#path = this.#target = init.path
     this.#origin = init.origin
+    this.#placeOrigin = init.placeOrigin
+    this.#storeMark = init.storeMark
+    this.#onSourceLeft = init.onSourceLeft
     this.#onSettled = init.onSettled
     this.#onTruncated = init.onTruncated
     this.handle.descriptor.belongTo(this)
@@ -313,6 +330,7 @@ export class TailFile implements Contributor, DescriptorOwner, SettlementListene
     const { greatestSize, presentOffset, isRewritten: wasRewritten } = this.cursor
     const isLost = isRewritten || wasRewritten
     this.cursor.recordTruncation(size, isRewritten)
+    if (!isLost && this.stored.placeMark !== undefined) this.stored.placeMark = markOf(this)
     this.#onTruncated(this, {
       from: isLost ? presentOffset : size,
       to: greatestSize,
@@ -343,6 +361,9 @@ export class TailFile implements Contributor, DescriptorOwner, SettlementListene
    */
   handOver(heir: TailFile, offset = this.cursor.offset, settles = offset): void {
     heir.cursor.startAt(offset, heir.handle)
+    // What is read of the copy now was perhaps read here. Nothing is added to this content any more, or both would have more.
+    if (this.rotation.isReplaced || this.rotation.isDeleted)
+      heir.stored.continuePlaces(this.stored, markOf(heir))
     this.#tieTo(heir)
     this.acks.handOver(heir.acks, settles)
   }
@@ -377,6 +398,30 @@ export class TailFile implements Contributor, DescriptorOwner, SettlementListene
     this.#onSettled(this, bytes)
   }
 
+  /** True when the places of its records are wanted. */
+  get hasPlaces(): boolean {
+    return this.#placeOrigin !== undefined
+  }
+
+  /** Returns the index in `places` of the present content. */
+  sourceIn(places: Places): number {
+    return places.sourceIndex(this.placeSource)
+  }
+
+  /** Returns the place of a line at `offset`, or of a part of one with `extent` bytes; undefined where none is wanted. */
+  placeOf(offset: number, extent: number): LinePlace | undefined {
+    if (!this.hasPlaces) return undefined
+    return extent === 0 ? { source: this.placeSource, offset } : { source: this.placeSource, offset, extent }
+  }
+
+  /** Text that names its present content in places. */
+  get placeSource(): string {
+    const { placeId: contentId } = this.stored
+    if (this.#placeSource?.contentId !== contentId)
+      this.#placeSource = { contentId, text: `${this.#placeOrigin} ${contentId}` }
+    return this.#placeSource.text
+  }
+
   /** Returns true once per chunk: the caller then joins the file to the chunk. */
   needsJoin(): boolean {
     if (this.#inChunk) return false
@@ -384,13 +429,22 @@ export class TailFile implements Contributor, DescriptorOwner, SettlementListene
     return true
   }
 
-  closeRange(): ClosedRange | undefined {
+  closeRange(places?: Places): ClosedRange | undefined {
     this.#inChunk = false
+    if (places !== undefined && this.hasPlaces && this.#storeMark?.(this) === false) this.#leavePlace(places)
     const range = this.acks.endRange(this.cursor.offset, this.cursor.isSkipping)
     if (range === undefined) return undefined
     const { text, start, end, settle } = range
     const identity = `${this.#origin}:${this.identity.key}:${this.stored.contentId}:${text}`
     return { identity, settle, origin: { file: this.#path, offset: start, end } }
+  }
+
+  /** Gives what goes into a chunk, and what follows it, a name that the database does not have: see `Positions.storeMark`. */
+  #leavePlace(places: Places): void {
+    const before = this.placeSource
+    this.stored.leavePlace(this.stored.placeMark)
+    places.renameSource(before, this.placeSource)
+    this.#onSourceLeft?.(before, this.placeSource)
   }
 
   status(): FileStatus {

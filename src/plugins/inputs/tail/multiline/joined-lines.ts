@@ -51,7 +51,16 @@ export class JoinedLines extends BlockEncoder {
         const done =
           end - pos > this.options.maxLineBytes
             ? this.#writeLong(file, out, src, pos, end, newline >= blockEnd, base)
-            : this.#joiner.push(file, records, out, src, pos, end, base + pos)
+            : this.#joiner.push(
+                file,
+                records,
+                out,
+                src,
+                pos,
+                end,
+                base + pos,
+                newline < blockEnd ? 0 : end - pos,
+              )
         if (!done) return 'full'
         this.fastPath.fallback()
       }
@@ -67,12 +76,15 @@ export class JoinedLines extends BlockEncoder {
     end: number,
     offset: number,
     isCut: boolean,
+    extent: number,
   ): boolean {
     const records = this.#joiner.recordsOf(file)
-    if (!isCut) return this.#joiner.push(file, records, out, src, start, end, offset)
+    if (!isCut) return this.#joiner.push(file, records, out, src, start, end, offset, extent)
     const { plain } = records
     if (!out.reserve(plain.bound(end - start), 0)) return false
     out.end = plain.writeCut(out.buf, out.end, src, start, end, offset)
+    const { places } = out
+    places?.add(file.sourceIn(places), offset, 0, extent)
     out.addRecords(1, 0)
     return true
   }
@@ -113,6 +125,8 @@ export class JoinedLines extends BlockEncoder {
       hasRoom = false
       kernel.output.copy(out.buf, out.end, 0, size)
       out.end += size
+      const { places } = out
+      if (places !== undefined) places.addRun(file.sourceIn(places), base, kernel.starts, kernel.records)
       file.cursor.advance(bytes)
       this.countWritten(file, out, kernel.records, bytes, size)
       this.fastPath.hit(kernel.records)
@@ -136,7 +150,7 @@ export class JoinedLines extends BlockEncoder {
     let end = pos
     if (!this.options.skipLong) {
       end = utf8Floor(src, pos, pos + this.options.maxLineBytes)
-      if (!this.writeLine(file, out, src, pos, end, base + pos, true)) return false
+      if (!this.writeLine(file, out, src, pos, end, base + pos, true, end - pos)) return false
     }
     this.recordLongLine(file, lineEnd - end)
     if (cutOff) file.cursor.startSkipping()

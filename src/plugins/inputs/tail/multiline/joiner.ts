@@ -1,6 +1,7 @@
 import type { Appender, InputContext } from '../../../../core/plugin.ts'
 import type { Clock } from '../../../../core/services.ts'
 import { LineClassifier } from '../../../../lib/multiline/classifier.ts'
+import type { LinePlace } from '../../../../lib/multiline/held-lines.ts'
 import { type LineRole, NO_RECORD } from '../../../../lib/multiline/state-machine.ts'
 import type { TailCounters } from '../counters.ts'
 import {
@@ -113,7 +114,7 @@ export class Joiner {
   }
 
   /**
-   * Takes the line src[start, end), which starts at `offset` of the file. Returns false, and changes nothing,
+   * Takes the line src[start, end), which starts at `offset` of the file. `extent`: see `BlockEncoder.writeLine`. Returns false, and changes nothing,
    * when `out` has no space for the records that it completes.
    */
   push(
@@ -124,6 +125,7 @@ export class Joiner {
     start: number,
     end: number,
     offset: number,
+    extent = 0,
   ): boolean {
     const line = this.#decoder.read(records, src, start, end, offset)
     let record = records.byStream.get(line.stream)
@@ -134,7 +136,7 @@ export class Joiner {
     if (!out.reserve((record?.joined.bound ?? 0) + line.size + 16, 0)) return false
     if (line.isUntimed) this.#options.failures.recordUntimed(file, { src, start, end, offset })
     if (record !== undefined && role !== 'join' && role !== 'last') {
-      if (role === 'hold' && this.#hold(record, line, rivals)) return true
+      if (role === 'hold' && this.#hold(record, line, rivals, file.placeOf(offset, extent))) return true
       if (keepsHeld) record.joined.keepHeld()
       this.#emit(records, line.stream, record, out)
       record = undefined
@@ -147,15 +149,16 @@ export class Joiner {
     }
     if (record === undefined) {
       if (!line.isPartial && role !== 'start' && role !== 'join') {
-        this.#copyAlone(file, line, out)
+        this.#copyAlone(file, line, out, offset, extent)
         if (line.rule === undefined && this.#expectsParser)
           this.#options.failures.recordUnparsed(file, { src, start, end, offset })
         return true
       }
-      record = this.#begin(file, records, line, offset)
+      record = this.#begin(file, records, line, offset, extent)
     } else {
       const before = record.joined.memoryBytes
       record.joined.append(this.#decoder.entry, line.textAt, line.textEnd)
+      if (file.hasPlaces) record.joined.extendByLine(file.placeSource, offset, extent)
       this.#openBytes += record.joined.memoryBytes - before
     }
     if (!continuesLine) {
@@ -186,6 +189,13 @@ export class Joiner {
       this.#emit(records, stream, record, out)
     }
     return true
+  }
+
+  /** Gives the lines of open records that have this source another one: the next run would take it for that of another content. */
+  renameSource(before: string, after: string): void {
+    for (const { byStream } of this.#open.values())
+      for (const { place, joined } of byStream.values())
+        for (const one of [place, ...joined.heldPlaces]) if (one?.source === before) one.source = after
   }
 
   /** Moves the open records of a rotated file to its successor, where their next lines are expected. */
@@ -245,10 +255,10 @@ export class Joiner {
    * Holds a line that may belong to the record. Returns false when the record cannot take another line or as
    * many bytes.
    */
-  #hold(record: OpenRecord, line: Line, rivals: OpenRecord['rivals']): boolean {
+  #hold(record: OpenRecord, line: Line, rivals: OpenRecord['rivals'], place: LinePlace | undefined): boolean {
     if (line.isPartial || this.#tooLarge(record, line)) return false
     const before = record.joined.memoryBytes
-    if (!record.joined.hold(this.#decoder.entry, 0, line.size, line)) return false
+    if (!record.joined.hold(this.#decoder.entry, 0, line.size, line, place)) return false
     record.rivals = rivals
     this.#openBytes += record.joined.memoryBytes - before
     return true
@@ -261,9 +271,11 @@ export class Joiner {
     )
   }
 
-  #begin(file: TailFile, records: OpenRecords, line: Line, offset: number): OpenRecord {
+  #begin(file: TailFile, records: OpenRecords, line: Line, offset: number, extent: number): OpenRecord {
     const flushMs = line.rule?.flushMs ?? this.#flushMs
     const record = new OpenRecord(this.#decoder.entry, line, flushMs, this.#options.ctx.buffers)
+    record.place = file.placeOf(offset, 0)
+    if (extent > 0) record.joined.beginWithPart(extent)
     records.hold ??= new PositionHold()
     records.hold.begin(file, offset)
     this.#openBytes += record.joined.memoryBytes
@@ -273,8 +285,10 @@ export class Joiner {
     return record
   }
 
-  #copyAlone(file: TailFile, line: Line, out: Appender): void {
+  #copyAlone(file: TailFile, line: Line, out: Appender, offset: number, extent: number): void {
     out.end += this.#decoder.entry.copy(out.buf, out.end, 0, line.size)
+    const { places } = out
+    places?.add(file.sourceIn(places), offset, 0, extent)
     out.addRecords(1, 0)
     if (file.needsJoin()) out.addContributor(file)
   }
@@ -284,9 +298,17 @@ export class Joiner {
     records.byStream.delete(stream)
     const { records: count } = record.joined
     out.end = record.joined.write(out.buf, out.end)
+    this.#addPlaces(record, out)
     out.addRecords(count, 0)
     record.joined.release()
     if (records.hold?.end(out)) records.hold = undefined
+  }
+
+  #addPlaces({ place, joined }: OpenRecord, { places }: Appender): void {
+    if (places === undefined || place === undefined) return
+    places.add(places.sourceIndex(place.source), place.offset, 0, joined.extent)
+    for (const held of joined.heldPlaces)
+      if (held !== undefined) places.add(places.sourceIndex(held.source), held.offset, 0, held.extent)
   }
 
   /** Sends the records that have not grown within their flush time. */

@@ -1,5 +1,6 @@
 import type { BufferSource } from '../../../../core/buffer-source.ts'
 import type { FollowedRecord, Follower } from '../../../../lib/multiline/classifier.ts'
+import type { LinePlace } from '../../../../lib/multiline/held-lines.ts'
 import { JoinedRecord } from '../../../../lib/multiline/joined-record.ts'
 import type { StateMachine } from '../../../../lib/multiline/state-machine.ts'
 import type { EntryEncoder } from '../file/entry-encoder.ts'
@@ -14,6 +15,8 @@ export class OpenRecord implements FollowedRecord {
   machine: StateMachine | undefined
   state = 0
   rivals: readonly Follower[] | undefined
+  /** Place of the first line, where places are wanted. */
+  place: LinePlace | undefined
   /** Time of the last line, in milliseconds. */
   grownMs = 0
 

@@ -66,7 +66,7 @@ export abstract class BlockEncoder {
 
   /**
    * Writes the UTF-8 line src[start, end), which begins at `offset` of the file. `isCut`: it is the beginning
-   * of a longer line. Does not move the cursor. Returns false and writes nothing when `out` has no space.
+   * of a longer line. `extent`: of its place, see core/places.ts; 0 for a whole line, else its size. Does not move the cursor. Returns false and writes nothing when `out` has no space.
    */
   abstract writeLine(
     file: TailFile,
@@ -76,6 +76,7 @@ export abstract class BlockEncoder {
     end: number,
     offset: number,
     isCut: boolean,
+    extent: number,
   ): boolean
 
   /** Returns the start of the first line of the block. */

@@ -138,7 +138,7 @@ export class DecodedLines extends BlockEncoder {
         }
         left -= textEnd - at + LINE_COST
         const isSkipped = textEnd === at && this.options.skipEmpty
-        if (!isSkipped && !this.#inner.writeLine(file, out, text, at, textEnd, file.cursor.offset, false))
+        if (!isSkipped && !this.#inner.writeLine(file, out, text, at, textEnd, file.cursor.offset, false, 0))
           return 'full'
         const next = (this.#ends[i] as number) + encoding.unitBytes
         this.#advance(file, out, next - raw)
@@ -170,7 +170,7 @@ export class DecodedLines extends BlockEncoder {
     const lineEnd = newline < 0 ? end : encoding.withoutReturn(buf, pos, newline)
     const isLong = lineEnd - pos > maxLineBytes
     if (lineEnd > pos && !(isLong && skipLong)) {
-      const written = this.#writeAlone(file, out, buf, pos, lineEnd, encoding, isLong)
+      const written = this.#writeAlone(file, out, buf, pos, lineEnd, encoding, isLong, newline < 0)
       if (!written) return undefined
     }
     if (isLong) this.recordLongLine(file, lineEnd - (skipLong ? pos : pos + maxLineBytes))
@@ -189,12 +189,14 @@ export class DecodedLines extends BlockEncoder {
     lineEnd: number,
     encoding: TextEncoding,
     isLong: boolean,
+    isOpen: boolean,
   ): boolean {
     const end = isLong ? pos + this.options.maxLineBytes : lineEnd
     const text = this.#buffers.takeLongLived((end - pos) * MAX_GROWTH)
     try {
       const size = isLong ? encoding.decodeCut(buf, pos, end, text) : encoding.decode(buf, pos, end, text)
-      return this.#inner.writeLine(file, out, text, 0, size, file.cursor.offset, isLong)
+      const extent = isLong || isOpen ? end - pos : 0
+      return this.#inner.writeLine(file, out, text, 0, size, file.cursor.offset, isLong, extent)
     } finally {
       this.#buffers.give(text)
     }

@@ -26,6 +26,7 @@ export class PlainLines extends BlockEncoder {
     let limit = out.buf.length - TAIL_ROOM
     let buf = out.buf
     let view = viewOf(buf)
+    let { places } = out
     const kernel = this.kernelFor(encoder, block)
     fastPath.begin(kernel !== undefined, encoder.withoutKernel)
     for (;;) {
@@ -35,6 +36,7 @@ export class PlainLines extends BlockEncoder {
         if (kernel.consumed > pos) {
           kernel.output.copy(buf, at, 0, size)
           at += size
+          if (places !== undefined) places.addRun(file.sourceIn(places), base, kernel.starts, kernel.records)
           records += kernel.records
           pos = kernel.consumed
           fastPath.hit(kernel.records)
@@ -72,6 +74,7 @@ export class PlainLines extends BlockEncoder {
         limit = out.buf.length - TAIL_ROOM
         buf = out.buf
         view = viewOf(buf)
+        places = out.places
         // There was no space for the line, which the kernel may know.
         if (isOffered) continue
       }
@@ -81,6 +84,7 @@ export class PlainLines extends BlockEncoder {
         if (!this.options.skipLong) {
           cut = utf8Floor(src, pos, pos + maxLineBytes)
           at = encoder.writeCut(buf, at, src, pos, cut, base + pos)
+          places?.add(file.sourceIn(places), base + pos, 0, cut - pos)
           records++
         }
         this.recordLongLine(file, end - cut)
@@ -88,6 +92,8 @@ export class PlainLines extends BlockEncoder {
         if (newline >= blockEnd) cursor.startSkipping()
       } else {
         at = encoder.write(buf, view, at, src, pos, end, base + pos)
+        // More may be written to a last line without a newline.
+        places?.add(file.sourceIn(places), base + pos, 0, newline < blockEnd ? 0 : length)
         records++
         fastPath.fallback()
         if (encoder.failure !== 0)
@@ -110,6 +116,7 @@ export class PlainLines extends BlockEncoder {
     end: number,
     offset: number,
     isCut: boolean,
+    extent: number,
   ): boolean {
     const { encoder } = file
     if (!out.reserve(encoder.bound(end - start), 0)) return false
@@ -117,6 +124,8 @@ export class PlainLines extends BlockEncoder {
     out.end = isCut
       ? encoder.writeCut(buf, at, src, start, end, offset)
       : encoder.write(buf, viewOf(buf), at, src, start, end, offset)
+    const { places } = out
+    places?.add(file.sourceIn(places), offset, 0, extent)
     out.addRecords(1, 0)
     return true
   }

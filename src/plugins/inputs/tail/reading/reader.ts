@@ -119,7 +119,9 @@ export class FileReader {
         last: last && isShort && handle.source.complete,
         time: this.#time,
       }
+      if (!handle.isCompressed) cursor.beginBlock(this.#block, n)
       const state = this.#options.blockEncoder.encode(file, out, block)
+      cursor.endBlock()
       if (cursor.offset > from && !handle.isCompressed)
         cursor.keepLastBytes(this.#block, before + cursor.offset - from)
       if (state === 'full') return 'full'

@@ -8,7 +8,7 @@ import type { TailCounters } from '../counters.ts'
 import { isGzipName } from '../file/compression.ts'
 import { isHole, mismatch } from '../file/fingerprint.ts'
 import { storedKey } from '../file/identity.ts'
-import type { KnownContent } from '../file/rotation-state.ts'
+import type { KnownContent, Successor } from '../file/rotation-state.ts'
 import { isOfOtherBirth } from '../file/stored-row.ts'
 import type { TailFile } from '../file/tail-file.ts'
 import { linkTarget } from '../tracking/link-target.ts'
@@ -18,6 +18,7 @@ import { contentSizeOf } from './decompressed.ts'
 import { DirectoryNames } from './directory-names.ts'
 import type { IdentitySearch } from './identity-search.ts'
 import { isOfSameLog } from './names.ts'
+import { hasRepeatedLines, hasSetTimes, mayBeOtherGeneration } from './repeated-lines.ts'
 import {
   compareWithRow,
   contentOf,
@@ -37,8 +38,9 @@ const MAX_FILES = 10_000
 const FEW_FILES = 50
 /** Searches for a renamed file, as long as something could not be examined; then it counts as gone. */
 const MAX_SEARCHES = 5
-/** Maximum number of contents of deleted files remembered. */
+/** Maximum number of contents of deleted files remembered, and the time for which they are, if Rotated_Watch is shorter. */
 const MAX_GONE = 1000
+const MIN_GONE_MS = 3_600_000
 
 interface ClosedFile {
   row: OffsetRow
@@ -52,6 +54,17 @@ interface ClosedFile {
   isWatched: boolean
   /** Number of searches in vain in which something could not be examined. */
   searches: number
+  /** True while it is searched for, which may take longer than a refresh. */
+  isSearched: boolean
+  successor: Successor
+}
+
+/** Content of a closed file that cannot be found again. */
+interface GoneFile extends Pick<ClosedFile, 'livePath' | 'successor'> {
+  content: KnownContent
+  goneMs: number
+  /** The only copy that counts, if it is known: another with the same content may be of the next file with the same lines. */
+  copy?: { key: string; birthMs: number }
 }
 
 interface ClosedFilesOptions {
@@ -68,6 +81,10 @@ interface ClosedFilesOptions {
   onUnreadable: (path: string, failure: FsFailure) => void
   /** Opens a file again from the offset of its row. */
   reopen: (sibling: Sibling, livePath: string, row: OffsetRow) => TailFile | undefined
+  /** True when the sibling was made of the log at the path, and not renamed from there. */
+  isCopy: (sibling: Sibling, livePath: string) => boolean
+  /** Such a copy has another content now: reads that, unless it was read elsewhere. */
+  onOverwritten: (sibling: Sibling, livePath: string) => void
 }
 
 /**
@@ -80,7 +97,7 @@ export class ClosedFiles {
   /**
    * Contents of closed files that cannot be found again, the oldest first: a copy of one may still appear.
    */
-  readonly #gone: { content: KnownContent; livePath: string; goneMs: number }[] = []
+  readonly #gone: GoneFile[] = []
   readonly #options: ClosedFilesOptions
 
   constructor(options: ClosedFilesOptions) {
@@ -100,12 +117,14 @@ export class ClosedFiles {
   add(file: TailFile, unreadBytes = 0): void {
     const { positions, watchMs } = this.#options
     const isWatched = watchMs > 0 && !file.rotation.isDeleted && !file.handle.isCompressed
-    if (!isWatched) this.#rememberGone(contentOf(file), file.livePath)
+    const { successor } = file.rotation
+    if (!isWatched) this.#rememberGone({ content: contentOf(file), livePath: file.livePath, successor })
     if (watchMs > 0)
       this.#remember(positions.keepClosed(file), file.target, {
         livePath: file.livePath,
         isWatched,
         unreadBytes,
+        successor,
       })
     else {
       positions.forget(file)
@@ -152,8 +171,12 @@ export class ClosedFiles {
       if (isRelated(livePath) && isCopyOfContent(row, sibling) && this.#isMadeOf(sibling, file))
         return row.offset
     }
-    for (const { content, livePath } of this.#gone)
-      if (isRelated(livePath) && isCopyOfContent(content, sibling)) return content.offset
+    for (const gone of this.#gone) {
+      const { content, livePath, copy } = gone
+      if (copy !== undefined && (copy.key !== sibling.key || copy.birthMs !== sibling.birthMs)) continue
+      if (isRelated(livePath) && isCopyOfContent(content, sibling) && hasReplaced(sibling, gone, content))
+        return content.offset
+    }
     return undefined
   }
 
@@ -170,7 +193,8 @@ export class ClosedFiles {
     // It may have been renamed since the last check, and another file may be at its path.
     const present = isHere ? path : this.#siblingsOf(file).find((s) => isSameFile(row, s))?.path
     const stat = present === undefined ? undefined : statOf(present)
-    if (present === undefined || stat === undefined || stat instanceof FsFailure) return true
+    if (present === undefined || stat === undefined || stat instanceof FsFailure)
+      return hasReplaced(sibling, file, row)
     return wasMadeOf(sibling, present, stat)
   }
 
@@ -178,7 +202,8 @@ export class ClosedFiles {
   *checkSteps(): Generator<void> {
     const { clock, watchMs } = this.#options
     const expired = clock.nowMs() - watchMs
-    while (this.#gone[0] !== undefined && this.#gone[0].goneMs < expired) this.#gone.shift()
+    const goneExpired = Math.min(expired, clock.nowMs() - MIN_GONE_MS)
+    while (this.#gone[0] !== undefined && this.#gone[0].goneMs < goneExpired) this.#gone.shift()
     const moved: ClosedFile[] = []
     for (const file of [...this.#files.values()]) {
       yield
@@ -226,11 +251,14 @@ export class ClosedFiles {
   }
 
   #searchFor(file: ClosedFile): void {
+    if (file.isSearched) return
+    file.isSearched = true
     this.#options.search.add({
       inode: file.row.inode,
       directories: [dirname(file.path)],
       isIt: (sibling) => mayBeSameFile(file.row, sibling),
       settle: (found, isComplete) => {
+        file.isSearched = false
         if (!this.#has(file)) return
         if (found === undefined && this.#readLateCopy(file)) return
         if (found === undefined) {
@@ -248,14 +276,25 @@ export class ClosedFiles {
 
   #readLate(file: ClosedFile, sibling: Sibling): void {
     const { row } = file
-    if (sibling.size === row.offset) return
     const late = sibling.size - row.offset
+    if (late === 0 && sibling.mtimeMs < (row.closedAt ?? 0) * 1000) return
+    // It is being written over: what it will have is examined by a later check.
+    if (sibling.size === 0 && row.offset > 0 && this.#options.isCopy(sibling, file.livePath)) return
     const isIt = compareWithRow(row, sibling)
+    if (late === 0 && isIt !== false) return
     // What cannot be read now may still be the file: the next check tries again.
     if (late > 0 && isIt instanceof FsFailure) this.#recordUnreadable(file, sibling, late, isIt)
     else if (late > 0 && isIt === true) this.#reopen(file, sibling, late)
-    // It was truncated, or the inode belongs to another file now.
-    else if (!this.#readLateCopy(file)) this.#forgetGone(file)
+    // It was truncated or written over, or the inode belongs to another file now.
+    else if (!this.#readLateCopy(file)) this.#forgetOverwritten(file, sibling, isIt)
+  }
+
+  /** Forgets a file that has another content now, which is read if it is that of another copy of the log. */
+  #forgetOverwritten(file: ClosedFile, sibling: Sibling, isIt: boolean | FsFailure): void {
+    this.#forgetGone(file)
+    const { isOpen, isCopy, onOverwritten } = this.#options
+    if (isIt === false && !isOpen(sibling) && isCopy(sibling, file.livePath))
+      onOverwritten(sibling, file.livePath)
   }
 
   #recordUnreadable(file: ClosedFile, { path }: Sibling, bytes: number, failure: FsFailure): void {
@@ -272,7 +311,11 @@ export class ClosedFiles {
     const { row } = file
     const sinceMs = (row.closedAt ?? 0) * 1000
     const isCopy = (s: Sibling): boolean =>
-      appearedMs(s) >= sinceMs && !this.#options.isOpen(s) && !this.has(s) && isCopyOfContent(row, s)
+      appearedMs(s) >= sinceMs &&
+      !this.#options.isOpen(s) &&
+      !this.has(s) &&
+      isCopyOfContent(row, s) &&
+      !mayBeOtherGeneration(row, s)
     const copy = largestOf(this.#siblingsOf(file).filter(isCopy), isHole(row))
     const late = copy === undefined ? 0 : lateBytesIn(copy, row)
     if (copy === undefined || late <= 0) return false
@@ -285,8 +328,13 @@ export class ClosedFiles {
     const late = lateBytesIn(sibling, file.row)
     // As long as no stored scan is later than the .gz, only the row tells the next run that the .gz was read.
     const isOld = contentMs(sibling) <= this.#options.positions.lastScanMs
-    if (late === 0 && isOld) this.#forget(file)
-    else if (late > 0) this.#reopen(file, sibling, late)
+    if (late === 0 && isOld) {
+      // The next truncation of its log looks for copies, and finds it.
+      const { row, livePath } = file
+      const { key, birthMs } = sibling
+      this.#rememberGone({ content: row, livePath, successor: { key }, copy: { key, birthMs } })
+      this.#forget(file)
+    } else if (late > 0) this.#reopen(file, sibling, late)
   }
 
   #reopen(file: ClosedFile, sibling: Sibling, bytes: number): void {
@@ -310,9 +358,10 @@ export class ClosedFiles {
       unreadBytes = 0,
       // The row of a .gz counts compressed bytes, which may be followed by garbage.
       isWatched = row.streamOffset === undefined,
-    } = {},
+      successor = {},
+    }: Partial<Pick<ClosedFile, 'livePath' | 'unreadBytes' | 'isWatched' | 'successor'>> = {},
   ): void {
-    const file = { row, path, livePath, unreadBytes, isWatched, searches: 0 }
+    const file = { row, path, livePath, unreadBytes, isWatched, searches: 0, isSearched: false, successor }
     const before = this.#files.get(storedKey(row))
     if (before !== undefined) this.#replace(before, row)
     if (this.#files.size >= MAX_FILES) this.#forget(this.#files.values().next().value as ClosedFile)
@@ -347,12 +396,13 @@ export class ClosedFiles {
 
   /** Forgets a file that is gone or has another content now, but not what it had. */
   #forgetGone(file: ClosedFile): void {
-    if (file.row.streamOffset === undefined) this.#rememberGone(file.row, file.livePath)
+    const { row, livePath, successor } = file
+    if (row.streamOffset === undefined) this.#rememberGone({ content: row, livePath, successor })
     this.#forget(file)
   }
 
-  #rememberGone(content: KnownContent, livePath: string): void {
-    this.#gone.push({ content, livePath, goneMs: this.#options.clock.nowMs() })
+  #rememberGone(file: Omit<GoneFile, 'goneMs'>): void {
+    this.#gone.push({ ...file, goneMs: this.#options.clock.nowMs() })
     if (this.#gone.length > MAX_GONE) this.#gone.shift()
   }
 
@@ -372,6 +422,21 @@ export class ClosedFiles {
   }
 }
 
+/**
+ * True unless a sibling with the content of a file that is gone may be another one with the same lines. Of several .gz
+ * with them, one has taken the place of the file.
+ */
+function hasReplaced(
+  sibling: Sibling,
+  gone: Pick<ClosedFile, 'successor'>,
+  { offset }: Pick<KnownContent, 'offset'>,
+): boolean {
+  if (!isGzipName(sibling.path)) return hasSetTimes(sibling) || !hasRepeatedLines(sibling)
+  if (lateBytesIn(sibling, { offset }) < 0) return false
+  gone.successor.key ??= sibling.key
+  return gone.successor.key === sibling.key
+}
+
 /** Returns the .gz into which a file was compressed. */
 function compressedIn(siblings: readonly Sibling[], { row }: ClosedFile): Sibling | undefined {
   return siblings.find((s) => isGzipName(s.path) && isCompressedCopy(row, s))
@@ -388,7 +453,7 @@ function hasOtherContent(row: OffsetRow, path: string): boolean {
  * Returns how many bytes more than were read a copy has; negative if it has less, or if its size is
  * unknown.
  */
-function lateBytesIn(copy: Sibling, { offset }: OffsetRow): number {
+function lateBytesIn(copy: Sibling, { offset }: Pick<OffsetRow, 'offset'>): number {
   return contentSizeOf(copy) - (isGzipName(copy.path) ? offset % 2 ** 32 : offset)
 }
 

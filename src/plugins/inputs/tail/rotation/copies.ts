@@ -10,10 +10,18 @@ import type { TailFile } from '../file/tail-file.ts'
 import type { OpenFiles } from '../tracking/open-files.ts'
 import { contentOfSkipped, type SkippedFiles } from '../tracking/skipped-files.ts'
 import type { ClosedFiles } from './closed-files.ts'
-import { isMadeAfter, isNamedAfter, isShortPart, wasCopiedFrom, wasRestored } from './copy-evidence.ts'
+import {
+  isCopyOfDeleted,
+  isMadeAfter,
+  isNamedAfter,
+  isShortPart,
+  wasCopiedFrom,
+  wasRestored,
+} from './copy-evidence.ts'
 import { contentSizeOfOpen } from './decompressed.ts'
 import { isOfSameLog, liveNamesOf } from './names.ts'
 import { presentPathOf } from './present-path.ts'
+import { hasRepeatedLines, hasRepeatedLinesOpen } from './repeated-lines.ts'
 import {
   differAtStart,
   isCopy,
@@ -173,6 +181,7 @@ export class Copies {
     const size = file.handle.isCompressed ? contentSizeOfOpen(file) : file.cursor.size
     if (isReplacement) {
       if (size < Math.max(MIN_DISTINCT_BYTES, original.cursor.size)) return undefined
+      if (hasRepeatedLinesOpen(file)) return undefined
       if (size === original.cursor.size && !wasRestored(file)) return undefined
       return isDrained ? Math.min(readTo, size) : 'wait'
     }
@@ -180,10 +189,13 @@ export class Copies {
     const isGone = original.rotation.isDeleted
     // Two programs may write the same lines: a related name is not enough while the original is unchanged.
     const isEvident =
-      isGone || isNamedAfter(file, original) || wasCopiedFrom(file, original) || isMadeAfter(file, original)
+      isCopyOfDeleted(file, original) ||
+      isNamedAfter(file, original) ||
+      wasCopiedFrom(file, original) ||
+      isMadeAfter(file, original)
     if (isQuiet && !isEvident) return undefined
     if (file.handle.isCompressed) {
-      if (!isGone && !isQuiet) return 'wait'
+      if (!isQuiet && !(isGone && isEvident)) return 'wait'
       // A .gz has no more than the file from which it was made.
       if (contentSizeOfOpen(file) > original.cursor.size) return undefined
       return isDrained ? readTo : 'wait'
@@ -336,7 +348,12 @@ export class Copies {
           path === file.path
             ? content.offset >= MIN_DISTINCT_BYTES && wasRestored(file)
             : isGone || basename(file.path).startsWith(basename(path))
-        if (!isEvident || !isCopyOfContent(content, sibling, isGone && path !== file.path)) continue
+        if (
+          !isEvident ||
+          hasRepeatedLines(sibling) ||
+          !isCopyOfContent(content, sibling, isGone && path !== file.path)
+        )
+          continue
         this.#continueAt(file, content.offset, path)
         return true
       }

@@ -6,7 +6,8 @@ import { isGzipName } from '../file/compression.ts'
 import { MIN_DISTINCT_BYTES } from '../file/fingerprint.ts'
 import type { TailFile } from '../file/tail-file.ts'
 import { contentSizeOf, contentSizeOfOpen } from './decompressed.ts'
-import { maskDigits, uncompressedName } from './names.ts'
+import { isRotatedName, maskDigits, uncompressedName } from './names.ts'
+import { hasRepeatedLines, hasRepeatedLinesOpen } from './repeated-lines.ts'
 import { beginsWithAllOf, contentOf, haveCommonContent, isCopyOfContent } from './same-content.ts'
 import type { Sibling } from './siblings.ts'
 
@@ -27,28 +28,100 @@ const BACKUP_MS = 500
  * was completed before the last write to the file, or it is a backup of the file.
  */
 export function wasMadeOf(sibling: Sibling, path: string, stat: BigIntStats): boolean {
-  const isCompressed = isGzipName(sibling.path) && uncompressedName(sibling.path) === path
-  const ns = BigInt(Math.round(sibling.mtimeMs * 1e6))
-  return isCompressed || isWithin(ns, stat) || isBackupOf(sibling, path)
+  const isCompressed = isGzipName(sibling.path)
+  const own = {
+    isCompressed,
+    birthNs: BigInt(Math.round(sibling.birthMs * 1e6)),
+    mtimeNs: BigInt(Math.round(sibling.mtimeMs * 1e6)),
+  }
+  if (!isYounger(own, stat)) return false
+  if (isCompressed && uncompressedName(sibling.path) === path) return true
+  if (isWithin(own.mtimeNs, stat) && (!isCompressed || hasTimesSet(own))) return true
+  return isBackupOf(sibling, path) && !hasRepeatedLines(sibling)
 }
 
 /**
  * True when a file with the content of `original` was completed while `original` was still being written to,
  * and so is a copy of it: a program that writes the same lines again does so after the previous log was
- * rotated. False when the times are not available.
+ * rotated. False when the times are not available, or do not tell, as within one clock tick.
  */
 export function wasCopiedFrom(file: TailFile, original: TailFile): boolean {
-  if (original.rotation.isDeleted || original.rotation.isReplaced) return true
-  const [own, later] = [file.handle.stat(), original.handle.stat()]
-  if (own instanceof FsFailure || later instanceof FsFailure) return false
-  // gzip preserves the modification time of the file that it compresses.
-  if (file.handle.isCompressed && uncompressedName(file.path) === original.path) return true
-  const birthtimeNs = original.handle.isCompressed ? 0n : later.birthtimeNs
-  // Times have the resolution of a clock tick: a file that is smaller than the original and has the time of
-  // its last write is a copy too.
-  if (contentSizeOfOpen(file) < contentSizeOfOpen(original))
-    return birthtimeNs <= own.mtimeNs && own.mtimeNs <= later.mtimeNs
-  return isWithin(own.mtimeNs, { birthtimeNs, mtimeNs: later.mtimeNs })
+  const { isDeleted, isReplaced } = original.rotation
+  if ((isDeleted || isReplaced) && !mayBeGeneration(file, original)) return true
+  const [own, last] = [timesOf(file), timesOf(original)]
+  if (own === undefined || last === undefined) return false
+  // Of a compressed file no time tells when it was written, but that it was before the last one.
+  if (original.handle.isCompressed)
+    return !own.isCompressed && hasTimesSet(own) && own.mtimeNs <= last.mtimeNs
+  if (!isYounger(own, last)) return false
+  if (own.isCompressed && uncompressedName(file.path) === original.path) return true
+  return isWithin(own.mtimeNs, last) && (!own.isCompressed || hasTimesSet(own))
+}
+
+/**
+ * True when a file with the content of a deleted one was made of that. Where lines repeat, it has to be the one .gz that
+ * has taken its place, or to have been completed while the other was written to, or to have its time: the next log with the
+ * same lines may be rotated before the previous one is deleted.
+ */
+export function isCopyOfDeleted(file: TailFile, original: TailFile): boolean {
+  if (!original.rotation.isDeleted) return false
+  if (!mayBeGeneration(file, original)) return true
+  const [own, last] = [timesOf(file), timesOf(original)]
+  if (own === undefined || last === undefined || !isYounger(own, last)) return false
+  if (file.handle.isCompressed)
+    return (
+      own.birthNs <= last.ctimeNs &&
+      contentSizeOfOpen(file) === original.cursor.size &&
+      isSuccessor(file.identity.key, original)
+    )
+  return isWithin(own.mtimeNs, last) || (hasTimesSet(own) && own.mtimeNs === last.mtimeNs)
+}
+
+/**
+ * True when a file with the content of the original may be another generation with the same lines: one line alone, as the original
+ * begins with, tells as little as many equal ones.
+ */
+function mayBeGeneration(file: TailFile, original: TailFile): boolean {
+  return hasRepeatedLinesOpen(file) || hasRepeatedLinesOpen(original)
+}
+
+/** True when no other .gz has taken the place of the file, which this one does then. */
+function isSuccessor(key: string, { rotation }: TailFile): boolean {
+  rotation.successor.key ??= key
+  return rotation.successor.key === key
+}
+
+/** True when a file is younger than its last change, as one that gzip or a move from another file system has made. */
+function hasTimesSet({ birthNs, mtimeNs }: Pick<Times, 'birthNs' | 'mtimeNs'>): boolean {
+  return birthNs > mtimeNs
+}
+
+interface Times {
+  isCompressed: boolean
+  birthNs: bigint
+  mtimeNs: bigint
+  ctimeNs: bigint
+}
+
+function timesOf({ handle }: TailFile): Times | undefined {
+  const stat = handle.stat()
+  if (stat instanceof FsFailure) return undefined
+  const { birthtimeNs: birthNs, mtimeNs, ctimeNs } = stat
+  return { isCompressed: handle.isCompressed, birthNs, mtimeNs, ctimeNs }
+}
+
+/**
+ * True when a file was made after `original`, as every copy of it is. What was rotated away from the path of a log is
+ * older than the log. The birth of a .gz is that of its compression: what it has may be no older than the original
+ * either.
+ */
+function isYounger(
+  own: Omit<Times, 'ctimeNs'>,
+  original: { birthNs?: bigint; birthtimeNs?: bigint },
+): boolean {
+  const birthNs = original.birthNs ?? original.birthtimeNs ?? 0n
+  if (birthNs === 0n) return false
+  return own.isCompressed ? own.birthNs >= birthNs && own.mtimeNs >= birthNs : own.birthNs > birthNs
 }
 
 /**
@@ -66,9 +139,9 @@ function wasMadeAfter(file: TailFile, log: TailFile): boolean {
 /** True when `ns` is between the creation of a file and the last write to it. */
 function isWithin(
   ns: bigint,
-  { birthtimeNs, mtimeNs }: Pick<BigIntStats, 'birthtimeNs' | 'mtimeNs'>,
+  { birthNs, birthtimeNs, mtimeNs }: { birthNs?: bigint; birthtimeNs?: bigint; mtimeNs: bigint },
 ): boolean {
-  return birthtimeNs < ns && ns < mtimeNs
+  return (birthNs ?? birthtimeNs ?? 0n) < ns && ns < mtimeNs
 }
 
 /**
@@ -100,7 +173,7 @@ function wasWrittenAtOnce({ birthtimeNs, mtimeNs, size }: BigIntStats, mostMs = 
  * program writes the same lines again, both files are rotated to names that differ in digits only.
  */
 function isBackup(file: TailFile, other: TailFile): boolean {
-  if (haveNamesOfOneKind(file.path, other.path)) return false
+  if (haveNamesOfOneKind(file.path, other.path) || hasRepeatedLinesOpen(file)) return false
   if (contentSizeOfOpen(file) > contentSizeOfOpen(other)) return false
   if (file.handle.isCompressed && other.handle.isCompressed) return true
   return [file, other].some(({ handle }) => {
@@ -115,26 +188,38 @@ function isBackupOf({ path, birthMs, mtimeMs, size }: Sibling, original: string)
   return isGzipName(path) || (birthMs > 0 && mtimeMs - birthMs <= BACKUP_MS + size / COPY_BYTES_PER_MS)
 }
 
-/** True when two names differ only in digits and in the suffix of a compression. */
-function haveNamesOfOneKind(a: string, b: string): boolean {
-  return maskDigits(basename(a)) === maskDigits(basename(b))
+/**
+ * True when two names differ only in digits and in the suffix of a compression. What kind of name a file got that was
+ * deleted before that was seen is not known: `live` may be the path that it has left.
+ */
+function haveNamesOfOneKind(path: string, live: string): boolean {
+  const [a, b] = [basename(path), basename(live)]
+  return maskDigits(a) === maskDigits(b) || isRotatedName(a, b)
 }
 
 /**
- * True when the name of the file begins with the complete name of its original: `x.log.1`, but not
+ * True when the name of a younger file begins with the complete name of its original: `x.log.1`, but not
  * `x1.log`, which another program may write. False once the original was rotated: then a file with such a
- * name may be the next rotated one, with the same lines.
+ * name may be the next rotated one, with the same lines. So may a .gz be, whatever its age.
  */
 export function isNamedAfter(file: TailFile, original: TailFile): boolean {
-  if (original.rotation.isRotated) return false
+  if (hasLeft(original)) return false
+  const [own, last] = [timesOf(file), timesOf(original)]
+  if (own === undefined || last === undefined || !isYounger(own, last)) return false
+  if (file.handle.isCompressed && hasRepeatedLinesOpen(file)) return false
   return [original.livePath, original.identity.openedAs].some((path) =>
     basename(file.path).startsWith(basename(path)),
   )
 }
 
+/** True when a log is no longer at the path of its log, even if Path matches its rotated name as well. */
+function hasLeft({ rotation, path, identity }: TailFile): boolean {
+  return rotation.isRotated || isRotatedName(basename(path), basename(identity.openedAs))
+}
+
 /** True when the original is still at its path and has not changed since the file was created. */
 export function isMadeAfter(file: TailFile, original: TailFile): boolean {
-  return !original.rotation.isRotated && wasMadeAfter(file, original)
+  return !hasLeft(original) && wasMadeAfter(file, original)
 }
 
 /** True when a file is smaller than the other and too short to be recognized by its content. */
@@ -146,7 +231,7 @@ export function isShortPart(file: TailFile, other: TailFile): boolean {
 /** True when the sibling is a backup of what was read of a held file. */
 export function isBackupOfHeld(sibling: Sibling, held: TailFile): boolean {
   const { cursor, path, handle } = held
-  if (handle.isCompressed || !isBackupOf(sibling, path)) return false
+  if (handle.isCompressed || !isBackupOf(sibling, path) || hasRepeatedLines(sibling)) return false
   return contentSizeOf(sibling) <= cursor.offset && isCopyOfContent(held.content(), sibling)
 }
 
@@ -166,7 +251,7 @@ export function isGzipOfHeld(sibling: Sibling, held: TailFile): boolean {
   if (sibling.birthMs < identity.birthMs || sibling.birthMs > millisecondsOf(stat.ctimeNs)) return false
   const size = contentSizeOf(sibling)
   if (isNamed ? size > cursor.size : size !== cursor.size) return false
-  return isCopyOfContent(contentOf(held), sibling, true)
+  return isCopyOfContent(contentOf(held), sibling, true) && isSuccessor(sibling.key, held)
 }
 
 /**
@@ -237,7 +322,9 @@ export function hasPosition({ stored, cursor }: TailFile): boolean {
  * content, the file is a copy and no earlier generation of the log.
  */
 function isYoungerThanResumed(file: TailFile, live: TailFile): boolean {
-  return hasPosition(live) && !live.rotation.isRotated && file.identity.birthMs > live.identity.birthMs
+  if (!hasPosition(live) || hasLeft(live)) return false
+  const [own, last] = [timesOf(file), timesOf(live)]
+  return own !== undefined && last !== undefined && isYounger(own, last)
 }
 
 /**

@@ -25,6 +25,8 @@ import {
   tryWithFile,
   withFile,
 } from './decompressed.ts'
+import { hasMarkedCopy } from './marked-content.ts'
+import { hasRepeatedLines, mayBeOtherGeneration } from './repeated-lines.ts'
 import { isSameInode, type Sibling } from './siblings.ts'
 
 /** Bytes compared at both ends of two plain files, and at places in between. */
@@ -55,20 +57,23 @@ export function mayBeSameFile(row: OffsetRow, sibling: Sibling): boolean {
 
 /** Does the same as `isFileOf`; returns why the sibling cannot be read now. */
 export function compareWithRow(row: OffsetRow, sibling: Sibling): boolean | FsFailure {
-  const hasInode = isSameInode(row, sibling)
+  // A copy of the file may have got the inode that the file had.
+  const hasInode = isSameInode(row, sibling) && !isOfOtherBirth(row, sibling.birthMs)
   if (!hasInode && isAllHole(row)) return false
   if (isGzipName(sibling.path)) {
     // Offset and marker of the row of a .gz count the compressed bytes on disk.
     const isOfGzip = isGzipName(row.name) || row.streamOffset !== undefined
     if (!isOfGzip) return isCompressedCopy(row, sibling)
-    if (!hasInode || isOfOtherBirth(row, sibling.birthMs))
-      return isCompressedCopy({ ...row, offset: 0, markerSize: 0 }, sibling)
+    if (!hasInode) return isCompressedCopy({ ...row, offset: 0, markerSize: 0 }, sibling)
     if (row.fingerprintSize && !isCompressedCopy({ ...row, offset: 0, markerSize: 0 }, sibling)) return false
     const onDisk = { ...row, fingerprint: undefined }
     return compareBytes(onDisk, sibling)
   }
-  if (hasInode ? isOfOtherBirth(row, sibling.birthMs) : !row.fingerprintSize) return false
-  return compareBytes(row, sibling)
+  if (!hasInode && !row.fingerprintSize) return false
+  if (!hasInode && mayBeOtherGeneration(row, sibling)) return false
+  // What was written after a copy was made, and read, is not in it.
+  const isShort = !hasInode && row.placeMark !== undefined && sibling.size < row.placeMark.size
+  return compareBytes(isShort ? { ...row, placeMark: undefined } : row, sibling)
 }
 
 function compareBytes(row: OffsetRow, sibling: Sibling): boolean | FsFailure {
@@ -95,11 +100,16 @@ export function contentOf(file: TailFile): KnownContent {
  */
 export function isCopyOfContent(content: KnownContent, sibling: Sibling, isRecent = false): boolean {
   if (!isDistinct(content, isRecent)) return false
-  if (content.untilMs !== undefined && !isGzipName(sibling.path) && sibling.birthMs > content.untilMs)
-    return false
+  if (content.untilMs !== undefined && isAfter(content.untilMs, sibling)) return false
   if (isGzipName(sibling.path))
     return isCompressedCopy(content, sibling) || isPartOfHead(content.head, headOf(sibling))
   return withFile(sibling, (fd) => hasContent(fd, sibling.size, content, isRecent)) ?? false
+}
+
+/** True when a sibling has nothing that was written until a time. A .gz may have been compressed after that. */
+function isAfter(untilMs: number, sibling: Sibling): boolean {
+  if (!isGzipName(sibling.path)) return sibling.birthMs > untilMs
+  return sibling.mtimeMs > untilMs && hasRepeatedLines(sibling)
 }
 
 /** Does the same for an open file, which may have been deleted. */
@@ -160,7 +170,7 @@ function isPartOfHead(head: Buffer | undefined, part: Buffer | undefined): boole
 }
 
 function mismatchesMarker(content: KnownContent, fd: number): boolean {
-  const row = { ...content, fingerprint: undefined, name: '' } as unknown as OffsetRow
+  const row = { ...content, fingerprint: undefined, placeMark: undefined, name: '' } as unknown as OffsetRow
   return mismatch(row, fd, Number.MAX_SAFE_INTEGER, '', false) !== undefined
 }
 
@@ -291,5 +301,8 @@ export function setFingerprintOfCopy(file: TailFile, sibling: Sibling): void {
  */
 export function rowForSibling(row: OffsetRow, sibling: Sibling): OffsetRow {
   if (!isGzipName(sibling.path) || isGzipName(row.name)) return row
-  return { ...row, offset: 0, streamOffset: row.streamOffset ?? row.offset, markerSize: 0 }
+  const streamOffset = row.streamOffset ?? row.offset
+  const hasPlaces = withFile(sibling, (fd) => hasMarkedCopy(row, { fd, isCompressed: true }, sibling.size))
+  const placeId = hasPlaces === true ? row.placeId : undefined
+  return { ...row, offset: 0, streamOffset, markerSize: 0, placeId, placeMark: undefined }
 }

@@ -54,12 +54,14 @@ export class SiblingFilter {
     const live = basename(target)
     // The rotated files may be in another directory than their logs.
     const directories = new Set([sibling.path, path, target].map((one) => dirname(one)))
-    // Of the rotated files that are open, only those that were opened as `path` count as logs.
-    const isOpenOther = (open: TailFile | undefined): boolean =>
-      open !== undefined && (!open.rotation.isRotated || open.identity.openedAs === path)
+    // Of the rotated files that are open, only those that were opened as `path` count as logs, while they have that name.
+    const isOpenOther = (other: string): boolean => {
+      const open = this.#files.byPath.get(other)
+      if (open?.rotation.isRotated !== true) return open !== undefined
+      return open.identity.openedAs === path && !isMissing(stat(other))
+    }
     const isOther = (other: string): boolean =>
-      isOpenOther(this.#files.byPath.get(other)) ||
-      (this.#options.isFollowedByAny(other) && !isMissing(stat(other)))
+      isOpenOther(other) || (this.#options.isFollowedByAny(other) && !isMissing(stat(other)))
     // `x2.log.1` shares more of its beginning with `x2.log` than with `x.log.1`, which may be followed too.
     const own = commonStart(basename(sibling.path), live)
     for (const name of liveNamesOf(basename(sibling.path))) {

@@ -74,14 +74,17 @@ export class TruncatedCopies {
       file.rotation.pastContents.length === 0 &&
       appearedMs(s) >= file.identity.birthMs &&
       this.#positions.createdSinceLastScan(appearedMs(s))
-    const find = (): Sibling[] =>
-      siblingsOf(path, this.#directories.scopeOf(path)).filter(
-        (s) => s.key !== file.identity.key && (isRecent(s) || isBeforeStart(s)),
-      )
-    let siblings: Sibling[] | undefined = find()
     // A content that was written after an earlier truncation and was not read yet is unknown, and so is its
     // copy.
     const content = file.rotation.isReplaced ? undefined : file.content()
+    // A copy that was written over an earlier one is as old as that.
+    const isWrittenOver = (s: Sibling): boolean =>
+      content !== undefined && s.mtimeMs >= since && !isGzipName(s.path) && isCopyOfContent(content, s)
+    const find = (): Sibling[] =>
+      siblingsOf(path, this.#directories.scopeOf(path)).filter(
+        (s) => s.key !== file.identity.key && (isRecent(s) || isBeforeStart(s) || isWrittenOver(s)),
+      )
+    let siblings: Sibling[] | undefined = find()
     file.rotation.markReplaced(this.#clock.nowMs())
     const isOwn = (s: Sibling): boolean => content !== undefined && isCopyOfContent(content, s, isRecent(s))
     if (!siblings.some(isOwn) && this.#directories.find(path, isOwn)) siblings = find()
@@ -165,6 +168,27 @@ export class TruncatedCopies {
     if (last === undefined || last === before) return
     file.readAfter(last)
     this.#log.info(`${path} was written to and truncated between two looks: reading ${last.path} first`)
+  }
+
+  /**
+   * True when the sibling is younger than the log at `path`, and so a copy of it: a rotated file, which a person or a tool
+   * may change in place, is older. False without times of birth.
+   */
+  isCopyOf(sibling: Sibling, path: string): boolean {
+    const log = this.#files.byPath.get(path)
+    return log !== undefined && log.identity.birthMs > 0 && sibling.birthMs > log.identity.birthMs
+  }
+
+  /**
+   * Opens a closed copy of the log at `path` over which another was written. Whether its content was read in the log is
+   * examined before it is read.
+   */
+  openOverwritten(sibling: Sibling, path: string): void {
+    if (this.#options.isFollowed(sibling.path) || !this.#options.mayRead(sibling.path)) return
+    const copy = this.#held.open(sibling, path, undefined)
+    if (copy === undefined) return
+    copy.newAt = { before: undefined }
+    this.#options.onMore(copy)
   }
 
   /**

@@ -1,10 +1,11 @@
 import { basename } from 'node:path'
 import type { SkippedFile } from '../../../../core/offset-store.ts'
+import { FsFailure } from '../../../../lib/fs/file-system.ts'
 import { isGzipName } from '../file/compression.ts'
 import { TICK_MS } from '../file/fingerprint.ts'
 import { storedKey } from '../file/identity.ts'
 import type { TailFile } from '../file/tail-file.ts'
-import { linkTarget } from '../tracking/link-target.ts'
+import { linkTarget, mayBeLink } from '../tracking/link-target.ts'
 import type { OpenFiles } from '../tracking/open-files.ts'
 import type { Positions } from '../tracking/positions.ts'
 import { rowOfSkipped } from '../tracking/skipped-files.ts'
@@ -22,7 +23,15 @@ import { isRotatedName } from './names.ts'
 import type { RotatedDirectories } from './rotated-directories.ts'
 import { contentOf, isCompressedCopy, isCopyOfContent, isFileOf, rowForSibling } from './same-content.ts'
 import type { SiblingFilter } from './sibling-filter.ts'
-import { appearedMs, hasMoved, MAX_ATTEMPTS, type Sibling, siblingsOf } from './siblings.ts'
+import {
+  appearedMs,
+  contentMs,
+  hasMoved,
+  MAX_ATTEMPTS,
+  type Sibling,
+  siblingAt,
+  siblingsOf,
+} from './siblings.ts'
 
 export interface UnseenFilesOptions {
   files: OpenFiles
@@ -59,7 +68,8 @@ export class UnseenFiles {
   openMissedSince(before: TailFile, now: TailFile, path: string): TailFile {
     if (before.handle.isOpen) this.#held.readGrowth(before)
     const target = linkTarget(path)
-    const isSwitched = target !== path && before.linkTarget !== undefined && before.linkTarget !== target
+    const isSwitched =
+      before.linkTarget !== undefined && before.linkTarget !== target && (target !== path || mayBeLink(path))
     if (before.rotation.isDeleted && before.handle.isOpen) {
       const content = contentOf(before)
       this.#directories.find(path, (s) => isCopyOfContent(content, s, true))
@@ -172,6 +182,7 @@ export class UnseenFiles {
     const dropped = new Set(opened.filter((file) => !isKept(file)))
     for (const file of opened) {
       if (dropped.has(file)) {
+        for (const one of known) if (isCopyOfKnown(file, one)) one.rotation.recordSpareCopy(contentMsOf(file))
         this.#positions.forget(file)
         this.#held.drop(file)
         continue
@@ -192,6 +203,11 @@ export class UnseenFiles {
       identity.openedAs === live || isRotatedName(basename(path), basename(live))
     return [...this.#held.all].filter((one) => one.handle.isOpen && isOfLive(one))
   }
+}
+
+function contentMsOf({ path, handle }: TailFile): number {
+  const stat = handle.stat()
+  return stat instanceof FsFailure ? Number.POSITIVE_INFINITY : contentMs(siblingAt(path, stat))
 }
 
 /**

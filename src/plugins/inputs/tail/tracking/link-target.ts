@@ -33,6 +33,12 @@ export function firstTarget(path: string): string {
   return target instanceof FsFailure ? path : resolve(dirname(path), target)
 }
 
+/** True unless there is a file of its own at the path: a link may be removed before it is created anew. */
+export function mayBeLink(path: string): boolean {
+  const found = lstat(path)
+  return found instanceof FsFailure || !found.isFile()
+}
+
 /** Returns the present path of the open file with this identity key; undefined when it has none, or the kernel does not tell. */
 export function kernelPathOf(fd: number, key: string): string | undefined {
   const name = readLink(`/proc/self/fd/${fd}`)
@@ -41,7 +47,12 @@ export function kernelPathOf(fd: number, key: string): string | undefined {
   return !(found instanceof FsFailure) && identityKey(found.dev, found.ino) === key ? name : undefined
 }
 
-/** True when the kernel knows the open file by this path, which then has no link in it. */
-export function isNameOf(fd: number, path: string): boolean {
-  return readLink(`/proc/self/fd/${fd}`) === path
+/**
+ * Returns the path by which the kernel knows the open file, which a deleted file had last; undefined when the kernel does not
+ * tell. Unlike `kernelPathOf` it does not say that the file is there now.
+ */
+export function lastKernelPathOf(fd: number): string | undefined {
+  const name = readLink(`/proc/self/fd/${fd}`)
+  if (name instanceof FsFailure || !name.startsWith('/')) return undefined
+  return name.endsWith(DELETED) ? name.slice(0, -DELETED.length) : name
 }

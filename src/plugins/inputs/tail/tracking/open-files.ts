@@ -21,6 +21,7 @@ import type { StringMatcher } from '../../../../lib/regex/string-matcher.ts'
 import type { TailCounters } from '../counters.ts'
 import { type ByteSource, PlainSource } from '../file/byte-source.ts'
 import { COMPRESSED, compressedFailure, isGzipName } from '../file/compression.ts'
+import { hasMarkedContent } from '../file/content-mark.ts'
 import {
   Descriptor,
   type DescriptorEvents,
@@ -39,7 +40,7 @@ import { rowForFile, StoredRow } from '../file/stored-row.ts'
 import { expandTag } from '../file/tag.ts'
 import { TailFile } from '../file/tail-file.ts'
 import { gzipEvents } from './gzip-events.ts'
-import { firstTarget, isNameOf, kernelPathOf, linkTarget } from './link-target.ts'
+import { firstTarget, lastKernelPathOf, linkTarget, mayBeLink } from './link-target.ts'
 import type { Positions } from './positions.ts'
 import type { ReadErrors } from './read-errors.ts'
 import { AT_HEAD, type Start, StartOffset, type StartOffsetOptions } from './start-offset.ts'
@@ -54,10 +55,16 @@ interface OpenFilesOptions extends StartOffsetOptions {
   linkRule: (path: string) => LinkRule
   /** Agent and input: two inputs that follow one file make chunks with different ids. */
   origin: string
+  /** See `TailFileInit`. */
+  placeOrigin?: string | undefined
   /** Claims and returns the row of a closed rotated file, if the file at this descriptor is the one. */
   takeClosed: (stat: BigIntStats, fd: number, path: string) => OffsetRow | undefined
   readErrors: ReadErrors
   clock: Clock
+  /** See `Positions.storeMark`. */
+  storeMark: (file: TailFile) => boolean
+  /** Called when a content gets another source, see `Joiner.renameSource`. */
+  onSourceLeft?: ((before: string, after: string) => void) | undefined
   onSettled: (file: TailFile, bytes: number) => void
   onTruncated: (file: TailFile, truncation: Truncation) => void
   /** The file is read from its start, as it was truncated since it was skipped. `isReported`: that is counted and logged. */
@@ -66,11 +73,15 @@ interface OpenFilesOptions extends StartOffsetOptions {
   onMore: (file: TailFile) => void
   /** The file was deleted while its descriptor was released. */
   onGone: (file: TailFile) => void
+  /** See `InputContext.leftGarbage`. */
+  leftGarbage?: ((bytes: number) => void) | undefined
   /** Returns a path at which a file that has left its path may be now. */
   findRotated: (file: DescriptorOwner) => string | undefined
 }
 
 const NO_BYTES = Buffer.alloc(0)
+/** Objects that opening a file leaves: properties in BigInts, for the path, each link and the descriptor, and texts. */
+const OPENING_GARBAGE_BYTES = 8192
 
 /** The open files by identity and by path. Opens files at the offset from which they are read. */
 export class OpenFiles {
@@ -81,7 +92,18 @@ export class OpenFiles {
   readonly #targets = new Map<string, string>()
   /** The reverse of `#targets`. */
   readonly #links = new Map<string, Set<string>>()
-  readonly #options: Pick<OpenFilesOptions, 'tag' | 'tagRegex' | 'format' | 'ignoreOlderMs' | 'origin'>
+  readonly #options: Pick<
+    OpenFilesOptions,
+    | 'tag'
+    | 'tagRegex'
+    | 'format'
+    | 'ignoreOlderMs'
+    | 'origin'
+    | 'placeOrigin'
+    | 'storeMark'
+    | 'onSourceLeft'
+    | 'leftGarbage'
+  >
   readonly #positions: Positions
   readonly #linkRule: OpenFilesOptions['linkRule']
   readonly #takeClosed: OpenFilesOptions['takeClosed']
@@ -342,7 +364,7 @@ export class OpenFiles {
         : rotated.row
     const isMissed = rotated !== undefined && row === undefined && !this.#positions.skipped.has(stat)
     const start = isMissed ? AT_HEAD : this.#startOffset.forFile(row, fd, stat, path, isFirstScan)
-    const { format, origin, tag, tagRegex } = this.#options
+    const { format, origin, placeOrigin, storeMark, onSourceLeft, tag, tagRegex } = this.#options
     // `start.row` is the row only if it is this file's: that of a reused inode says nothing about this file.
     const openedAs = start.row?.openedAs ?? rotated?.openedAs ?? path
     const target = isDirect ? path : firstTarget(path)
@@ -372,17 +394,24 @@ export class OpenFiles {
         (start.known === undefined ? nowMs : this.#positions.lastScanMs) - TICK_MS,
       ),
       origin,
+      placeOrigin,
+      storeMark,
+      onSourceLeft,
       onSettled: this.#onSettled,
       onTruncated: this.#onTruncated,
     })
     if (!handle.isCompressed) file.cursor.loadLastBytes(file.handle)
-    if (start.row !== undefined) this.#positions.claim(start.row)
+    if (start.row !== undefined) {
+      this.#positions.claim(start.row)
+      if (!hasMarkedContent(start.row, handle, size)) file.stored.leavePlace()
+    }
     // From now on the agent is responsible for this file, even if it crashes before it reads any of it.
     this.#positions.adopt(file, start.row)
     this.byKey.set(key, file)
     this.#openedDirectly = isDirect ? file : undefined
     if (start.truncated !== undefined) this.#onSkippedTruncated(file, start.truncated, isFirstScan)
     this.#counters.add('files_opened')
+    this.#options.leftGarbage?.(OPENING_GARBAGE_BYTES)
     this.#log.debug(`${path} is followed`, {
       tag: file.tag,
       inode: String(identity.inode),
@@ -436,13 +465,18 @@ export class OpenFiles {
   }
 }
 
-/** Returns the path of the file itself, even if `path` is a link that was switched after the file was opened. */
+/**
+ * Returns the path of the file itself, even if `path` is a link that was switched or removed after the file was opened, and the
+ * file deleted: what the link led to in between is found by the names that are like this one.
+ */
 function targetOf(file: TailFile, path: string): string {
   // The kernel's name of a file that was reached through no link is its path; to resolve the path takes three calls.
-  if (isNameOf(file.handle.fd, path)) return path
+  const name = lastKernelPathOf(file.handle.fd)
+  if (name === path) return path
   const target = linkTarget(path)
-  if (target === path) return path
   const found = statOf(target)
   const isIt = !(found instanceof FsFailure) && identityKey(found.dev, found.ino) === file.identity.key
-  return isIt ? target : (kernelPathOf(file.handle.fd, file.identity.key) ?? target)
+  // Another file has taken the place of the one that was opened by this path.
+  const isReplaced = target === path && !mayBeLink(path)
+  return isIt || isReplaced ? target : (name ?? target)
 }

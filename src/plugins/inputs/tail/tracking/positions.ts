@@ -1,6 +1,7 @@
 import { type ErrorCode, messageOf, ShipperError } from '../../../../core/error.ts'
-import type { OffsetRow, OffsetStore, SkippedFile } from '../../../../core/offset-store.ts'
+import type { OffsetRow, OffsetStore, PlaceRow, SkippedFile } from '../../../../core/offset-store.ts'
 import type { Clock, Logger, TimerHandle } from '../../../../core/services.ts'
+import { markOf } from '../file/content-mark.ts'
 import { MARKER_BYTES, markerAt } from '../file/fingerprint.ts'
 import { isBlank } from '../file/stored-row.ts'
 import type { TailFile } from '../file/tail-file.ts'
@@ -20,6 +21,8 @@ const COMMIT_FILES = 1000
 const MAX_ROWS = 200
 const MAX_COMPARE_MS = SLICE_MS / 2
 const MIN_ROWS = 8
+/** Objects that writing a row leaves, in bytes: the row, its numbers as SQLite takes them, and texts. */
+const ROW_GARBAGE_BYTES = 8192
 /** Delay after a failed write, so that a full disk or a locked database is not tried at every tick. */
 const RETRY_MS = 2000
 
@@ -31,6 +34,7 @@ export class Positions {
   readonly #store: OffsetStore
   readonly #clock: Clock
   readonly #log: Logger
+  readonly #leftGarbage: ((bytes: number) => void) | undefined
   /** Rows that no file has claimed yet, by inode; the newest last. */
   readonly #unclaimed = new Map<bigint, OffsetRow[]>()
   /** Files whose rows are to be written. */
@@ -68,6 +72,10 @@ export class Positions {
   #lastScanMs: number | undefined
   /** Files that are closed, or about to be. */
   readonly #released = new WeakSet<TailFile>()
+  /** Files that wait until their row is written, see `placeStored`. */
+  readonly #placeWaiters = new Map<TailFile, () => void>()
+  /** Files that were read since their mark was stored. */
+  readonly #unmarked = new Set<TailFile>()
   /** Start of the first scan of this run, in milliseconds. */
   #firstScanMs = Number.POSITIVE_INFINITY
   #hasScanned = false
@@ -82,10 +90,18 @@ export class Positions {
   #failure: ErrorCode | undefined
   #timer: TimerHandle | undefined
 
-  constructor(store: OffsetStore, patterns: readonly string[], clock: Clock, log: Logger) {
+  /** `leftGarbage`: see `InputContext.leftGarbage`. */
+  constructor(
+    store: OffsetStore,
+    patterns: readonly string[],
+    clock: Clock,
+    log: Logger,
+    leftGarbage?: (bytes: number) => void,
+  ) {
     this.#store = store
     this.#clock = clock
     this.#log = log
+    this.#leftGarbage = leftGarbage
     this.#patterns = patterns
     // Older versions recorded one scan for all patterns together.
     const ofAll = store.lastScanMs(patterns.join(','))
@@ -252,6 +268,7 @@ export class Positions {
     this.#resumed.delete(file)
     this.#unchanged.delete(file)
     this.#fresh.delete(file)
+    this.#unmarked.delete(file)
     this.#released.add(file)
   }
 
@@ -340,6 +357,7 @@ export class Positions {
     const skipped = this.skipped.changed
     if (this.#dirty.size + this.#closed.size + this.#removed.length === 0 && skipped === undefined) {
       this.#uncommittedBytes = 0
+      if (this.#placeWaiters.size > 0) this.#wakePlaceWaiters(true)
       return true
     }
     const { files, rows, isAll } = this.#rowsToWrite(isLast)
@@ -355,15 +373,18 @@ export class Positions {
       })
     } catch (error) {
       this.#recordFailure(error)
+      this.#wakePlaceWaiters(true)
       this.#arm(RETRY_MS)
       return false
     }
+    this.#leftGarbage?.(rows.length * ROW_GARBAGE_BYTES)
     if (this.#failure !== undefined) this.#log.info('positions are being written again')
     this.#failure = undefined
     for (const [i, file] of files.entries()) {
-      file.stored.recordWritten(rows[i]?.id)
+      file.stored.recordWritten(rows[i] as OffsetRow)
       this.#dirty.delete(file)
     }
+    if (this.#placeWaiters.size > 0) this.#wakePlaceWaiters(false)
     this.#closed.clear()
     this.#removed = []
     if (isAll) this.#uncommittedBytes = 0
@@ -426,6 +447,85 @@ export class Positions {
     this.#store.close()
   }
 
+  /**
+   * Resolves when the name of the file's content is stored, or cannot be now; undefined when nothing has to be waited for. Without it
+   * the records that are read now would have other places after a crash.
+   */
+  placeStored(file: TailFile): Promise<void> | undefined {
+    if (!file.hasPlaces || file.stored.isPlaceStored) return undefined
+    if (this.#failure !== undefined || this.areWritesHeld || this.#isClosed) return undefined
+    if (this.#unready.has(file) || this.#released.has(file)) return undefined
+    if (!this.#fresh.has(file) && !this.#resumed.has(file) && !this.#unchanged.has(file))
+      this.#dirty.add(file)
+    if (this.#store.path !== undefined) file.stored.placeMark ??= markOf(file)
+    this.#clock.cancel(this.#timer)
+    this.#timer = undefined
+    this.#arm(0)
+    return new Promise((resolve) => {
+      this.#placeWaiters.set(file, resolve)
+    })
+  }
+
+  /**
+   * Notes that the file is read on: what is read is to be marked before it is handed to outputs, which may be in the midst of it. Returns
+   * false if it was to be marked anyway.
+   */
+  beginRead(file: TailFile): boolean {
+    if (!file.hasPlaces || this.#store.path === undefined || this.#unmarked.has(file)) return false
+    this.#unmarked.add(file)
+    return true
+  }
+
+  /** Takes back what `beginRead` has noted, as nothing was read. */
+  cancelRead(file: TailFile): void {
+    this.#unmarked.delete(file)
+  }
+
+  /**
+   * Stores by what the content of the file is known again, and the contents of all others that were read since the last time. Has to be
+   * called before records of it are handed to outputs. False if that fails: the next run may not notice another content.
+   */
+  storeMark(file: TailFile): boolean {
+    if (!this.#unmarked.has(file)) return true
+    const marked: TailFile[] = []
+    for (const one of this.#failure === undefined ? this.#unmarked : [file]) {
+      if (!isCovered(one)) one.stored.placeMark = markOf(one)
+      // With a name that is not stored yet, the mark is written with it.
+      if (!one.stored.isPlaceStored || one.stored.isMarkStored || this.#released.has(one))
+        this.#unmarked.delete(one)
+      else marked.push(one)
+    }
+    if (marked.length === 0) return true
+    if (this.#failure === undefined && this.#writeMarks(marked)) this.#unmarked.clear()
+    return !this.#unmarked.delete(file)
+  }
+
+  #writeMarks(files: readonly TailFile[]): boolean {
+    if (this.#isClosed) return true
+    try {
+      this.#store.write({ upsert: [], remove: [], marks: files.map(placeRowOf) })
+    } catch (error) {
+      this.#recordFailure(error)
+      this.#clock.cancel(this.#timer)
+      this.#timer = undefined
+      this.#arm(RETRY_MS)
+      return false
+    }
+    this.#leftGarbage?.(files.length * ROW_GARBAGE_BYTES)
+    for (const { stored } of files) stored.recordMarkWritten(stored.placeMark)
+    return true
+  }
+
+  /** Wakes those whose file was written or cannot be, or all. */
+  #wakePlaceWaiters(isFailed: boolean): void {
+    for (const [file, resolve] of this.#placeWaiters) {
+      const isSettled = file.stored.isPlaceStored || this.#unready.has(file) || this.#released.has(file)
+      if (!isFailed && !isSettled) continue
+      this.#placeWaiters.delete(file)
+      resolve()
+    }
+  }
+
   #recordFailure(error: unknown): void {
     const { code, hint } =
       error instanceof ShipperError ? error : new ShipperError('E_INTERNAL', messageOf(error))
@@ -437,6 +537,17 @@ export class Positions {
   #arm(ms = COMMIT_MS): void {
     this.#timer ??= this.#clock.after(ms, () => this.commit())
   }
+}
+
+/** True when the mark of the content is after all that was read, and before the end of the file. */
+function isCovered({ stored: { placeMark }, cursor, handle }: TailFile): boolean {
+  if (placeMark === undefined || handle.isCompressed) return false
+  return placeMark.size >= cursor.offset && placeMark.size <= cursor.greatestSize
+}
+
+function placeRowOf({ stored, identity }: TailFile): PlaceRow {
+  const { id, created, placeId, placeMark } = stored
+  return { id, inode: asStored(identity.inode), created, placeId, placeMark }
 }
 
 /** True for a file that shares records with another one: a crash between the writes of their rows would repeat a part of a record. */
@@ -467,6 +578,7 @@ function hasRow(file: TailFile, row: OffsetRow): boolean {
     row.offset === acks.position &&
     row.size === (cursor.size > acks.position ? cursor.size : undefined) &&
     row.created === stored.created &&
+    row.placeId === (file.hasPlaces ? stored.placeId : stored.knownPlaceId) &&
     row.fingerprint === stored.fingerprint &&
     row.fingerprint !== undefined &&
     !isBlank(row) &&
@@ -528,12 +640,12 @@ function rowOf(file: TailFile, isCompared = false): OffsetRow {
     fingerprintSize: stored.fingerprintSize,
     streamOffset,
     skipping: acks.isSkipping,
+    placeId: file.hasPlaces ? stored.placeId : stored.knownPlaceId,
+    ...(stored.placeMark === undefined ? {} : { placeMark: stored.placeMark }),
   }
   if (file.target !== file.path) row.target = file.target
-  // If no bytes before the offset are known, the birth time distinguishes the file from one that reuses its
-  // inode.
-  const needsBirth = isBlank(row) || handle.isCompressed
-  if (needsBirth && identity.birthMs > 0) row.birthMs = Math.floor(identity.birthMs)
+  // The birth time distinguishes the file from one that reuses its inode, which may have the same lines.
+  if (identity.birthMs > 0) row.birthMs = Math.floor(identity.birthMs)
   if (isHashed && cursor.size > offset && !cursor.isRewritten) row.size = cursor.size
   return row
 }

@@ -6,7 +6,7 @@ import type { FsFailure } from '../../../../lib/fs/file-system.ts'
 import { millisecondsOf } from '../../../../lib/time/milliseconds.ts'
 import type { TailCounters } from '../counters.ts'
 import { isGzipName } from '../file/compression.ts'
-import { mismatch } from '../file/fingerprint.ts'
+import { mismatch, mismatchOfMark } from '../file/fingerprint.ts'
 import { isMemberAt, isPlainContent } from '../file/gzip-members.ts'
 import type { GzipStart } from '../file/gzip-source.ts'
 import { isLater } from '../file/stored-row.ts'
@@ -121,7 +121,7 @@ export class StartOffset {
   ): Start {
     const size = Number(stat.size)
     if (row !== undefined) {
-      const reason = mismatch(row, fd, size, path, this.#compareName)
+      const reason = mismatch(withoutShortMark(row, stat), fd, size, path, this.#compareName)
       if (reason === undefined) return { offset: row.offset, isSkipping: row.skipping === true, row }
       return this.#replaced(path, reason, isLater(row, stat.birthtimeNs))
     }
@@ -145,11 +145,13 @@ export class StartOffset {
     const isRenamed = this.#compareName && row !== undefined && basename(row.name) !== basename(path)
     if (row === undefined || isRenamed)
       return fromHead ? AT_HEAD : { ...AT_HEAD, gzip: { memberAt: 0, skipTo: size } }
-    const { offset, streamOffset } = row
+    const { offset, streamOffset, placeMark } = row
     const isSkipping = row.skipping === true
+    const other = placeMark === undefined ? undefined : mismatchOfMark(placeMark, fd, size)
+    if (other !== undefined) return this.#replaced(path, other, isLater(row, stat.birthtimeNs))
     if (streamOffset !== undefined && row.markerSize === 0) return { offset: streamOffset, isSkipping, row }
     // The marker covers bytes on disk, as for a plain file.
-    const reason = mismatch({ ...row, fingerprint: undefined }, fd, size, path, false)
+    const reason = mismatch({ ...row, fingerprint: undefined, placeMark: undefined }, fd, size, path, false)
     if (reason !== undefined) return this.#replaced(path, reason, isLater(row, stat.birthtimeNs))
     if (streamOffset === undefined) {
       const isOurs = row.openedAs !== undefined
@@ -192,4 +194,10 @@ export class StartOffset {
     this.#counters.add('files_replaced')
     return AT_HEAD
   }
+}
+
+/** Returns the row without the mark that a copy of only a part of the content cannot have. */
+function withoutShortMark(row: OffsetRow, { ino, size }: BigIntStats): OffsetRow {
+  const isPart = row.inode !== BigInt.asIntN(64, ino) && size < (row.placeMark?.size ?? 0)
+  return isPart ? { ...row, placeMark: undefined } : row
 }

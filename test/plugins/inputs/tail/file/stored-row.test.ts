@@ -37,6 +37,41 @@ describe('a stored row', () => {
     ])
   })
 
+  test('names a content anew after each truncation, whatever the clock says, and in a new row', () => {
+    const names = new Set<string>()
+    const first = new StoredRow(undefined, 0, 5000)
+    for (const nowMs of [5000, 5000, 1000, 5000]) {
+      names.add(first.placeId)
+      expect(first.placeId).toBe(first.placeId)
+      first.restart(nowMs)
+    }
+    names.add(first.placeId)
+    names.add(new StoredRow(undefined, 0, 5000).placeId)
+    expect(names.size).toBe(6)
+  })
+
+  test('keeps the name of a content that is read on, and of no other', () => {
+    const stored = row(1, { offset: 90, placeId: 'a'.repeat(16) })
+    const resumed = new StoredRow(stored, 90, 1_000_000)
+    expect([resumed.placeId, resumed.isPlaceStored]).toEqual(['a'.repeat(16), true])
+    const copy = new StoredRow(undefined, 0, 1_000_000)
+    copy.continuePlaces(resumed, { size: 90, hash: 'b', hashed: 32 })
+    expect([copy.placeId, copy.isPlaceStored, copy.placeMark?.size]).toEqual(['a'.repeat(16), false, 90])
+    copy.recordWritten({ id: 7, placeId: copy.placeId })
+    expect([copy.isPlaceStored, copy.isMarkStored]).toEqual([true, false])
+    copy.recordMarkWritten(copy.placeMark)
+    expect(copy.isMarkStored).toBe(true)
+    copy.leavePlace()
+    expect([copy.isPlaceStored, copy.placeMark]).toEqual([false, undefined])
+    expect(copy.placeId).not.toBe('a'.repeat(16))
+    const gzip = new StoredRow({ ...stored, offset: 20, streamOffset: 90 }, 90, 1_000_000)
+    expect(gzip.placeId).toBe('a'.repeat(16))
+    resumed.restart(1_000_000)
+    expect(resumed.placeId).not.toBe(copy.placeId)
+    expect(resumed.isPlaceStored).toBe(false)
+    expect(new StoredRow(stored, 0, 1_000_000).placeId).not.toBe('a'.repeat(16))
+  })
+
   test('is blank while the content cannot be told from others', () => {
     expect(isBlank({ offset: 0, fingerprint: 'a', fingerprintSize: 63 })).toBe(true)
     expect(isBlank({ offset: 0, fingerprint: 'a', fingerprintSize: 64 })).toBe(false)

@@ -9,6 +9,7 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
+import { Places } from '../../../../../src/core/places.ts'
 import type { Truncation } from '../../../../../src/plugins/inputs/tail/file/read-cursor.ts'
 import type { TailFile } from '../../../../../src/plugins/inputs/tail/file/tail-file.ts'
 import { readTo, tailFile } from '../../../../support/tail/tail-file.ts'
@@ -402,4 +403,28 @@ test('the position of a copy follows what settles in the original, before where 
   made.handOver(copy, 5 * LINE, 3 * LINE)
   range?.settle('delivered')
   expect([copy.cursor.offset, copy.acks.position, copy.acks.isPending]).toEqual([5 * LINE, 3 * LINE, false])
+})
+
+test('what goes into a chunk while no mark can be stored gets a name that the database does not have', () => {
+  let isStored = true
+  const path = join(tmp(), 'a.log')
+  const made = tailFile(path, text('old', 10), 0, undefined, 'agent', () => isStored)
+  const sourcesOf = (): [string | undefined, string | undefined] => {
+    const places = new Places()
+    made.needsJoin()
+    places.add(made.sourceIn(places), made.cursor.offset)
+    const before = places.sources[0]
+    made.cursor.advance(LINE)
+    made.closeRange(places)
+    return [before, places.sources[0]]
+  }
+  const [name, kept] = sourcesOf()
+  expect(kept).toBe(name as string)
+  isStored = false
+  const [before, left] = sourcesOf()
+  expect(before).toBe(name as string)
+  expect(left).not.toBe(name as string)
+  expect(made.sourceIn(new Places())).toBe(0)
+  isStored = true
+  expect(sourcesOf()).toEqual([left, left])
 })

@@ -467,16 +467,33 @@ describe('of two files with the same lines', () => {
     expect([copies.examine(file, false), ...verdictOn(file)]).toEqual(['read', 10 * LINE, true])
   })
 
-  test('one is a copy when the other is deleted', () => {
-    const { copies, open, copy, held } = setUp()
-    const original = open('app.log', lines(10), [0, 100])
+  test.each([
+    ['is a copy when the other is deleted', lines(10), [500, 600], 10 * LINE],
+    [
+      'of equal lines is a copy when it has the time of the deleted one',
+      lines(1).repeat(10),
+      [500, 100],
+      10 * LINE,
+    ],
+    [
+      'of equal lines is read when it may be the log after the deleted one',
+      lines(1).repeat(10),
+      [500, 600],
+      0,
+    ],
+  ] as const)('one %s', (_, content, [bornMs, writtenMs], from) => {
+    const { copies, open, copy, held, clock } = setUp()
+    const original = open('app.log', content, [0, 100])
     readTo(original, 10 * LINE)
     original.rotation.markRotated(0, original.path)
     unlinkSync(original.path)
     original.refresh()
     held.add(original)
-    const file = copy('app1.log', lines(11), [500, 600])
-    expect([copies.examine(file, false), ...verdictOn(file)]).toEqual(['read', 10 * LINE, true])
+    const file = copy('app1.log', content, [bornMs, writtenMs])
+    copies.examine(file, false)
+    clock.advance(WAIT_MS)
+    if (file.newAt !== undefined) copies.examine(file, false)
+    expect(verdictOn(file)).toEqual([from, true])
   })
 
   test('the newer one of two that are unread waits for the other', () => {
@@ -580,7 +597,8 @@ describe('the original of a copy', () => {
     const { copies, open, copy, held, clock } = setUp()
     const original = open('app.log.2', lines(10))
     readTo(original, 10 * LINE)
-    const gz = asCompressed(copy('app.log.1.gz', gzipSync(lines(10))))
+    // gzip sets the time of the file that it compresses.
+    const gz = asCompressed(copy('app.log.1.gz', gzipSync(lines(10)), [700, 600]))
     expect(copies.examine(gz, false)).toBe('wait')
     clock.advance(WAIT_MS)
     expect([copies.examine(gz, false), ...verdictOn(gz)]).toEqual(['read', 10 * LINE, true])

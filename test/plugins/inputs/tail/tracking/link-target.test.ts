@@ -2,7 +2,7 @@ import { afterEach, expect, spyOn, test } from 'bun:test'
 import { closeSync, openSync, realpathSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { systemCalls } from '../../../../../src/lib/fs/system-calls.ts'
-import { isNameOf } from '../../../../../src/plugins/inputs/tail/tracking/link-target.ts'
+import { lastKernelPathOf } from '../../../../../src/plugins/inputs/tail/tracking/link-target.ts'
 import { follow } from '../../../../support/tail/run.ts'
 import { tmp } from '../../../../support/tmp.ts'
 
@@ -11,19 +11,18 @@ afterEach(() => {
   for (const restore of restores.splice(0)) restore()
 })
 
-test('the name of an open file is its path without links, as long as it is there', () => {
+test('the last path of an open file has no link in it, and stays when the file is deleted', () => {
   const dir = realpathSync(tmp())
   const [path, link] = [join(dir, 'a.log'), join(dir, 'link.log')]
   writeFileSync(path, 'line\n')
   symlinkSync(path, link)
   const fd = openSync(link, 'r')
   restores.push(() => closeSync(fd))
-  expect(isNameOf(fd, path)).toBe(true)
-  expect(isNameOf(fd, link)).toBe(false)
+  expect(lastKernelPathOf(fd)).toBe(path)
   unlinkSync(path)
   writeFileSync(path, 'another file\n')
-  expect(isNameOf(fd, path)).toBe(false)
-  expect(isNameOf(-1, path)).toBe(false)
+  expect(lastKernelPathOf(fd)).toBe(path)
+  expect(lastKernelPathOf(-1)).toBe(undefined)
 })
 
 test('the path of a file that is opened is resolved only if there is a link in it', async () => {

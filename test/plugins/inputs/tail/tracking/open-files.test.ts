@@ -43,7 +43,11 @@ function setUp({ ignoreOlderMs = 0, readFromHead = false, stored = [] as OffsetR
   const counters = { add, get: () => 0 } as never
   const logAt = (level: string) => (message: string) => void logged.push(`${level}: ${message}`)
   const log = { error: logAt('error'), warn: logAt('warn'), info() {}, debug() {} }
-  const positions = new Positions(store, ['/a/*.log'], clock, log)
+  const garbage = { bytes: 0 }
+  const leftGarbage = (bytes: number): void => {
+    garbage.bytes += bytes
+  }
+  const positions = new Positions(store, ['/a/*.log'], clock, log, leftGarbage)
   const files = new OpenFiles({
     tag: 'app.*',
     tagRegex: undefined,
@@ -51,7 +55,9 @@ function setUp({ ignoreOlderMs = 0, readFromHead = false, stored = [] as OffsetR
     ignoreOlderMs,
     linkRule: () => 'on',
     findRotated: () => undefined,
+    storeMark: () => true,
     onGone: () => {},
+    leftGarbage,
     origin: 'agent',
     takeClosed: () => undefined,
     readErrors: new ReadErrors(counters, log),
@@ -73,7 +79,7 @@ function setUp({ ignoreOlderMs = 0, readFromHead = false, stored = [] as OffsetR
     writeFileSync(join(dir, name), content)
     return join(dir, name)
   }
-  return { dir, store, clock, counted, logged, positions, files, write }
+  return { dir, store, clock, counted, logged, positions, files, write, garbage }
 }
 
 describe('a path', () => {
@@ -295,4 +301,15 @@ test('a file is too old only where a limit is set', () => {
     clock.advance(60_000)
     expect(files.open(`${path}.1`, true) === undefined).toBe(ignoreOlderMs > 0)
   }
+})
+
+test('what opening files and writing their rows leaves is counted, so that it is collected before the process has grown', () => {
+  const { files, positions, write, garbage } = setUp()
+  for (let i = 0; i < 10; i++) files.open(write(`${i}.log`, 'one\n'), true)
+  const { bytes } = garbage
+  expect(bytes).toBeGreaterThanOrEqual(10 * 4096)
+  files.open(write('0.log', 'one\n'), true)
+  expect(garbage.bytes).toBe(bytes)
+  positions.commit(true)
+  expect(garbage.bytes).toBeGreaterThanOrEqual(2 * bytes)
 })

@@ -1,8 +1,9 @@
 import { describe, expect, test } from 'bun:test'
-import { writeFileSync } from 'node:fs'
+import { appendFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { ShipperError } from '../../../../../src/core/error.ts'
 import type { OffsetRow } from '../../../../../src/core/offset-store.ts'
+import type { TailFile } from '../../../../../src/plugins/inputs/tail/file/tail-file.ts'
 import { Positions } from '../../../../../src/plugins/inputs/tail/tracking/positions.ts'
 import { row } from '../../../../contract/offset-store/bench.ts'
 import { ManualClock } from '../../../../support/engine/manual-clock.ts'
@@ -89,7 +90,7 @@ describe('a row is written', () => {
     expect(store.writes).toBe(2)
   })
 
-  test('with its birth while nothing was read of it, and with its size while it has more', () => {
+  test('with its birth, and with its size while it has more', () => {
     const { store, positions, file } = setUp()
     const one = tailFile(join(tmp(), 'a.log'), CONTENT)
     positions.touch(one)
@@ -101,7 +102,8 @@ describe('a row is written', () => {
     readTo(one, CONTENT.length)
     positions.touch(one)
     positions.commit()
-    expect(store.table.map(({ birthMs, size }) => [birthMs, size])).toEqual([[undefined, undefined]])
+    const { birthMs } = one.identity
+    expect(store.table.map((row) => [row.birthMs, row.size])).toEqual([[Math.floor(birthMs), undefined]])
     // Its size is of another content.
     const two = file()
     two.cursor.recordTruncation(CONTENT.length, true)
@@ -431,5 +433,130 @@ describe('scans', () => {
     expect([made().appearedSinceLastScan(5), made().createdSinceLastScan(5)]).toEqual([true, false])
     store.skipped = undefined
     expect([made().appearedSinceLastScan(1000), made().appearedSinceLastScan(1001)]).toEqual([false, true])
+  })
+})
+
+describe('a file of whose records places are wanted', () => {
+  const wanted = () => {
+    const path = join(tmp(), 'a.log')
+    return tailFile(path, CONTENT, 0, undefined, 'agent')
+  }
+
+  test('waits until the name of its content is stored, also after a truncation', async () => {
+    const { store, clock, positions } = setUp()
+    const file = wanted()
+    positions.adopt(file)
+    const wait = positions.placeStored(file)
+    expect(wait).toBeInstanceOf(Promise)
+    clock.advance(0)
+    await wait
+    expect(store.table.map(({ placeId }) => placeId)).toEqual([file.stored.placeId])
+    expect(positions.placeStored(file)).toBeUndefined()
+    const before = file.stored.placeId
+    file.restart(0, undefined)
+    const again = positions.placeStored(file)
+    expect(again).toBeInstanceOf(Promise)
+    clock.advance(0)
+    await again
+    expect(file.stored.placeId).not.toBe(before)
+    expect(store.table.map(({ placeId }) => placeId)).toEqual([file.stored.placeId])
+    expect(positions.placeStored(file)).toBeUndefined()
+  })
+
+  test('does not wait while nothing can be written', async () => {
+    const { store, clock, positions } = setUp()
+    store.failing = BUSY
+    const file = wanted()
+    positions.adopt(file)
+    const wait = positions.placeStored(file)
+    clock.advance(0)
+    await wait
+    expect(positions.placeStored(file)).toBeUndefined()
+    store.failing = undefined
+    clock.advance(5000)
+    expect(store.table.map(({ placeId }) => placeId)).toEqual([file.stored.placeId])
+  })
+
+  test('waits for its row, if that is written later than others', async () => {
+    const { clock, positions } = setUp()
+    const files = Array.from({ length: 500 }, wanted)
+    for (const file of files) positions.adopt(file)
+    const waits = files.map((file) => positions.placeStored(file))
+    clock.advance(5000)
+    await Promise.all(waits)
+    expect(files.filter((file) => !file.stored.isPlaceStored)).toEqual([])
+  })
+
+  test('has no name in its row where no output wants places', () => {
+    const { store, positions, file } = setUp()
+    positions.adopt(file())
+    expect(positions.placeStored(file())).toBeUndefined()
+    positions.commit()
+    expect(store.table.map(({ placeId }) => placeId)).toEqual([undefined])
+  })
+})
+
+describe('the mark of a content', () => {
+  function marking() {
+    const made = setUp()
+    made.store.path = '/pos.db'
+    const file = (): ReturnType<typeof tailFile> => {
+      const one = tailFile(join(tmp(), 'a.log'), CONTENT, 0, undefined, 'agent')
+      made.positions.touch(one)
+      return one
+    }
+    const files = [file(), file(), file()] as const
+    made.positions.commit()
+    const read = (one: TailFile, offset: number): void => {
+      one.cursor.moveTo(offset)
+      one.cursor.loadLastBytes(one.handle)
+      made.positions.beginRead(one)
+    }
+    return { ...made, files, read }
+  }
+  const sizes = ({ table }: MemoryStore): (number | undefined)[] =>
+    table.map(({ placeMark }) => placeMark?.size)
+
+  test('is stored for all files that were read, in one write, and not again before the end of what it covers', () => {
+    const { store, positions, files, read } = marking()
+    expect(sizes(store)).toEqual([undefined, undefined, undefined])
+    const [one, two] = files
+    read(one, 4)
+    read(two, 8)
+    expect(positions.storeMark(one)).toBe(true)
+    // All that the file has, as that ends with a line.
+    expect([sizes(store), store.writes]).toEqual([[14, 14, undefined], 2])
+    expect(positions.storeMark(two)).toBe(true)
+    read(one, 14)
+    expect([positions.storeMark(one), store.writes]).toEqual([true, 2])
+    appendFileSync(one.path, 'four\nfi')
+    one.refresh()
+    read(one, 19)
+    expect(positions.storeMark(one)).toBe(true)
+    expect([sizes(store), store.writes]).toEqual([[19, 14, undefined], 3])
+  })
+
+  test('is of what was read, when the file has something else by now', () => {
+    const { store, positions, files, read } = marking()
+    read(files[0], 8)
+    const { placeId } = files[0].stored
+    writeFileSync(files[0].path, 'ONE\nTWO\nTHREE\n')
+    expect(positions.storeMark(files[0])).toBe(true)
+    expect(store.table[0]).toMatchObject({ placeId, placeMark: { size: 8, hashed: 8 } })
+  })
+
+  test('that cannot be stored is known to the file, whose content then has a name that is not stored', () => {
+    const { store, clock, positions, files, read } = marking()
+    const [one] = files
+    const { placeId } = one.stored
+    read(one, 4)
+    store.failing = BUSY
+    expect(positions.storeMark(one)).toBe(false)
+    one.stored.leavePlace(one.stored.placeMark)
+    store.failing = undefined
+    expect(one.stored.placeId).not.toBe(placeId)
+    positions.touch(one)
+    clock.advance(2000)
+    expect(store.table[2]).toMatchObject({ placeId: one.stored.placeId, placeMark: { size: 14 } })
   })
 })
