@@ -67,7 +67,17 @@ const KEYS = [
 const PASSWORD =
   /(?:password|passwd|passphrase)\\?["']? {0,3}[=:][=>]?[ \t]{0,64}((?=\\["'])\\"(?:(?!\\?")[\s\S])*|"(?:\\[\s\S]|[^"\\])*|(?:[^\s,;&"'`)}\]<>|\\{[\0][^\s,;&"'`)}\]<>|\\\0]*)?)/iy
 
-const FORMS: Record<string, { forms: RegExp[]; is?: (text: string) => boolean; group?: number }> = {
+/** The sources of the line `passwd:` in nsswitch.conf. */
+const SOURCE = /^\\?["']?(?:compat|files|sss|systemd|ldap|nis|nisplus|db|winbind)$/
+
+interface Form {
+  forms: RegExp[]
+  /** Judges the value of a match, given all of it. */
+  is?: (text: string, all: string) => boolean
+  group?: number
+}
+
+const FORMS: Record<string, Form> = {
   card: { forms: CARDS, is: isCard },
   iban: { forms: IBAN_FORMS, is: isIban },
   email: { forms: [EMAIL], is: isEmail },
@@ -76,21 +86,23 @@ const FORMS: Record<string, { forms: RegExp[]; is?: (text: string) => boolean; g
   password: {
     forms: [PASSWORD],
     group: 1,
-    is: (text) =>
-      !/^\\?"?$/.test(text) && !/^\\?["']?(?:null|nil|none|true|false|undefined|\(null\)|\*.*)$/i.test(text),
+    is: (text, all) =>
+      !/^\\?"?$/.test(text) &&
+      !(/^passwd/i.test(all) && SOURCE.test(text)) &&
+      !/^\\?["']?(?:null|nil|none|true|false|undefined|\(null\)|\*.*)$/i.test(text),
   },
 }
 
 /** Returns the secrets of a kind in a text of latin1; those that overlap are included, but for passwords. */
 export function referenceHits(text: string, kind: string): Range[] {
-  const { forms, is = () => true, group = 0 } = FORMS[kind] as (typeof FORMS)[string]
+  const { forms, is = () => true, group = 0 } = FORMS[kind] as Form
   const found: Range[] = []
   for (let at = 0; at < text.length; at++)
     for (const form of forms) {
       form.lastIndex = at
       const match = form.exec(text)
       const value = match?.[group]
-      if (match === null || value === undefined || !is(value)) continue
+      if (match === null || value === undefined || !is(value, match[0])) continue
       const end = at + match[0].length
       const marks = group === 0 ? 0 : (/^\\?["']/.exec(value)?.[0].length ?? 0)
       found.push({ start: end - value.length + marks, end })

@@ -60,9 +60,9 @@ with a local part that is not ASCII or in quotation marks, passwords in a URL wi
 is a token of its own), what is in MessagePack extensions unless the name of a password is their key, the rest of a password without quotation
 marks from a blank, comma, semicolon or bracket on, names in the plural (\`passwords\`) or with something after them (\`password2\`,
 \`password_confirm\`), values in a nested YAML map (\`password:\` and \`value: x\` on the next line) of a text, a scheme and its credential in two keys of
-a map, tokens of other issuers (\`npm_\`, \`dckr_pat_\`), and
-passwords without a name such as \`password=\` before them. In a text that contains JSON, names and values are found, even if its quotation
-marks are escaped once.
+a map, tokens of other issuers (\`npm_\`, \`dckr_pat_\`),
+passwords without a name such as \`password=\` before them, and a source of nsswitch.conf (\`files\`, \`db\`) as the value of
+\`passwd\`. In a text that contains JSON, names and values are found, even if its quotation marks are escaped once.
 
 **What is replaced although it is no secret:** about one in thirty random numbers of 16 digits looks like a card number (one in 32 of those without a zero in front; one in sixty of 19
 digits). Times in milliseconds and nanoseconds, UUIDs and hexadecimal ids do not. Other names
@@ -98,5 +98,6 @@ export const spec = defineFilter({
     ...FAILED_RECORDS,
     ...regexCounter('redact'),
   },
+  keepsPlaces: () => true,
   create: (options, ctx) => new Redact(options, ctx),
 })

@@ -23,7 +23,7 @@ export const MAX_JUDGED = 256
 export type NameStrength = 'loose' | 'no folder' | 'no database' | 'strict' | 'authorization'
 
 const CONSTANTS = new Set(['null', 'nil', 'none', 'true', 'false', 'undefined', '(null)'])
-/** Sources of the line `passwd:` in nsswitch.conf. */
+/** Sources of the line `passwd:` in nsswitch.conf, which are in lower case. */
 const DATABASES = new Set(['compat', 'files', 'sss', 'systemd', 'ldap', 'nis', 'nisplus', 'db', 'winbind'])
 const MAX_CONSTANT = 9
 
@@ -47,8 +47,8 @@ function isConstant(buf: Buffer, start: number, stop: number, strength: NameStre
   while (p < stop && buf[p] === STAR) p++
   if (p === stop) return true
   if (stop - start > MAX_CONSTANT) return false
-  const text = buf.toString('latin1', start, stop).toLowerCase()
-  return CONSTANTS.has(text) || (strength === 'no database' && DATABASES.has(text))
+  const text = buf.toString('latin1', start, stop)
+  return CONSTANTS.has(text.toLowerCase()) || (strength === 'no database' && DATABASES.has(text))
 }
 
 /** True for a text with blanks, and for a name with a slash and no upper-case letter, as `namespace/name` of Kubernetes. */

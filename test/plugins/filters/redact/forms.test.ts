@@ -274,6 +274,8 @@ describe('redact', () => {
       '"max-token":123456789',
     ])
       expect(redacted(text)).toBe(text)
+    expect(redacted('passwd: dB')).toBe('passwd: [REDACTED:password]')
+    expect(redacted('password: db')).toBe('password: [REDACTED:password]')
     expect(through([{ max_token: '100000000' }])).toEqual([{ max_token: '100000000' }])
     expect(redacted('token: 100000000')).toBe('token: [REDACTED:password]')
   })
