@@ -121,7 +121,7 @@ class PatternParser {
       const [all, low = '', comma = '', high = '', suffix = ''] = found
       const isInterval = all[0] === '{'
       if (isInterval && low === '' && high === '') return node
-      if (node.type === 'anchor' || node === EMPTY) this.#refuse('a repetition of nothing')
+      if (node === EMPTY) this.#refuse('a repetition of nothing')
       const min = isInterval ? Number(low) : all[0] === '+' ? 1 : 0
       const max = isInterval ? intervalMax(low, comma, high) : all[0] === '?' ? 1 : Number.POSITIVE_INFINITY
       if (max < min || max === 0) this.#refuse(`the repetition ${all}`)

@@ -114,6 +114,31 @@ test('repetitions are parsed as in Ruby', () => {
   expect(match('^(?<a>{x})', '{x}')).toEqual({ a: '{x}' })
 })
 
+test('an anchor is repeated as in Ruby', () => {
+  // The spans that Ruby 3.1 finds in each text, `-` where it finds none.
+  const found = {
+    '(?<a>(?:^)*)b': '1,1 2,2 - - 0,0',
+    '(?<a>a(?:\\Z)*)': '0,1 0,1 3,4 - 1,2',
+    '(?<a>(?:\\b)+)': '0,0 0,0 0,0 - 0,0',
+    '(?<a>a$?b)': '0,2 - - - 1,3',
+    '(?<a>(?:\\B)*?x)': '- - 0,1 - -',
+    '(?<a>^+?a)': '0,1 0,1 - - 4,5',
+    '(?<a>$??\\n^)': '- 1,2 - - 3,4',
+    '(?<a>(?:\\A){2}x)': '- - 0,1 - -',
+    '(?<a>(?:^){0,2}?a)': '0,1 0,1 3,4 - 1,2',
+    '(?<a>(?:(?:\\b)*a)+)': '0,1 0,1 3,4 - 1,2',
+    '(?<a>\\z+)': '2,2 3,3 4,4 0,0 6,6',
+  }
+  const texts = ['ab', 'a\nb', 'xx a', '', 'bab\nab'].map((text) => Buffer.from(text))
+  for (const [expression, spans] of Object.entries(found)) {
+    const matcher = matcherOf(translateOnigmo(expression))
+    const all = texts.map((src) =>
+      matcher.match(src, 0, src.length) === MATCH ? matcher.spans.subarray(2, 4).join() : '-',
+    )
+    expect({ expression, spans: all.join(' ') }).toEqual({ expression, spans })
+  }
+})
+
 test('unsupported syntax is refused and named', () => {
   const refused = {
     '(?<a>x)(?(1)b|c)': 'the group (?(1',
