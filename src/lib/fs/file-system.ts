@@ -274,7 +274,7 @@ export function readTextFile(path: string, maxBytes: number): string | FsFailure
 }
 
 /** Code of a content that is longer than the caller allows. */
-const TOO_LARGE = 'TOO_LARGE'
+export const TOO_LARGE = 'TOO_LARGE'
 /** Time that the writer of a pipe may pause, and that all of it may take. */
 const MAX_PIPE_PAUSE_MS = 10_000
 const MAX_PIPE_MS = 30_000

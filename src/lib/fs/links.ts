@@ -45,16 +45,24 @@ export function openFollowing(path: string, rule: LinkRule): OpenedFile | FsFail
     const place = follow(path, rule)
     if (!(place instanceof FsFailure) && isPlaceOf(opened, name, place)) return opened
     close(opened.fd)
-    if (place instanceof FsFailure && place.code !== LINK_CHANGED) return place
+    if (place instanceof FsFailure && !isChanged(place)) return place
   }
   return new FsFailure(LINK_CHANGED, 'the links in its path change while it is opened')
 }
 
-/** Returns why the rule does not allow a path, or why its links cannot be examined; undefined if it is allowed. */
+/**
+ * Returns why the rule does not allow a path, or why its links cannot be examined; undefined if it is allowed. A link that
+ * is switched meanwhile is followed again.
+ */
 export function refusalOf(path: string, rule: LinkRule): FsFailure | undefined {
   if (rule === 'on') return undefined
-  const place = follow(path, rule)
+  let place = follow(path, rule)
+  for (let attempt = 2; attempt <= MAX_ATTEMPTS && isChanged(place); attempt++) place = follow(path, rule)
   return place instanceof FsFailure && !isMissing(place) ? place : undefined
+}
+
+function isChanged(place: Place | FsFailure): boolean {
+  return place instanceof FsFailure && place.code === LINK_CHANGED
 }
 
 /**
