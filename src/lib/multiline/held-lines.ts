@@ -11,9 +11,19 @@ const FIRST_BYTES = 4096
 /** Receiver of the texts of lines. */
 interface TextSink {
   appendText(src: Buffer, start: number, end: number): void
+  /** Records that the entry src[start, end), whose text was appended, is part of it. */
+  extend(src: Buffer, start: number, end: number, place: LinePlace | undefined): void
+}
+
+/** Where a line was read: see core/places.ts. `extent`: of a part of a line. */
+export interface LinePlace {
+  source: string
+  offset: number
+  extent?: number
 }
 
 interface HeldLine {
+  place: LinePlace | undefined
   end: number
   textAt: number
   textEnd: number
@@ -36,6 +46,10 @@ export class HeldLines {
     return this.#lines.length
   }
 
+  get places(): (LinePlace | undefined)[] {
+    return this.#lines.map(({ place }) => place)
+  }
+
   get memoryBytes(): number {
     return this.#buf?.length ?? 0
   }
@@ -44,13 +58,13 @@ export class HeldLines {
    * Adds the entry src[start, end), whose text is at [textAt, textEnd). Returns false when it holds too much
    * already.
    */
-  add(src: Buffer, start: number, end: number, textAt: number, textEnd: number): boolean {
+  add(src: Buffer, start: number, end: number, textAt: number, textEnd: number, place?: LinePlace): boolean {
     const after = this.size + end - start
     if (this.#lines.length >= MAX_LINES || after > MAX_BYTES) return false
     const buf = this.#withBytes(after)
     const move = this.size - start
     src.copy(buf, this.size, start, end)
-    this.#lines.push({ end: after, textAt: textAt + move, textEnd: textEnd + move })
+    this.#lines.push({ place, end: after, textAt: textAt + move, textEnd: textEnd + move })
     this.size = after
     this.textSize += textEnd - textAt + 1
     return true
@@ -80,14 +94,18 @@ export class HeldLines {
     const buf = this.#buf
     if (buf === undefined || count === 0) return
     const moved = this.#lines.slice(0, count)
-    for (const { textAt, textEnd } of moved) {
+    let start = 0
+    for (const { place, end, textAt, textEnd } of moved) {
       record.appendText(buf, textAt, textEnd)
+      record.extend(buf, start, end, place)
+      start = end
       this.textSize -= textEnd - textAt + 1
     }
     const from = moved.at(-1)?.end ?? 0
     buf.copyWithin(0, from, this.size)
     this.size -= from
-    this.#lines = this.#lines.slice(count).map(({ end, textAt, textEnd }) => ({
+    this.#lines = this.#lines.slice(count).map(({ place, end, textAt, textEnd }) => ({
+      place,
       end: end - from,
       textAt: textAt - from,
       textEnd: textEnd - from,

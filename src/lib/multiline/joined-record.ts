@@ -1,9 +1,12 @@
 import type { BufferSource } from '../../core/buffer-source.ts'
 import { writeStrHead } from '../../core/msgpack/encode.ts'
 import { entryMap, findKey, spanOf } from '../../core/msgpack/record.ts'
-import { HeldLines } from './held-lines.ts'
+import { extentOf, placeSpan, replaceExtent } from '../records/entry-place.ts'
+import { Extent } from './extent.ts'
+import { HeldLines, type LinePlace } from './held-lines.ts'
 
 const FIRST_BYTES = 4096
+const NO_PLACES: readonly LinePlace[] = []
 
 /** Position of a text in an entry: `valueAt` is its MessagePack head, [textAt, textEnd) the text itself. */
 export interface TextSpan {
@@ -48,6 +51,10 @@ export class JoinedRecord {
   readonly #after: Buffer
   readonly #buffers: BufferSource
   #held: HeldLines | undefined
+  /** Names the lines after the first one. */
+  readonly #extent = new Extent()
+  /** True when the entry of the first line has its place. */
+  #hasPlace: boolean | undefined
 
   /** Begins with the entry src[start, end), whose text is at `place`. */
   constructor(src: Buffer, start: number, end: number, place: TextSpan, buffers: BufferSource) {
@@ -69,6 +76,11 @@ export class JoinedRecord {
     return 1 + (this.#held?.count ?? 0)
   }
 
+  /** Places of the held lines. */
+  get heldPlaces(): readonly (LinePlace | undefined)[] {
+    return this.#held?.places ?? NO_PLACES
+  }
+
   /** Size of the text in bytes if the held lines become part of it. */
   get sizeWithHeld(): number {
     return this.size + (this.#held?.textSize ?? 0)
@@ -77,6 +89,31 @@ export class JoinedRecord {
   /** Bytes of memory that it occupies. */
   get memoryBytes(): number {
     return this.#text.length + (this.#held?.memoryBytes ?? 0)
+  }
+
+  /** Extent of the record without held lines; see core/places.ts. */
+  get extent(): number {
+    return this.#extent.value
+  }
+
+  /** Records that the first line is only a part of one: see `LinePlace.extent`. */
+  beginWithPart(extent: number): void {
+    this.#extent.addNumber(extent)
+  }
+
+  /** Records that the entry src[start, end), whose text was appended, is part of the record: it has another id then. */
+  extend(src: Buffer, start: number, end: number, place?: LinePlace): void {
+    if (place !== undefined) {
+      this.extendByLine(place.source, place.offset, place.extent)
+      return
+    }
+    this.#hasPlace ??= placeSpan(this.#before, 0, this.#before.length) !== undefined
+    if (this.#hasPlace) this.#extent.addEntry(src, start, end)
+  }
+
+  /** Does the same for a line of a file; see `LinePlace`. */
+  extendByLine(source: string, offset: number, extent?: number): void {
+    this.#extent.addLine(source, offset, extent)
   }
 
   /** Appends the held lines and then src[start, end) to the text. */
@@ -89,9 +126,9 @@ export class JoinedRecord {
    * Holds the entry src[start, end) of a line. Returns false, without holding it, when the record holds too
    * much already.
    */
-  hold(src: Buffer, start: number, end: number, text: TextSpan): boolean {
+  hold(src: Buffer, start: number, end: number, text: TextSpan, place?: LinePlace): boolean {
     this.#held ??= new HeldLines(this.#buffers)
-    return this.#held.add(src, start, end, text.textAt, text.textEnd)
+    return this.#held.add(src, start, end, text.textAt, text.textEnd, place)
   }
 
   /** Makes the held lines part of the record, except blank ones at their end. */
@@ -111,6 +148,7 @@ export class JoinedRecord {
    * Writes the entry at `buf[at]`, followed by those of the held lines, and returns the offset after them.
    */
   write(buf: Buffer, at: number): number {
+    this.#writeExtent()
     let o = at + this.#before.copy(buf, at)
     o = writeStrHead(buf, o, this.size)
     o += this.#text.copy(buf, o, 0, this.size)
@@ -122,6 +160,16 @@ export class JoinedRecord {
   release(): void {
     this.#held?.release()
     this.#buffers.give(this.#text)
+  }
+
+  /** Writes the extent into the place that a filter gets with an entry. */
+  #writeExtent(): void {
+    const before = this.#before
+    const { value } = this.#extent
+    const place = value === 0 ? undefined : placeSpan(before, 0, before.length)
+    if (place === undefined) return
+    this.#extent.addNumber(extentOf(before, place))
+    replaceExtent(before, place, this.#extent.value)
   }
 
   #appendBytes(src: Buffer, start: number, end: number): void {

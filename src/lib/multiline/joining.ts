@@ -62,7 +62,7 @@ export class Joining<T extends GrowingRecord> {
 
   /** Opens a record of a stream that has none. The entry at `at` is its first part. */
   begin(stream: string, record: T, at: number): OpenRecord<T> {
-    const { tag, input, id, start, hasMetadata, rewrites } = this.chunk
+    const { tag, input, id, start, hasMetadata, rewrites, branch } = this.chunk
     const open = {
       record,
       tag,
@@ -74,6 +74,7 @@ export class Joining<T extends GrowingRecord> {
       isInChunk: true,
       hasMetadata,
       rewrites,
+      branch,
       grownMs: this.#registry.nowMs(),
     }
     this.#registry.add(open, this)

@@ -31,6 +31,8 @@ export interface OpenRecord<T extends GrowingRecord> {
   hasMetadata: boolean
   /** See `Chunk.rewrites`. */
   rewrites: readonly string[]
+  /** See `Chunk.branch`. */
+  branch: string
   grownMs: number
 }
 

@@ -146,13 +146,13 @@ export class OpenRecords<T extends GrowingRecord> {
 
   #sendAlone(open: OpenRecord<T>, label?: string): void {
     this.#remove(open)
-    const { tag, input, id, record, acks, buffers, hasMetadata, rewrites } = open
+    const { tag, input, id, record, acks, buffers, hasMetadata, rewrites, branch } = open
     const start = headRoom(tag)
     const buf = buffers.force(start + record.bound + TAIL_ROOM)
     const { records: count } = record
     const end = record.write(buf, start)
     record.release()
-    const records = { tag, input, buf, start, end, count, id, inputBytes: 0, hasMetadata, rewrites }
+    const records = { tag, input, buf, start, end, count, id, inputBytes: 0, hasMetadata, rewrites, branch }
     this.#ctx.emit(records, buffers, (outcome) => callAll(acks, outcome), label)
   }
 }

@@ -242,5 +242,6 @@ export const spec = defineFilter({
   example:
     '[FILTER]\n    Name       expect\n    Match      *\n    Key_Exists log\n    Key_Val_Eq level info\n    Action     warn\n',
   counters: { failed_records: 'records that do not meet a rule' },
+  keepsPlaces: () => true,
   create: (options, ctx) => new Expect(options, ctx),
 })

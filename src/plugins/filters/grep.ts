@@ -50,7 +50,7 @@ const OPTIONS = defineOptions({
   values_as_text: {
     type: 'bool',
     default: 'off',
-    help: 'Match a number, true and false as their text, a list or a map as JSON, and a missing value or null as an empty text, as fluentd does. Default: only a text matches.',
+    help: 'Match a number, true and false as their text, a list or a map as JSON, and a missing value or null as an empty text, as fluentd does. Default: only a string matches.',
   },
 })
 
@@ -155,14 +155,14 @@ class Grep implements Filter {
     for (const rule of this.#rules) rule.startChunk()
     let to = start
     let kept = 0
-    for (let at = start; at < end; ) {
+    for (let at = start, row = 0; at < end; row++) {
       const next = skip(buf, at, end)
       const map = entryMap(buf, at, end)
       if (map < 0 || this.#keeps(buf, map, next)) {
         if (to !== at) buf.copyWithin(to, at, next)
         to += next - at
         kept++
-      }
+      } else chunk.places?.drop(row)
       at = next
     }
     chunk.end = to
@@ -210,5 +210,6 @@ export const spec = defineFilter({
   options: OPTIONS,
   example: '[FILTER]\n    Name    grep\n    Match   *\n    Exclude log healthz\n',
   counters: regexCounter('grep'),
+  keepsPlaces: () => true,
   create: (options, ctx) => new Grep(options, ctx),
 })

@@ -242,5 +242,6 @@ Keys are names, and no accessors: a map within a map is lifted by two filters. O
   options: OPTIONS,
   example:
     '[FILTER]\n    Name          nest\n    Match         *\n    Operation     nest\n    Wildcard      k8s_*\n    Nest_under    k8s\n    Remove_prefix k8s_\n',
+  keepsPlaces: () => true,
   create: (options, ctx) => new NestFilter(options, ctx),
 })

@@ -113,9 +113,10 @@ export const spec = defineFilter({
   summary: 'Adds fields to records and removes keys.',
   description:
     'Added fields come after the existing ones and replace fields of the same name. A record whose keys ' +
-    'are all removed is kept as an empty record; fluent-bit drops it. Values are texts, no record accessors.',
+    'are all removed is kept as an empty record; fluent-bit drops it. Values are strings, no record accessors.',
   options: OPTIONS,
   example:
     '[FILTER]\n    Name       record_modifier\n    Match      *\n    Record     host web1\n    Remove_key secret\n',
+  keepsPlaces: () => true,
   create: (options, ctx) => new RecordModifier(options, ctx),
 })

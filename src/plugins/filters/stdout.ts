@@ -123,5 +123,6 @@ export const spec = defineFilter({
   example: '[FILTER]\n    Name  stdout\n    Match *\n',
   // The result of a trial is on stdout.
   trial: { asks: () => 'printing', create: () => ({ apply() {} }) },
+  keepsPlaces: () => true,
   create: (_options, ctx) => new StdoutFilter(ctx),
 })

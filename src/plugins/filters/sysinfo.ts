@@ -59,5 +59,6 @@ export const spec = defineFilter({
   options: OPTIONS,
   example:
     '[FILTER]\n    Name               sysinfo\n    Match              *\n    Hostname_key       host\n    Kernel_version_key kernel\n',
+  keepsPlaces: () => true,
   create: (options, ctx) => new SystemInfo(options, ctx),
 })

@@ -12,6 +12,7 @@ import {
   largeRecord,
   rawPair,
 } from './hostile.ts'
+import { placesContract } from './places.ts'
 import { processorContract } from './processors.ts'
 import { entriesOf, quiet, type SeenEntry, startCase } from './run.ts'
 
@@ -119,6 +120,8 @@ export function everyFilterContract(filterCase: FilterCase): void {
       })
 
     processorContract(filterCase)
+
+    placesContract(filterCase)
 
     if (filterCase.isStateful === undefined)
       test('makes of a chunk the same, whichever came before', async () => {

@@ -140,7 +140,7 @@ describe('the filter throttle', () => {
   test.each([
     [{ interval: 'x' }, 'must be a time'],
     [{ rate: '0' }, 'must be a number'],
-    [{ window: '0' }, 'must be a whole number'],
+    [{ window: '0' }, 'must be an integer'],
     [{ key: 'user' }, 'is the same for all records'],
     [{ action: 'wait' }, 'must be one of drop, delay'],
     [{ action: 'delay', key: '$user' }, 'a Key that is known before a line is read'],

@@ -3,9 +3,10 @@ import { messageOf, ShipperError } from '../../../core/error.ts'
 import { encodeStr } from '../../../core/msgpack/encode.ts'
 import type { Filter, FilterContext } from '../../../core/plugin.ts'
 import { settledWithin } from '../../../lib/async/settled-within.ts'
+import { DISABLED_VARIABLE, Imds } from '../../../lib/aws/imds.ts'
+import { httpSend } from '../../../lib/aws/send.ts'
 import { FixedPairs } from '../../../lib/records/added-pairs.ts'
 import { EntryOutput } from '../../../lib/records/entry-output.ts'
-import { Imds } from './imds.ts'
 import { InstanceMetadata } from './metadata.ts'
 import type { AwsOptions } from './options.ts'
 
@@ -34,7 +35,7 @@ export class Aws implements Filter {
   /** End of the time that lines of files wait. */
   #waitEndMs = Number.NEGATIVE_INFINITY
 
-  /** `trial`: nothing is asked for, and records get the fields that are given, if any. */
+  /** `endpoint`: the service; undefined: it is not asked. `trial`: nothing is asked for, and records get the fields that are given, if any. */
   constructor(
     options: AwsOptions,
     ctx: FilterContext,
@@ -52,8 +53,14 @@ export class Aws implements Filter {
     this.#metadata = new InstanceMetadata(options)
     this.#out = new EntryOutput(ctx.buffers)
     this.#imds =
-      trial === undefined
-        ? new Imds(options.imdsVersion, endpoint, () => ctx.counters.add('imds_requests'))
+      trial === undefined && endpoint !== undefined
+        ? new Imds({
+            version: options.imdsVersion,
+            endpoint,
+            send: httpSend(),
+            onRequest: () => ctx.counters.add('imds_requests'),
+            orElse: 'or set Imds_Version v1',
+          })
         : undefined
     const given = Object.entries(trial?.given ?? {}).filter(
       (pair): pair is [string, string] => typeof pair[1] === 'string',
@@ -64,6 +71,13 @@ export class Aws implements Filter {
 
   async start(): Promise<void> {
     if (this.#isComplete) return
+    if (this.#imds === undefined) {
+      this.#ctx.log.warn(
+        `no metadata of the instance: ${DISABLED_VARIABLE} is true: records go on without ${this.#metadata.missing.join(', ')}`,
+        { hint: `unset ${DISABLED_VARIABLE}, or remove the filter` },
+      )
+      return
+    }
     this.#waitEndMs = this.#ctx.clock.nowMs() + FIRST_WAIT_MS
     await settledWithin(this.#ask(), START_WAIT_MS, this.#ctx.clock)
   }
@@ -85,7 +99,6 @@ export class Aws implements Filter {
   async close(): Promise<void> {
     this.#closing.abort()
     await this.#attempt
-    await this.#imds?.close()
   }
 
   /** Asks for what is missing; resolves also when it fails. */

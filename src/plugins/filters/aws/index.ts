@@ -1,6 +1,6 @@
 import { defineFilter } from '../../../core/plugin.ts'
+import { imdsEndpoint, isImdsDisabled } from '../../../lib/aws/imds.ts'
 import { Aws } from './aws.ts'
-import { ENDPOINT_VARIABLE } from './imds.ts'
 import { InstanceMetadata } from './metadata.ts'
 import { AWS_OPTIONS } from './options.ts'
 
@@ -11,8 +11,8 @@ export const spec = defineFilter({
   description: `Adds the fields that are turned on, in the order of the options, after those of the record; they replace fields of the same
 name. The name of a field is that of its option; a tag has its own name. Values are texts.
 
-**Source.** The instance metadata service at 169.254.169.254, or at AWS_EC2_METADATA_SERVICE_ENDPOINT of the environment. It is asked in
-the background. What it has answered is kept; what is missing is asked for again with the records that come after Retry_Interval_S.
+**Source.** The instance metadata service at 169.254.169.254, or at AWS_EC2_METADATA_SERVICE_ENDPOINT of the environment; with
+AWS_EC2_METADATA_DISABLED true it is not asked. It is asked in the background. What it has answered is kept; what is missing is asked for again with the records that come after Retry_Interval_S.
 
 **First records.** The start waits for the answers for at most a second, and lines of files for at most five. Records that come while
 something is missing go on without it and are counted (\`records_incomplete\`); the first failure is logged.
@@ -24,7 +24,7 @@ something is missing go on without it and are counted (\`records_incomplete\`); 
 counts as missing. Redirects are not followed. Unlike fluent-bit, the values cannot be used as variables (\`\${aws.az}\`).`,
   trial: {
     asks: (options) => (new InstanceMetadata(options).isComplete ? undefined : 'metadata of the instance'),
-    create: (options, ctx, given) => new Aws(options, ctx, undefined, { given }),
+    create: (options, ctx, given) => new Aws(options, ctx, '', { given }),
   },
   options: AWS_OPTIONS,
   example:
@@ -34,5 +34,7 @@ counts as missing. Redirects are not followed. Unlike fluent-bit, the values can
     imds_requests: 'requests to the instance metadata service',
     imds_failures: 'attempts after which something was missing',
   },
-  create: (options, ctx) => new Aws(options, ctx, process.env[ENDPOINT_VARIABLE]),
+  keepsPlaces: () => true,
+  create: (options, ctx) =>
+    new Aws(options, ctx, isImdsDisabled(process.env) ? undefined : imdsEndpoint(process.env)),
 })

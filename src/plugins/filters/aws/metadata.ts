@@ -1,5 +1,5 @@
 import { ShipperError } from '../../../core/error.ts'
-import type { Imds } from './imds.ts'
+import type { Imds } from '../../../lib/aws/imds.ts'
 import type { AwsOptions } from './options.ts'
 
 const META_DATA = '/latest/meta-data'

@@ -34,7 +34,7 @@ const OPTIONS = defineOptions({
     form: 'KEY VALUE, e.g. `listed true`',
     repeat: true,
     required: true,
-    help: 'Add `KEY VALUE` to records whose value is in the list. The values true, false and null (in any case) are these, all others texts.',
+    help: 'Add `KEY VALUE` to records whose value is in the list. The values true, false and null (in any case) are these, all others strings.',
   },
   print_query_time: {
     type: 'bool',
@@ -152,5 +152,6 @@ bytes; all patterns with \`%\` before them: 2 MB. Beyond these, and without the 
     const bytes = listMemory(file, mode)
     return bytes === undefined ? undefined : { bytes, what: 'its list, while it is read' }
   },
+  keepsPlaces: () => true,
   create: (options, ctx) => new Checklist(options, ctx),
 })

@@ -108,7 +108,7 @@ export class Concat implements Filter {
     end: number,
   ): void {
     const { buf } = joining.chunk
-    open.record.append(buf, at, part, this.#separator, this.#options.useFirstTimestamp)
+    open.record.append(buf, at, end, part, this.#separator, this.#options.useFirstTimestamp)
     joining.grow(open)
     if (role !== 'last') return
     open.record.addFieldsOf(buf, part.map, end)

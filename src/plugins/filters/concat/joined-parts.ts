@@ -67,10 +67,12 @@ export class JoinedParts implements GrowingRecord {
     return this.#joined.size
   }
 
-  append(buf: Buffer, at: number, part: Part, separator: Buffer, usesFirstTime: boolean): void {
+  /** Adds the part that the entry buf[at, end) is. */
+  append(buf: Buffer, at: number, end: number, part: Part, separator: Buffer, usesFirstTime: boolean): void {
     this.parts++
     this.#joined.appendText(separator, 0, separator.length)
     this.#joined.appendText(buf, part.textAt, part.textEnd)
+    this.#joined.extend(buf, at, end)
     if (usesFirstTime) return
     time.read(buf, at)
     this.#sec = time.sec

@@ -45,5 +45,6 @@ with Retain_Metadata_In_Forward_Mode; the other outputs send the record without 
   example:
     '[FILTER]\n    Name   content_modifier\n    Match  *\n    Action upsert\n    Key    env\n    Value  production\n',
   counters: regexCounter('extract'),
+  keepsPlaces: () => true,
   create: (options, ctx) => new ContentModifier(options, ctx),
 })

@@ -1,7 +1,7 @@
 import { ShipperError } from '../../../core/error.ts'
+import { HttpClient } from '../../../lib/http/client.ts'
+import { requestText } from '../../../lib/http/text.ts'
 import { formatAddress } from '../../../lib/net/connect.ts'
-import { HttpClient } from '../../../lib/net/http-client.ts'
-import { requestText } from '../../../lib/net/http-text.ts'
 import type { ClusterValues, TaskValues } from './template.ts'
 
 const CLUSTER_PATH = '/v1/metadata'
@@ -23,8 +23,7 @@ export class EcsAgent {
   constructor(host: string, port: number, signal: AbortSignal, onRequest: () => void) {
     this.#http = new HttpClient({
       origin: `http://${formatAddress(host, port)}`,
-      verify: true,
-      verifyHost: true,
+      connectTimeoutMs: ANSWER_TIMEOUT_MS,
     })
     this.#signal = signal
     this.#onRequest = onRequest

@@ -47,5 +47,6 @@ requests at the same time. Unlike fluent-bit, the values cannot be used as varia
     agent_requests: 'requests to the ECS agent',
     agent_failures: 'requests that brought no usable answer',
   },
+  keepsPlaces: () => true,
   create: (options, ctx) => new Ecs(options, ctx),
 })

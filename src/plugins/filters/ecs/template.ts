@@ -66,7 +66,7 @@ export function checkTemplate([key = '', text = '']: string[]): InvalidValue | u
     return undefined
   } catch (error) {
     if (!(error instanceof ShipperError)) throw error
-    return { must: 'a key and a text with variables', reason: error.message, hint: error.hint }
+    return { must: 'a key and a string with variables', reason: error.message, hint: error.hint }
   }
 }
 

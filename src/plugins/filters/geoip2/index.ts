@@ -40,5 +40,6 @@ cut off stops the start. Damage within is found with the address that it concern
     const found = stat(database)
     return found instanceof FsFailure ? undefined : { bytes: Number(found.size), what: 'its database' }
   },
+  keepsPlaces: () => true,
   create: (options, ctx) => new GeoIp2(options, ctx),
 })

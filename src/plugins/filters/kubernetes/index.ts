@@ -15,8 +15,9 @@ kept, in \`log\` also in nested maps.
 
 **Source.** One list and one watch of the pods of this node. They need \`get\`, \`list\` and \`watch\` on pods, and \`get\` on
 namespaces for namespace metadata. If \`list\` or \`watch\` is forbidden, the filter falls back to one API request per pod. A
-deleted pod stays known for five minutes, and for as long as its lines are read. Known pods are stored in a cache file
-(Kube_Snapshot), which serves restarts while the API is unreachable.
+deleted pod stays known for as long as its lines are read: for a day, with its lines unread because an output is away; of more than some
+2,000 deleted pods for at least five minutes. Known pods are stored in a cache file (Kube_Snapshot), which serves restarts while the API
+is unreachable.
 
 **Node name.** NODE_NAME of the environment, or Kube_Node_Name. Without them the filter asks the kubelet once at start for its
 pods, which needs \`get\` on nodes/proxy (or nodes/pods) and a kubelet certificate signed by Kube_CA_File. While the kubelet
@@ -76,5 +77,6 @@ no Parsers_File is needed. A parser that does not exist is logged once per pod, 
   },
   // The first part of the prefix, as tags of files under /var/log/pods have only that.
   identityTags: ({ kubeTagPrefix }) => `${kubeTagPrefix.split('.', 1)[0]}.*`,
+  keepsPlaces: () => true,
   create: (options, ctx) => new Kubernetes(options, ctx),
 })

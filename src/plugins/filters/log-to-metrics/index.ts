@@ -296,7 +296,7 @@ export const spec = defineFilter({
     '`HTTP_Server on` in [SERVICE], and let Prometheus read the port 2020 (`HTTP_Port`) instead. Records go on ' +
     'unchanged, unless Discard_Logs is on. Each record is counted once, however often its chunk is sent; what a restart reads again is ' +
     'counted again, from 0 on, as for every counter.\n\n' +
-    'A label value is a text, a number or a boolean, of at most 252 bytes; any other is left out. Label values that senders choose may be ' +
+    'A label value is a string, a number or a boolean, of at most 252 bytes; any other is left out. Label values that senders choose may be ' +
     'any number: beyond Max_Series, 4 MB of label values, or 16 MB of text of all series, records are counted in one series with the label ' +
     '`overflow="true"`, which is logged once. A histogram has the label values once for each bucket and three times more, so long values ' +
     'reach the 16 MB first: 8 labels of 240 bytes with the default buckets have room for some 550 series. Where several filters have a ' +
@@ -312,5 +312,6 @@ export const spec = defineFilter({
     unusable_values: 'records whose Value_Field is missing or no number',
   },
   metricsTag: ({ tag }) => tag,
+  keepsPlaces: () => true,
   create: (options, ctx) => new LogToMetrics(options, ctx),
 })

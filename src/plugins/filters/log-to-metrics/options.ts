@@ -27,7 +27,7 @@ export const OPTIONS = defineOptions({
   value_field: {
     type: 'string',
     check: (value) => checkAccessor(value as string),
-    help: 'Key or record accessor of the value of a gauge or histogram: a number, or a text that is one. A record without is counted as `unusable_values`.',
+    help: 'Key or record accessor of the value of a gauge or histogram: a number, or a string that is one. A record without is counted as `unusable_values`.',
   },
   label_field: {
     type: 'string',

@@ -68,9 +68,9 @@ All conditions must hold, for the record as it came:
 |---|---|
 | \`Key_exists KEY\`, \`Key_does_not_exist KEY\` | |
 | \`A_key_matches EXPRESSION\`, \`No_key_matches EXPRESSION\` | a key, or none, of the record matches |
-| \`Key_value_equals KEY VALUE\` | the value is a text, and this one |
+| \`Key_value_equals KEY VALUE\` | the value is a string, and this one |
 | \`Key_value_does_not_equal KEY VALUE\` | there is a value, and it is another one |
-| \`Key_value_matches KEY EXPRESSION\` | the value is a text, true or false, and matches |
+| \`Key_value_matches KEY EXPRESSION\` | the value is a string, true or false, and matches |
 | \`Key_value_does_not_match KEY EXPRESSION\` | there is a value, and it does not |
 | \`Matching_keys_have_matching_values KEYS VALUES\` | every key that matches KEYS has a value that matches VALUES; if no key matches KEYS, the condition holds |
 | \`Matching_keys_do_not_have_matching_values KEYS VALUES\` | the condition above does not hold |
@@ -84,5 +84,6 @@ that it writes. fluent-bit renames both, and copies neither. A Hard_rename or Ha
   example:
     '[FILTER]\n    Name      modify\n    Match     *\n    Condition Key_exists msg\n    Rename    msg message\n    Add       env production\n    Remove    pid\n',
   counters: regexCounter('condition', 'remove'),
+  keepsPlaces: () => true,
   create: (options, ctx) => new Modify(options, ctx),
 })

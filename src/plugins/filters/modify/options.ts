@@ -143,7 +143,7 @@ function check(text: string, table: Table, isExpanded: boolean): InvalidValue | 
     return {
       must,
       reason: 'there are too many words, or a quotation mark is not closed',
-      hint: 'put a text with blanks into quotation marks: "a b"',
+      hint: 'put a string with blanks into quotation marks: "a b"',
     }
   const { a, b } = partsOf(text, table)
   for (const [i, word] of [a, b].slice(0, kinds.length).entries()) {

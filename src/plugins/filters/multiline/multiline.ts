@@ -82,6 +82,7 @@ export class Multiline implements Filter {
       open = joining.begin(text.groupKey, this.#startJoined(buf, text, at, end, joining.buffers), at)
     } else {
       open.record.append(buf, text.textAt, text.textEnd)
+      open.record.extend(buf, at, end)
       joining.grow(open)
     }
     const { record } = open

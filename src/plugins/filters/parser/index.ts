@@ -43,5 +43,6 @@ With the example below, \`{"log":"GET /a 200","host":"web1"}\` becomes \`{"metho
   },
   errorRecords: ({ unmatched }) =>
     unmatched === 'error_label' ? 'records that no parser can read' : undefined,
+  keepsPlaces: ({ unmatched }) => unmatched === 'pass',
   create: (options, ctx) => new ParserFilter(options, ctx),
 })

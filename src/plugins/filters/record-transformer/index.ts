@@ -57,5 +57,6 @@ export const spec = defineFilter({
     ...regexCounter('expression'),
   },
   errorRecords: ({ enableRuby }) => (enableRuby ? 'records on which an expression fails' : undefined),
+  keepsPlaces: ({ enableRuby }) => !enableRuby,
   create: (options, ctx) => new RecordTransformer(options, ctx),
 })

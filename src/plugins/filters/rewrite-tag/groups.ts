@@ -1,5 +1,6 @@
 import type { BufferSource } from '../../../core/buffer-source.ts'
 import { type Chunk, type ChunkInit, headRoom, TAIL_ROOM } from '../../../core/chunk.ts'
+import type { Places } from '../../../core/places.ts'
 import { utf8SequenceLength } from '../../../core/utf8.ts'
 import { TextTable } from '../../../lib/records/text-table.ts'
 
@@ -15,6 +16,8 @@ export interface Group {
   count: number
   buf: Buffer
   end: number
+  /** Places of the records, if those of the chunk have any. */
+  places: Places | undefined
 }
 
 /** The new tags of a chunk, in the order in which its records have them first. */
@@ -35,7 +38,7 @@ export class Groups {
     const known = this.#numbers.find(buf, 0, end)
     if (known >= 0) return known
     const tag = isTag(buf, tagEnd) ? buf.toString('utf8', 0, tagEnd) : undefined
-    this.list.push({ tag, label, bytes: 0, count: 0, buf: EMPTY, end: 0 })
+    this.list.push({ tag, label, bytes: 0, count: 0, buf: EMPTY, end: 0, places: undefined })
     return this.#numbers.add(buf, 0, end)
   }
 
@@ -69,8 +72,8 @@ export function isTag(buf: Buffer, end: number): boolean {
 
 /** Returns the records of a group as they are sent on. */
 export function recordsOf(group: Group, tag: string, chunk: Chunk): ChunkInit {
-  const { input, id, origins, hasMetadata, rewrites } = chunk
-  const { buf, end, count } = group
+  const { input, id, origins, hasMetadata, rewrites, branch } = chunk
+  const { buf, end, count, places } = group
   return {
     tag,
     input,
@@ -83,5 +86,7 @@ export function recordsOf(group: Group, tag: string, chunk: Chunk): ChunkInit {
     origins,
     hasMetadata,
     rewrites,
+    branch,
+    places,
   }
 }

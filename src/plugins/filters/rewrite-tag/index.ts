@@ -67,5 +67,6 @@ KEEP a rule is one for the records that its expression does not match.`,
       return { pattern: template.pattern(tag), records, rule: `${isNot} ${key} ${expression}`, label }
     })
   },
+  keepsPlaces: () => true,
   create: (options, ctx) => new RewriteTag(options, ctx),
 })

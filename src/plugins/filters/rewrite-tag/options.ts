@@ -24,7 +24,7 @@ export const REWRITE_TAG_OPTIONS = defineOptions({
   values_as_text: {
     type: 'bool',
     default: 'off',
-    help: 'Match a number, true and false as their text, and a list or a map as JSON, as fluentd does. Default: only a text matches.',
+    help: 'Match a number, true and false as their text, and a list or a map as JSON, as fluentd does. Default: only a string matches.',
   },
   remove_from_tag: {
     type: 'string',

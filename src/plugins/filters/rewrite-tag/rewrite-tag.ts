@@ -2,6 +2,7 @@ import type { Chunk } from '../../../core/chunk.ts'
 import { ShipperError } from '../../../core/error.ts'
 import { skip } from '../../../core/msgpack/encode.ts'
 import type { OptionsOf } from '../../../core/options/option.ts'
+import { Places } from '../../../core/places.ts'
 import type { Deferral, Filter, FilterContext } from '../../../core/plugin.ts'
 import type { Counters } from '../../../core/services.ts'
 import { JsonText } from '../../../lib/json/msgpack-to-json.ts'
@@ -156,7 +157,7 @@ export class RewriteTag implements Filter {
 
   /** Copies records to the buffers of their groups and moves those that stay together; returns the number of dropped ones. */
   #copyAll(chunk: Chunk, records: number): number {
-    const { buf, start } = chunk
+    const { buf, start, places } = chunk
     let to = start
     let kept = 0
     let dropped = 0
@@ -167,6 +168,10 @@ export class RewriteTag implements Filter {
       if (found >= 0) {
         const group = this.#groups.list[found >> 1] as Group
         group.end += buf.copy(group.buf, group.end, at, end)
+        if (places !== undefined) {
+          group.places ??= new Places(group.count)
+          group.places.append(places, i, i + 1)
+        }
       }
       const isDropped = found === UNMATCHED && this.#dropsUnmatched
       if (isDropped) dropped++
@@ -175,6 +180,7 @@ export class RewriteTag implements Filter {
         to += end - at
         kept++
       } else left++
+      if (isDropped || (found >= 0 && (found & 1) === 0)) places?.drop(i)
       at = end
     }
     chunk.reroutedRecords += left

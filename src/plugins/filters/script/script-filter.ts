@@ -97,12 +97,12 @@ export class ScriptFilter implements Filter {
 
   /** Sends on what is written. The chunk, which follows, does not settle before it. */
   #sendPart(chunk: Chunk, count: number, part: number, deferral: Deferral): void {
-    const { tag, input, id, hasMetadata, rewrites } = chunk
+    const { tag, input, id, hasMetadata, rewrites, branch } = chunk
     const { start, at: end } = this.#out
     const buf = this.#out.take()
     chunk.reroutedRecords += count
     chunk.reroutedBytes += buf.length
-    const about = { tag, input, id: `${id}+part${part}`, inputBytes: 0, hasMetadata, rewrites }
+    const about = { tag, input, id: `${id}+part${part}`, inputBytes: 0, hasMetadata, rewrites, branch }
     this.#ctx.emit({ ...about, buf, start, end, count }, deferral.buffers, deferral.defer())
   }
 

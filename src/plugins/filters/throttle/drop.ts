@@ -53,12 +53,14 @@ export class DroppingThrottle implements Filter {
     let to = start
     let kept = 0
     let dropped = 0
-    for (let at = start; at < end; ) {
+    for (let at = start, row = 0; at < end; row++) {
       const next = skip(buf, at, end)
       if (next <= at) throw new Error(`chunk ${chunk.id} contains an incomplete entry`)
       const window = this.#windowOf(buf, at, next, interval)
-      if (window.total(interval) >= this.#limit) dropped++
-      else {
+      if (window.total(interval) >= this.#limit) {
+        dropped++
+        chunk.places?.drop(row)
+      } else {
         window.add()
         if (to !== at) buf.copyWithin(to, at, next)
         to += next - at

@@ -35,6 +35,7 @@ Mem_Buf_Limit: their sender waits while the outputs are slow.`,
     '[FILTER]\n    Name     throttle\n    Match    *\n    Rate     800\n    Window   5\n    Interval 1s\n',
   counters: COUNTERS,
   delaysBy: ({ action }) => (action === 'delay' ? 'action' : undefined),
+  keepsPlaces: () => true,
   create: (options, ctx) =>
     options.action === 'delay' ? new DelayingThrottle(options, ctx) : new DroppingThrottle(options, ctx),
 })

@@ -38,7 +38,7 @@ export const THROTTLE_OPTIONS = defineOptions({
   },
 })
 
-const KEY_FORM = 'a text with record accessors'
+const KEY_FORM = 'a string with record accessors'
 
 /** Reads Key; throws E_CONFIG_BAD_VALUE. */
 export function readKey(text: string): Template {

@@ -33,7 +33,7 @@ function ruleOption<const T extends SourceType>(source: T, what: string) {
 }
 
 const OPTIONS = defineOptions({
-  str_key: ruleOption('string', 'a text'),
+  str_key: ruleOption('string', 'a string'),
   int_key: ruleOption('int', 'an integer'),
   uint_key: ruleOption('uint', 'an integer'),
   float_key: ruleOption('float', 'a number with a fraction'),
@@ -159,5 +159,6 @@ fluent-bit. Integers keep all their 64 bits.`,
   options: OPTIONS,
   example:
     '[FILTER]\n    Name    type_converter\n    Match   *\n    Int_key status code string\n    Str_key took took_ms float\n',
+  keepsPlaces: () => true,
   create: (options, ctx) => new TypeConverter(options, ctx),
 })

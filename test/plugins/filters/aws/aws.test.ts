@@ -31,16 +31,18 @@ const VALUES = {
 const BASIC = { az: 'eu-central-1a', ec2_instance_id: 'i-0123456789abcdef0' }
 
 /** Starts the filter with a service in place of that of the instance. */
-function awsAt(url: string, texts: Texts = {}, more = {}): FilterRun {
-  const before = process.env[VARIABLE]
-  process.env[VARIABLE] = url
+function awsAt(url: string, texts: Texts = {}, more = {}, disabled = ''): FilterRun {
+  const set = { [VARIABLE]: url, AWS_EC2_METADATA_DISABLED: disabled }
+  const before = Object.keys(set).map((name) => [name, process.env[name]] as const)
+  Object.assign(process.env, set)
   try {
     const run = new FilterRun(spec as never, texts, more)
     atEnd(() => run.filter.close?.())
     return run
   } finally {
-    if (before === undefined) delete process.env[VARIABLE]
-    else process.env[VARIABLE] = before
+    for (const [name, value] of before)
+      if (value === undefined) delete process.env[name]
+      else process.env[name] = value
   }
 }
 
@@ -242,4 +244,15 @@ test('a trial says what would be asked for, and nothing when nothing is turned o
     spec.trial?.asks(parseOptions(spec.options, texts) as never)
   expect(asks({})).toBe('metadata of the instance')
   expect(asks({ az: 'off', ec2_instance_id: 'off' })).toBeUndefined()
+})
+
+test('AWS_EC2_METADATA_DISABLED prevents every request, with a warning', async () => {
+  const service = await startService(imdsHandler({ values: VALUES, tokens: ['t'] }))
+  const run = awsAt(service.url, {}, {}, 'true')
+  await run.filter.start?.()
+  expect(run.through([{ log: 'x' }])).toEqual([{ log: 'x' }])
+  expect(run.lines).toEqual([
+    'warn no metadata of the instance: AWS_EC2_METADATA_DISABLED is true: records go on without az, ec2_instance_id',
+  ])
+  expect(service.requests).toEqual([])
 })

@@ -142,7 +142,7 @@ describe('the cache file', () => {
     expect(run.logged.lines.join()).toContain('cannot read pod cache')
   })
 
-  test('is corrected by the next list: missing pods count as deleted and are dropped five minutes later', async () => {
+  test('is corrected by the next list: missing pods count as deleted and are dropped a day later', async () => {
     const { directory, pods } = await stored()
     const [before] = pods as [ReturnType<typeof podOf>]
     const api = await KubeApi.start()
@@ -152,7 +152,7 @@ describe('the cache file', () => {
     const texts = { kube_meta_wait: '0' }
     const run = await new KubeRun(api, { stateFolder: directory, clock, texts }).start()
     expect(await run.known(logName(again))).toMatchObject({ labels: { gen: 'two' } })
-    clock.advance(299_000)
+    clock.advance(86_399_000)
     await run.known(logName(api.create(podOf({ name: 'third' }))))
     expect(run.metadata(logName(before)).labels).toEqual({ app: 'here' })
     clock.advance(2000)

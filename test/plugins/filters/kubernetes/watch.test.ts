@@ -14,6 +14,8 @@ async function started(api: KubeApi, texts: Record<string, string> = {}): Promis
   return run
 }
 
+const DAY_MS = 86_400_000
+
 test('all 110 pods of a node are known by one list and one watch', async () => {
   const api = await KubeApi.start()
   const pods = Array.from({ length: 110 }, (_, i) => api.create(podOf({ name: `p-${i}` })))
@@ -117,7 +119,7 @@ test('an expired version, an ERROR within a 200, causes a new list; pods deleted
   expect(run.metadata(logName(gone)).labels).toEqual({ app: 'gone' })
 })
 
-test('a deleted pod stays known for five minutes, and for as long as its lines are read', async () => {
+test('a deleted pod stays known for a day, and for as long as its lines are read', async () => {
   const api = await KubeApi.start()
   const clock = new ManualClock()
   const run = await new KubeRun(api, { clock, texts: { kube_meta_wait: '0' } }).start()
@@ -127,9 +129,14 @@ test('a deleted pod stays known for five minutes, and for as long as its lines a
   api.bookmark()
   const other = api.create(podOf({ name: 'other' }))
   await run.known(logName(other))
-  clock.advance(299_000)
+  clock.advance(DAY_MS - 1000)
   await run.known(logName(api.create(podOf({ name: 'third' }))))
   expect(run.metadata(logName(pod)).labels).toEqual({ app: 'short' })
+  // A log that nobody has read yet.
+  const late = logName(podOf({ name: 'other', dockerId: dockerId('other') }))
+  api.delete('default', 'other')
+  await run.known(logName(api.create(podOf({ name: 'more' }))))
+  expect(run.metadata(late).labels).toEqual({ app: 'other' })
   clock.advance(2000)
   await run.known(logName(api.create(podOf({ name: 'fourth' }))))
   const unread = logName(podOf({ name: 'short', dockerId: dockerId('unread') }))

@@ -40,12 +40,12 @@ test.each([
   [
     'a fraction as key',
     'return 1, ts, {[1.5] = 1}',
-    'code: a table has a key that is neither text nor a whole number',
+    'code: a table has a key that is neither a string nor an integer',
   ],
   [
     'a table as key',
     'return 1, ts, {x = {[{}] = 1}}',
-    'code: a table has a key that is neither text nor a whole number',
+    'code: a table has a key that is neither a string nor an integer',
   ],
   [
     'a key twice',

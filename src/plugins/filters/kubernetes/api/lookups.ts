@@ -171,6 +171,7 @@ export class PodLookups {
     const path = useKubelet ? '/pods' : `/api/v1/namespaces/${namespace}/pods/${name}?resourceVersion=0`
     const depth = useKubelet ? 2 : 0
     this.#counters.add('lookups')
+    this.#pods.dropUnused()
     let answered = true
     try {
       const options = { signal: this.#signal, maxObjects: useKubelet ? MAX_PODS : 1 }
@@ -182,7 +183,6 @@ export class PodLookups {
       this.#pause.recordError(error)
       this.#recordError(error)
     }
-    this.#pods.dropUnused()
     if (useKubelet) this.#settleAll(key, ref, answered)
     else if (this.#settle(key, ref, answered)) this.#rate.giveBack()
   }

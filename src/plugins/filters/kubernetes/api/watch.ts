@@ -7,6 +7,7 @@ import {
   type WatchEvent,
   type WatchedObjects,
 } from '../../../../lib/kubernetes/list-watch.ts'
+import { counted } from '../../../../lib/text/counted.ts'
 import { type PodFields, parsePod } from '../pods/pod.ts'
 import { MAX_PODS, type PodCache } from '../pods/pod-cache.ts'
 
@@ -73,7 +74,7 @@ export class PodWatch implements WatchedObjects {
     if (version === undefined) throw new ShipperError('E_KUBE_API', 'the list of pods has no resourceVersion')
     pods.markDeletedExcept(uids)
     pods.dropExpired()
-    log.info(`listed ${uids.size} pods of node ${node}`)
+    log.info(`listed ${counted(uids.size, 'pod')} of node ${node}`)
     return version
   }
 

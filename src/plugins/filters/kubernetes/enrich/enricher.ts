@@ -79,6 +79,7 @@ export class Enricher {
     this.#out = this.#buffers.force(head + chunk.size + growth + TAIL_ROOM)
     let to = head
     let count = 0
+    let dropped = 0
     this.#next = start
     let canAppend: boolean | undefined
     const fastPath = this.#fastPath
@@ -101,7 +102,7 @@ export class Enricher {
       if (written > to) {
         count++
         fastPath.fallback()
-      }
+      } else chunk.places?.drop(count + dropped++)
       to = written
     }
     if (this.#counters !== undefined) fastPath.report(this.#counters)

@@ -2,8 +2,12 @@ import type { ContainerRef } from './container-ref.ts'
 import type { Pod } from './pod.ts'
 import { type Indexed, PodIndex } from './pod-index.ts'
 
-/** Time that a deleted pod stays in the cache: its last lines may still be unread. */
-export const DELETED_TTL_MS = 300_000
+/** Time that a deleted pod stays in the cache: as long as tail holds its unread logs while an output is away. */
+export const DELETED_TTL_MS = 86_400_000
+/** Time that it stays in the cache however many pods were deleted. */
+const MIN_DELETED_TTL_MS = 300_000
+/** Maximum size of the deleted pods as JSON, those of MIN_DELETED_TTL_MS excepted: some 2,000 pods. */
+export const MAX_DELETED_BYTES = 2_000_000
 const UNUSED_TTL_MS = 3_600_000
 /** Maximum number of cached pods, deleted ones included; a node runs 110 by default. */
 export const MAX_PODS = 5000
@@ -108,14 +112,22 @@ export class PodCache {
     return uid === undefined || ref.uid === undefined || uid === ref.uid
   }
 
-  /** Drops pods that were deleted more than DELETED_TTL_MS ago; looks for them only now and then. */
+  /**
+   * Drops pods that were deleted more than DELETED_TTL_MS ago, and the ones deleted first while all of them exceed
+   * MAX_DELETED_BYTES; looks for them only now and then.
+   */
   dropExpired(): void {
     const now = this.#nowMs()
     if (now >= this.#expiryCheckMs && now < this.#expiryCheckMs + EXPIRY_CHECK_MS) return
     this.#expiryCheckMs = now
-    const before = now - DELETED_TTL_MS
-    for (const cached of [...this.#byUid.values()]) {
-      if (cached.deletedMs !== undefined && cached.deletedMs < before) this.#remove(cached)
+    const deleted = [...this.#byUid.values()].flatMap((cached) =>
+      cached.deletedMs === undefined ? [] : [{ cached, ageMs: now - cached.deletedMs }],
+    )
+    let bytes = deleted.reduce((sum, { cached }) => sum + cached.bytes, 0)
+    for (const { cached, ageMs } of deleted.sort((a, b) => b.ageMs - a.ageMs)) {
+      if (ageMs <= MIN_DELETED_TTL_MS || (ageMs <= DELETED_TTL_MS && bytes <= MAX_DELETED_BYTES)) return
+      bytes -= cached.bytes
+      this.#remove(cached)
     }
   }
 

@@ -324,7 +324,7 @@ export class ReadBack {
   }
 
   #checkKeys(): void {
-    if (this.#hasOdd) throw new ValueFailure('a table has a key that is neither text nor a whole number')
+    if (this.#hasOdd) throw new ValueFailure('a table has a key that is neither a string nor an integer')
   }
 
   #endOf(at: number): number {

@@ -1,7 +1,12 @@
 import { expect, test } from 'bun:test'
 import type { ContainerRef } from '../../../../../src/plugins/filters/kubernetes/pods/container-ref.ts'
 import type { Pod } from '../../../../../src/plugins/filters/kubernetes/pods/pod.ts'
-import { MAX_PODS, PodCache } from '../../../../../src/plugins/filters/kubernetes/pods/pod-cache.ts'
+import {
+  DELETED_TTL_MS,
+  MAX_DELETED_BYTES,
+  MAX_PODS,
+  PodCache,
+} from '../../../../../src/plugins/filters/kubernetes/pods/pod-cache.ts'
 import { fc } from '../../../../support/property.ts'
 
 const FIVE_MINUTES = 300_001
@@ -24,9 +29,9 @@ class Cache extends PodCache {
     this.clock = clock
   }
 
-  /** Lets five minutes pass and drops what has expired. */
-  expire(): void {
-    this.clock.ms += FIVE_MINUTES
+  /** Lets time pass, by default until every deleted pod has expired, and drops what has expired. */
+  expire(ms = DELETED_TTL_MS + 1): void {
+    this.clock.ms += ms
     this.dropExpired()
   }
 }
@@ -106,6 +111,34 @@ test('count and size of the pods are limited; deleted ones go first, and no inde
   for (let i = 0; i < 40; i++) cache.put(podOf(`l-${i}`, { labels: large }))
   expect(cache.size).toBeLessThan(20)
   expect(cache.find(refOf({ uid: 'l-39' }))?.uid).toBe('l-39')
+})
+
+test('deleted pods stay as long as they are small together; those deleted first go first, none within five minutes', () => {
+  const cache = new Cache()
+  const labels = { text: 'x'.repeat(MAX_DELETED_BYTES / 10) }
+  const remove = (from: number, to: number): void => {
+    for (let i = from; i < to; i++) cache.put(podOf(`p-${i}`, { labels }))
+    // Not in the order in which they came.
+    for (let i = to - 1; i >= from; i--) {
+      cache.markDeleted(podOf(`p-${i}`, { labels }))
+      cache.clock.ms++
+    }
+  }
+  const known = (): number[] => Array.from({ length: 20 }, (_, i) => i).filter((i) => find(i) !== undefined)
+  const find = (i: number): Pod | undefined => cache.find(refOf({ uid: `p-${i}` }))
+  remove(0, 9)
+  cache.expire(DELETED_TTL_MS / 2)
+  expect(known()).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8])
+  remove(9, 20)
+  cache.expire(1000)
+  // Those of the last five minutes exceed the limit alone.
+  expect(known()).toEqual([9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19])
+  cache.expire(FIVE_MINUTES)
+  expect(known()).toEqual([9, 10, 11, 12, 13, 14, 15, 16, 17])
+  cache.expire(DELETED_TTL_MS - FIVE_MINUTES - 2000)
+  expect(known()).toHaveLength(9)
+  cache.expire(2000)
+  expect(known()).toEqual([])
 })
 
 test('property: after any events, in any order, each pod that exists is found by uid, name and hash', () => {
