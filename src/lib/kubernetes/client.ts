@@ -1,11 +1,12 @@
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { ShipperError } from '../../core/error.ts'
-import { escapeControls, truncate } from '../../core/escape-controls.ts'
+import type { ConnectionOptions } from 'node:tls'
+import { messageOf, ShipperError } from '../../core/error.ts'
 import type { Counters } from '../../core/services.ts'
 import { FsFailure, isMissing, readRegular } from '../fs/file-system.ts'
-import { descriptorShortage, reasonsOf } from '../net/connect-failure.ts'
-import { HttpClient, type HttpResponse } from '../net/http-client.ts'
+import { HttpClient, type HttpResponse } from '../http/client.ts'
+import { HttpError } from '../http/http-error.ts'
+import { refusalMessage } from '../http/text.ts'
 import { parseRetryAfter } from './backoff.ts'
 import { JsonStream } from './json-stream.ts'
 import { Pace } from './pace.ts'
@@ -86,14 +87,11 @@ interface ReadOptions {
 const HEAD_TIMEOUT_MS = 30_000
 const BODY_TIMEOUT_MS = 30_000
 const TOTAL_TIMEOUT_MS = 120_000
-/** Maximum time for the body of an error, whose status is what counts. */
-const ERROR_BODY_TIMEOUT_MS = 5000
 const MAX_OBJECT_BYTES = 64_000_000
 /** Maximum size of a body that has a number of objects: 5,000 pods of 100 KB. A watch has no end, and no such limit. */
 const MAX_BODY_BYTES = 512_000_000
 const CERTIFICATE_FILE = /\.(?:crt|pem)$/
 const TRAILING_SLASHES = /\/+$/
-const MAX_ERROR_BODY_CHARS = 16_384
 
 /** A client of the API server or a kubelet that splits responses into JSON objects. */
 export class KubeClient {
@@ -103,8 +101,7 @@ export class KubeClient {
   readonly #basePath: string
   readonly #origin: string
   readonly #pace = new Pace()
-  #http: HttpClient | undefined
-  #ca: string | undefined
+  readonly #http: HttpClient
 
   constructor(options: KubeClientOptions) {
     this.#options = options
@@ -113,6 +110,7 @@ export class KubeClient {
     const url = new URL(options.url)
     this.#origin = url.origin
     this.#basePath = url.pathname.replace(TRAILING_SLASHES, '')
+    this.#http = new HttpClient({ origin: url.origin, tls: () => this.#tls() })
   }
 
   /**
@@ -164,7 +162,7 @@ export class KubeClient {
   }
 
   async close(): Promise<void> {
-    await this.#http?.close()
+    await this.#http.close()
   }
 
   /**
@@ -207,21 +205,22 @@ export class KubeClient {
       ...(options.maxObjects === undefined ? {} : { maxBodyBytes: MAX_BODY_BYTES }),
     }
     try {
-      return await this.#httpClient().get(request)
+      return await this.#http.send(request)
     } catch (cause) {
       throw this.#toShipperError(cause)
     }
   }
 
-  /** Returns the HTTP client; creates a new one when the CA certificates on disk have changed. */
-  #httpClient(): HttpClient {
-    const ca = this.#origin.startsWith('https:') ? this.#caCertificates() : undefined
-    if (this.#http !== undefined && ca === this.#ca) return this.#http
-    void this.#http?.close().catch(() => {})
-    this.#ca = ca
+  /** Returns the TLS options of a new connection, with the CA certificates that are on disk now. */
+  #tls(): ConnectionOptions {
     const { verify, verifyHost, serverName } = this.#options
-    this.#http = new HttpClient({ origin: this.#origin, ca, verify, verifyHost, serverName })
-    return this.#http
+    const ca = this.#caCertificates()
+    return {
+      rejectUnauthorized: verify,
+      ...(ca === undefined ? {} : { ca }),
+      ...(serverName === undefined ? {} : { servername: serverName }),
+      ...(verifyHost ? {} : { checkServerIdentity: () => undefined }),
+    }
   }
 
   #caCertificates(): string | undefined {
@@ -232,8 +231,12 @@ export class KubeClient {
   }
 
   #toShipperError(cause: unknown): Error {
-    if (cause instanceof ShipperError || cause instanceof Postponed) return cause
-    const text = descriptorShortage(cause) ?? reasonsOf(cause)
+    if (cause instanceof Postponed) return cause
+    if (cause instanceof ShipperError && !(cause instanceof HttpError)) return cause
+    // What failed before a connection was asked for, such as the file of the CA certificates, has words of its own.
+    if (cause instanceof HttpError && cause.cause instanceof ShipperError && cause.code === 'E_KUBE_API')
+      return cause.cause
+    const text = cause instanceof HttpError ? cause.reason : messageOf(cause)
     const hint = this.#options.hints.unreachable
     return new ShipperError('E_KUBE_API', `${this.#origin}: ${text}`, { retryable: true, cause, hint })
   }
@@ -241,7 +244,7 @@ export class KubeClient {
 
 async function errorOfResponse(response: HttpResponse, path: string, hint: string): Promise<ApiError> {
   const retryAfterMs = parseRetryAfter(response.header('retry-after'), Date.now())
-  const reason = await statusMessage(response)
+  const reason = await refusalMessage(response)
   const [pathname] = path.split('?')
   const text = `GET ${pathname} failed with status ${response.status}${reason === '' ? '' : `: ${reason}`}`
   return new ApiError(response.status, text, retryAfterMs, hint)
@@ -253,26 +256,6 @@ function tooMany(path: string, max: number): ShipperError {
     retryable: true,
     hint: 'check that Kube_URL is an API server and that the node name is right',
   })
-}
-
-/** Resolves with the message of the Status object in the body, or '' without one. */
-async function statusMessage(response: HttpResponse): Promise<string> {
-  let text = ''
-  const timer = setTimeout(() => response.discard(), ERROR_BODY_TIMEOUT_MS)
-  try {
-    for await (const piece of response.body) {
-      text += piece.toString()
-      if (text.length > MAX_ERROR_BODY_CHARS) break
-    }
-    const { message } = JSON.parse(text) as { message?: unknown }
-    return typeof message === 'string' ? escapeControls(truncate(message, 300)) : ''
-  } catch {
-    // An empty body or a proxy's page: the status is enough.
-    return ''
-  } finally {
-    clearTimeout(timer)
-    response.discard()
-  }
 }
 
 function certificateNames(directory: string): string[] {
