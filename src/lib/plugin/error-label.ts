@@ -31,7 +31,7 @@ export class ErrorLabel {
   }
 
   /** Sends what was taken from the chunk, which does not settle before it. */
-  send({ tag, input, id, hasMetadata, rewrites }: Chunk, deferral: Deferral): void {
+  send({ tag, input, id, hasMetadata, rewrites, branch }: Chunk, deferral: Deferral): void {
     const entries = this.#entries
     if (entries === undefined) return
     entries.reserve(TAIL_ROOM)
@@ -39,7 +39,7 @@ export class ErrorLabel {
     const count = this.#count
     this.#entries = undefined
     this.#count = 0
-    const about = { tag, input, id: `${id}+${this.#suffix}`, inputBytes: 0, hasMetadata, rewrites }
+    const about = { tag, input, id: `${id}+${this.#suffix}`, inputBytes: 0, hasMetadata, rewrites, branch }
     const records = { ...about, buf, start: headRoom(tag), end, count }
     this.#ctx.emit(records, deferral.buffers, deferral.defer(), ERROR_LABEL)
   }

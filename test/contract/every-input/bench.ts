@@ -4,9 +4,11 @@ import { skip } from '../../../src/core/msgpack/encode.ts'
 import type { OptionTable } from '../../../src/core/options/option.ts'
 import { parseOptions } from '../../../src/core/options/parse.ts'
 import type { Ack, Input, InputSpec, Outcome } from '../../../src/core/plugin.ts'
+import { RECORD_ID_BYTES, recordIds } from '../../../src/core/record-ids.ts'
 import { type Account, Budget } from '../../../src/engine/budget.ts'
 import { InputStage } from '../../../src/engine/input-stage.ts'
 import type { Pipeline } from '../../../src/engine/pipeline.ts'
+import { newRunId } from '../../../src/lib/plugin/run-id.ts'
 import { listLog, turn } from '../../support/engine/chunks.ts'
 import { inputContext } from '../../support/engine/input-context.ts'
 import { ManualClock } from '../../support/engine/manual-clock.ts'
@@ -23,6 +25,8 @@ export interface MadeRecord {
   /** Unix time in seconds. */
   seconds: number
   record: Record<string, unknown>
+  /** Id of its place; undefined for a record of a chunk without places. */
+  id?: string | undefined
 }
 
 /** A chunk that the input has made and that has not settled. */
@@ -66,6 +70,7 @@ export class InputBench {
   readonly #budget: Budget
   #hasStarted = false
   #error: unknown
+  #wantsPlaces = false
   #isClosed = false
   #steps = 0
 
@@ -77,6 +82,7 @@ export class InputBench {
     this.account = this.#budget.account(limit)
     this.#chunkBytes = Math.min(CHUNK_BYTES, Math.floor(limit / 4))
     this.stage = this.#stageFor()
+    this.#wantsPlaces = source.services?.wantsPlaces === true
     const { stage, account, clock, counters } = this
     const ctx = inputContext({
       tag: source.tag ?? 't',
@@ -234,10 +240,11 @@ export class InputBench {
       isFailing: () => false,
       hasFailing: false,
       hasReachable: true,
+      wantsPlacesOf: () => this.#wantsPlaces,
     }
     return new InputStage({
       name: 'in.0',
-      runId: 'run',
+      runId: newRunId(),
       chunkBytes: this.#chunkBytes,
       filteredBytes: this.#budget.sizeWithin(account.limitBytes / 2),
       sizeWithin: (bytes) => this.#budget.sizeWithin(bytes),
@@ -274,10 +281,12 @@ function sizesOf({ buf, start, end }: Chunk): number[] {
 }
 
 function recordsOf(chunk: Chunk): MadeRecord[] {
-  return [...decodeMulti(chunk.entries())].map((entry) => {
+  const ids = chunk.places === undefined ? undefined : recordIds(chunk).toString('latin1')
+  return [...decodeMulti(chunk.entries())].map((entry, i) => {
     const [head, record] = entry as [unknown, MadeRecord['record']]
     const time = (Array.isArray(head) ? head[0] : head) as { data: Uint8Array }
     const seconds = Buffer.from(time.data)
-    return { tag: chunk.tag, seconds: seconds.readUInt32BE(0) + seconds.readUInt32BE(4) / 1e9, record }
+    const id = ids?.slice(i * RECORD_ID_BYTES, (i + 1) * RECORD_ID_BYTES)
+    return { tag: chunk.tag, seconds: seconds.readUInt32BE(0) + seconds.readUInt32BE(4) / 1e9, record, id }
   })
 }

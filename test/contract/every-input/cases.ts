@@ -205,7 +205,7 @@ export const CASES: readonly InputCase[] = [
     time: 'clock',
     whenFull: WAITS,
     full: LIMIT,
-    settles: NOT_TOLD,
+    settles: 'position',
     oversize: 'the kernel makes no message that is longer than what is read',
   },
   {

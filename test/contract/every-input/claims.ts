@@ -1,6 +1,7 @@
 import { describe } from 'bun:test'
 import { peerOrSkip } from '../../support/skip.ts'
 import { testOutcomes } from './claims/outcomes.ts'
+import { testIdentities, testPlaces } from './claims/places.ts'
 import { testEnd, testGone, testLarge, testMemory, testOversize, testRecords } from './claims/records.ts'
 import { testLook, testStop, testTaken } from './claims/runs.ts'
 import type { InputCase } from './source.ts'
@@ -22,8 +23,12 @@ export function everyInputContract(inputCase: InputCase): void {
       testOutcomes(inputCase)
       testOversize(inputCase)
       testLarge(inputCase)
+      testPlaces(inputCase)
     }
     testStop(inputCase)
-    if (inputCase.listens === true) testTaken(inputCase)
+    if (inputCase.listens === true) {
+      testTaken(inputCase)
+      testIdentities(inputCase)
+    }
   })
 }

@@ -175,7 +175,7 @@ describe('the input tcp', () => {
     }
     expect([run.counter('closed_peers'), run.counter('lost_bytes')]).toEqual([0, 0])
     expect(senders.some(({ ended, closed }) => ended || closed)).toBe(false)
-  }, 60_000)
+  }, 180_000)
 
   test('a connection that breaks while its complete messages wait for memory is not counted as cut', async () => {
     const run = await serverIn(spec, { format: 'none' }, { common: { mem_buf_limit: '50K' } })
@@ -254,7 +254,7 @@ describe('the input tcp', () => {
     await run.has(1 + closed)
     expect(run.records().filter(({ log }) => log === half)).toHaveLength(closed)
     expect([run.counter('cut_messages'), run.counter('lost_bytes')]).toEqual([closed, 0])
-  }, 60_000)
+  }, 180_000)
 
   test('a new connection displaces the one that has been idle longest, which learns it by a reset', async () => {
     const run = await serverIn(spec, { format: 'none', max_connections: '2' })

@@ -1,20 +1,24 @@
 import { readFileSync } from 'node:fs'
 import { ShipperError, systemCode } from '../../../core/error.ts'
 import { FsFailure, stat } from '../../../lib/fs/file-system.ts'
-import { descriptorShortage, reasonsOf } from '../../../lib/net/connect-failure.ts'
+import { HttpError } from '../../../lib/http/http-error.ts'
+import { reasonsOf } from '../../../lib/net/connect-failure.ts'
 import { useDropIn } from '../../../lib/text/drop-in.ts'
 
 const MAX_GROUPS_BYTES = 1_000_000
 
 /** Returns the error of a connection that failed or was cut off. */
 export function connectionError(path: string, cause: unknown): ShipperError {
-  if (cause instanceof ShipperError) return cause
-  const text = descriptorShortage(cause) ?? reasonsOf(cause)
+  if (cause instanceof ShipperError && !(cause instanceof HttpError)) return cause
+  const text = cause instanceof HttpError ? cause.reason : reasonsOf(cause)
+  // The code of a ShipperError is one of ours, and that of the connection may be the cause of that of the request.
+  let reported = cause
+  while (reported instanceof ShipperError) reported = reported.cause
   return new ShipperError('E_PEER_UNREACHABLE', `cannot read events of Docker from ${path}: ${text}`, {
     retryable: true,
     scope: 'peer',
     cause,
-    hint: hintOf(path, systemCode(cause) ?? accessCode(text)),
+    hint: hintOf(path, systemCode(reported) ?? accessCode(text)),
   })
 }
 

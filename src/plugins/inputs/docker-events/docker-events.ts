@@ -2,8 +2,10 @@ import { ShipperError } from '../../../core/error.ts'
 import type { Input, InputContext, InputStatus } from '../../../core/plugin.ts'
 import type { TimerHandle } from '../../../core/services.ts'
 import { sleep } from '../../../lib/async/sleep.ts'
-import { HttpClient } from '../../../lib/net/http-client.ts'
+import { HttpClient } from '../../../lib/http/client.ts'
 import { openDatabase } from '../../../lib/plugin/database-options.ts'
+import { addNamedPlace, placeSource } from '../../../lib/plugin/entry-places.ts'
+import { newRunId } from '../../../lib/plugin/run-id.ts'
 import { connectionError } from './connection-error.ts'
 import { EventKeys } from './event-keys.ts'
 import { sinceText } from './event-time.ts'
@@ -44,6 +46,11 @@ export class DockerEventsInput implements Input {
   #knownSince: bigint | undefined
   /** Those of the open connection. */
   #keys = new EventKeys()
+  /** What events are unique in, in their places. */
+  readonly #source: string
+  /** For the names of events without a time, which are not known again. */
+  readonly #runId = newRunId()
+  #untimed = 0
 
   constructor(options: DockerEventsOptions, ctx: InputContext) {
     this.#options = options
@@ -51,10 +58,11 @@ export class DockerEventsInput implements Input {
     this.#client = new HttpClient({
       origin: ORIGIN,
       socketPath: options.unixPath,
-      verify: true,
-      verifyHost: true,
+      // Each connection has one request, whose answer does not end.
+      keepAlive: false,
     })
     this.#writer = new EventWriter(options, ctx)
+    this.#source = placeSource('docker', ctx.agent.id, ctx.tag, options.unixPath)
   }
 
   async run(signal: AbortSignal): Promise<void> {
@@ -100,7 +108,7 @@ export class DockerEventsInput implements Input {
     let silence: TimerHandle | undefined
     let isSilent = false
     try {
-      const response = await this.#client.get({
+      const response = await this.#client.send({
         path: `/events?since=${sinceText(since)}`,
         headers: { accept: 'application/json', 'user-agent': `shipper/${this.#ctx.agent.version}` },
         signal,
@@ -167,7 +175,14 @@ export class DockerEventsInput implements Input {
       await this.#ctx.waitForMemory(signal)
       if (signal.aborted) return
     }
-    if (key !== undefined && nano !== undefined) seen.add(this.#ctx.appender(this.#ctx.tag), key, nano)
+    const out = this.#ctx.appender(this.#ctx.tag)
+    if (out.places !== undefined)
+      addNamedPlace(
+        out.places,
+        out.places.sourceIndex(this.#source),
+        key ?? `${this.#runId} ${this.#untimed++}`,
+      )
+    if (key !== undefined && nano !== undefined) seen.add(out, key, nano)
   }
 
   /** Counts and logs that events are missing: the first new event came, and no known one before it. */

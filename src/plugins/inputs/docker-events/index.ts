@@ -37,6 +37,7 @@ give it the number of the group. No redirect is followed.`,
     time_failed: 'records whose time could not be read by Parser; they have the time of the event',
   },
   statePath: ({ db }) => db,
+  places: 'agent, tag, socket, time and text of the event',
   preview: previewEvents,
   create: (options, ctx) => new DockerEventsInput(options, ctx),
 })

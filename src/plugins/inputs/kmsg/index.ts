@@ -24,6 +24,7 @@ export const spec = defineInput({
     '[INPUT]\n    Name       kmsg\n    Tag        kernel\n    Prio_Level 5\n    DB         /var/lib/shipper/kmsg.db\n',
   statePath: ({ db }) => db,
   rereads: true,
+  places: 'agent, tag, boot of the machine, number and text of the message',
   preview: previewKmsg,
   create: (options, ctx) => new KmsgInput(options, ctx, new KernelLog(), MACHINE),
 })

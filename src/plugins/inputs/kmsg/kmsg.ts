@@ -1,7 +1,10 @@
 import { ShipperError } from '../../../core/error.ts'
+import { EXTENTS, type Places } from '../../../core/places.ts'
 import type { Input, InputContext, InputStatus } from '../../../core/plugin.ts'
 import { sleep } from '../../../lib/async/sleep.ts'
+import { crc32c } from '../../../lib/hash/crc32c.ts'
 import { openDatabase } from '../../../lib/plugin/database-options.ts'
+import { placeSource } from '../../../lib/plugin/entry-places.ts'
 import { countText } from '../../../lib/text/duration.ts'
 import { splitMs } from '../../../lib/time/split-ms.ts'
 import { type Device, NONE, OVERWRITTEN } from './device.ts'
@@ -32,6 +35,8 @@ export class KmsgInput implements Input {
   readonly #message = new Message()
   /** Undefined until the database is open. */
   #position: KmsgPosition | undefined
+  /** What the numbers of messages are of, in their places. */
+  #source = ''
   /** Time at which the clock of the stamps was 0. */
   #startMs = 0
   /** True when everything was read: the next message comes now. */
@@ -47,8 +52,11 @@ export class KmsgInput implements Input {
   async run(signal: AbortSignal): Promise<void> {
     this.#device.open()
     this.#startMs = this.#ctx.clock.nowMs() - this.#machine.uptimeMs()
-    const store = await openDatabase(this.#ctx, this.#options, ownerOf(this.#ctx.tag))
-    const position = new KmsgPosition(store, this.#machine.bootId(), this.#ctx)
+    const { agent, tag } = this.#ctx
+    const boot = this.#machine.bootId()
+    this.#source = placeSource('kmsg', agent.id, tag, boot)
+    const store = await openDatabase(this.#ctx, this.#options, ownerOf(tag))
+    const position = new KmsgPosition(store, boot, this.#ctx)
     this.#position = position
     while (!signal.aborted) {
       const found = await this.#readTurn(position, signal)
@@ -99,9 +107,16 @@ export class KmsgInput implements Input {
       const { sec, nsec } = splitMs(this.#startMs + this.#message.stampUs / 1000)
       out.end = this.#message.write(out.buf, out.end, sec, nsec)
       out.addRecords(1, length)
+      if (out.places !== undefined) this.#addPlace(out.places, sequence, length)
       position.add(out, sequence)
     }
     return MAX_IN_TURN
+  }
+
+  /** Adds the place of the message in the buffer. A machine that goes on from a snapshot of its memory gives numbers a second time. */
+  #addPlace(places: Places, sequence: number, length: number): void {
+    const content = crc32c(this.#buf, 0, length) % EXTENTS
+    places.add(places.sourceIndex(this.#source), sequence, 0, content)
   }
 
   /**

@@ -17,6 +17,7 @@ const TYPE = Buffer.from('type')
 const OBJECT = Buffer.from('object')
 const METADATA = Buffer.from('metadata')
 const RESOURCE_VERSION = Buffer.from('resourceVersion')
+const UID = Buffer.from('uid')
 const LAST = Buffer.from('lastTimestamp')
 const FIRST = Buffer.from('firstTimestamp')
 const EVENT_TIME = Buffer.from('eventTime')
@@ -41,7 +42,7 @@ type WatchType = 'ERROR' | 'BOOKMARK' | 'event' | 'other'
  *
  * ```
  *   watch = {"type": "ADDED" / "MODIFIED" / "DELETED" / "BOOKMARK" / "ERROR", "object": EVENT}
- *   EVENT = {"metadata": {"resourceVersion": "DIGITS", "creationTimestamp": TIME}, "lastTimestamp": TIME / null,
+ *   EVENT = {"metadata": {"uid": TEXT, "resourceVersion": "DIGITS", "creationTimestamp": TIME}, "lastTimestamp": TIME / null,
  *            "firstTimestamp": TIME / null, "eventTime": MICRO-TIME / null, "series": {"lastObservedTime": MICRO-TIME} / null, ...}
  * ```
  * All that is found is valid until the next call.
@@ -54,6 +55,8 @@ export class EventReader {
   type: WatchType = 'other'
   /** The resourceVersion; undefined when there is none, or none that can be compared. */
   version: bigint | undefined
+  /** The uid; empty when there is none. */
+  uid = ''
   /**
    * Time of the event: of its last occurrence, else of the first, else of its creation. fluent-bit does not know `eventTime` and
    * `lastObservedTime`, which are all that an event of events.k8s.io/v1 has.
@@ -101,6 +104,7 @@ export class EventReader {
   #readEvent(): void {
     const metadata = this.#find(this.start, METADATA)
     this.version = versionOf(this.#textAt(this.#find(metadata, RESOURCE_VERSION)))
+    this.uid = this.#textAt(this.#find(metadata, UID)) ?? ''
     const series = this.#find(this.start, SERIES)
     const start = this.start
     this.time = newer(

@@ -4,6 +4,8 @@ import type { InputContext } from '../../../core/plugin.ts'
 import { sleep } from '../../../lib/async/sleep.ts'
 import { ApiError, type KubeClient, Postponed, type TextHandler } from '../../../lib/kubernetes/client.ts'
 import type { WatchEvent, WatchedObjects } from '../../../lib/kubernetes/list-watch.ts'
+import { addNamedPlace, placeSource } from '../../../lib/plugin/entry-places.ts'
+import { counted } from '../../../lib/text/counted.ts'
 import { splitMs } from '../../../lib/time/split-ms.ts'
 import { type EventPositions, versionOf } from './event-positions.ts'
 import { EventReader } from './event-reader.ts'
@@ -19,7 +21,9 @@ const PART_PAUSE_MS = 20
 const MAX_WAIT_MS = 20_000
 
 /** An event that was read while there was no memory for it; the place of a version that was read after it. */
-type Waiting = { entry: Buffer; time: { sec: number; nsec: number }; version: bigint } | { readTo: bigint }
+type Waiting =
+  | { entry: Buffer; time: { sec: number; nsec: number }; uid: string; version: bigint }
+  | { readTo: bigint }
 
 /** The events of a namespace or of all of them: lists and watches them, and passes new ones on. */
 export class EventSource implements WatchedObjects {
@@ -33,6 +37,8 @@ export class EventSource implements WatchedObjects {
   readonly #signal: AbortSignal
   readonly #onEstablished: () => void
   readonly #reader = new EventReader()
+  /** What events are unique in, in their places: not the agent, as another one may take its part. */
+  readonly #source: string
   /** Events of the piece that was received last for which there is no memory. */
   #waiting: Waiting[] = []
   /** The list that has failed and is to be continued. */
@@ -54,6 +60,7 @@ export class EventSource implements WatchedObjects {
     this.#positions = parts.positions
     this.#signal = parts.signal
     this.#onEstablished = parts.onEstablished
+    this.#source = placeSource('kubernetes_events', ctx.tag)
     const { kubeNamespace } = options
     this.path = kubeNamespace === undefined ? '/api/v1/events' : `/api/v1/namespaces/${kubeNamespace}/events`
   }
@@ -87,7 +94,7 @@ export class EventSource implements WatchedObjects {
     this.#readTo(version)
     await this.#drain()
     this.#positions.store()
-    this.#ctx.log.info(`listed ${list.count} events`)
+    this.#ctx.log.info(`listed ${counted(list.count, 'event')}`)
     return String(version)
   }
 
@@ -199,7 +206,7 @@ export class EventSource implements WatchedObjects {
 
   /** Passes on what the reader has read, unless it is known or too old. */
   #takeEvent(): void {
-    const { version, time, buf, start, end } = this.#reader
+    const { uid, version, time, buf, start, end } = this.#reader
     const { counters } = this.#ctx
     if (version === undefined) {
       this.#recordInvalid('has no resourceVersion that is a number')
@@ -214,8 +221,8 @@ export class EventSource implements WatchedObjects {
       return
     }
     const isNext = this.#waiting.length === 0
-    if (isNext && this.#write(buf, start, end, time, version)) return
-    this.#waiting.push({ entry: Buffer.from(buf.subarray(start, end)), time, version })
+    if (isNext && this.#write(buf, start, end, { time, uid, version })) return
+    this.#waiting.push({ entry: Buffer.from(buf.subarray(start, end)), time, uid, version })
   }
 
   #readTo(version: bigint): void {
@@ -228,8 +235,7 @@ export class EventSource implements WatchedObjects {
     buf: Buffer,
     start: number,
     end: number,
-    eventTime: { sec: number; nsec: number },
-    version: bigint,
+    { time: eventTime, uid, version }: { time: { sec: number; nsec: number }; uid: string; version: bigint },
   ): boolean {
     const out = this.#ctx.appender(this.#ctx.tag)
     if (!out.reserve(ENTRY_HEAD + end - start)) return false
@@ -237,6 +243,11 @@ export class EventSource implements WatchedObjects {
     const at = writeEntryHead(out.buf, out.end, time.sec, time.nsec)
     out.end = at + buf.copy(out.buf, at, start, end)
     out.addRecords(1, end - start)
+    if (out.places !== undefined) {
+      // A server that was restored from a backup gives versions a second time. Without uid it is none of Kubernetes.
+      const name = `${uid || this.#ctx.agent.id} ${version} ${eventTime.sec}.${eventTime.nsec}`
+      addNamedPlace(out.places, out.places.sourceIndex(this.#source), name)
+    }
     this.#positions.add(out, version)
     return true
   }
@@ -245,7 +256,7 @@ export class EventSource implements WatchedObjects {
   #passWaiting(): boolean {
     for (const [i, one] of this.#waiting.entries()) {
       if ('readTo' in one) this.#positions.readTo(one.readTo)
-      else if (!this.#write(one.entry, 0, one.entry.length, one.time, one.version)) {
+      else if (!this.#write(one.entry, 0, one.entry.length, one)) {
         this.#waiting.splice(0, i)
         this.#ctx.sealAll()
         return false

@@ -46,6 +46,7 @@ and 30 s), on average 8 MB/s and a quarter of a core. While the memory limit is 
   },
   statePath: ({ db }) => db,
   rereads: true,
+  places: 'tag, `uid`, `resourceVersion` and time of the event',
   preview: previewEvents,
   create: (options, ctx) => new KubernetesEventsInput(options, ctx),
 })

@@ -240,7 +240,7 @@ export class JsonValues {
         pair = this.next
       } else pair = this.#skip(value)
     }
-    if (!hasKey) throw new BadRecord('an attribute must have a key, which is text')
+    if (!hasKey) throw new BadRecord('an attribute must have a key, which is a string')
     if (!hasValue) dst = this.#byte(EMPTY_TEXT, 0, out, dst)
     this.next = pair
     return dst

@@ -47,6 +47,7 @@ The database has fluent-bit’s format (\`in_systemd_cursor\`): it can be taken 
     fields_left_out: 'fields left out because of Max_Fields or Max_Entry_Size',
   },
   statePath: ({ db }) => db,
+  places: 'agent, tag, sequence and boot of the journal, number, times and content of the entry',
   preview: async (options, ctx) => {
     const store = await openStored(ctx, options)
     try {

@@ -82,8 +82,8 @@ export class JournalReader {
       this.#plan.boots.finishedBefore(parseCursor(text)?.boot ?? '')
     const services = { store, lastRead: () => this.lastRead, finishedBefore, clock: ctx.clock, log: ctx.log }
     this.#tracker = new CursorTracker(cursor, services)
-    const source = `${ctx.agent.id}:journal:${options.path ?? ''}`
-    this.#ranges = new UnitRanges(ctx.tag, options.stripUnderscores, this.#tracker, source)
+    const origin = { agent: ctx.agent.id, path: options.path ?? '' }
+    this.#ranges = new UnitRanges(ctx.tag, options.stripUnderscores, this.#tracker, origin)
     if (cursor !== undefined) this.#setCursor(cursor)
     this.#startAtTail = position === 'tail'
   }
@@ -251,6 +251,7 @@ export class JournalReader {
     if (!out.reserve(this.#writer.bound(scan), expectedBytes)) return false
     out.end = this.#writer.write(scan, out.buf, out.end)
     out.addRecords(1, scan.entryBytes)
+    if (out.places !== undefined) range.addPlace(out.places, scan)
     if (range.isIdle) {
       range.begin(scan.buf.toString('latin1', scan.cursorStart, scan.cursorEnd), this.lastRead)
       out.addContributor(range)

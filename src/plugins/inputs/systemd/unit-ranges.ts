@@ -1,3 +1,4 @@
+import type { Places } from '../../../core/places.ts'
 import type { Ack, Contributor } from '../../../core/plugin.ts'
 import {
   FIELD_STRIDE,
@@ -10,6 +11,7 @@ import {
 } from '../../../protocol/journal/export-fields.ts'
 import type { ExportScanner } from '../../../protocol/journal/export-scanner.ts'
 import type { CursorTracker, EntryRange } from './cursor-tracker.ts'
+import { EntryPlaces } from './entry-places.ts'
 
 const UNIT = '_SYSTEMD_UNIT'
 const UNIT_BYTES = Buffer.from(UNIT)
@@ -19,6 +21,12 @@ const UNKNOWN = Buffer.from('unknown')
 const MAX_UNIT_BYTES = 255
 /** Units in the cache; above this, those without entries in an open chunk are removed (each login session is a unit). */
 const MAX_CACHED_UNITS = 2048
+
+/** Distinguishes a journal from those of other agents: the id of the agent, and `Path` or an empty text. */
+interface JournalOrigin {
+  readonly agent: string
+  readonly path: string
+}
 
 /** The entries of one unit that are in the open chunk of its tag. */
 class UnitRange implements Contributor {
@@ -31,14 +39,15 @@ class UnitRange implements Contributor {
   #count = 0
   #timeHash = 0
   readonly #tracker: CursorTracker
-  readonly #source: string
+  readonly #origin: JournalOrigin
+  /** Undefined while no places are wanted. */
+  #places: EntryPlaces | undefined
 
-  /** `source` distinguishes this journal from those of other agents. */
-  constructor(tag: string, unit: Buffer, tracker: CursorTracker, source: string) {
+  constructor(tag: string, unit: Buffer, tracker: CursorTracker, origin: JournalOrigin) {
     this.tag = tag
     this.unit = unit
     this.#tracker = tracker
-    this.#source = source
+    this.#origin = origin
   }
 
   /** True when no entry of the unit is in an open chunk. */
@@ -59,12 +68,19 @@ class UnitRange implements Contributor {
     this.#timeHash = Math.imul(this.#timeHash ^ (realtimeUs % 0x7fffffff), 16_777_619)
   }
 
+  /** Adds the place of the scanned entry. */
+  addPlace(places: Places, { buf, cursorStart, cursorEnd }: ExportScanner): void {
+    this.#places ??= new EntryPlaces(this.#origin.agent, this.tag)
+    this.#places.add(places, buf, cursorStart, cursorEnd)
+  }
+
   closeRange(): { identity: string; settle: Ack } | undefined {
+    const { agent, path } = this.#origin
     const range = this.#range
     if (range === undefined) return undefined
     this.#range = undefined
     return {
-      identity: `${this.#source}:${this.#firstCursor}:${this.#count}:${this.#timeHash}`,
+      identity: `${agent}:journal:${path}:${this.#firstCursor}:${this.#count}:${this.#timeHash}`,
       settle: (outcome) => this.#tracker.settle(range, outcome),
     }
   }
@@ -74,7 +90,7 @@ class UnitRange implements Contributor {
 export class UnitRanges {
   readonly #tag: string
   readonly #tracker: CursorTracker
-  readonly #source: string
+  readonly #origin: JournalOrigin
   readonly #isPerUnit: boolean
   readonly #nameHash: number
   readonly #strippedBytes: number
@@ -83,10 +99,10 @@ export class UnitRanges {
   #size = 0
   #maxSize = MAX_CACHED_UNITS
 
-  constructor(tag: string, stripUnderscore: boolean, tracker: CursorTracker, source: string) {
+  constructor(tag: string, stripUnderscore: boolean, tracker: CursorTracker, origin: JournalOrigin) {
     this.#tag = tag
     this.#tracker = tracker
-    this.#source = source
+    this.#origin = origin
     this.#isPerUnit = tag.includes('*')
     this.#strippedBytes = stripUnderscore ? 1 : 0
     this.#nameHash = hashName(UNIT.slice(this.#strippedBytes))
@@ -95,7 +111,7 @@ export class UnitRanges {
   /** Returns the range that the scanned entry belongs to. */
   forEntry(scan: ExportScanner): UnitRange {
     if (!this.#isPerUnit) {
-      this.#last ??= new UnitRange(this.#tag, UNKNOWN, this.#tracker, this.#source)
+      this.#last ??= new UnitRange(this.#tag, UNKNOWN, this.#tracker, this.#origin)
       return this.#last
     }
     const field = this.#unitField(scan)
@@ -135,7 +151,7 @@ export class UnitRanges {
     if (this.#size >= this.#maxSize) this.#removeIdle()
     const name = isUnitName(unit) ? unit : UNKNOWN
     const tag = this.#tag.replace('*', () => name.toString())
-    const range = new UnitRange(tag, unit, this.#tracker, this.#source)
+    const range = new UnitRange(tag, unit, this.#tracker, this.#origin)
     range.next = this.#byHash.get(hash)
     this.#byHash.set(hash, range)
     this.#size++

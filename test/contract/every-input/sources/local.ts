@@ -119,16 +119,20 @@ export async function execSource(texts: Texts = {}): Promise<Source> {
   }
 }
 
-/** A device that gives one message in each read, as /dev/kmsg does. */
-class MessageQueue implements Device {
+/** A device that gives one message in each read, and to each who opens it all of them, as /dev/kmsg does. */
+class KeptMessages implements Device {
   readonly messages: string[] = []
   opened = 0
+  #next = 0
   open(): void {
     this.opened++
+    this.#next = 0
   }
   read(buf: Buffer): number {
-    const next = this.messages.shift()
-    return next === undefined ? NONE : buf.write(next, 0, 'latin1')
+    const message = this.messages[this.#next]
+    if (message === undefined) return NONE
+    this.#next++
+    return buf.write(message, 0, 'latin1')
   }
   close(): void {}
 }
@@ -136,9 +140,11 @@ class MessageQueue implements Device {
 export const UPTIME_SECONDS = 100
 
 export async function kmsgSource(texts: Texts = {}): Promise<Source> {
-  const device = new MessageQueue()
+  const device = new KeptMessages()
+  const folder = tmp()
   return {
-    texts,
+    folder,
+    texts: { db: join(folder, 'pos.db'), ...texts },
     create: (options: never, ctx: InputContext) =>
       new KmsgInput(options, ctx, device, { uptimeMs: () => UPTIME_SECONDS * 1000, bootId: () => 'boot' }),
     numberOf: numberUnder('msg'),

@@ -3,7 +3,9 @@ import { chmodSync, readFileSync, writeFileSync } from 'node:fs'
 import type { ServerResponse } from 'node:http'
 import { uptime } from 'node:os'
 import { join } from 'node:path'
+import { ShipperError } from '../../../../src/core/error.ts'
 import type { InputContext } from '../../../../src/core/plugin.ts'
+import { httpError } from '../../../../src/lib/http/http-error.ts'
 import { connectionError } from '../../../../src/plugins/inputs/docker-events/connection-error.ts'
 import { spec } from '../../../../src/plugins/inputs/docker-events/index.ts'
 import { DockerDaemon, eventLine } from '../../../support/docker/daemon.ts'
@@ -489,10 +491,16 @@ test('while there is no memory the connection is not read, and nothing is lost',
 describe('what helps', () => {
   const failed = (code: string): Error => Object.assign(new Error(`connect ${code}`), { code })
 
+  /** Returns the error of the HTTP client when its connection fails with the code. */
+  const ofClient = (code: string): Error => {
+    const cause = new ShipperError('E_PEER_UNREACHABLE', `connect ${code}`, { cause: failed(code) })
+    return httpError(cause, 'GET http://localhost/events', { wasSent: false, hasHead: false })
+  }
+
   test('with a denied socket is its group and the drop-in', async () => {
     const daemon = await DockerDaemon.start()
     chmodSync(daemon.path, 0o660)
-    const { code, hint } = connectionError(daemon.path, failed('EACCES'))
+    const { code, hint } = connectionError(daemon.path, ofClient('EACCES'))
     expect([code, hint]).toEqual([
       'E_PEER_UNREACHABLE',
       expect.stringContaining(
@@ -507,6 +515,13 @@ describe('what helps', () => {
     const text = 'set Unix_Path to the socket of the Docker daemon: this is a'
     expect(connectionError(dir, failed('ECONNREFUSED')).hint).toBe(`${text} directory`)
     expect(connectionError(join(dir, 'file'), failed('ECONNREFUSED')).hint).toBe(`${text} file`)
+  })
+
+  test('with a socket on which nothing listens is to start Docker', async () => {
+    const daemon = await DockerDaemon.start()
+    expect(connectionError(daemon.path, ofClient('ECONNREFUSED')).hint).toBe(
+      'start Docker: nothing listens on the socket',
+    )
   })
 
   test('with a connection that is cut is the log of Docker: there is no host and no port', async () => {

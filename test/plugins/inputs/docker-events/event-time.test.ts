@@ -16,6 +16,14 @@ test('the time of an event is timeNano, else time; a label of that name is none'
     expect([line, nanoOf(line)]).toEqual([line, undefined])
 })
 
+test('blanks around the colon, as JSON allows them, do not hide the time', () => {
+  expect(nanoOf('{"time": 1, "timeNano": 2}')).toBe(2n)
+  expect(nanoOf('{"time" :\t1 }')).toBe(1_000_000_000n)
+  const labels = '"Attributes": {"timeNano": "5", "a": "\\"timeNano\\": 6", "b": "timeNano"}'
+  expect(nanoOf(`{"timeNano": 2, ${labels}}`)).toBe(2n)
+  expect(nanoOf('{"timeNano": ')).toBeUndefined()
+})
+
 test('a time beyond that of a record is none', () => {
   expect(nanoOf('{"time":4294967296}')).toBeUndefined()
   expect(nanoOf('{"time":4294967295}')).toBe(4_294_967_295_000_000_000n)

@@ -116,7 +116,7 @@ test('a truncated entry is marked', () => {
 })
 
 test('each unit has its own range, and idle ones of many sessions are removed', () => {
-  const ranges = new UnitRanges('j.*', false, {} as CursorTracker, 's')
+  const ranges = new UnitRanges('j.*', false, {} as CursorTracker, { agent: 'a', path: '' })
   const rangeOf = (unit: string): ReturnType<UnitRanges['forEntry']> =>
     ranges.forEntry(scanned([['_SYSTEMD_UNIT', Buffer.from(unit)]]))
   const first = rangeOf('a.service')
@@ -132,7 +132,7 @@ test('each unit has its own range, and idle ones of many sessions are removed', 
 })
 
 test('a unit that is no name of a unit is unknown in the tag', () => {
-  const ranges = new UnitRanges('j.*', false, {} as CursorTracker, 's')
+  const ranges = new UnitRanges('j.*', false, {} as CursorTracker, { agent: 'a', path: '' })
   const tagOf = (unit: string): string =>
     ranges.forEntry(scanned([['_SYSTEMD_UNIT', Buffer.from(unit, 'latin1')]])).tag
   expect(tagOf('dev-disk-by\\x2dlabel-a:b@c.device')).toBe('j.dev-disk-by\\x2dlabel-a:b@c.device')
