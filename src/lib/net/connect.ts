@@ -3,6 +3,7 @@ import type { ConnectionOptions } from 'node:tls'
 import { ShipperError, systemCode } from '../../core/error.ts'
 import type { Clock } from '../../core/services.ts'
 import { descriptorShortage, isNameFailure, reasonsOf } from './connect-failure.ts'
+import { tlsFailureOf } from './tls-failure.ts'
 
 export interface ConnectOptions {
   /** Name of the peer in error messages. */
@@ -93,6 +94,11 @@ function failureOf(options: ConnectOptions, error: unknown): ShipperError {
   if (shortage !== undefined) {
     const own = { ...options, hint: () => NO_DESCRIPTOR_HINT }
     return connectError(own, 'E_PEER_UNREACHABLE', shortage, error)
+  }
+  const failure = options.tls === undefined ? undefined : tlsFailureOf(error)
+  if (failure !== undefined) {
+    const explained = { ...options, hint: () => failure.hint }
+    return connectError(explained, 'E_PEER_UNREACHABLE', failure.reason, error)
   }
   const code = isNameFailure(error) ? 'E_PEER_NAME' : 'E_PEER_UNREACHABLE'
   return connectError(options, code, reasonsOf(error), error)

@@ -3,6 +3,7 @@ import type { TlsOptions } from 'node:tls'
 import { messageOf } from '../../core/error.ts'
 import type { InputContext } from '../../core/plugin.ts'
 import { openFileLimit } from '../fs/open-file-limit.ts'
+import { newRunId } from '../plugin/run-id.ts'
 import { Admission } from './admission.ts'
 import { formatAddress } from './connect.ts'
 import type { Cause, Occupant } from './giving-way.ts'
@@ -77,6 +78,7 @@ export class StreamServer<C extends ServerConnection> {
   #handshakes: Handshakes | undefined
   #server: Server | undefined
   #accepted = 0
+  readonly #runId = newRunId()
   #pausesNext = false
   #isStopped = false
   #allClosed: (() => void) | undefined
@@ -184,10 +186,8 @@ export class StreamServer<C extends ServerConnection> {
 
   #create(socket: Socket): C {
     const { ctx, create } = this.#options
-    const { agent, clock, counters } = ctx
-    counters.add('connections')
-    const id = `${agent.id}:${process.pid}:${clock.nowMs()}:${this.#accepted++}`
-    const connection = create(socket, id)
+    ctx.counters.add('connections')
+    const connection = create(socket, `${this.#runId}:${this.#accepted++}`)
     this.connections.add(connection)
     if (this.#handshakes === undefined) {
       socket.once('data', (first: Buffer) => this.#checkFirst(first, socket, connection))
