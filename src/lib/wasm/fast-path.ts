@@ -5,11 +5,11 @@ const FALLBACK_REASONS = {
   small:
     'read a few at a time, or among the first for an expression: a WebAssembly module is made only for more',
   options: 'options that the fast path does not have',
-  form: 'a form of record or line that the fast path does not know',
+  form: 'a record or line format that the fast path does not support',
   keys: 'more keys than the fast path has space for',
   size: 'longer than the fast path has space for',
   parser: 'a parser that the fast path does not have',
-  mixed: 'among too many others that the fast path left out',
+  mixed: 'supported, but among too many records that are not',
 } as const
 export type FallbackReason = keyof typeof FALLBACK_REASONS
 

@@ -16,6 +16,7 @@ export abstract class FieldsKernel implements ParserKernel {
   readonly input: Buffer
   readonly output: Buffer
   readonly texts: Buffer
+  readonly starts: Uint32Array
   consumed = 0
   records = 0
   failures = 0
@@ -38,6 +39,7 @@ export abstract class FieldsKernel implements ParserKernel {
     this.input = this.module.region(x.IN, x.IN_BYTES)
     this.output = this.module.region(x.OUT, x.OUT_BYTES)
     this.texts = this.module.region(x.ENTRIES, x.ENTRIES_BYTES)
+    this.starts = new Uint32Array(x.memory.buffer, x.STARTS.value, x.STARTS_BYTES.value / 4)
     this.#fails = new Uint32Array(x.memory.buffer, x.FAILS.value, x.FAILS_BYTES.value / 4)
   }
 

@@ -25,6 +25,8 @@ export interface FieldsExports extends WasmExports {
   PARSERS: WebAssembly.Global
   PARSER_BYTES: WebAssembly.Global
   WORDS: WebAssembly.Global
+  STARTS: WebAssembly.Global
+  STARTS_BYTES: WebAssembly.Global
   FAILS: WebAssembly.Global
   FAILS_BYTES: WebAssembly.Global
   SLACK: WebAssembly.Global

@@ -31,6 +31,8 @@ interface Exports extends WasmExports {
   IN_BYTES: WebAssembly.Global
   OUT: WebAssembly.Global
   OUT_BYTES: WebAssembly.Global
+  STARTS: WebAssembly.Global
+  STARTS_BYTES: WebAssembly.Global
   TIME_KEY: WebAssembly.Global
   OUT_PAIRS: WebAssembly.Global
   ERR_PAIRS: WebAssembly.Global
@@ -82,6 +84,7 @@ export class LineEncoder implements LineKernel {
   /** Buffer into which a block of a file is read. */
   readonly input: Buffer
   readonly output: Buffer
+  readonly starts: Uint32Array
   /** Offset in `input` up to which the last run consumed lines. */
   consumed = 0
   /** Number of entries that the last run wrote. */
@@ -105,6 +108,8 @@ export class LineEncoder implements LineKernel {
     this.#exports = x
     this.input = region(x.IN, x.IN_BYTES)
     this.output = region(x.OUT, x.OUT_BYTES)
+    const starts = region(x.STARTS, x.STARTS_BYTES)
+    this.starts = new Uint32Array(starts.buffer, starts.byteOffset, starts.length / 4)
     this.#prefix = region(x.PREFIX, x.FIXED_BYTES)
     this.#suffix = region(x.SUFFIX, x.FIXED_BYTES)
     this.#timeKey = region(x.TIME_KEY, x.PAIRS_BYTES)

@@ -1,5 +1,5 @@
-import { InputBlock, instantiate, lazyShared, type WasmExports } from './instance.ts'
-import { WASM } from './records.wasm.ts'
+import { InputBlock, lazyShared, type WasmExports } from './instance.ts'
+import { instantiateRecords } from './records-module.ts'
 
 /** Formats of a value, with the numbers of assembly/records/records.ts. */
 const FORMATS = { raw: 0, map: 1, timed: 2, json: 3 } as const
@@ -60,7 +60,7 @@ export class RecordEncoder {
   readonly #exports: Exports
 
   constructor() {
-    const { exports: x, region } = instantiate<Exports>(WASM)
+    const { exports: x, region } = instantiateRecords<Exports>()
     this.#exports = x
     this.#block = new InputBlock(region(x.IN, x.IN_BYTES))
     this.output = region(x.OUT, x.OUT_BYTES)

@@ -6,7 +6,7 @@
  */
 export const PAGE_BYTES = 65_536
 /** Pages of the module `fields`, which come first: assembly/fields/memory.ts. */
-export const FIELDS_PAGES = 9
+export const FIELDS_PAGES = 10
 /** Pages of expressions, after those: src/lib/regex/wasm/layout.ts. */
 const MATCHER_PAGES = 273
 export const SHARED_PAGES = FIELDS_PAGES + MATCHER_PAGES

@@ -5,6 +5,19 @@ export function copy(to: usize, from: usize, size: usize): void {
   for (let i: usize = 0; i < size; i += 16) v128.store(to + i, v128.load(from + i))
 }
 
+/** Copies like `copy` what has some hundred bytes, in steps of 64. */
+@inline
+export function copyLong(to: usize, from: usize, size: usize): void {
+  let i: usize = 0
+  for (; i + 64 <= size; i += 64) {
+    v128.store(to + i, v128.load(from + i))
+    v128.store(to + i, v128.load(from + i, 16), 16)
+    v128.store(to + i, v128.load(from + i, 32), 32)
+    v128.store(to + i, v128.load(from + i, 48), 48)
+  }
+  for (; i < size; i += 16) v128.store(to + i, v128.load(from + i))
+}
+
 @inline
 export function put16(at: usize, value: u32): void {
   store<u16>(at, bswap<u16>(value as u16))

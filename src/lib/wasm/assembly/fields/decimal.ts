@@ -1,4 +1,5 @@
-import { MAX_POWER, MIN_POWER, POWERS } from './powers'
+import { MAX_POWER, MIN_POWER, POWERS } from '../common/powers'
+import { high, low, multiply } from '../common/product'
 
 /** Powers of ten that are exact: one multiplication or division of exact numbers is rounded once, as `Number` does. */
 const POW10 = memory.data<f64>([
@@ -7,10 +8,6 @@ const POW10 = memory.data<f64>([
 ])
 const MAX_EXACT_POWER: i32 = 22
 const MAX_EXACT: u64 = 1 << 53
-
-/** Upper and lower 64 bits of the last product. */
-let high: u64 = 0
-let low: u64 = 0
 
 /** Returns the float64 that is nearest to `value` * 10^`power`; NaN when the caller has to find it in another way. */
 export function floatOf(value: u64, power: i32): f64 {
@@ -31,37 +28,24 @@ function rounded(value: u64, power: i32): f64 {
   const digits = value << zeros
   const at = POWERS + (((power - MIN_POWER) as usize) << 4)
   multiply(digits, load<u64>(at))
-  if ((high & 0x1ff) == 0x1ff) {
-    const upper = high
-    const lower = low
+  let upper = high
+  let lower = low
+  if ((upper & 0x1ff) == 0x1ff) {
     multiply(digits, load<u64>(at + 8))
     const carried = lower + high
-    high = carried < lower ? upper + 1 : upper
-    low = carried
+    if (carried < lower) upper++
+    lower = carried
   }
-  const top = high >> 63
-  let mantissa = high >> (top + 9)
+  const top = upper >> 63
+  let mantissa = upper >> (top + 9)
   // The exponent of two is that of 10^power, which the multiplication computes as floor(power * log2(10)).
   let exponent = ((217706 * power) >> 16) + 63 + (top as i32) - (zeros as i32) + 1023
   // A value that is exactly half way, which needs a small power: to even.
-  if (low <= 1 && power >= -4 && power <= 23 && (mantissa & 3) == 1 && mantissa << (top + 9) == high) mantissa &= ~1
+  if (lower <= 1 && power >= -4 && power <= 23 && (mantissa & 3) == 1 && mantissa << (top + 9) == upper) mantissa &= ~1
   mantissa = (mantissa + (mantissa & 1)) >> 1
   if (mantissa >= 1 << 53) {
     mantissa = 1 << 52
     exponent++
   }
   return reinterpret<f64>((mantissa & 0xfffffffffffff) | ((exponent as u64) << 52))
-}
-
-/** Sets `high` and `low` to a * b, by products of 32 bits. */
-@inline
-function multiply(a: u64, b: u64): void {
-  const a0 = a & 0xffffffff
-  const a1 = a >> 32
-  const b0 = b & 0xffffffff
-  const b1 = b >> 32
-  const inner = a1 * b0 + ((a0 * b0) >> 32)
-  const outer = a0 * b1 + (inner & 0xffffffff)
-  high = a1 * b1 + (inner >> 32) + (outer >> 32)
-  low = a * b
 }

@@ -17,6 +17,8 @@ export {
   PREFIX,
   ROWS,
   ROWS_BYTES,
+  STARTS,
+  STARTS_BYTES,
   SUFFIX,
   WORDS,
 } from './memory'

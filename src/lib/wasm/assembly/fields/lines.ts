@@ -2,7 +2,7 @@ import { copyWithOffset, newlineIn, put32 } from '../common/bytes'
 import { clearSteps, steps } from './expression'
 import { closeMap, fieldsOf, LEFT, UNPARSED } from './forms'
 import { selectParser } from './keys'
-import { FAILS, FAILS_BYTES, IN, OUT, PREFIX, SUFFIX } from './memory'
+import { FAILS, FAILS_BYTES, IN, OUT, PREFIX, STARTS, SUFFIX } from './memory'
 import { MAX_LINE, setting } from './parser'
 import { isTimed, isUntimed, pairs } from './rows'
 import { nsec, sec } from './time'
@@ -90,6 +90,7 @@ export function lines(start: usize, end: usize, room: usize, keepEmpty: bool, ba
     const to = writeLine(p, e, o, base + ((p - IN) as f64))
     if (to == 0) break
     o = to
+    store<u32>(STARTS + ((n << 2) as usize), (p - IN) as u32)
     n++
     p = newline + 1
   }

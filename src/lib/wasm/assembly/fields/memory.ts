@@ -9,6 +9,7 @@
  *   ROWS    tables of the fields of parsers, and their keys    PARSERS    what is known of the parsers: parser.ts
  *   FAILS   lines that were not parsed
  *   IN      bytes of a file    ENTRIES  entries of a chunk: filters have their turn while a file is read    OUT  entries
+ *   STARTS  where the line of each entry in OUT begins: its offset in IN (u32)
  *   SLOTS   the keys of the current record, 64 bytes each    NAMES   those of them that had escapes
  * ```
  * Loads and stores are 16 bytes wide: up to 63 bytes after pairs and input are read, as many after the output written.
@@ -43,4 +44,7 @@ export const SLOTS: usize = OUT + OUT_BYTES + 64
 export const MAX_KEYS: usize = 512
 export const NAMES: usize = SLOTS + 64 * MAX_KEYS + 64
 export const NAMES_BYTES: usize = 2048
-export const END: usize = NAMES + NAMES_BYTES + 64
+export const STARTS: usize = NAMES + NAMES_BYTES + 64
+/** Enough for the shortest entries, of 12 bytes. */
+export const STARTS_BYTES: usize = 44032
+export const END: usize = STARTS + STARTS_BYTES + 64

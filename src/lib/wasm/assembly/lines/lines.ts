@@ -2,7 +2,7 @@ import { setupCri, writeCri } from './cri'
 import { setupDocker, writeDocker } from './docker'
 import { setupTime } from './entry'
 import { copy, copyWithOffset, headSize, newlineIn, putHead } from '../common/bytes'
-import { IN, OUT, PREFIX, SUFFIX } from './memory'
+import { IN, OUT, PREFIX, STARTS, SUFFIX } from './memory'
 
 export { setupCri, setupDocker, setupTime }
 export {
@@ -15,6 +15,8 @@ export {
   OUT_PAIRS,
   PAIRS_BYTES,
   PREFIX,
+  STARTS,
+  STARTS_BYTES,
   SUFFIX,
   TIME_KEY,
 } from './memory'
@@ -90,6 +92,7 @@ export function lines(
         : writeDocker(p, e, o, extraPairs, keepTime, completeOnly)
     if (body == 0) break
     o = suffixSize == 0 ? body : copyWithOffset(body, SUFFIX, suffixSize, offsetAt, base + ((p - IN) as f64))
+    store<u32>(STARTS + ((n << 2) as usize), (p - IN) as u32)
     n++
     p = newline + 1
   }
@@ -146,6 +149,7 @@ function rawLines(start: usize, end: usize, room: usize, maxLine: usize, keepEmp
       putHead(o + prefixSize, length)
       if (offsetAt >= 0) store<u64>(o + (offsetAt as usize), bswap<u64>((base + ((p - IN) as f64)) as u64))
       o += prefixSize + size + length
+      store<u32>(STARTS + ((n << 2) as usize), (p - IN) as u32)
       n++
     }
     p += at + 1

@@ -1,6 +1,8 @@
-import { decimalSize, digits } from './time'
+import { putDecimal } from './digits'
+import { putFloat } from './float'
 import { MAX_KEYS } from './memory'
 import { textHead, textLength } from './skip'
+import { sequence } from './utf8'
 import { addKey } from './written-keys'
 
 /** Maximum nesting depth; deeper values are left to the caller, like everything for which 0 is returned. */
@@ -13,8 +15,33 @@ export let to: usize = 0
 /** Number of keys of the maps around the value that is being written. */
 let keys: u32 = 0
 
+/** True when points in keys are written as underscores. */
+export let undots: bool = false
+
 export function setTo(at: usize): void {
   to = at
+}
+
+export function setKeys(count: u32): void {
+  keys = count
+}
+
+export function setUndots(isOn: bool): void {
+  undots = isOn
+}
+
+/** Replaces points in the bytes of a key, in the input: what compares the key then compares what is written. */
+export function undot(start: usize, size: usize): void {
+  const end = start + size
+  for (let p = start; p < end; p++) if (load<u8>(p) == 0x2e) store<u8>(p, 0x5f)
+}
+
+/** Writes a key with its colon; returns the address after it in the input, or 0. */
+@inline
+export function putKey(start: usize, size: usize): usize {
+  const p = text(start, start + size)
+  put(0x3a)
+  return p
 }
 
 @inline
@@ -61,14 +88,14 @@ export function pairsOf(at: usize, pairs: u32, depth: u32, first: u32, from: u32
     const start = p + head
     const size = textLength(p, head)
     const key = from + i
+    if (undots) undot(start, size)
     if (!isAlone) {
       const bit = addKey(first, key, start, size, bits)
       if (bit == 0) return 0
       bits |= bit
     }
-    p = text(start, start + size)
+    p = putKey(start, size)
     if (p == 0) return 0
-    put(0x3a)
     keys = key + 1
     p = value(p, depth + 1)
     if (p == 0) return 0
@@ -119,7 +146,8 @@ function scalar(p: usize, t: u32): usize {
     case 0xd3:
       return signed(bswap<u64>(load<u64>(p + 1)) as i64, p + 9)
     case 0xcb:
-      return float(reinterpret<f64>(bswap<u64>(load<u64>(p + 1)))) ? p + 9 : 0
+      to = putFloat(to, reinterpret<f64>(bswap<u64>(load<u64>(p + 1))))
+      return p + 9
   }
   return 0
 }
@@ -136,44 +164,10 @@ function unsigned(number: u64, next: usize): usize {
   return next
 }
 
-function putDecimal(at: usize, number: u64): usize {
-  if (number <= 0xffffffff) return digits(at, number as u32, decimalSize(number as u32))
-  return digits(putDecimal(at, number / 1000000000), (number % 1000000000) as u32, 9)
-}
-
 function signed(number: i64, next: usize): usize {
   if (number >= 0) return unsigned(number as u64, next)
   put(0x2d)
   return unsigned((0 - number) as u64, next)
-}
-
-/**
- * Writes a float64 of at most 15 digits, six of them after the point. No two such decimals have the same float64, so this is
- * its shortest text, as String() writes it, with `.0` for a whole number. False for any other number.
- */
-function float(number: f64): bool {
-  const size = abs(number)
-  // NaN fails this comparison too.
-  if (!(size < 1e9)) return false
-  let scale: f64 = 1
-  for (let places: usize = 0; places <= 6; places++, scale *= 10) {
-    const scaled = nearest(size * scale)
-    if (scaled / scale != size) continue
-    // A comparison does not see the sign of -0.
-    if (reinterpret<i64>(number) < 0) put(0x2d)
-    const all = scaled as u64
-    const point = scale as u64
-    unsigned(all / point, 0)
-    if (places > 0) {
-      put(0x2e)
-      to = digits(to, (all % point) as u32, places)
-    } else {
-      store<u16>(to, 0x302e)
-      to += 2
-    }
-    return true
-  }
-  return false
 }
 
 /** Copies 16 bytes; returns a bit mask of those that JSON has to escape or that are not ASCII. */
@@ -220,20 +214,6 @@ function text(start: usize, end: usize): usize {
   store<u8>(o, 0x22)
   to = o + 1
   return end
-}
-
-/** Returns the size of the UTF-8 sequence at `p`, or 0 when it is invalid, overlong or a surrogate (RFC 3629, section 4). */
-@inline
-function sequence(p: usize, end: usize): usize {
-  const first = load<u8>(p) as u32
-  const size: usize = first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4
-  if (first < 0xc2 || first > 0xf4 || p + size > end) return 0
-  const second = load<u8>(p + 1) as u32
-  const low: u32 = first == 0xe0 ? 0xa0 : first == 0xf0 ? 0x90 : 0x80
-  const high: u32 = first == 0xed ? 0x9f : first == 0xf4 ? 0x8f : 0xbf
-  if (second < low || second > high) return 0
-  if (size > 2 && (load<u8>(p + 2) & 0xc0) != 0x80) return 0
-  return size > 3 && (load<u8>(p + 3) & 0xc0) != 0x80 ? 0 : size
 }
 
 function putEscape(o: usize, c: u32): usize {

@@ -1,13 +1,38 @@
 import { copy } from '../common/bytes'
 import { divMillion } from './divide'
 import { pairsOf, put, setTo, to, value } from './json'
-import { FIXED_BYTES, HEAD, IN, IN_BYTES, KEY, NAME, OUT, OUT_BYTES, TIME } from './memory'
+import { bodyOf, isMap, pairCount } from './map'
+import { FIXED_BYTES, HEAD, IN, IN_BYTES, KEY, MAX_ENTRY_BYTES, NAME, OUT, OUT_BYTES, TIME } from './memory'
 import { after, skip, textHead, textLength } from './skip'
-import { setTimeForm, timeForm, timeText } from './time'
+import { setTimeForm, timeText } from './time'
 import { putVarint, varintSize, zigzag } from './varint'
 import { bitOf, hashOf, remember } from './written-keys'
 
 export { FIXED_BYTES, HEAD, IN, IN_BYTES, KEY, NAME, OUT, OUT_BYTES }
+export { logs, logsConsumed, logsTaken, needsPod, setLogs, setPod } from './logs'
+export {
+  ENDS,
+  ENDS_BYTES,
+  ID_BYTES,
+  IDS,
+  IDS_BYTES,
+  lines,
+  linesConsumed,
+  linesTaken,
+  MAX_LINES,
+  needsSecond,
+  PAIRS,
+  PAIRS_BYTES,
+  PARTS,
+  PARTS_BYTES,
+  PREFIX_BYTES,
+  setLine,
+  setPairs,
+  setPrefix,
+  setSecond,
+  setTime,
+  TIME,
+} from './lines'
 
 const RAW: u32 = 0
 const MAP: u32 = 1
@@ -16,8 +41,6 @@ const JSON: u32 = 3
 /** Length of a value that the module does not write. */
 const NONE: usize = usize.MAX_VALUE
 
-/** Longer entries are left to the caller: the space reserved for their worst case would be missing for others. */
-const MAX_ENTRY_BYTES: usize = 16384
 /** Size of an entry before its map: `92 d7 00 sec nsec`. */
 const ENTRY_HEAD: usize = 11
 /** Maximum size of a record without key, value and headers, as in recordBound. */
@@ -31,6 +54,8 @@ export let taken: u32 = 0
 export let maxMs: f64 = 0
 
 let format: u32 = 0
+/** Form of the time, 0 for a number: setTimeForm. */
+let timeForm: u32 = 0
 let nameSize: usize = 0
 /** Size of the key; -1 for none. */
 let keySize: i32 = -1
@@ -48,6 +73,7 @@ export function setup(form: u32, name: usize, key: i32, head: usize, time: u32):
   keySize = key
   headSize = head
   if (form == JSON) rememberHead(head)
+  timeForm = time
   setTimeForm(time)
 }
 
@@ -102,12 +128,6 @@ export function records(start: usize, end: usize, room: usize, count: u32, baseM
   return o - OUT
 }
 
-@inline
-function isMap(at: usize): bool {
-  const t = load<u8>(at)
-  return (t & 0xf0) == 0x80 || t == 0xde
-}
-
 /** Copies byte by byte: a wide store would overwrite values that are already written after it. */
 @inline
 function copyFixed(at: usize, source: usize, size: usize): void {
@@ -123,17 +143,6 @@ function writeValue(map: usize, end: usize, at: usize, sec: u32, nsec: u32): usi
     return end - map
   }
   return format == TIMED ? writeTimed(map, end, at, sec, nsec) : writeJson(map, at, sec, nsec)
-}
-
-@inline
-function pairCount(map: usize): u32 {
-  const t = load<u8>(map) as u32
-  return t == 0xde ? (bswap<u16>(load<u16>(map + 1)) as u32) : t & 15
-}
-
-@inline
-function bodyOf(map: usize): usize {
-  return load<u8>(map) == 0xde ? map + 3 : map + 1
 }
 
 /** Skips the map and finds the value to send: of the last pair of that name, as in JSON. */

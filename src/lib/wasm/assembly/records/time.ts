@@ -1,48 +1,76 @@
-import { div10, divMillion } from './divide'
+import { decimalSize, digits } from './digits'
+import { divMillion } from './divide'
 import { TIME } from './memory'
 
-/** Form of times: 0 `1700000000.123456789`, 1 `2023-11-14T22:13:20.123Z`, 2 the latter with nine digits. */
-export let timeForm: u32 = 0
+/** How the second of a time is written: as a number, as a date with `T` or a blank before the hour, or by the caller. */
+const NUMBER: u32 = 0
+const DATE: u32 = 1
+const DATE_BLANK: u32 = 2
+
+/** Form of times: `second [point] [digits] [Z]`, see setTime. */
+let second: u32 = NUMBER
+let places: usize = 9
+let hasPoint: bool = true
+let hasZone: bool = false
 let lastSec: u32 = 0
 let lastNsec: u32 = 0
 let head: usize = 0
 let end: usize = 0
 
-export function setTimeForm(form: u32): void {
-  timeForm = form
+/** Sets the form: the second, the number of digits after it (0, 3, 6 or 9), whether a point precedes and a Z follows them. */
+export function setTime(form: u32, digits: usize, point: bool, zone: bool): void {
+  second = form
+  places = digits
+  hasPoint = point
+  hasZone = zone
   end = 0
 }
 
-/** Writes a time to TIME and returns its length; the part up to the second is written once per second. */
+/** Form of a Kafka value: 0 `1700000000.123456789`, 1 `2023-11-14T22:13:20.123Z`, 2 the latter with nine digits. */
+export function setTimeForm(form: u32): void {
+  if (form == 0) setTime(NUMBER, 9, true, false)
+  else setTime(DATE, form == 1 ? 3 : 9, true, true)
+}
+
+/** Says that TIME has `size` bytes of text for this second; for a form whose second the caller writes. */
+export function setSecond(sec: u32, size: usize): void {
+  lastSec = sec
+  head = TIME + size
+  if (hasPoint) store<u8>(head++, 0x2e)
+  end = writeFraction(lastNsec)
+}
+
+/** Writes a time to TIME; returns its length, or 0 when the caller has to write the second first. */
 export function timeText(sec: u32, nsec: u32): usize {
   if (end != 0 && sec == lastSec) {
     if (nsec == lastNsec) return end - TIME
   } else {
-    head = timeForm == 0 ? digits(TIME, sec, decimalSize(sec)) : date(sec)
-    store<u8>(head++, 0x2e)
+    if (second > DATE_BLANK) return 0
+    writeSecond(sec)
   }
   lastSec = sec
   lastNsec = nsec
-  end = timeForm == 1 ? digits(head, divMillion(nsec), 3) : digits(head, nsec, 9)
-  if (timeForm != 0) store<u8>(end++, 0x5a)
+  end = writeFraction(nsec)
   return end - TIME
 }
 
-/** Writes the last `width` decimal digits; returns the address after them. */
-export function digits(at: usize, value: u32, width: usize): usize {
-  let rest = value
-  for (let p = at + width; p > at; ) {
-    const tenth = div10(rest)
-    store<u8>(--p, (0x30 + rest - tenth * 10) as u8)
-    rest = tenth
-  }
-  return at + width
+function writeSecond(sec: u32): void {
+  if (second == NUMBER) {
+    // Without a point after it a zero would be a leading one.
+    head = sec == 0 && !hasPoint && places > 0 ? TIME : digits(TIME, sec, decimalSize(sec))
+  } else head = date(sec)
+  if (second == DATE_BLANK) store<u8>(TIME + 10, 0x20)
+  if (hasPoint) store<u8>(head++, 0x2e)
 }
 
-export function decimalSize(value: u32): usize {
-  let size: usize = 1
-  for (let rest = value; rest >= 10; rest = div10(rest)) size++
-  return size
+function writeFraction(nsec: u32): usize {
+  let p = head
+  if (places > 0) {
+    const value = places == 3 ? divMillion(nsec) : places == 6 ? nsec / 1000 : nsec
+    p = digits(head, value, head == TIME ? decimalSize(value) : places)
+  }
+  if (hasZone) store<u8>(p++, 0x5a)
+  return p
 }
 
 /** Writes `2023-11-14T22:13:20`, from the days since 0000-03-01: a year that begins in March ends with the leap day. */
