@@ -1,5 +1,6 @@
 import type { Origin } from '../../core/chunk.ts'
 import { FsFailure, writeAt } from '../fs/file-system.ts'
+import { base64Length } from '../text/base64.ts'
 
 /** Why a record is in the dead letters of an output: the reasons of its counter `dead_letters`. */
 export const OUTPUT_CAUSES = {
@@ -59,6 +60,37 @@ const REPLAYED = Buffer.from('1')
 /** Returns a row as a complete line. */
 export function encodeRow(letter: DeadLetter): Buffer {
   return Buffer.from(`${ROW_START}0,${JSON.stringify(letter).slice(1)}\n`)
+}
+
+/** A row in pieces: a large record would be several times in memory otherwise, as itself, as text and as bytes of text. */
+export interface PiecedRow {
+  /** Sum of the lengths of the pieces. */
+  readonly length: number
+  /** Each is valid until the next one. */
+  pieces(): Iterable<Buffer>
+}
+
+/** Bytes of a record in one piece, a multiple of 3. */
+const PIECE_BYTES = 196_608
+
+/** Returns the row as `encodeRow` makes it, of the entry `buf[start, end)`. */
+export function pieceRow(
+  letter: Omit<DeadLetter, 'record'>,
+  buf: Buffer,
+  start: number,
+  end: number,
+): PiecedRow {
+  const head = Buffer.from(`${ROW_START}0,${JSON.stringify(letter).slice(1, -1)},"record":"`)
+  const tail = Buffer.from('"}\n')
+  return {
+    length: head.length + base64Length(end - start) + tail.length,
+    *pieces() {
+      yield head
+      for (let at = start; at < end; at += PIECE_BYTES)
+        yield Buffer.from(buf.toString('base64', at, Math.min(end, at + PIECE_BYTES)), 'latin1')
+      yield tail
+    },
+  }
 }
 
 /** Returns true when a line has the mark of a replayed row. */

@@ -11,6 +11,7 @@ import { ReceiveBudget } from '../net/receive-budget.ts'
 import { CONNECTION_COUNTERS, StreamServer } from '../net/stream-server.ts'
 import { checkTlsServer, readTlsServer } from '../net/tls-server.ts'
 import { ReservedTags } from '../plugin/reserved-tags.ts'
+import { newRunId } from '../plugin/run-id.ts'
 import { TagsToSeal } from '../plugin/tags-to-seal.ts'
 import { BUSY_FIELDS, type HttpAnswer, headOf, UsualAnswer } from './answers.ts'
 import { BodyQueue } from './body-queue.ts'
@@ -61,7 +62,7 @@ export abstract class HttpInput implements Input, Handler<HttpAnswer>, RequestHo
   /** Blocks that no request has: nearly every request is over before the next one begins. */
   #blocks: EntryBlocks | undefined
   readonly #limits
-  readonly #identity: string
+  readonly #identity = newRunId()
   #identities = 0
   #signal: AbortSignal | undefined
   #sweep: TimerHandle | undefined
@@ -92,7 +93,6 @@ export abstract class HttpInput implements Input, Handler<HttpAnswer>, RequestHo
     const largest = options.bufferMaxSize / 2
     this.receiveBudget = new ReceiveBudget(ctx.buffers, largest, ctx.clock)
     this.readBudget = new ReceiveBudget(ctx.buffers, largest)
-    this.#identity = `${ctx.agent.id}:${process.pid}:${ctx.clock.nowMs()}`
   }
 
   /** HTTP/2 is negotiated only with a client that knows nothing else, so that it can be told. */

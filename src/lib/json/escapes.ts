@@ -1,3 +1,5 @@
+import { sourceView, targetView } from '../text/data-views.ts'
+
 /** Meaning of the byte after a backslash; 0 when JSON has no such escape. `u` is not included. */
 const SIMPLE_ESCAPES = new Uint8Array(256)
 for (const [letter, meant] of Object.entries({
@@ -54,6 +56,50 @@ export function unescapeJson(src: Buffer, start: number, end: number, out: Buffe
       out[dst++] = byte
       p += 2
     }
+  }
+  return dst
+}
+
+/** Letter after the backslash of a byte that has to be escaped, `u` where there is none for it; 0 for all other bytes. */
+const LETTERS = new Uint8Array(256).fill(0x75, 0, 0x20)
+for (const letter of 'bfnrt"\\')
+  LETTERS[SIMPLE_ESCAPES[letter.charCodeAt(0)] as number] = letter.charCodeAt(0)
+
+/**
+ * Writes src[start, end), which is UTF-8, as the inside of a JSON string. Returns the offset after what it wrote, for which there has
+ * to be room: at most six times the size.
+ */
+export function escapeJson(src: Buffer, start: number, end: number, out: Buffer, at: number): number {
+  const from = sourceView(src)
+  const to = targetView(out)
+  let dst = at
+  let p = start
+  while (p < end) {
+    while (p + 4 <= end) {
+      const word = from.getInt32(p, true)
+      const quote = word ^ 0x22222222
+      const slash = word ^ 0x5c5c5c5c
+      const found =
+        ((word - 0x20202020) & ~word) | ((quote - 0x01010101) & ~quote) | ((slash - 0x01010101) & ~slash)
+      if ((found & 0x80808080) !== 0) break
+      to.setInt32(dst, word, true)
+      p += 4
+      dst += 4
+    }
+    if (p === end) break
+    const c = src[p++] as number
+    const letter = LETTERS[c] as number
+    if (letter === 0) {
+      out[dst++] = c
+      continue
+    }
+    out[dst++] = 0x5c
+    out[dst++] = letter
+    if (letter !== 0x75) continue
+    out[dst++] = 0x30
+    out[dst++] = 0x30
+    out[dst++] = 0x30 + (c >> 4)
+    out[dst++] = (c & 15) + ((c & 15) < 10 ? 0x30 : 0x57)
   }
   return dst
 }

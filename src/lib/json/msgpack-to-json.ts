@@ -1,8 +1,17 @@
 import { escapeTerminalControls } from '../../core/escape-controls.ts'
 import { skip } from '../../core/msgpack/encode.ts'
-import { arrayBody, arrayItems, mapBody, mapPairs, textHead, textLength } from '../../core/msgpack/record.ts'
+import {
+  arrayBody,
+  arrayItems,
+  mapBody,
+  mapPairs,
+  textEquals,
+  textHead,
+  textLength,
+} from '../../core/msgpack/record.ts'
 import { utf8SequenceLength } from '../../core/utf8.ts'
 import { sourceView, targetView } from '../text/data-views.ts'
+import { floatText } from './float-text.ts'
 import { stringEnd, WrittenKeys } from './written-keys.ts'
 
 const HEX = Buffer.from('0123456789abcdef')
@@ -14,6 +23,9 @@ const TERMINAL_KIND = KIND.slice()
 KIND[0x22] = KIND[0x5c] = 1
 const ARROW_KIND = TERMINAL_KIND.slice()
 ARROW_KIND[0x09] = ARROW_KIND[0x0a] = ARROW_KIND[0x0d] = 0
+const FIRST_BYTES = 16_384
+/** A larger buffer is not kept for the next text. */
+export const MAX_KEPT_BYTES = 4_000_000
 /** Longest text that is copied word by word: a call of `copy` costs more. */
 const MAX_SHORT_BYTES = 48
 const REPLACEMENT = Buffer.from('\ufffd')
@@ -32,13 +44,25 @@ const FALSE = Buffer.from('false')
 const NULL = Buffer.from('null')
 const NIL = Buffer.from('nil')
 
+/** Returns the index of the key that is buf[start, start + length), or -1. */
+interface KeyFinder {
+  find(buf: Buffer, start: number, length: number): number
+}
+
 /**
  * Converts MessagePack to JSON text, bytes to bytes. What JSON lacks: bin is written as a string, ext, NaN and infinities
  * as null, keys that are not strings as the text of their JSON, in which keys that are maps or arrays are null. Bytes
  * that are not UTF-8 become U+FFFD, or the text would not be JSON. Integers keep all their digits.
  */
+/** Thrown by a JsonText with more than `maxBytes`. */
+export class TextTooLarge extends Error {
+  constructor(maxBytes: number) {
+    super(`larger than ${maxBytes} bytes`)
+  }
+}
+
 export class JsonText {
-  buf: Buffer = Buffer.allocUnsafe(16_384)
+  buf: Buffer = Buffer.allocUnsafe(FIRST_BYTES)
   at = 0
   /**
    * True to write fluent-bit's form instead of JSON: `"k"=>"v"`, nil, blanks after commas, floats with six digits. Quotation marks,
@@ -52,6 +76,10 @@ export class JsonText {
    * line separators and bidirectional marks. The values that a reader decodes are the same.
    */
   escapesControls = false
+  /** True to write points in keys as underscores, on all levels. */
+  undots = false
+  /** Size above which writing ends with TextTooLarge, before the memory for it is taken. */
+  maxBytes = Number.POSITIVE_INFINITY
   /** Keys of the maps that are being written. */
   #keys: WrittenKeys | undefined
   /** Writes a map or an array that is a key. */
@@ -71,7 +99,21 @@ export class JsonText {
     this.at = 0
     this.#keys?.reset()
     // One huge record must not cost its memory forever.
-    if (this.buf.length > 4_000_000) this.buf = Buffer.allocUnsafe(16_384)
+    if (this.buf.length > MAX_KEPT_BYTES) this.buf = Buffer.allocUnsafe(FIRST_BYTES)
+  }
+
+  /** Returns the buffer with what was written, which is the caller's from now on. */
+  take(): Buffer {
+    const { buf } = this
+    this.buf = Buffer.allocUnsafe(FIRST_BYTES)
+    this.reset()
+    return buf
+  }
+
+  /** Drops what was written from `at` on, also of a value whose writing has ended with TextTooLarge. */
+  cut(at: number): void {
+    this.at = at
+    this.#keys?.reset()
   }
 
   raw(text: string): void {
@@ -91,12 +133,18 @@ export class JsonText {
     }
   }
 
+  /** Makes room for bytes that the caller writes to `buf` from `at` on. */
+  reserve(bytes: number): void {
+    this.#reserve(bytes)
+  }
+
   byte(byte: number): void {
     this.#reserve(1)
     this.buf[this.at++] = byte
   }
 
   copy(src: Buffer, start: number, end: number): void {
+    this.#check(end - start)
     this.#reserve(end - start)
     this.at += src.copy(this.buf, this.at, start, end)
   }
@@ -135,6 +183,7 @@ export class JsonText {
 
   /** Writes bytes in fluent-bit's form: printable ASCII as it is, quotation marks as `\"`, and others as `\x01`. */
   #binary(src: Buffer, start: number, end: number): void {
+    this.#check(end - start)
     this.#reserve((end - start) * 4 + 2)
     const out = this.buf
     let dst = this.at
@@ -159,6 +208,7 @@ export class JsonText {
   string(src: Buffer, start: number, end: number): void {
     const kinds = this.arrows ? (this.escapesLineEnds ? TERMINAL_KIND : ARROW_KIND) : KIND
     // Four more than the text needs, as it is copied in words.
+    this.#check(end - start)
     this.#reserve((end - start) * 6 + 6)
     const view = sourceView(src)
     const out = this.buf
@@ -226,6 +276,46 @@ export class JsonText {
     return p
   }
 
+  /**
+   * Writes the pairs of a map without its braces, and without those whose key is in `omitted`, after pairs that begin at the offsets
+   * `before` in `buf`; returns the offset after it. Of pairs with the same key only the last is left. `renamed`: the pair with this
+   * key gets another one, which is given as JSON.
+   */
+  pairsAfter(
+    src: Buffer,
+    at: number,
+    before: readonly number[],
+    omitted?: KeyFinder,
+    renamed?: { readonly key: Buffer; readonly json: Buffer },
+  ): number {
+    const n = mapPairs(src, at)
+    this.#keys ??= new WrittenKeys()
+    const keys = this.#keys
+    const map = keys.open(before.length + n)
+    for (const start of before) keys.add(map, this.buf, start, stringEnd(this.buf, start))
+    let isFirst = before.length === 0
+    let p = mapBody(src, at)
+    for (let i = 0; i < n; i++) {
+      const head = omitted === undefined ? -1 : textHead(src, p)
+      if (head > 0 && omitted !== undefined && omitted.find(src, p + head, textLength(src, p)) >= 0) {
+        p = skip(src, skip(src, p, src.length), src.length)
+        continue
+      }
+      if (!isFirst) this.byte(0x2c)
+      isFirst = false
+      const start = this.at
+      if (renamed !== undefined && textEquals(src, p, renamed.key)) {
+        this.copy(renamed.json, 0, renamed.json.length)
+        p = skip(src, p, src.length)
+      } else p = this.#key(src, p)
+      keys.add(map, this.buf, start, this.at)
+      this.byte(0x3a)
+      p = this.value(src, p)
+    }
+    this.at = keys.close(map, this.buf, this.at)
+    return p
+  }
+
   #pair(src: Buffer, at: number): number {
     const p = this.#key(src, at)
     if (this.arrows) this.raw('=>')
@@ -244,6 +334,13 @@ export class JsonText {
   }
 
   #key(src: Buffer, at: number): number {
+    const start = this.at
+    const next = this.#keyAsIs(src, at)
+    if (this.undots) for (let p = start; p < this.at; p++) if (this.buf[p] === 0x2e) this.buf[p] = 0x5f
+    return next
+  }
+
+  #keyAsIs(src: Buffer, at: number): number {
     const head = textHead(src, at)
     if (head > 0) {
       const end = at + head + textLength(src, at)
@@ -346,18 +443,18 @@ export class JsonText {
     return next
   }
 
+  /** `bytes`: size of a text, which is never shorter as JSON. */
+  #check(bytes: number): void {
+    if (this.at + bytes > this.maxBytes) throw new TextTooLarge(this.maxBytes)
+  }
+
   #reserve(bytes: number): void {
     if (this.at + bytes <= this.buf.length) return
+    this.#check(0)
     const larger = Buffer.allocUnsafe(Math.max(this.buf.length * 2, this.at + bytes))
     this.buf.copy(larger, 0, 0, this.at)
     this.buf = larger
   }
-}
-
-/** Returns the shortest text of a float that no reader takes for an integer: `1.0`, `-0.0`, `1.5`, `1e+21`. */
-function floatText(value: number): string {
-  if (Number.isInteger(value) && Math.abs(value) < 1e21) return `${Object.is(value, -0) ? '-0' : value}.0`
-  return Number.isFinite(value) ? String(value) : 'null'
 }
 
 /** Returns true when four bytes need no escape: no control character, quote, backslash, DEL or byte beyond ASCII. */

@@ -25,7 +25,7 @@ export const TIME_OPTIONS = defineOptions({
       'second at any place; it may be missing together with the character or blanks before it. `%s` is a number since ' +
       '1970, in seconds with up to 10 digits, milliseconds with 13, microseconds with 16, nanoseconds with 19; in `1.5e9` ' +
       'the digits of the value count; a fraction is read by `%s.%L`. The formats `epoch`, `epoch_ms`, `epoch_us` and ' +
-      '`epoch_ns` read a number in that unit, whatever its digits, with its fraction. In JSON the time may be a number or a text. A time without a year belongs to the latest ' +
+      '`epoch_ns` read a number in that unit, whatever its digits, with its fraction. In JSON the time may be a number or a string. A time without a year belongs to the latest ' +
       'year in which it is at most a day ahead; a time without a date is from today or yesterday. A zone ' +
       'directly after a time of ISO 8601 is read although the format has none; other text after it is ignored. Without a format, or when the time cannot be read, the record gets the time of reading and keeps the ' +
       'field; times that cannot be read are counted in `time_failed`. A format with an unknown conversion is ignored with ' +

@@ -61,6 +61,8 @@ interface TemplateSettings {
   isPath?: boolean
   /** Name of the option that has the text. */
   option?: string
+  /** Variables are those of AWS's Go plugins, see `readParenthesized`; any other dollar sign is text. */
+  parentheses?: boolean
 }
 
 /**
@@ -93,11 +95,11 @@ export class Template {
     const parts: Part[] = []
     let at = 0
     while (at < text.length) {
-      const next = text.indexOf('$', at)
+      const next = text.indexOf(settings.parentheses === true ? '$(' : '$', at)
       const end = next < 0 ? text.length : next
       if (end > at) parts.push(...fixedParts(text.slice(at, end), settings))
       if (next < 0) break
-      at = readVariable(text, next, parts, settings)
+      at = (settings.parentheses === true ? readParenthesized : readVariable)(text, next, parts, settings)
     }
     return new Template(parts, settings.isPath ?? false)
   }
@@ -199,6 +201,16 @@ export class Template {
     return part !== undefined && 'source' in part ? part.source : undefined
   }
 
+  /** Seconds for which the text of a tag stays the same, from a multiple of it on; undefined when records have texts of their own. */
+  get period(): number | undefined {
+    let period = Number.POSITIVE_INFINITY
+    for (const part of this.#parts) {
+      if (part.kind === 'field' || part.kind === 'capture') return undefined
+      if (part.kind === 'time') period = Math.min(period, part.time.period)
+    }
+    return period
+  }
+
   /** Returns an example of what is written for a tag, with `name` for each field. */
   exampleOf(tag: string, name: string): string {
     const tagParts = tag.split('.')
@@ -214,12 +226,26 @@ export class Template {
 
 /** Checks the text of an option that takes a template without groups. */
 export function checkTemplate(text: string): InvalidValue | undefined {
+  return checkWith(text, {}, '$key')
+}
+
+/** Checks the text of an option that takes a template with variables in parentheses. */
+export function checkParenthesized(text: string): InvalidValue | undefined {
+  return checkWith(text, { parentheses: true }, '$(key)')
+}
+
+function checkWith(text: string, settings: TemplateSettings, key: string): InvalidValue | undefined {
   try {
-    Template.parse(text)
+    Template.parse(text, settings)
     return undefined
   } catch (error) {
     if (!(error instanceof ShipperError)) throw error
-    return { must: 'a text, in which $key is a field of the record', reason: error.message, hint: error.hint }
+    return {
+      must: `a string in which ${key} is a field of the record`,
+      // The text is shown before the reason.
+      reason: error.message.replace(`"${text}": `, ''),
+      hint: error.hint,
+    }
   }
 }
 
@@ -259,6 +285,44 @@ function readVariable(
   else throw fault('a part of $TAG is named by one number: $TAG[1]')
   return end
 }
+
+/** Variables of AWS's Go plugins that have no counterpart, and what to write instead. */
+const ECS = (field: string) => `add it with the filter ecs (\`Add task ${field}\`) and write $(task)`
+const WITHOUT_COUNTERPART: Readonly<Record<string, string>> = {
+  uuid: 'it changes with each start; use what tells the agents apart, such as ${HOSTNAME}',
+  ecs_task_id: ECS('$TaskID'),
+  ecs_task_arn: ECS('$TaskARN'),
+  ecs_cluster: ECS('$ClusterName'),
+}
+
+/**
+ * Reads a variable of AWS's Go plugins, whose dollar sign is at `at`; returns the offset after it:
+ *
+ * ```
+ *   variable = "$(" ( "tag" [ "[" index "]" ] / name *( "['" key "']" ) ) ")"
+ * ```
+ */
+function readParenthesized(text: string, at: number, parts: Part[], { option }: TemplateSettings): number {
+  const close = text.indexOf(')', at)
+  const fault = (reason: string, hint: string): ShipperError =>
+    new ShipperError('E_CONFIG_BAD_VALUE', `"${text}": ${reason}`, { hint, ...(option && { option }) })
+  const source = close < 0 ? text.slice(at) : text.slice(at, close + 1)
+  const [, name = '', path = ''] = /^\$\(([^[\]()]+)((?:\[[^)]*\])?)\)$/.exec(source) ?? []
+  if (name === '') throw fault(`${source} is not a variable`, PARENTHESES_HINT)
+  const hint = Object.hasOwn(WITHOUT_COUNTERPART, name) ? WITHOUT_COUNTERPART[name] : undefined
+  if (hint !== undefined) throw fault(`${source} is not supported`, hint)
+  const { steps, end } = readSteps(path, 0, option)
+  if (end < path.length) throw fault(`${source} is not a variable`, PARENTHESES_HINT)
+  const [index] = steps
+  if (name !== 'tag')
+    parts.push({ kind: 'field', accessor: new RecordAccessor([Buffer.from(name), ...steps]), source })
+  else if (index === undefined) parts.push({ kind: 'tag' })
+  else if (steps.length === 1 && typeof index === 'number') parts.push({ kind: 'tag part', index, source })
+  else throw fault(`${source} is not part of the tag`, PARENTHESES_HINT)
+  return close + 1
+}
+
+const PARENTHESES_HINT = "write $(tag), $(tag[0]), $(key) or $(key['sub'])"
 
 /** True when a byte other than a slash was written since `from`. */
 function namesSomething({ buf, at }: JsonText, from: number): boolean {

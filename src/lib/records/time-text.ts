@@ -20,13 +20,13 @@ const HINT =
 export class TimeText {
   readonly #format: string
   /** Seconds for which the text stays the same, from a multiple of it on. */
-  readonly #period: number
+  readonly period: number
   #current = -1
   #bytes = Buffer.alloc(0)
 
   private constructor(format: string, period: number) {
     this.#format = format
-    this.#period = period
+    this.period = period
   }
 
   /** Throws E_CONFIG_BAD_VALUE for a directive that does not exist; `option` is the option that has it. */
@@ -35,7 +35,7 @@ export class TimeText {
     for (const [directive, letter = ''] of format.matchAll(DIRECTIVE)) {
       const its = letter === '' ? undefined : periodOf(letter)
       if (its === undefined) {
-        const message = `"${format}": "${directive}" is no directive of a time`
+        const message = `"${format}": "${directive}" is not a time directive`
         throw new ShipperError('E_CONFIG_BAD_VALUE', message, { hint: HINT, ...(option && { option }) })
       }
       period = Math.min(period, its)
@@ -49,7 +49,7 @@ export class TimeText {
   }
 
   write(out: JsonText, { sec }: EventTime): void {
-    const current = Math.floor(sec / this.#period)
+    const current = Math.floor(sec / this.period)
     if (current !== this.#current) {
       this.#current = current
       this.#bytes = Buffer.from(strftime(this.#format, sec, 0, 'utc'))

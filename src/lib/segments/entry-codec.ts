@@ -1,5 +1,6 @@
 import type { Chunk, Origin } from '../../core/chunk.ts'
 import { ByteReader, type ByteWriter, checksum } from './bytes.ts'
+import { writePlaces } from './places-codec.ts'
 import type { SegmentHead } from './segment-codec.ts'
 
 /**
@@ -9,9 +10,10 @@ import type { SegmentHead } from './segment-codec.ts'
  * entry  = head meta data
  * head   = mark:u32 crc:u32 offset:u32 metaBytes:u32 dataBytes:u32 count:u32 metaCrc:u32 dataCrc:u32 before:whole stored:whole
  *          routes:u16 flags:u16
- * meta   = output:u16* tag:text input:text id:text length:u32 origin*
+ * meta   = output:u16* tag:text input:text id:text length:u32 origin* [places]
  * origin = text offset:whole end:whole
  * ```
+ * - `places`, see places-codec.ts, are there if the flag HAS_PLACES is set.
  * - `data` are the records of the chunk as they are.
  * - `offset` is that of the head in its file: the head of a moved or copied entry is not valid.
  * - `before` is the number of records that were written to the log before the entry.
@@ -25,6 +27,7 @@ export const MAX_META_BYTES = 16 << 20
 /** Size from which origins are left out: they say only where the records came from. */
 const MAX_ORIGINS_BYTES = 1 << 20
 const HAS_METADATA = 1
+const HAS_PLACES = 2
 
 /** The head of an entry. */
 export interface EntryHead {
@@ -38,6 +41,7 @@ export interface EntryHead {
   storedMs: number
   routes: number
   hasMetadata: boolean
+  hasPlaces: boolean
 }
 
 /** Place at which an entry is written. */
@@ -56,7 +60,7 @@ export function encodeEntry(
   data: Buffer,
   routes: readonly number[],
   place: EntryPlace,
-): number {
+): { dataCrc: number; placesBytes: number } {
   const { seed, mark } = place.head
   out.at = 0
   out.reserve(HEAD_BYTES)
@@ -66,6 +70,8 @@ export function encodeEntry(
   out.text(chunk.input)
   out.text(chunk.id)
   writeOrigins(out, chunk.origins)
+  const placesAt = out.at
+  const hasPlaces = chunk.places !== undefined && writePlaces(out, chunk)
   const { buf, at } = out
   const dataCrc = checksum(data, 0, data.length, seed)
   buf.writeUInt32LE(mark, 0)
@@ -78,9 +84,9 @@ export function encodeEntry(
   buf.writeDoubleLE(place.before, 32)
   buf.writeDoubleLE(place.nowMs, 40)
   buf.writeUInt16LE(routes.length, 48)
-  buf.writeUInt16LE(chunk.hasMetadata ? HAS_METADATA : 0, 50)
+  buf.writeUInt16LE((chunk.hasMetadata ? HAS_METADATA : 0) | (hasPlaces ? HAS_PLACES : 0), 50)
   buf.writeUInt32LE(checksum(buf, 8, HEAD_BYTES, seed), 4)
-  return dataCrc
+  return { dataCrc, placesBytes: at - placesAt }
 }
 
 function writeOrigins(out: ByteWriter, origins: readonly Origin[]): void {
@@ -116,7 +122,9 @@ export function decodeHead(
   into.before = buf.readDoubleLE(at + 32)
   into.storedMs = buf.readDoubleLE(at + 40)
   into.routes = buf.readUInt16LE(at + 48)
-  into.hasMetadata = (buf.readUInt16LE(at + 50) & HAS_METADATA) !== 0
+  const flags = buf.readUInt16LE(at + 50)
+  into.hasMetadata = (flags & HAS_METADATA) !== 0
+  into.hasPlaces = (flags & HAS_PLACES) !== 0
   return (
     into.metaBytes <= MAX_META_BYTES && into.routes * 2 <= into.metaBytes && Number.isSafeInteger(into.before)
   )
@@ -139,6 +147,8 @@ interface EntryTexts {
   input: string
   id: string
   origins: readonly Origin[]
+  /** Size of the places at the end of the meta. */
+  placesBytes: number
 }
 
 const NO_ORIGINS: readonly Origin[] = []
@@ -153,5 +163,7 @@ export function decodeTexts(buf: Buffer, at: number, head: EntryHead): EntryText
   const origins: Origin[] = []
   for (let i = 0; i < length && from.isValid; i++)
     origins.push({ file: from.text(), offset: from.whole(), end: from.whole() })
-  return from.isDone ? { tag, input, id, origins: length === 0 ? NO_ORIGINS : origins } : undefined
+  const placesBytes = head.hasPlaces ? at + head.metaBytes - from.at : 0
+  if (!(head.hasPlaces ? from.isValid : from.isDone)) return undefined
+  return { tag, input, id, origins: length === 0 ? NO_ORIGINS : origins, placesBytes }
 }

@@ -16,6 +16,8 @@ type Found = typeof NOTHING | typeof HEAD | typeof ENTRY
 export interface LocatedChunk extends StoredChunk {
   readonly dataAt: number
   readonly dataCrc: number
+  /** Size of the places, which end where the data begin. */
+  readonly placesBytes: number
 }
 
 /** Reads heads and metas of entries, a block at a time: the entry that was loaded last is described by its fields. */
@@ -30,6 +32,7 @@ export class EntryReader {
     storedMs: 0,
     routes: 0,
     hasMetadata: false,
+    hasPlaces: false,
   }
   /** Offset after the entry. */
   next = 0

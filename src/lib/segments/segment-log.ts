@@ -1,5 +1,6 @@
 import type { Chunk } from '../../core/chunk.ts'
 import { ShipperError } from '../../core/error.ts'
+import type { Places } from '../../core/places.ts'
 import type { Logger } from '../../core/services.ts'
 import { FsFailure, isMissing, remove } from '../fs/file-system.ts'
 import { add, backlogIn } from './backlog.ts'
@@ -11,6 +12,7 @@ import type { FolderLock } from './folder-lock.ts'
 import { GroupCommit } from './group-commit.ts'
 import type { OpenFiles } from './open-files.ts'
 import type { OutputStates } from './output-states.ts'
+import { readPlaces } from './places-codec.ts'
 import { compare, isPast, later } from './position.ts'
 import type { Segment, SegmentList } from './segment.ts'
 import type { SegmentWriter } from './segment-writer.ts'
@@ -230,6 +232,16 @@ export class FileSegmentLog implements SegmentLog {
     const reason = segment.isMissing ? 'the file is missing' : 'the records of a chunk are damaged'
     damage.report(segment, { offset: chunk.at.offset, end: chunk.next.offset, records: chunk.count, reason })
     return false
+  }
+
+  places(chunk: StoredChunk): Places | undefined {
+    const { segments, files } = this.#parts
+    const { dataAt, placesBytes } = chunk as LocatedChunk
+    const segment = placesBytes === 0 ? undefined : segments.get(chunk.at.segment)
+    if (segment === undefined) return undefined
+    const buf = Buffer.allocUnsafe(placesBytes)
+    const got = files.read(segment, buf, 0, placesBytes, dataAt - placesBytes)
+    return got === placesBytes ? readPlaces(buf, chunk.count) : undefined
   }
 
   backlogOf(output: string, { position, open }: OutputState): Backlog {

@@ -121,7 +121,7 @@ export class SegmentWriter {
     const data = chunk.buf.subarray(chunk.start, chunk.end)
     const offset = segment.end
     const nowMs = Date.now()
-    const dataCrc = encodeEntry(this.#out, chunk, data, routes, {
+    const { dataCrc, placesBytes } = encodeEntry(this.#out, chunk, data, routes, {
       head: segment.head,
       offset,
       before: this.#records,
@@ -147,7 +147,8 @@ export class SegmentWriter {
     const { number } = segment
     this.end = { segment: number, offset: next }
     const texts = { tag, input, id, count, bytes: data.length, hasMetadata, origins, storedMs: nowMs }
-    const stored = { at: { segment: number, offset }, next: this.end, ...texts, dataAt, dataCrc }
+    const at = { segment: number, offset }
+    const stored = { at, next: this.end, ...texts, dataAt, dataCrc, placesBytes }
     this.#unsynced.push({ chunk: stored, segment, routes })
     if (!this.#dirty.includes(segment)) this.#dirty.push(segment)
     return stored

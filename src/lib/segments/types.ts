@@ -1,4 +1,5 @@
 import type { Chunk, Origin } from '../../core/chunk.ts'
+import type { Places } from '../../core/places.ts'
 
 /** A place in a log of segments: the number of a segment, and an offset in its file in bytes. */
 export interface Position {
@@ -99,6 +100,8 @@ export interface SegmentLog {
    * reported. Throws a retryable E_BUFFER when the disk fails.
    */
   read(chunk: StoredChunk, buf: Buffer, at: number): boolean
+  /** Returns the places of the records of a chunk, if it has any; see core/places.ts. Throws as `read`. */
+  places?(chunk: StoredChunk): Places | undefined
   /** Returns what is for the output in `state`, before `end`. Reads the heads of few segments: the others have a summary. */
   backlogOf(output: string, state: OutputState): Backlog
   /**

@@ -1,7 +1,7 @@
 import { expect, test } from 'bun:test'
 import { isUtf8 } from 'node:buffer'
 import { encode } from '@msgpack/msgpack'
-import { JsonText } from '../../../src/lib/json/msgpack-to-json.ts'
+import { JsonText, TextTooLarge } from '../../../src/lib/json/msgpack-to-json.ts'
 import { fc } from '../../support/property.ts'
 
 function textOf(value: unknown): string {
@@ -236,4 +236,29 @@ test('maps as keys of maps as keys ... do not double the text at each level', ()
   const nested = Buffer.from(`${'81'.repeat(90)}c0${'01'.repeat(90)}`, 'hex')
   expect(text.value(nested, 0)).toBe(nested.length)
   expect(text.bytes().toString()).toBe('{"{\\"null\\":1}":1}')
+})
+
+test('a text that may not be larger takes no memory for what is', () => {
+  for (const value of [{ a: 'x'.repeat(5_000_000) }, { a: Array.from({ length: 500_000 }, (_, i) => i) }]) {
+    const text = new JsonText()
+    text.maxBytes = 100_000
+    const packed = Buffer.from(encode(value))
+    expect(() => text.value(packed, 0)).toThrow(TextTooLarge)
+    expect(() => text.plain(packed, 0)).toThrow(TextTooLarge)
+    expect(text.buf.length).toBeLessThanOrEqual(262_144)
+  }
+})
+
+test('what follows a value that was cut off is written as if that had not been there', () => {
+  const text = new JsonText()
+  const large = Buffer.from(encode({ a: { b: 1, c: { d: 2, e: 'x'.repeat(1000) } } }))
+  // The same key twice: which pairs a map has is kept while it is written.
+  const twice = Buffer.from('82' + 'a16101' + 'a16102', 'hex')
+  text.value(twice, 0)
+  const { at } = text
+  text.maxBytes = 500
+  expect(() => text.value(large, 0)).toThrow(TextTooLarge)
+  text.cut(at)
+  text.value(twice, 0)
+  expect(text.bytes().toString()).toBe('{"a":2}{"a":2}')
 })

@@ -100,16 +100,16 @@ describe('Template', () => {
   })
 
   test.each([
-    ['$', '"$": there is no key after "$" at character 1'],
-    ['a.$.b', '"a.$.b": there is no key after "$" at character 3'],
-    ["$['a']", `"$['a']": there is no key after "$" at character 1`],
+    ['$', 'there is no key after "$" at character 1'],
+    ['a.$.b', 'there is no key after "$" at character 3'],
+    ["$['a']", `there is no key after "$" at character 1`],
     [
       '$a[x]',
       '"$a[x]" is not a record accessor: in the bracket at character 3 must be a number, or a key in quotation marks',
     ],
     ['$TAG[-1]', '"$TAG[-1]" is not a record accessor: the index at character 5 is negative'],
-    ["$TAG['a']", `"$TAG['a']": a part of $TAG is named by one number: $TAG[1]`],
-    ['x.$1', '"x.$1": $1 is a group of an expression, of which there is none here'],
+    ["$TAG['a']", `a part of $TAG is named by one number: $TAG[1]`],
+    ['x.$1', '$1 is a group of an expression, of which there is none here'],
   ])('%s is refused with what is wrong', (text, reason) => {
     expect(checkTemplate(text)?.reason).toBe(reason)
   })

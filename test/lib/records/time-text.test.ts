@@ -40,7 +40,7 @@ describe('a template with times', () => {
   })
 
   test.each(['%', '%Q', '100%.log', '%N', '%L', '%n', 'x%5', '%Ey'])('refuses %s', (text) => {
-    expect(() => Template.parse(text, { times: true })).toThrow('is no directive of a time')
+    expect(() => Template.parse(text, { times: true })).toThrow('is not a time directive')
   })
 
   test('without times a percent sign is one', () => {

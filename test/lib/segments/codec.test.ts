@@ -96,7 +96,13 @@ describe('the codec', () => {
           expect(read.hasMetadata).toBe(options.hasMetadata)
           expect(isMetaWhole(bytes, HEAD_BYTES, read, segment.seed)).toBe(true)
           const { tag, input, origins } = options
-          expect(decodeTexts(bytes, HEAD_BYTES, read)).toEqual({ tag, input, id: made.id, origins })
+          expect(decodeTexts(bytes, HEAD_BYTES, read)).toEqual({
+            tag,
+            input,
+            id: made.id,
+            origins,
+            placesBytes: 0,
+          })
           for (const output of [...outputs, 65_535])
             expect(hasRoute(bytes, HEAD_BYTES, read.routes, output)).toBe(output !== 65_535)
           expect(decodeHead(bytes, 0, segment, (offset ^ 1) >>> 0, read)).toBe(false)

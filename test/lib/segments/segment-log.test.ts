@@ -1,6 +1,8 @@
 import { afterEach, describe, expect, test } from 'bun:test'
 import { readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
+import { Places } from '../../../src/core/places.ts'
+import { recordIds } from '../../../src/core/record-ids.ts'
 import { systemCalls } from '../../../src/lib/fs/system-calls.ts'
 import type { StoredChunk } from '../../../src/lib/segments/types.ts'
 import { openLog, readAll, START, stateAt, textChunk, textsOf } from '../../support/segments/logs.ts'
@@ -38,6 +40,29 @@ describe('a log', () => {
     expect(second).toMatchObject({ at: first.next, tag: 'app', count: 1, hasMetadata: false, origins: [] })
     expect(Math.abs(Date.now() - first.storedMs)).toBeLessThan(60_000)
     await log.close()
+  })
+
+  test('keeps the ids of records, and has none for those that were written without places', async () => {
+    const folder = tmp()
+    const { log } = openLog(folder)
+    const made = textChunk('three', { count: 3 })
+    made.places = new Places()
+    for (const [source, offset, ordinal] of [
+      ['a', 2 ** 47 + 5, 0],
+      ['b', 1, 4095],
+      ['b', 2 ** 50, 9],
+    ] as const)
+      made.places.add(made.places.sourceIndex(source), offset, ordinal)
+    log.append(made, ['a'])
+    log.append(textChunk('none'), ['a'])
+    await log.close()
+    const again = openLog(folder).log
+    const [first, second] = readAll(again, 'a').map(({ chunk }) => chunk) as [StoredChunk, StoredChunk]
+    const read = textChunk('three', { count: 3 })
+    read.places = again.places?.(first)
+    expect(recordIds(read).equals(recordIds(made))).toBe(true)
+    expect(again.places?.(second)).toBeUndefined()
+    await again.close()
   })
 
   test('has the same chunks when it is opened again, and appends to a new segment', async () => {
