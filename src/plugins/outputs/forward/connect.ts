@@ -1,5 +1,6 @@
 import type { NetConnectOpts, Socket } from 'node:net'
 import type { Clock } from '../../../core/services.ts'
+import { familyOf } from '../../../lib/net/client-options.ts'
 import { connectSocket, formatAddress } from '../../../lib/net/connect.ts'
 import type { ForwardOutputOptions } from './options.ts'
 
@@ -33,9 +34,9 @@ function hintFor(code: string | undefined, options: ForwardOutputOptions): strin
 }
 
 function target(options: ForwardOutputOptions): NetConnectOpts {
-  const { unixPath, host, port, netDnsPreferIpv4, netDnsPreferIpv6, netSourceAddress } = options
+  const { unixPath, host, port, netSourceAddress } = options
   if (unixPath !== undefined) return { path: unixPath }
-  const family = netDnsPreferIpv4 ? 4 : netDnsPreferIpv6 ? 6 : undefined
+  const family = familyOf(options)
   return {
     host,
     port,

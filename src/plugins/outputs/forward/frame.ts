@@ -1,5 +1,6 @@
 import type { BufferSource } from '../../../core/buffer-source.ts'
 import { type Chunk, TAIL_ROOM } from '../../../core/chunk.ts'
+import { type CompressionName, Compressor } from '../../../lib/compression/stream-compressor.ts'
 import {
   encodeFrameOptions,
   entriesWithIntegerTime,
@@ -7,7 +8,6 @@ import {
   frameHeadSize,
   writeFrameHead,
 } from '../../../protocol/forward/frame.ts'
-import { type CompressionName, Compressor } from './compress.ts'
 import type { ForwardOutputOptions } from './options.ts'
 
 const COMPRESSORS = { gzip: new Compressor('gzip'), zstd: new Compressor('zstd') }

@@ -1,6 +1,6 @@
-import { isIP } from 'node:net'
 import { checkHost } from '../../../core/options/checks.ts'
 import { defineOptions, type OptionsOf } from '../../../core/options/option.ts'
+import { DNS_OPTIONS, PROBE_OPTIONS, SOURCE_OPTIONS } from '../../../lib/net/client-options.ts'
 import { UNSUPPORTED_SHARED_KEY, UNSUPPORTED_TLS } from '../../../lib/plugin/unsupported-security.ts'
 import { checkTemplate } from '../../../lib/records/template.ts'
 
@@ -24,7 +24,7 @@ export const FORWARD_OUTPUT_OPTIONS = defineOptions({
     default: '60',
     min: 1,
     aliases: ['ack_response_timeout'],
-    help: 'Longest wait for an acknowledgement; then the connection is closed and the chunk is sent again on another.',
+    help: 'Maximum wait for an acknowledgement; then the connection is closed and the chunk is sent again on another.',
   },
   compress: {
     type: 'enum',
@@ -85,7 +85,7 @@ export const FORWARD_OUTPUT_OPTIONS = defineOptions({
     ignored: 'a shared key is not supported yet',
   },
   ...UNSUPPORTED_TLS,
-  'net.connect_timeout': { type: 'time', default: '10', min: 1, help: 'Longest wait for a connection.' },
+  'net.connect_timeout': { type: 'time', default: '10', min: 1, help: 'Maximum wait for a connection.' },
   'net.io_timeout': {
     type: 'time',
     default: '60',
@@ -117,33 +117,15 @@ export const FORWARD_OUTPUT_OPTIONS = defineOptions({
     default: '-1',
     help: 'Idle seconds before the first probe; -1: the default of the system.',
   },
-  'net.tcp_keepalive_interval': {
-    type: 'int',
-    default: '-1',
-    help: 'Seconds between probes.',
-    ignored: 'the system decides',
-  },
-  'net.tcp_keepalive_probes': {
-    type: 'int',
-    default: '-1',
-    help: 'Number of probes.',
-    ignored: 'the system decides',
-  },
-  'net.source_address': {
-    type: 'string',
-    check: (text: string) => (isIP(text) === 0 ? { must: 'an IP address' } : undefined),
-    help: 'Local address to connect from.',
-  },
+  ...PROBE_OPTIONS,
+  ...SOURCE_OPTIONS,
   'net.max_worker_connections': {
     type: 'int',
     default: '0',
     help: 'Maximum number of connections.',
     ignored: 'there is one, with several chunks in flight',
   },
-  'net.dns.mode': { type: 'string', help: 'UDP or TCP.', ignored: 'the system resolves names' },
-  'net.dns.resolver': { type: 'string', help: 'LEGACY or ASYNC.', ignored: 'the system resolves names' },
-  'net.dns.prefer_ipv4': { type: 'bool', default: 'false', help: 'Connect to IPv4 addresses only.' },
-  'net.dns.prefer_ipv6': { type: 'bool', default: 'false', help: 'Connect to IPv6 addresses only.' },
+  ...DNS_OPTIONS,
 })
 
 export type ForwardOutputOptions = OptionsOf<typeof FORWARD_OUTPUT_OPTIONS>

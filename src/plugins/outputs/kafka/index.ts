@@ -34,7 +34,7 @@ export const spec = defineOutput({
   passesOn: 'rdkafka.',
   inFlight: 8,
   create: (options, ctx) => {
-    const settings = settingsOf(options)
+    const settings = settingsOf(options, ctx)
     const { saslUsername, saslPassword } = options
     if (settings.sasl === undefined && (saslUsername ?? saslPassword) !== undefined)
       ctx.log.warn(

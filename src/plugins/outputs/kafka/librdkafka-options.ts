@@ -84,7 +84,6 @@ export const RDKAFKA_OPTIONS = defineOptions({
   ...ignoredOption('socket.max.fails', 'a connection is closed when a request times out'),
   ...ignoredOption('client.rack', 'only consumers use the nearest replica'),
   ...rejectedOption('ssl.truststore.location', 'use tls.ca_file with a PEM file'),
-  ...rejectedOption('ssl.cipher.suites', 'remove it: TLS 1.2 and 1.3 are offered with their default ciphers'),
   ...rejectedOption('sasl.jaas.config', 'use Sasl_Mechanism, Sasl_Username and Sasl_Password'),
   ...rejectedOption(
     'transactional.id',

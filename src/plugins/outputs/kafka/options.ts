@@ -1,5 +1,9 @@
 import { defineOptions, type OptionsOf } from '../../../core/options/option.ts'
+import { tlsClientOptions } from '../../../lib/net/tls-client.ts'
 import { RDKAFKA_OPTIONS } from './librdkafka-options.ts'
+
+/** TLS is on by an option of librdkafka, too. */
+const TLS = tlsClientOptions({ tls: ['true'], 'rdkafka.security.protocol': ['ssl', 'sasl_ssl'] })
 
 /** Options of the output, under fluent-bit's names where it has one. The help mentions defaults that differ. */
 export const KAFKA_OPTIONS = defineOptions({
@@ -142,43 +146,13 @@ export const KAFKA_OPTIONS = defineOptions({
     min: 1000,
     help: 'Interval of the metadata refresh, which discovers new partitions.',
   },
-  tls: { type: 'bool', default: 'false', help: 'Connect with TLS.' },
-  'tls.verify': {
-    type: 'bool',
-    default: 'true',
-    aliases: ['rdkafka.enable.ssl.certificate.verification'],
-    help: 'Verify the certificate of the broker.',
-  },
-  'tls.verify_hostname': {
-    type: 'bool',
-    default: 'true',
-    help: 'Verify that the certificate matches the host name of the broker.',
-  },
-  'tls.ca_file': {
-    type: 'string',
-    aliases: ['rdkafka.ssl.ca.location'],
-    help: 'File with the CA certificates (PEM) to verify brokers. Default: those of the system.',
-  },
-  'tls.crt_file': {
-    type: 'string',
-    aliases: ['rdkafka.ssl.certificate.location'],
-    help: 'File with the client certificate (PEM).',
-  },
-  'tls.key_file': {
-    type: 'string',
-    aliases: ['rdkafka.ssl.key.location'],
-    help: 'File with the private key (PEM) of the client certificate.',
-  },
-  'tls.key_passwd': {
-    type: 'string',
-    secret: true,
-    aliases: ['rdkafka.ssl.key.password'],
-    help: 'Password of the private key.',
-  },
-  'tls.vhost': {
-    type: 'string',
-    help: 'Server name for SNI and for verifying the certificate, instead of the host.',
-  },
+  ...TLS,
+  'tls.verify': { ...TLS['tls.verify'], aliases: ['rdkafka.enable.ssl.certificate.verification'] },
+  'tls.ca_file': { ...TLS['tls.ca_file'], aliases: ['rdkafka.ssl.ca.location'] },
+  'tls.crt_file': { ...TLS['tls.crt_file'], aliases: ['rdkafka.ssl.certificate.location'] },
+  'tls.key_file': { ...TLS['tls.key_file'], aliases: ['rdkafka.ssl.key.location'] },
+  'tls.key_passwd': { ...TLS['tls.key_passwd'], aliases: ['rdkafka.ssl.key.password'] },
+  'tls.ciphers': { ...TLS['tls.ciphers'], aliases: ['rdkafka.ssl.cipher.suites'] },
   sasl_mechanism: {
     type: 'enum',
     values: ['PLAIN', 'SCRAM-SHA-256', 'SCRAM-SHA-512'],

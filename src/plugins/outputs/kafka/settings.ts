@@ -1,7 +1,7 @@
-import { createPrivateKey } from 'node:crypto'
-import { messageOf, ShipperError } from '../../../core/error.ts'
+import { ShipperError } from '../../../core/error.ts'
 import { maskValue } from '../../../core/mask-secrets.ts'
-import { FsFailure, readWhole } from '../../../lib/fs/file-system.ts'
+import type { Clock, Logger } from '../../../core/services.ts'
+import { readTlsClient, type TlsClient } from '../../../lib/net/tls-client.ts'
 import { translateLibrdkafka } from './librdkafka-options.ts'
 import type { KafkaOptions } from './options.ts'
 
@@ -16,16 +16,6 @@ export interface Sasl {
   password: string
 }
 
-export interface TlsFiles {
-  verify: boolean
-  verifyHostname: boolean
-  serverName: string | undefined
-  ca: Buffer | undefined
-  cert: Buffer | undefined
-  key: Buffer | undefined
-  passphrase: string | undefined
-}
-
 /** Settings of the connections: the options, checked against each other, with those under librdkafka's names applied. */
 export interface KafkaSettings {
   brokers: Address[]
@@ -38,7 +28,7 @@ export interface KafkaSettings {
   connectTimeoutMs: number
   metadataMaxAgeMs: number
   createTopics: boolean
-  tls: TlsFiles | undefined
+  tls: TlsClient | undefined
   sasl: Sasl | undefined
 }
 
@@ -46,10 +36,13 @@ const BROKER_ADDRESS = /^(?:([^:[\]]+)|\[([0-9a-fA-F:.]+)\])(?::(\d{1,5}))?$/
 const DEFAULT_PORT = 9092
 
 /**
- * Returns the settings for the options. Throws E_CONFIG_BAD_VALUE for options that contradict each other, and
- * E_CONFIG_UNREADABLE for a file that cannot be read.
+ * Returns the settings for the options. Throws E_CONFIG_BAD_VALUE for options that contradict each other, and for files of TLS that
+ * cannot be used.
  */
-export function settingsOf(options: KafkaOptions): KafkaSettings {
+export function settingsOf(
+  options: KafkaOptions,
+  services: { readonly log: Logger; readonly clock: Clock },
+): KafkaSettings {
   const rdkafka = translateLibrdkafka(options)
   const acks = options.acks === 'all' ? -1 : Number(options.acks)
   if (options.idempotence === true && acks !== -1)
@@ -68,7 +61,14 @@ export function settingsOf(options: KafkaOptions): KafkaSettings {
     connectTimeoutMs: rdkafka.connectTimeoutMs ?? options.netConnectTimeout,
     metadataMaxAgeMs: rdkafka.metadataMaxAgeMs ?? options.metadataMaxAge,
     createTopics: options.allowAutoCreateTopics,
-    tls: (rdkafka.tls ?? options.tls) ? tlsSettings(options, rdkafka.verifyHostname) : undefined,
+    tls: readTlsClient(
+      {
+        ...options,
+        tls: rdkafka.tls ?? options.tls,
+        tlsVerifyHostname: rdkafka.verifyHostname ?? options.tlsVerifyHostname,
+      },
+      services,
+    ),
     sasl: saslSettings(options, rdkafka.sasl),
   }
 }
@@ -99,51 +99,6 @@ function saslSettings(options: KafkaOptions, isEnabled: boolean | undefined): Sa
     user: options.saslUsername,
     password: options.saslPassword,
   }
-}
-
-function tlsSettings(options: KafkaOptions, verifyHostname: boolean | undefined): TlsFiles {
-  if ((options.tlsCrtFile === undefined) !== (options.tlsKeyFile === undefined))
-    throw badValue(
-      'tls.crt_file',
-      'a client certificate requires its private key',
-      'set both tls.crt_file and tls.key_file',
-    )
-  return {
-    verify: options.tlsVerify,
-    verifyHostname: verifyHostname ?? options.tlsVerifyHostname,
-    serverName: options.tlsVhost,
-    ca: readOptionFile('tls.ca_file', options.tlsCaFile),
-    cert: readOptionFile('tls.crt_file', options.tlsCrtFile),
-    key: readPrivateKey(options),
-    passphrase: options.tlsKeyPasswd,
-  }
-}
-
-/** Reads and checks the private key at startup: a failing TLS connection would not name the file or the passphrase. */
-function readPrivateKey(options: KafkaOptions): Buffer | undefined {
-  const key = readOptionFile('tls.key_file', options.tlsKeyFile)
-  if (key === undefined) return undefined
-  try {
-    createPrivateKey({
-      key,
-      ...(options.tlsKeyPasswd === undefined ? {} : { passphrase: options.tlsKeyPasswd }),
-    })
-  } catch (error) {
-    const message = `tls.key_file ${options.tlsKeyFile} is not a private key, or tls.key_passwd is wrong: ${messageOf(error)}`
-    throw new ShipperError('E_CONFIG_BAD_VALUE', message, { option: 'tls.key_file', cause: error })
-  }
-  return key
-}
-
-/** Maximum size of a file with certificates or a key: more than all authorities of a system together. */
-const MAX_TLS_FILE_BYTES = 4_000_000
-
-function readOptionFile(option: string, path: string | undefined): Buffer | undefined {
-  if (path === undefined) return undefined
-  const content = readWhole(path, MAX_TLS_FILE_BYTES)
-  if (!(content instanceof FsFailure) && content.length > 0) return content
-  const reason = content instanceof FsFailure ? content.message : 'it is empty'
-  throw new ShipperError('E_CONFIG_UNREADABLE', `cannot read ${option} ${path}: ${reason}`, { option })
 }
 
 function badValue(option: string, message: string, hint: string): ShipperError {

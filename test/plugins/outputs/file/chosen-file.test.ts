@@ -570,7 +570,7 @@ describe('a configuration', () => {
     [{ path: '/l', file: '%D', enable_strftime: 'on' }, 'file', 'contains a slash'],
     [{ path: '/l', file: '$' }, 'file', 'no key after "$"'],
     [{ path: '/l', file: '$0' }, 'file', 'there is none here'],
-    [{ path: '/l', file: '%Q', enable_strftime: 'on' }, 'file', 'is no directive'],
+    [{ path: '/l', file: '%Q', enable_strftime: 'on' }, 'file', 'is not a time directive'],
     [{ path: '/l', file: '$a', on_missing_field: 'fallback' }, 'on_missing_field', 'no Fallback_File'],
     [{ path: '/l', file: '$a', on_limit_reached: 'fallback' }, 'on_limit_reached', 'no Fallback_File'],
   ])('%j is refused at %s', (texts, option, message) => {

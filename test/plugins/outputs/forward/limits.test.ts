@@ -166,6 +166,6 @@ test('a peer that resets or closes in the middle of a frame fails it', async () 
 test('an idle connection does not keep the process from ending', async () => {
   const peer = await forwardPeer()
   const file = new URL('../../../support/forward/idle-process.ts', import.meta.url).pathname
-  const ended = await run([file, String(peer.port)], { command: [process.execPath], limitMs: 20_000 })
+  const ended = await run([file, String(peer.port)], { command: [process.execPath], limitMs: 120_000 })
   expect(ended).toMatchObject({ code: 0, stdout: 'delivered\n' })
 })

@@ -87,7 +87,7 @@ test('gelf has its own fields, and all others prefixed with _', async () => {
       id: 7,
       list: [1],
     },
-    { level: 'info' },
+    { level: 'unheard' },
   ]
   const values = texts(await sent(records, { format: 'gelf' })).map((v) => JSON.parse(v))
   expect(values).toEqual([
@@ -100,10 +100,10 @@ test('gelf has its own fields, and all others prefixed with _', async () => {
       level: 3,
       _k8s_pod: 'p',
       _k8s_ok: 'true',
-      __id: 7,
-      _list: '[1]',
+      _id_: 7,
+      _list: '1',
     },
-    { version: '1.1', host: 'host-1', short_message: '-', timestamp: 1001.5, _level: 'info' },
+    { version: '1.1', host: 'host-1', short_message: '-', timestamp: 1001.5, _level: 'unheard' },
   ])
 })
 
@@ -224,7 +224,7 @@ test.each([
   [{ brokers: 'host:70000' }, '"host:70000" in brokers is not host:port'],
   [{ idempotence: 'on', acks: '1' }, 'idempotence requires acks all, not 1'],
   [{ sasl_mechanism: 'PLAIN' }, 'SASL requires a username and a password'],
-  [{ tls: 'on', 'tls.crt_file': '/x' }, 'a client certificate requires its private key'],
+  [{ tls: 'on', 'tls.crt_file': '/x' }, 'tls.crt_file needs tls.key_file'],
   [{ message_key_field: '$a[' }, '"$a[" is not a record accessor: the bracket at character 3 is not closed'],
   [{ 'rdkafka.transactional.id': 'x' }, 'the librdkafka option "rdkafka.transactional.id" is not supported'],
 ])('invalid options are reported: %p', async (given, message) => {
@@ -260,6 +260,7 @@ test('gelf writes the last of several fields with the same resulting name', asyn
     { a_b: 2, a: { b: 1 } },
   ]
   const [first, second] = texts(await sent(records, { format: 'gelf' }))
-  expect(first).toEndWith(',"_a_b":2,"__id":4}')
-  expect(second).toEndWith(',"_a_b":1}')
+  expect(first).toContain(', "_a_b":2, "_id_":3, "__id":4, ')
+  expect(second).toContain(', "_a_b":1, ')
+  expect(second).not.toContain('"_a_b":2')
 })

@@ -3,14 +3,19 @@ import { execFileSync } from 'node:child_process'
 import { mkdirSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { findOption, parseOptions } from '../../../../src/core/options/parse.ts'
+import { systemClock } from '../../../../src/engine/clock.ts'
 import { KAFKA_OPTIONS } from '../../../../src/plugins/outputs/kafka/options.ts'
 import { type KafkaSettings, settingsOf } from '../../../../src/plugins/outputs/kafka/settings.ts'
+import { Authority } from '../../../support/certs.ts'
+import { listLog } from '../../../support/engine/chunks.ts'
 import { tmp } from '../../../support/tmp.ts'
+
+const SERVICES = { log: listLog().log, clock: systemClock }
 
 /** Returns the settings for options named as in a configuration, where aliases are matched without regard to case. */
 function settings(texts: Record<string, string>): KafkaSettings {
   const named = Object.entries(texts).map(([key, value]) => [findOption(KAFKA_OPTIONS, key) as string, value])
-  return settingsOf(parseOptions(KAFKA_OPTIONS, Object.fromEntries(named)))
+  return settingsOf(parseOptions(KAFKA_OPTIONS, Object.fromEntries(named)), SERVICES)
 }
 
 test('a broker is a name or an address, with a port or with 9092', () => {
@@ -53,20 +58,23 @@ test('acks other than all turn idempotence off, and so does its librdkafka optio
   expect(settings({ 'rdkafka.enable.idempotence': 'false' })).toMatchObject({ acks: -1, idempotent: false })
 })
 
-test('TLS settings contain the bytes of the files, and a missing file is named', () => {
+test('TLS is that of the common options, also under the names of librdkafka, and a missing file is named', () => {
   const ca = join(tmp(), 'ca.pem')
-  writeFileSync(ca, 'PEM')
+  writeFileSync(ca, new Authority().cert)
   const given = {
     'rdkafka.security.protocol': 'ssl',
     'rdkafka.ssl.endpoint.identification.algorithm': 'none',
+    'rdkafka.ssl.ca.location': ca,
   }
-  expect(settings({ ...given, 'rdkafka.ssl.ca.location': ca }).tls).toMatchObject({
-    ca: Buffer.from('PEM'),
-    verify: true,
-    verifyHostname: false,
-  })
+  const options = settings(given).tls?.connectionOptions('broker.example')
+  expect(options).toMatchObject({ servername: 'broker.example', rejectUnauthorized: true })
+  expect(options?.ca).toHaveLength(1)
+  expect(options?.checkServerIdentity?.('broker.example', {} as never)).toBeUndefined()
+  expect(
+    settings({ 'rdkafka.security.protocol': 'sasl_plaintext', sasl_username: 'u', sasl_password: 'p' }).tls,
+  ).toBeUndefined()
   expect(() => settings({ tls: 'on', 'tls.ca_file': `${ca}.none` })).toThrow(
-    `cannot read tls.ca_file ${ca}.none`,
+    `tls.ca_file ${ca}.none cannot be read: `,
   )
 })
 
@@ -82,7 +90,7 @@ test('a file for TLS that is empty, a directory, a FIFO or very large is refused
     for (const path of [...paths, '/dev/zero']) {
       const files = { 'tls.crt_file': '/dev/null', 'tls.key_file': '/dev/null', [option]: path }
       const read = () => settings({ tls: 'on', ...(option === 'tls.ca_file' ? { [option]: path } : files) })
-      expect(read).toThrow(/^cannot read tls\./)
-      if (option !== 'tls.key_file') expect(read).toThrow(`${option} ${path}: `)
+      expect(read).toThrow(/^tls\./)
+      if (option !== 'tls.key_file') expect(read).toThrow(`${option} ${path} `)
     }
 })

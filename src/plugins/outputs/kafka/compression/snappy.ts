@@ -1,3 +1,5 @@
+import { compressSnappyBlock } from '../../../../lib/compression/snappy-block.ts'
+import { loadSnappyUncompress } from '../../../../lib/compression/snappy-package.ts'
 import type { BatchCompression } from './compression.ts'
 
 /** Header of a snappy-java stream: a magic, its version, and the oldest version that can read it. */
@@ -13,11 +15,11 @@ const MAX_BLOCK_BYTES = 32_768
  * ```
  */
 export async function createSnappyCompression(): Promise<BatchCompression> {
-  const { default: snappy } = await import('snappyjs')
+  const uncompress = await loadSnappyUncompress()
   const compress = (bytes: Buffer) => {
     const parts: Buffer[] = [STREAM_HEADER]
     for (let at = 0; at < bytes.length; at += MAX_BLOCK_BYTES) {
-      const block = Buffer.from(snappy.compress(bytes.subarray(at, at + MAX_BLOCK_BYTES)))
+      const block = compressSnappyBlock(bytes.subarray(at, at + MAX_BLOCK_BYTES))
       const size = Buffer.alloc(4)
       size.writeInt32BE(block.length)
       parts.push(size, block)
@@ -32,7 +34,7 @@ export async function createSnappyCompression(): Promise<BatchCompression> {
       const parts: Buffer[] = []
       for (let at = STREAM_HEADER.length; at < bytes.length; ) {
         const end = at + 4 + bytes.readInt32BE(at)
-        parts.push(Buffer.from(snappy.uncompress(bytes.subarray(at + 4, end))))
+        parts.push(uncompress(bytes.subarray(at + 4, end)))
         at = end
       }
       return Buffer.concat(parts)

@@ -1,6 +1,7 @@
 import type { Chunk } from '../../../../core/chunk.ts'
 import { encodeStr, writeMapHead } from '../../../../core/msgpack/encode.ts'
 import { mapBody, mapPairs } from '../../../../core/msgpack/record.ts'
+import { type GelfKeys, GelfText } from '../../../../lib/gelf/gelf-text.ts'
 import { JsonText } from '../../../../lib/json/msgpack-to-json.ts'
 import { RecordAccessor } from '../../../../lib/records/accessor.ts'
 import type { Entry } from '../../../../lib/records/entry.ts'
@@ -8,7 +9,6 @@ import { mayHaveKey } from '../../../../lib/records/may-have-key.ts'
 import type { RecordForm } from '../../../../lib/wasm/record-encoder.ts'
 import type { KafkaOptions } from '../options.ts'
 import { type Span, setFieldText, type TextFormat } from './field-text.ts'
-import { Gelf } from './gelf.ts'
 import { Timestamp } from './timestamp.ts'
 
 /** Value of a Kafka record; after `set` it is `src[start, start + length)`, valid until the next `set`. */
@@ -46,7 +46,18 @@ export function createValue(options: KafkaOptions, hostname: string): Value {
     case 'json':
       return new JsonValue(options)
     case 'gelf':
-      return new TextValue(new Gelf(options, hostname))
+      return new TextValue(new GelfText(gelfKeys(options), hostname))
+  }
+}
+
+function gelfKeys(options: KafkaOptions): GelfKeys {
+  return {
+    host: options.gelfHostKey,
+    shortMessage: options.gelfShortMessageKey,
+    fullMessage: options.gelfFullMessageKey,
+    level: options.gelfLevelKey,
+    timestamp: undefined,
+    tag: undefined,
   }
 }
 

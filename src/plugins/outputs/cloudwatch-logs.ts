@@ -1,0 +1,1 @@
+export { CLOUDWATCH_LOGS_SPEC as spec } from '../../lib/cloudwatch-logs/spec.ts'

@@ -1,0 +1,1 @@
+export { CLOUDWATCH_SPEC as spec } from '../../lib/cloudwatch-logs/spec.ts'

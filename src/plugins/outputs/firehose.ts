@@ -1,0 +1,1 @@
+export { FIREHOSE_SPEC as spec } from '../../lib/kinesis/firehose-spec.ts'

@@ -1,0 +1,1 @@
+export { NEWRELIC_SPEC as spec } from '../../lib/nrlogs/spec.ts'

@@ -1,0 +1,1 @@
+export { NRLOGS_SPEC as spec } from '../../lib/nrlogs/spec.ts'
