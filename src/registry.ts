@@ -68,18 +68,44 @@ const PLUGINS: Record<PluginKind, Record<string, Load>> = {
   output: {
     forward: () => import('./plugins/outputs/forward/index.ts'),
     kafka: () => import('./plugins/outputs/kafka/index.ts'),
+    s3: () => import('./plugins/outputs/s3/index.ts'),
+    http: () => import('./plugins/outputs/http/index.ts'),
+    es: () => import('./plugins/outputs/es/index.ts'),
+    opentelemetry: () => import('./plugins/outputs/opentelemetry/index.ts'),
+    loki: () => import('./plugins/outputs/loki/index.ts'),
+    opensearch: () => import('./plugins/outputs/opensearch.ts'),
+    kinesis: () => import('./plugins/outputs/kinesis.ts'),
+    kinesis_streams: () => import('./plugins/outputs/kinesis-streams.ts'),
+    kinesis_firehose: () => import('./plugins/outputs/kinesis-firehose.ts'),
+    firehose: () => import('./plugins/outputs/firehose.ts'),
+    kinesis_aggregation: () => import('./plugins/outputs/kinesis-aggregation/index.ts'),
+    cloudwatch_logs: () => import('./plugins/outputs/cloudwatch-logs.ts'),
+    cloudwatch: () => import('./plugins/outputs/cloudwatch.ts'),
+    splunk: () => import('./plugins/outputs/splunk/index.ts'),
+    datadog: () => import('./plugins/outputs/datadog/index.ts'),
+    nrlogs: () => import('./plugins/outputs/nrlogs.ts'),
+    newrelic: () => import('./plugins/outputs/newrelic.ts'),
     tcp: () => import('./plugins/outputs/tcp.ts'),
+    udp: () => import('./plugins/outputs/udp.ts'),
+    gelf: () => import('./plugins/outputs/gelf/index.ts'),
+    syslog: () => import('./plugins/outputs/syslog/index.ts'),
     stdout: () => import('./plugins/outputs/stdout.ts'),
     file: () => import('./plugins/outputs/file/index.ts'),
     null: () => import('./plugins/outputs/null.ts'),
   },
 }
 
+/** Second names that fluent-bit has for its own plugins; it shows the first ones everywhere. */
+const ALIASES: Partial<Record<PluginKind, Readonly<Record<string, string>>>> = {
+  output: { elasticsearch: 'es' },
+}
+
 export const registry: Registry = {
   async find(kind, name) {
-    const load = Object.hasOwn(PLUGINS[kind], name.toLowerCase())
-      ? PLUGINS[kind][name.toLowerCase()]
-      : undefined
+    const written = name.toLowerCase()
+    const aliases = ALIASES[kind] ?? {}
+    const known = Object.hasOwn(aliases, written) ? (aliases[written] as string) : written
+    const load = Object.hasOwn(PLUGINS[kind], known) ? PLUGINS[kind][known] : undefined
     return load === undefined ? undefined : (await load()).spec
   },
   names(kind) {

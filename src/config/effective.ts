@@ -5,6 +5,7 @@ import { FILTER_OPTIONS, INPUT_OPTIONS, OUTPUT_OPTIONS } from '../core/options/c
 import { formatValue } from '../core/options/format.ts'
 import type { Option, OptionTable } from '../core/options/option.ts'
 import { defaultValue, findOption, parseValue } from '../core/options/parse.ts'
+import { withoutQuery, withoutUser } from '../core/options/secret-values.ts'
 import { SERVICE_OPTIONS } from '../core/options/service.ts'
 import type { PluginKind, PluginSpec, Registry } from '../core/plugin.ts'
 import { isSecretName, isSecretPath, mayBeSecretName } from '../core/secret-names.ts'
@@ -133,8 +134,7 @@ async function tablesOf(
   const spec =
     !isStage || named === undefined ? undefined : await registry.find(kind, uri?.plugin ?? named.value)
   if (spec === undefined || named === undefined) return { spec, tables: undefined, properties }
-  const ofUri =
-    uri === undefined ? [] : uriProperties(uri, named, spec.options, { problems: [], warnings: [] })
+  const ofUri = uri === undefined ? [] : uriProperties(uri, named, spec, { problems: [], warnings: [] })
   const head: OptionTable = kind === 'parser' ? { name: NAME, format: NAME } : { name: NAME }
   return {
     spec,
@@ -179,12 +179,17 @@ function optionOf(
   const noEffect = isRepeated ? 'it is given again' : asksForNothing ? undefined : option.ignored
   return {
     key,
-    value: isSecret && text !== '' ? MASK : isClear && isPlain ? text : maskValue(name, text),
+    value: isSecret && text !== '' ? MASK : isClear && isPlain ? text : shownOf(name, option, text),
     origin: originOf(property, source),
     isDefault: false,
     ...(noEffect === undefined ? {} : { noEffect }),
     ...(name === 'parsers_file' ? { isIncluded: true } : {}),
   }
+}
+
+function shownOf(name: string, { hasQuery, secret }: Option, text: string): string {
+  const shown = secret === 'user' ? withoutUser(text, MASK) : text
+  return maskValue(name, hasQuery === true ? withoutQuery(shown, MASK) : shown)
 }
 
 /** Types whose values are numbers or words of a closed list. */

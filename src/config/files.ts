@@ -78,7 +78,7 @@ function parsersFiles({ name, properties }: Section): Property[] {
 async function readParsersFile(file: string, property: Property, env: Environment): Promise<Tree> {
   if (isOfImage(property.value) && !existsSync(file)) {
     const tree = emptyTree()
-    const message = `${property.value} does not exist: the built-in parsers stand in for this file of fluent-bit’s image`
+    const message = `${property.value} does not exist: the built-in parsers are used instead of this file of fluent-bit’s image`
     warn(tree, message, property.valueLocation)
     return tree
   }

@@ -24,7 +24,7 @@ const MISSING: Record<CatalogueKind, Readonly<Record<string, string>>> = {
     calyptia_fleet: INTERNAL,
     collectd: NO_METRICS,
     docker: NO_METRICS,
-    dummy_thread: 'the input `dummy`',
+    dummy_thread: 'use the input `dummy`',
     ebpf: BY_AGENT,
     elasticsearch: 'let the sender use its forward or file output',
     emitter: INTERNAL,
@@ -72,44 +72,27 @@ const MISSING: Record<CatalogueKind, Readonly<Record<string, string>>> = {
     bigquery: AGGREGATOR,
     calyptia: INTERNAL,
     chronicle: AGGREGATOR,
-    cloudwatch: AGGREGATOR,
-    cloudwatch_logs: AGGREGATOR,
     counter: 'HTTP_Server in [SERVICE] has the counters of every output',
-    datadog: AGGREGATOR,
-    es: `${AGGREGATOR}, or to \`kafka\` for a connector`,
     exit: '`timeout` of the shell ends the agent',
-    firehose: AGGREGATOR,
     flowcounter: 'HTTP_Server in [SERVICE] has the counters of every output',
     gcs: AGGREGATOR,
-    gelf: '`kafka` with Format gelf, for an input of Graylog that reads Kafka',
-    http: AGGREGATOR,
+    'grafana-loki':
+      'use the output `loki`: Url becomes host, port, uri and tls, and Labels {job="x"} becomes labels job=x',
     influxdb: AGGREGATOR,
-    'kafka-rest': 'the output `kafka` speaks to the brokers',
-    kinesis: AGGREGATOR,
-    kinesis_firehose: AGGREGATOR,
-    kinesis_streams: AGGREGATOR,
+    'kafka-rest': 'use the output `kafka`, which connects to the brokers',
     lib: INTERNAL,
     logdna: AGGREGATOR,
-    loki: AGGREGATOR,
     nats: AGGREGATOR,
-    newrelic: AGGREGATOR,
-    nrlogs: AGGREGATOR,
-    opensearch: `${AGGREGATOR}, or to \`kafka\` for a connector`,
-    opentelemetry: AGGREGATOR,
     oracle_log_analytics: AGGREGATOR,
     pgsql: AGGREGATOR,
-    plot: 'the output `file`',
+    plot: 'use the output `file`',
     prometheus_exporter: METRICS_ENDPOINT,
     prometheus_remote_write: METRICS_OUTPUT,
     retry: FOR_TESTS,
-    s3: AGGREGATOR,
     skywalking: AGGREGATOR,
     slack: AGGREGATOR,
-    splunk: AGGREGATOR,
     stackdriver: AGGREGATOR,
-    syslog: AGGREGATOR,
     td: AGGREGATOR,
-    udp: 'the output `tcp`',
     vivo_exporter: METRICS_OUTPUT,
     websocket: AGGREGATOR,
     zig_demo: FOR_TESTS,
@@ -125,6 +108,31 @@ const MISSING: Record<CatalogueKind, Readonly<Record<string, string>>> = {
     tda: NO_METRICS,
     template: FOR_TESTS,
   },
+}
+
+/** Plugins that are not fluent-bit's own, with whose they are. */
+const FOREIGN: Readonly<Record<string, string>> = { 'grafana-loki': 'Grafana’s plugin for fluent-bit' }
+
+/** Returns the program that has a plugin that is not there. */
+export function programOf(name: string): string {
+  return FOREIGN[name.toLowerCase()] ?? 'fluent-bit'
+}
+
+/** Outputs by the names of the stores, of fluentd's plugins and of other agents. */
+const OTHER_NAMES = new Map([
+  ['elastic', 'es'],
+  ['elastic_search', 'es'],
+  ['elasticsearch', 'es'],
+  ['grafana_loki', 'loki'],
+  ['hec', 'splunk'],
+  ['otel', 'opentelemetry'],
+  ['otlp', 'opentelemetry'],
+  ['splunk_hec', 'splunk'],
+])
+
+/** Returns the output that is known by another name elsewhere, if this is one. */
+export function outputCalled(name: string): string | undefined {
+  return OTHER_NAMES.get(name.toLowerCase())
 }
 
 /** Returns what stands in for a plugin of fluent-bit that is not there; undefined for a name that fluent-bit does not have. */

@@ -44,8 +44,8 @@ export async function loadPlan(options: LoadOptions): Promise<PlanResult> {
 }
 
 /** Reads file and flags into a tree, with the variables expanded. */
-export async function loadTree(options: Omit<LoadOptions, 'registry'>): Promise<Tree> {
-  const { file, format, flags, env } = options
+export async function loadTree(options: LoadOptions): Promise<Tree> {
+  const { file, format, flags, env, registry } = options
   const tree = emptyTree()
   if (file !== undefined) {
     append(tree, await readConfig(file, env, 'main', format))
@@ -58,7 +58,7 @@ export async function loadTree(options: Omit<LoadOptions, 'registry'>): Promise<
   expandSections(tree, tree.sections, env)
   if (tree.sections.some(namesUpstream)) {
     const { readUpstreams } = await import('./upstreams.ts')
-    await readUpstreams(tree, file, env)
+    await readUpstreams(tree, file, env, registry)
   }
   for (const parsers of await readParsersFiles(tree, file, env)) {
     expandSections(parsers, parsers.sections, env)

@@ -42,7 +42,9 @@ export function reportUnknown(
   // A line such as `password=x y` has a secret in its first word.
   const [key = property.key] = property.key.split('=', 1)
   if (context.isPassedOver?.(key, property.value) === true) {
-    warn(diagnostics, `[${context.label}] "${key}" has no effect in this plugin`, property.location)
+    const near = nearestName(key, names)
+    const meant = near === undefined ? '' : ` (did you mean ${near}?)`
+    warn(diagnostics, `[${context.label}] "${key}" has no effect in this plugin${meant}`, property.location)
     return
   }
   const isLost = diagnostics.problems.length + diagnostics.warnings.length > MAX_SUGGESTING

@@ -23,10 +23,10 @@ export class MissingPlugins {
 
   /** Returns true when fluent-bit has the plugin; it is recorded. The catalogue is loaded for the first one. */
   async add(kind: CatalogueKind, name: string, location: SourceLocation): Promise<boolean> {
-    const { standInFor } = await import('./fluent-bit-plugins.ts')
+    const { programOf, standInFor } = await import('./fluent-bit-plugins.ts')
     const standIn = standInFor(kind, name)
     if (standIn === undefined) return false
-    this.addPlugin({ kind, name, places: [location], standIn })
+    this.addPlugin({ kind, name, places: [location], standIn, program: programOf(name) })
     return true
   }
 
@@ -50,6 +50,14 @@ export class MissingPlugins {
       return problem('E_CONFIG_UNKNOWN_PLUGIN', message, first, standIn ?? '')
     })
   }
+}
+
+/** Returns ` (did you mean X?)` for a name by which an output is known elsewhere, or an empty text. */
+export async function outputMeant(kind: CatalogueKind, name: string): Promise<string> {
+  if (kind !== 'output') return ''
+  const { outputCalled } = await import('./fluent-bit-plugins.ts')
+  const meant = outputCalled(name)
+  return meant === undefined ? '' : ` (did you mean ${meant}?)`
 }
 
 /** Returns the names of plugins of fluent-bit, there or not, that a name may have been meant as. */

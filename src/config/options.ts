@@ -1,13 +1,15 @@
 import type { SourceLocation } from '../core/error.ts'
 import { truncate } from '../core/escape-controls.ts'
-import { hasEffect, whyNoEffect } from '../core/options/needs.ts'
+import { hasEffect, optionsNeededBy, whyNoEffect } from '../core/options/needs.ts'
 import { camelName, type Option, type OptionTable, type OptionType } from '../core/options/option.ts'
 import { defaultValue, findOption, parseValue } from '../core/options/parse.ts'
+import { hasSecret } from '../core/options/secret-values.ts'
 import { readWholeText } from '../lib/fs/file-system.ts'
 import { didYouMean } from '../lib/text/did-you-mean.ts'
 import { COMMAND_LINE, type Diagnostics, type Property, problem, warn } from './config-tree.ts'
 import { reportRepeated, reportUnknown } from './misplaced-options.ts'
 import type { OptionContext } from './option-context.ts'
+import { shellVariableHint, shellVariableWarning } from './shell-variables.ts'
 
 /** Text in a value that may have been meant as a comment. */
 export const COMMENT = /\s#/
@@ -67,8 +69,9 @@ function warnUnneeded(
     const option = table[name]
     const [first] = properties
     if (option === undefined || first === undefined || hasEffect(option, table, parsed)) continue
-    // An invalid value has a problem of its own.
-    if (parsed[camelName(name)] === undefined) continue
+    // An invalid value, of this option or of one that it needs, has a problem of its own.
+    const isInvalid = (other: string): boolean => given.has(other) && parsed[camelName(other)] === undefined
+    if (isInvalid(name) || optionsNeededBy(option).some(isInvalid)) continue
     const { reason, isReplaced } = whyNoEffect(option)
     // A default asks for nothing, except in place of something else.
     if (!isReplaced && properties.every(({ value }) => isDefault(name, option, value))) continue
@@ -152,7 +155,7 @@ function isLeftOut(
   const { key, value, variables, location } = property
   if (value !== '' || variables !== undefined || parseValue(key, option, '').problem === undefined)
     return false
-  warn(found, `[${label}] "${key}" has no value: it is left out`, location)
+  warn(found, `[${label}] "${key}" has no value: it is ignored`, location)
   return true
 }
 
@@ -164,7 +167,8 @@ function readValue(
   diagnostics: Diagnostics,
 ): unknown {
   const { key, valueLocation } = property
-  const value = option.secret === true ? secretOf(name, property, context, diagnostics) : property.value
+  const mayBeSecret = hasSecret(option, property.value)
+  const value = mayBeSecret ? secretOf(name, property, context, diagnostics) : property.value
   const parse = (text: string): ReturnType<typeof parseValue> =>
     parseValue(
       key,
@@ -177,6 +181,8 @@ function readValue(
   const comment = commentIn(name, option, property)
   if (result.problem === undefined && result.warning === undefined) {
     if (comment !== undefined) say(partOfValue(key, comment))
+    const literal = property.variables === undefined ? shellVariableWarning(name, option, value) : undefined
+    if (literal !== undefined) say(literal)
     return result.value
   }
   for (const [text, reason] of readings(value, option)) {
@@ -196,9 +202,11 @@ function readValue(
     say(`${result.problem}: it is off, as in fluent-bit`)
     return false
   }
-  const near = option.type === 'enum' ? didYouMean(property.value, option.values ?? []) : ''
+  // A value in the list was refused for something else than its spelling.
+  const isListed = option.values?.some((one) => one.toLowerCase() === property.value.toLowerCase()) === true
+  const near = option.type === 'enum' && !isListed ? didYouMean(property.value, option.values ?? []) : ''
   const message = `[${context.label}] ${result.problem}${near}`
-  const hint = hintOf(property, option) ?? result.hint ?? ''
+  const hint = hintOf(property, option) ?? shellVariableHint(name, option, value) ?? result.hint ?? ''
   diagnostics.problems.push(problem('E_CONFIG_BAD_VALUE', message, valueLocation, hint))
   return undefined
 }
@@ -214,7 +222,7 @@ function commentIn(name: string, option: Option, { value, comment }: Property): 
   const { type, ignored, expression, secret } = option
   // Words after the rule of a [MULTILINE_PARSER] are passed over.
   if (!TEXT_TYPES.includes(type) || ignored !== undefined || expression === 'rule') return undefined
-  if (comment !== undefined) return secret === true ? SIGN : truncate(comment, MAX_COMMENT_CHARS)
+  if (comment !== undefined) return secret !== undefined ? SIGN : truncate(comment, MAX_COMMENT_CHARS)
   const isPlain = type !== 'slist' && expression === undefined && PLAIN_NAME.test(name)
   return isPlain && COMMENT.test(value) ? SIGN : undefined
 }
@@ -238,10 +246,10 @@ function readings(value: string, option: Option): [text: string, reason: string]
   if (bare !== undefined) texts.push([bare, 'a comment needs a line of its own'])
   if (option.type !== 'int') return texts
   const [, integer] = WITH_UNIT.exec(value) ?? []
-  if (integer !== undefined) texts.push([integer, 'the unit after a whole number is not read'])
+  if (integer !== undefined) texts.push([integer, 'the text after the number is ignored'])
   if (FRACTION.test(value)) {
     const least = Math.max(Math.trunc(Number(value)), option.min ?? Number.NEGATIVE_INFINITY)
-    texts.push([String(least), 'it must be a whole number'])
+    texts.push([String(least), 'it must be an integer'])
   }
   return texts
 }

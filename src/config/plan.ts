@@ -21,7 +21,7 @@ import {
 } from './config-tree.ts'
 import type { StageKind } from './flags.ts'
 import { InstanceNames } from './instance-names.ts'
-import { type MissingPlugin, MissingPlugins, namesOfPeers } from './missing-plugins.ts'
+import { type MissingPlugin, MissingPlugins, namesOfPeers, outputMeant } from './missing-plugins.ts'
 import { MultilinePlanner } from './multiline-parsers.ts'
 import { isPassedOver, OptionOwners } from './option-owners.ts'
 import { COMMENT, locationsOf, readOptions } from './options.ts'
@@ -323,7 +323,7 @@ class Planner implements Diagnostics {
     }
     const before = this.problems.length
     const properties = section.properties.filter((property) => property.key.toLowerCase() !== 'name')
-    if (uri !== undefined) properties.unshift(...uriProperties(uri, name, spec.options, this))
+    if (uri !== undefined) properties.unshift(...uriProperties(uri, name, spec, this))
     const context = {
       label: spec.name,
       location: section.location,
@@ -422,11 +422,19 @@ class Planner implements Diagnostics {
     const others = (['input', 'filter', 'output'] as const).filter((other) =>
       this.#registry.names(other).includes(plugin.toLowerCase()),
     )
-    const near = didYouMean(plugin, await namesOfPeers(kind, this.#registry.names(kind)))
+    const near =
+      (await outputMeant(kind, plugin)) ||
+      didYouMean(plugin, await namesOfPeers(kind, this.#registry.names(kind)))
     const elsewhere = others.length > 0 ? ` (there is an ${others.join(' and an ')} of this name)` : ''
     const message = `unknown ${kind} "${withoutSecrets(plugin)}"${near === '' ? elsewhere : near}`
     const list = near === '' ? '`shipper plugins` lists them' : ''
-    const hint = COMMENT.test(plugin) ? 'a comment needs a line of its own' : list
+    const hint = COMMENT.test(plugin)
+      ? 'a comment needs a line of its own'
+      : kind === 'output' && plugin.toLowerCase() === 'https'
+        ? 'the output is http, and the option tls=on makes it use TLS'
+        : kind === 'output' && plugin.toLowerCase() === 'logstash'
+          ? 'use the output http for the http input of Logstash, or tcp with Format json_lines for its tcp input'
+          : list
     this.#problem('E_CONFIG_UNKNOWN_PLUGIN', message, name.valueLocation, hint)
   }
 

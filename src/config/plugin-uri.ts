@@ -1,5 +1,5 @@
 import type { OptionTable } from '../core/options/option.ts'
-import { type Diagnostics, type Property, problem } from './config-tree.ts'
+import { type Diagnostics, type Property, problem, warn } from './config-tree.ts'
 
 const URI = /^([^:/?]+):\/\/(?:([^/?]*)@)?(\[[^\]]*\]|[^:/?]*)(?::(\d*))?(\/.*?)?(?:\?([\w.]+=.*))?$/
 
@@ -35,11 +35,17 @@ export function parseUri(text: string): PluginUri | undefined {
   }
 }
 
+interface Addressed {
+  readonly options: OptionTable
+  /** See OutputSpec. */
+  readonly addressParts?: readonly string[]
+}
+
 /** Converts the parts of an address to options of the plugin; a part without an option is a problem. */
 export function uriProperties(
   uri: PluginUri,
   name: Property,
-  table: OptionTable,
+  { options: table, addressParts }: Addressed,
   diagnostics: Diagnostics,
 ): Property[] {
   const properties: Property[] = []
@@ -53,10 +59,21 @@ export function uriProperties(
       diagnostics.problems.push(problem('E_CONFIG_BAD_VALUE', message, name.valueLocation, ''))
     }
   }
+  const addParts = ({ plugin, path }: PluginUri, keys: readonly string[]): void => {
+    const values = path.split('/').filter((part) => part !== '')
+    if (values.length >= keys.length)
+      properties.push(...keys.map((key, i) => ({ ...located, key, value: values[i] as string })))
+    else if (values.length > 0) {
+      const form = `${plugin}://HOST:PORT/${keys.join('/').toUpperCase()}`
+      const message = `the path "${path}" has no effect, as in fluent-bit: an address of ${plugin} is ${form}; set ${keys[0]} instead`
+      warn(diagnostics, message, name.valueLocation)
+    }
+  }
   add('user or password', uri.user, [])
   add('host', uri.host, ['host', 'listen'])
   add('port', uri.port, ['port'])
-  add('path', uri.path === '/' ? '' : uri.path, ['path', 'uri'])
+  if (addressParts === undefined) add('path', uri.path === '/' ? '' : uri.path, ['path', 'uri'])
+  else addParts(uri, addressParts)
   for (const [key, value] of uri.query) properties.push({ ...located, key, value })
   return properties
 }

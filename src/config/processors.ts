@@ -180,7 +180,7 @@ export class GroupPlanner {
   #reportOtherGroups(group: Section): void {
     for (const other of group.groups) {
       if (other.name.toLowerCase() === 'condition') continue
-      const message = `"${other.name}" of a processor must be a text or a list of texts, not a map`
+      const message = `"${other.name}" of a processor must be a string or a list of strings, not a map`
       this.#diagnostics.problems.push(problem('E_CONFIG_BAD_VALUE', message, other.location, ''))
     }
   }

@@ -1,6 +1,6 @@
 import { resolve } from 'node:path'
 import type { FilterPlan, InputPlan, OutputPlan, Plan } from '../core/plan.ts'
-import type { Address } from '../core/plugin.ts'
+import type { ListenAddress } from '../core/plugin.ts'
 import { matchesText } from '../lib/regex/string-matcher.ts'
 import { type Diagnostics, problem, warn } from './config-tree.ts'
 
@@ -115,9 +115,12 @@ function fileLoop(input: InputPlan, output: OutputPlan, path: string | undefined
 const OWN_HOST = /^(?:localhost|127(?:\.\d+){3}|0\.0\.0\.0|\[?::1?\]?|\[?::ffff:127(?:\.\d+){3}\]?)$/i
 const WILDCARD = /^(?:0\.0\.0\.0|\[?::\]?)$/
 
-function addressLoop({ spec, name, options }: InputPlan, { host, port }: Address): string | undefined {
+function addressLoop(
+  { spec, name, options }: InputPlan,
+  { host, port, protocol }: ListenAddress,
+): string | undefined {
   const listener = spec.listensOn?.(options as never)
-  if (listener === undefined || listener.protocol === 'udp' || listener.port !== port) return undefined
+  if (listener === undefined || listener.protocol !== protocol || listener.port !== port) return undefined
   const isSame = host.toLowerCase() === listener.host.toLowerCase()
   const isOwn = OWN_HOST.test(host) && (OWN_HOST.test(listener.host) || WILDCARD.test(listener.host))
   if (!isSame && !isOwn) return undefined

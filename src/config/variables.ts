@@ -39,8 +39,8 @@ export function expand(
 export function unsetWarning(name: string, omitted?: string): string {
   const effect =
     omitted === undefined
-      ? 'an empty text takes its place'
-      : `"${omitted}" is left out, as if it were not given, and its default applies if it has one`
+      ? 'it is replaced by an empty string'
+      : `"${omitted}" is ignored; its default, if any, applies`
   return `variable ${name} is not set: ${effect}`
 }
 

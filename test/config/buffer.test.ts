@@ -104,7 +104,7 @@ test.each([
   ],
   [
     '[SERVICE]\n    storage.max_chunks_up -1\n',
-    '2:27: [service] "storage.max_chunks_up" must be a whole number of at least 0, not "-1"',
+    '2:27: [service] "storage.max_chunks_up" must be an integer of at least 0, not "-1"',
   ],
   [
     '[SERVICE]\n    storage.backlog.mem_limit lots\n',

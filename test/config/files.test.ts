@@ -22,7 +22,7 @@ describe('variables', () => {
     const { plan, warnings } = await load(text)
     expect(plan?.inputs[0]?.tag).toBe('none.')
     expect(plan?.outputs[0]?.options).toMatchObject({ host: `set-${hostname()}` })
-    expect(warnings).toEqual(['a.conf:4:9: variable U is not set: an empty text takes its place'])
+    expect(warnings).toEqual(['a.conf:4:9: variable U is not set: it is replaced by an empty string'])
   })
 
   test('that are unset and the whole value leave the option at its default, and the warning says so', async () => {
@@ -30,7 +30,7 @@ describe('variables', () => {
       `[INPUT]\n    Name clock\n    Tag \${U}\n[OUTPUT]\n    Name send\n    Match *\n    Host h\n`,
     )
     expect(plan?.inputs[0]?.tag).toBe('clock.0')
-    const effect = '"Tag" is left out, as if it were not given, and its default applies if it has one'
+    const effect = '"Tag" is ignored; its default, if any, applies'
     expect(warnings).toEqual([`a.conf:3:9: variable U is not set: ${effect}`])
   })
 
@@ -175,7 +175,7 @@ describe('a Parsers_File that does not exist', () => {
       const { plan, warnings } = await load(text(path))
       expect(plan).toBeDefined()
       expect(warnings).toEqual([
-        `a.conf:2:18: ${path} does not exist: the built-in parsers stand in for this file of fluent-bit’s image`,
+        `a.conf:2:18: ${path} does not exist: the built-in parsers are used instead of this file of fluent-bit’s image`,
       ])
     }
   })

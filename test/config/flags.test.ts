@@ -75,10 +75,10 @@ test('a secret may be @FILE or a variable on the command line, and a warning nam
   )
   // The value of a variable is no file name, and the value of a file's option neither.
   expect((await withKey('${KEY}')).reported).toEqual([
-    'command line, -p key: [send] "key" must be a whole number, not ******',
+    'command line, -p key: [send] "key" must be an integer, not ******',
   ])
   const inFile = await load(`[INPUT]\n    Name clock\n${OUT}    Key @${dir}/key\n`)
-  expect(inFile.reported).toEqual(['a.conf:6:9: [send] "Key" must be a whole number, not ******'])
+  expect(inFile.reported).toEqual(['a.conf:6:9: [send] "Key" must be an integer, not ******'])
 })
 
 test('problems of flags name the argument and not its value', async () => {
@@ -96,10 +96,10 @@ test('problems of flags name the argument and not its value', async () => {
   expect(reported).toEqual([
     'command line, -f: [service] "flush" must be a time like 60 or 5m of at least 1ms, not "x"',
     'command line, -p Prot: [clock] unknown option "Prot"',
-    'command line, -p key: [send] "key" must be a whole number, not ******',
+    'command line, -p key: [send] "key" must be an integer, not ******',
     'command line, -p match_regex: [send] "match_regex" must be a regular expression, not "(": unsupported regular expression: a group without a closing parenthesis, near character 2',
     'command line, -o send://h:1: [send] takes no user or password, and "send://h:1" has one',
-    'command line, -o send://h:1: [send] "key" must be a whole number, not ******',
+    'command line, -o send://h:1: [send] "key" must be an integer, not ******',
   ])
 })
 
@@ -117,7 +117,7 @@ test('a part of an address that the plugin does not support is named', async () 
     'command line, -i clock://h:1: [clock] takes no host, and "clock://h:1" has one',
     'command line, -i clock://h:1: [clock] takes no port, and "clock://h:1" has one',
     'command line, -o send://h:99999/x: [send] takes no path, and "send://h:99999/x" has one',
-    'command line, -o send://h:99999/x: [send] "port" must be a whole number from 1 to 65535, not "99999"',
+    'command line, -o send://h:99999/x: [send] "port" must be an integer from 1 to 65535, not "99999"',
   ])
 })
 

@@ -5,6 +5,7 @@ import { Flags } from '../../src/config/flags.ts'
 import { loadPlan } from '../../src/config/load.ts'
 import type { PlanResult } from '../../src/config/plan.ts'
 import { formatLocation } from '../../src/core/error.ts'
+import type { Registry } from '../../src/core/plugin.ts'
 import { tmp } from '../support/tmp.ts'
 import { SPECS } from './specs.ts'
 
@@ -15,6 +16,8 @@ export interface Given {
   env?: Record<string, string>
   flags?: (flags: Flags) => void
   checkUnused?: boolean
+  /** Default: the plugins of specs.ts. */
+  registry?: Registry
 }
 
 /** Loads a main file, `a.conf`, and removes the folder's path from problems and warnings. */
@@ -32,7 +35,7 @@ export async function load(
   const result = await loadPlan({
     file: text === undefined ? undefined : join(dir, 'a.conf'),
     flags: flags.tree,
-    registry: SPECS,
+    registry: given.registry ?? SPECS,
     env: given.env ?? {},
     checkUnused: given.checkUnused ?? false,
   })

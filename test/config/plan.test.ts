@@ -37,7 +37,7 @@ test('a configuration with problems yields no plan; all problems are reported in
   )
   expect(plan).toBeUndefined()
   expect(reported).toEqual([
-    'a.conf:3:15: [service] "Http_Port" must be a whole number from 0 to 65535, not "70000"',
+    'a.conf:3:15: [service] "Http_Port" must be an integer from 0 to 65535, not "70000"',
     'a.conf:4:1: unknown section [INPT] (did you mean INPUT?)',
     'a.conf:7:10: unknown input "folow" (did you mean follow?)',
     'a.conf:8:1: [follow] required option "path" is missing',
@@ -92,7 +92,7 @@ test('a plugin of another kind is reported as such', async () => {
 
 test('a problem does not show a secret', async () => {
   const { reported } = await load(`[INPUT]\n    Name clock\n${OUT}    Key hunter2\n`)
-  expect(reported).toEqual(['a.conf:6:9: [send] "Key" must be a whole number, not ******'])
+  expect(reported).toEqual(['a.conf:6:9: [send] "Key" must be an integer, not ******'])
 })
 
 test('a problem does not show the secrets of an address', async () => {
@@ -147,10 +147,7 @@ test('an invalid value from a variable is reported with the name of the variable
     env: { P: 'x\n' },
   })
   expect(problems.map((p) => [p.message, p.hint])).toEqual([
-    [
-      '[send] "Port" must be a whole number from 1 to 65535, not "x\n"',
-      `the value comes from \${P} and \${Q:-}`,
-    ],
+    ['[send] "Port" must be an integer from 1 to 65535, not "x\n"', `the value comes from \${P} and \${Q:-}`],
   ])
 })
 

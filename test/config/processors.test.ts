@@ -95,7 +95,9 @@ pipeline:
     expect(warnings).toEqual([
       'at match: "match" has no effect: a processor gets all records of its input or output',
     ])
-    expect(reported).toEqual(['at {a: "regex" of a processor must be a text or a list of texts, not a map'])
+    expect(reported).toEqual([
+      'at {a: "regex" of a processor must be a string or a list of strings, not a map',
+    ])
   })
 
   test('may name a parser of a parsers file', async () => {

@@ -1,4 +1,5 @@
 import { expect, test } from 'bun:test'
+import { registry } from '../../src/registry.ts'
 import { type Given, load, OUT } from './loading.ts'
 
 const warningsOf = async (text: string, given?: Given): Promise<string[]> => {
@@ -182,8 +183,8 @@ test('a number is read up to what follows it, as in fluent-bit, with a warning',
   expect(plan?.inputs[0]?.options).toMatchObject({ port: 5140 })
   expect(plan?.outputs[0]?.common.retryLimit).toBe('5')
   expect(warnings).toEqual([
-    'a.conf:2:11: [service] "Grace" is 30: the unit after a whole number is not read',
-    'a.conf:5:10: [listen] "Port" is 5140: the unit after a whole number is not read',
+    'a.conf:2:11: [service] "Grace" is 30: the text after the number is ignored',
+    'a.conf:5:10: [listen] "Port" is 5140: the text after the number is ignored',
     'a.conf:9:17: [send] "Retry_Limit" is 5: a comment needs a line of its own',
   ])
 })
@@ -193,7 +194,7 @@ test('a fraction where a whole number belongs is at least the minimum', async ()
     `[INPUT]\n    Name clock\n[OUTPUT]\n    Name send\n    Match *\n    Port .01\n`,
   )
   expect(plan?.outputs[0]?.options).toMatchObject({ port: 1 })
-  expect(warnings).toEqual(['a.conf:6:10: [send] "Port" is 1: it must be a whole number'])
+  expect(warnings).toEqual(['a.conf:6:10: [send] "Port" is 1: it must be an integer'])
 })
 
 test('a comment in a path, an address or a match is part of it, and a warning says so', async () => {
@@ -214,7 +215,7 @@ test('a key that a blank follows has an empty value: it is left out where it can
   expect(plan?.service.grace).toBe(5)
   expect(warnings).toEqual([
     'a.conf:2:5: [service] unknown option "Detail": it has no effect',
-    'a.conf:3:5: [service] "Grace" has no value: it is left out',
+    'a.conf:3:5: [service] "Grace" has no value: it is ignored',
   ])
 })
 
@@ -259,4 +260,11 @@ test('warnings stand in the order of the file', async () => {
   const { reported, warnings } = await load(text.replace('    Match x\n', ''))
   expect(reported).toEqual([])
   expect(warnings.map((warning) => warning.split(':')[1])).toEqual(['2', '5', '6'])
+})
+
+test('a misspelt option of TLS is named with the one that it may be meant as', async () => {
+  const text = '[INPUT]\n    Name dummy\n[OUTPUT]\n    Name es\n    Match *\n    tls.verfy off\n'
+  expect((await load(text, { registry })).warnings).toEqual([
+    'a.conf:6:5: [es] "tls.verfy" has no effect in this plugin (did you mean tls.verify?)',
+  ])
 })

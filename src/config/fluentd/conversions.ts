@@ -33,7 +33,7 @@ export function convert(
       return value
     case 'secret':
       // An empty key would let everybody in.
-      return value === '' ? invalid(attribute, 'a text that is not empty', translation) : value
+      return value === '' ? invalid(attribute, 'a string that is not empty', translation) : value
     case 'list':
       return listOf(attribute, translation).join(',')
     case 'bool': {

@@ -1,13 +1,24 @@
 import type { Section } from '../config-tree.ts'
 import { reportAbsent } from './absent.ts'
+import {
+  translateCloudwatchLogs,
+  translateKinesisFirehose,
+  translateKinesisStreams,
+  translateS3,
+} from './aws-outputs.ts'
+import { translateElasticsearch, translateOpensearch } from './bulk-outputs.ts'
 import { moveOldParameters } from './compat.ts'
 import { attributeOf, childrenOf, type Element, typeOf } from './element.ts'
 import { translateFile, translateStdout } from './file-outputs.ts'
 import { translateForwardOutput } from './forward-output.ts'
+import { translateHttpOutput, translateLoki } from './http-outputs.ts'
 import { translateKafka } from './kafka-output.ts'
+import { translateKinesisAggregation } from './kinesis-aggregation.ts'
 import { applyRules, checkChildren, noted, type Rules } from './params.ts'
 import { toForward } from './secure-forward.ts'
+import { translateGelf, translateRemoteSyslog } from './socket-outputs.ts'
 import { ROOT_LABEL, type Translation } from './translation.ts'
+import { translateDatadog, translateSplunkHec } from './vendor-outputs.ts'
 
 type Target = { output: Section } | { label: string }
 
@@ -25,10 +36,37 @@ const FORMS: Readonly<Record<string, OutputForm>> = {
   kafka_buffered: translateKafka,
   rdkafka: translateKafka,
   rdkafka2: translateKafka,
+  elasticsearch: translateElasticsearch,
+  elasticsearch_dynamic: translateElasticsearch,
+  elasticsearch_data_stream: translateElasticsearch,
+  opensearch: translateOpensearch,
+  opensearch_data_stream: translateOpensearch,
+  http: translateHttpOutput,
+  loki: translateLoki,
+  splunk_hec: translateSplunkHec,
+  datadog: translateDatadog,
+  s3: translateS3,
+  cloudwatch_logs: translateCloudwatchLogs,
+  kinesis_streams: translateKinesisStreams,
+  kinesis_firehose: translateKinesisFirehose,
+  gelf: translateGelf,
+  remote_syslog: translateRemoteSyslog,
+  syslog: translateRemoteSyslog,
+  'kinesis-aggregation': translateKinesisAggregation,
   stdout: translateStdout,
   file: translateFile,
   null: translateNull,
 }
+
+/** Types whose own parameters include_tag_key and tag_key are, and no old ones for <inject>. */
+const TAG_KEY: ReadonlySet<string> = new Set([
+  'elasticsearch',
+  'elasticsearch_dynamic',
+  'elasticsearch_data_stream',
+  'opensearch',
+  'opensearch_data_stream',
+  'datadog',
+])
 
 const COPY: Rules = {
   copy_mode: noted('each output gets the records as they are'),
@@ -65,7 +103,8 @@ export function translateMatch(match: Element, translation: Translation, depth =
     reportAbsent('match', match, KNOWN, translation)
     return []
   }
-  moveOldParameters(match, ['buffer', 'format', 'inject'])
+  const hasTagKey = TAG_KEY.has(type)
+  moveOldParameters(match, hasTagKey ? ['buffer', 'format'] : ['buffer', 'format', 'inject'])
   const output = form(match, translation)
   return output === undefined ? [] : [{ output }]
 }

@@ -228,7 +228,7 @@ function scanJson(scanner: Scanner, context: ValueContext): ScannedValue {
   if (value !== undefined) return { value, ...(used.length > 0 ? { variables: used } : {}), local: 'fixed' }
   const what = depth === 0 ? 'is not valid JSON' : 'has no end'
   const message = `the ${scanner.text[start] === '[' ? 'array' : 'object'} that begins here ${what}`
-  const hint = 'write it as JSON, or put a text that begins with [ or { into quotation marks'
+  const hint = 'write it as JSON, or put a string that begins with [ or { into quotation marks'
   context.problems.push(problem('E_CONFIG_SYNTAX', message, scanner.location(start), hint))
   if (depth !== 0) readOn(scanner, start, context)
   return { value: '' }

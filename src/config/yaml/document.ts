@@ -22,7 +22,7 @@ import { OPEN_QUOTE, syntaxProblem } from './syntax-errors.ts'
 export type YamlNode = YamlText | YamlList | YamlMap
 
 export interface YamlText {
-  kind: 'text'
+  kind: 'string'
   /** The scalar as written, without its quotes: `on`, `5` and `null` are texts. */
   text: string
   /** True when it is written without quotes and on one line. */
@@ -160,7 +160,7 @@ class YamlDocument {
   }
 
   #node(node: ParsedNode | null, keyAt = 0): YamlNode {
-    if (node === null) return { kind: 'text', text: '', isPlain: true, location: this.#at(keyAt) }
+    if (node === null) return { kind: 'string', text: '', isPlain: true, location: this.#at(keyAt) }
     const at = node.range[0]
     if (++this.#nodes > MAX_NODES) this.#refuse('too many values for a configuration', at, 'split the file')
     if (isAlias(node)) return this.#resolve(node.source, at)
@@ -168,7 +168,7 @@ class YamlDocument {
     if (tag !== undefined && !CORE_TAG.test(tag) && ++this.#tags <= MAX_WARNINGS)
       warn(this.#tree, 'the tag has no effect: values are taken as written', this.#at(at))
     const made = isMap(node) ? this.#map(node, at) : isSeq(node) ? this.#list(node, at) : this.#scalar(node)
-    if (anchor !== undefined && made.kind === 'text' && made.isPlain && made.text === '') {
+    if (anchor !== undefined && made.kind === 'string' && made.isPlain && made.text === '') {
       const shown = truncate(anchor, MAX_SHOWN_CHARS)
       const message = `&${shown} is an anchor of YAML without a value`
       this.#tree.problems.push(
@@ -196,7 +196,7 @@ class YamlDocument {
     // A text of one line that is written as a block does not mean the line end behind it.
     const isOneLine = isBlock && text.indexOf('\n') === text.length - 1
     return {
-      kind: 'text',
+      kind: 'string',
       text: isOneLine ? text.replace(LAST_LINE_END, '') : text,
       isPlain: type === 'PLAIN' && !text.includes('\n'),
       location: this.#at(node.range[0]),
@@ -213,7 +213,7 @@ class YamlDocument {
     let isAnchored = false
     for (const pair of items) {
       const key = this.#node(pair.key, at)
-      if (key.kind !== 'text') this.#refuseAt(`a key must be a text, not a ${key.kind}`, key.location)
+      if (key.kind !== 'string') this.#refuseAt(`a key must be a string, not a ${key.kind}`, key.location)
       const value = this.#node(pair.value, pair.key?.range[1] ?? at)
       if (pair.value !== null && !isAlias(pair.value) && pair.value.anchor !== undefined) isAnchored = true
       if (key.isPlain && key.text === '<<') merged.push(...(value.kind === 'list' ? value.items : [value]))

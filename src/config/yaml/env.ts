@@ -29,9 +29,9 @@ export function readEnv(node: YamlNode, reading: YamlReading): void {
 function readVariables(node: YamlNode, reading: YamlReading): void {
   for (const { key, value } of reading.entriesOf(node, '"env"')) {
     reading.visit(value)
-    if (value.kind === 'text') reading.tree.variables.set(key.text, value.text)
+    if (value.kind === 'string') reading.tree.variables.set(key.text, value.text)
     else {
-      const message = `the value of the variable ${shown(key)} must be a text, not a ${value.kind}`
+      const message = `the value of the variable ${shown(key)} must be a string, not a ${value.kind}`
       reading.problem('E_CONFIG_BAD_VALUE', message, value.location)
     }
   }
@@ -73,5 +73,5 @@ function readFile(name: YamlText, uri: YamlText, reading: YamlReading): void {
 /** Returns the text under a key, in any letter case. */
 function textOf(map: YamlMap, name: string): YamlText | undefined {
   const entry = map.entries.find(({ key }) => key.text.toLowerCase() === name)
-  return entry?.value.kind === 'text' ? entry.value : undefined
+  return entry?.value.kind === 'string' ? entry.value : undefined
 }

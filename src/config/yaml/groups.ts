@@ -120,10 +120,10 @@ function readRule(section: Section, map: YamlMap, reading: YamlReading): void {
   const texts = RULE_KEYS.map((name) => {
     const word = words.get(name)
     if (word === undefined && name === 'next_state') return ''
-    if (word?.kind === 'text') return word.text
+    if (word?.kind === 'string') return word.text
     reading.problem(
       'E_CONFIG_MISSING_OPTION',
-      `a rule needs a text as "${name}"`,
+      `a rule needs a string as "${name}"`,
       word?.location ?? map.location,
     )
     return undefined
@@ -206,8 +206,8 @@ function readOutputs(section: Section, value: YamlNode, reading: YamlReading): v
         if (key.text.toLowerCase() === 'name') name = word
         else reading.warn(`"${shown(key)}" of an output of a route has no effect`, key.location)
       }
-    const key = { kind: 'text', text: 'outputs', isPlain: true, location: name.location } as const
-    if (name.kind === 'text') reading.add(section, key, name)
+    const key = { kind: 'string', text: 'outputs', isPlain: true, location: name.location } as const
+    if (name.kind === 'string') reading.add(section, key, name)
     else reading.problem('E_CONFIG_BAD_VALUE', 'an output of a route must be a name', name.location)
   }
 }
@@ -218,8 +218,8 @@ function conditionReader(reading: YamlReading): KeyReader {
     keys: {
       value: (section, entry) => {
         const { value } = entry
-        if (value.kind === 'text' && value.isPlain && BOOLEAN.test(value.text)) {
-          const message = `the value of a rule must be a text, a number or a list of texts, not ${value.text}`
+        if (value.kind === 'string' && value.isPlain && BOOLEAN.test(value.text)) {
+          const message = `the value of a rule must be a string, a number or a list of strings, not ${value.text}`
           const hint = `put it in quotation marks: "${value.text}"`
           reading.problem('E_CONFIG_BAD_VALUE', message, value.location, hint)
         }

@@ -120,23 +120,23 @@ export class YamlReading {
   property(section: Section, { key, value }: YamlEntry): void {
     this.visit(value)
     const name = shown(key)
-    if (value.kind === 'text') {
+    if (value.kind === 'string') {
       if (value.text === '' && ROUTING.test(key.text) && STAGES.includes(section.name))
         this.problem('E_CONFIG_SYNTAX', `"${name}" has no value`, key.location, EMPTY_HINT)
       else this.add(section, key, value)
     } else if (value.kind === 'map') {
-      const message = `"${name}" is a map, but its value must be a text or a list of texts`
+      const message = `"${name}" is a map, but its value must be a string or a list of strings`
       const hint =
         value.entries.length === 0
-          ? 'remove it, or give it a text; fluent-bit refuses a map, too'
+          ? 'remove it, or give it a string; fluent-bit refuses a map, too'
           : `put JSON in single quotation marks, '{"key": "value"}'; fluent-bit refuses a map, too`
       this.problem('E_CONFIG_BAD_VALUE', message, key.location, hint)
     } else
       for (const item of value.items) {
         this.visit(item)
-        if (item.kind === 'text') this.add(section, key, item)
+        if (item.kind === 'string') this.add(section, key, item)
         else {
-          const message = `an item of "${name}" is a ${item.kind}, but must be a text`
+          const message = `an item of "${name}" is a ${item.kind}, but must be a string`
           this.problem('E_CONFIG_BAD_VALUE', message, item.location, quoteHint(item))
         }
       }
@@ -157,7 +157,7 @@ export function shown(key: YamlText): string {
 }
 
 export function isEmpty(node: YamlNode): boolean {
-  return node.kind === 'text' && node.isPlain && node.text === ''
+  return node.kind === 'string' && node.isPlain && node.text === ''
 }
 
 function keyReader(keys: Readonly<Record<string, KeyReader>>, { text }: YamlText): KeyReader | undefined {
@@ -172,6 +172,6 @@ function hasMap(node: YamlNode): boolean {
 /** `[a-z]+` and `a: b` without quotes are a list and a map. */
 function quoteHint(node: YamlList | YamlMap): string {
   return node.kind === 'map'
-    ? 'put a text with ": " in it in quotation marks'
-    : 'put a text that begins with [ in quotation marks'
+    ? 'put a string with ": " in it in quotation marks'
+    : 'put a string that begins with [ in quotation marks'
 }

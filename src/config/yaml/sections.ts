@@ -92,10 +92,10 @@ export class YamlSections {
 
   async #includes(value: YamlNode): Promise<void> {
     const items =
-      value.kind === 'text' && !isEmpty(value) ? [value] : this.#reading.itemsOf(value, '"includes"')
+      value.kind === 'string' && !isEmpty(value) ? [value] : this.#reading.itemsOf(value, '"includes"')
     for (const item of items) {
       this.#reading.visit(item)
-      if (item.kind === 'text' && item.text !== '') await this.#include(item.text, item.location)
+      if (item.kind === 'string' && item.text !== '') await this.#include(item.text, item.location)
       else this.#reading.problem('E_CONFIG_SYNTAX', 'an item of "includes" must be a path', item.location)
     }
   }

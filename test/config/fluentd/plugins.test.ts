@@ -68,7 +68,7 @@ describe('the source forward', () => {
     const { reported } = translated(
       source('@type forward\n<security>\nshared_key "#{ENV[\'NO\']}"\n</security>'),
     )
-    expect(reported).toEqual(['f.conf:4:12: "shared_key" must be a text that is not empty, not ""'])
+    expect(reported).toEqual(['f.conf:4:12: "shared_key" must be a string that is not empty, not ""'])
   })
 
   test('refuses what would add fields to records', () => {
@@ -479,6 +479,29 @@ describe('buffers', () => {
   })
 })
 
+test('the match kinesis-aggregation has the options of the plugin, in the old form and the new one', () => {
+  const old = match(
+    'type kinesis-aggregation\nstream_name st\nregion us-east-1\naws_key_id k\naws_sec_key s\nrole_arn arn:aws:iam::123456789012:role/r\nexternal_id x\nfixed_partition_key foo\nhttp_proxy http://squid:3128/\nnum_threads 5\ndetach_process 2\ndebug true\ninclude_tag_key false\nbuffer_chunk_limit 300k',
+  )
+  expect(optionsOf(read(old), 'OUTPUT', 'kinesis_aggregation')).toEqual([
+    'Stream_Name st',
+    'Region us-east-1',
+    'Aws_Key_Id k',
+    'Aws_Sec_Key s',
+    'Role_Arn arn:aws:iam::123456789012:role/r',
+    'External_Id x',
+    'Fixed_Partition_Key foo',
+    'Http_Proxy http://squid:3128/',
+    'Include_Tag_Key off',
+  ])
+  const { reported, warnings, notes } = read(old)
+  expect(reported).toEqual([])
+  expect(warnings.join()).toContain('"debug" has no effect')
+  expect(notes.join()).toContain('"detach_process" has no effect: one process is enough')
+  const now = match('@type kinesis-aggregation\nstream_name st\n<buffer>\nflush_thread_count 3\n</buffer>')
+  expect(optionsOf(read(now), 'OUTPUT', 'kinesis_aggregation')).toEqual(['Stream_Name st'])
+})
+
 describe('the match kafka2', () => {
   test('names the topic by a field, and writes the record as it is', () => {
     const text = match(
@@ -610,4 +633,25 @@ describe('the match file', () => {
 test('<system> sets the log level; workers have no object', () => {
   const result = read('<system>\nlog_level fatal\nworkers 4\n<log>\nformat json\n</log>\n</system>\n')
   expect(optionsOf(result, 'SERVICE')).toEqual(['Log_Level error', 'Log_Format json'])
+})
+
+test('the match gelf sends to the same port and protocol', () => {
+  const text = match('@type gelf\nhost graylog.example\nport 12202\nprotocol tcp\ntls true')
+  expect(optionsOf(read(text), 'OUTPUT', 'gelf')).toEqual(['Host graylog.example', 'Port 12202', 'Mode tls'])
+})
+
+test('the match remote_syslog sends one field in the format of RFC 3164, or JSON with a warning', () => {
+  const lines = '@type remote_syslog\nhost h\nfacility local0\nseverity err\nprogram app'
+  const one = read(match(`${lines}\n<format>\n@type single_value\nmessage_key log\n</format>`))
+  expect(optionsOf(one, 'OUTPUT', 'syslog')).toEqual([
+    'Host h',
+    'Syslog_Format rfc3164',
+    'Mode udp',
+    'Syslog_Appname_Preset app',
+    'Syslog_Facility_Preset 16',
+    'Syslog_Severity_Preset 3',
+    'Syslog_Message_Key log',
+  ])
+  expect(one.warnings).toEqual([])
+  expect(read(match(lines)).warnings).toEqual([expect.stringContaining('sent as JSON, not as ltsv')])
 })

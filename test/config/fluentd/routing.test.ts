@@ -209,7 +209,12 @@ describe('a plan', () => {
   test('reports all that has no counterpart at once, each plugin once with its places, and nothing that follows from it', async () => {
     const { problems, missing, notes } = await load(
       section('source', '@type kafka') +
-        section('match a', '@type copy', section('store', '@type s3'), section('store', '@type s3')) +
+        section(
+          'match a',
+          '@type copy',
+          section('store', '@type bigquery'),
+          section('store', '@type bigquery'),
+        ) +
         section('match b', '@type file', 'path /a', 'compress gzip'),
     )
     const found = problems.map(({ location, message }) => [
@@ -218,12 +223,12 @@ describe('a plan', () => {
     ])
     expect(found).toEqual([
       ['f.conf:2:7', 'unknown input "kafka": fluentd has it, shipper does not'],
-      ['f.conf:7:7', 'unknown output "s3": fluentd has it, shipper does not (also at line 11)'],
+      ['f.conf:7:7', 'unknown output "bigquery": fluentd has it, shipper does not (also at line 11)'],
       ['f.conf:18:10', '[file] compressed files are not supported'],
     ])
     expect(missing.map(({ kind, name, places }) => [kind, name, places.length])).toEqual([
       ['input', 'kafka', 1],
-      ['output', 's3', 2],
+      ['output', 'bigquery', 2],
     ])
     expect(notes?.length).toBeGreaterThan(0)
   })
@@ -244,7 +249,7 @@ test('a label that is not there is one problem', async () => {
   const { code, stderr } = await shipper(['-D', '-c', 'a.conf'], { cwd })
   expect(code).toBe(1)
   expect(stderr).toBe(
-    'a.conf:1:1: there is no label @X; add <label @X>\nshipper: 1 problem in the configuration: not started\n',
+    'a.conf:1:1: there is no label @X; add <label @X>\nshipper: 1 problem in the configuration\n',
   )
 })
 

@@ -172,7 +172,7 @@ describe('expressions', () => {
   test('of a variable that is not set are empty, with a warning', () => {
     const { plain, warnings } = elements(IN('"#{ENV[\'NO\']}"'))
     expect(plain).toEqual({ 'match a': { key: '' } })
-    expect(warnings).toEqual(['f.conf:2:8: variable NO is not set: an empty text takes its place'])
+    expect(warnings).toEqual(['f.conf:2:8: variable NO is not set: it is replaced by an empty string'])
   })
 
   test('make an attribute absent with use_nil and use_default', () => {

@@ -67,7 +67,7 @@ describe('a key', () => {
 
   test('that is a list is a problem', async () => {
     expect((await read('service:\n  ? [a]\n  : b\n')).problems).toEqual([
-      '2:5: a key must be a text, not a list',
+      '2:5: a key must be a string, not a list',
     ])
   })
 })

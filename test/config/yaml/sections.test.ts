@@ -48,16 +48,16 @@ extensions: {mine: [1, {a: b}]}
       '1:20: "inputs" must be a list, not a map',
       'begin each item with "- "',
     ],
-    ['pipeline: {inputs: [tail]}', '1:21: an item of "inputs" must be a map, not a text', '- name:'],
+    ['pipeline: {inputs: [tail]}', '1:21: an item of "inputs" must be a map, not a string', '- name:'],
     ['service: [a]', '1:10: "service" must be a map, not a list', ''],
-    ['service: {a: {b: c}}', '1:11: "a" is a map, but its value must be a text or a list of texts', "'{"],
+    ['service: {a: {b: c}}', '1:11: "a" is a map, but its value must be a string or a list of strings', "'{"],
     [
       'pipeline: {outputs: [{name: stdout, stdout: {}}]}',
-      '1:37: "stdout" is a map, but its value must be a text or a list of texts',
-      'remove it, or give it a text',
+      '1:37: "stdout" is a map, but its value must be a string or a list of strings',
+      'remove it, or give it a string',
     ],
-    ['service: {a: [[b]]}', '1:15: an item of "a" is a list, but must be a text', 'begins with ['],
-    ['service: {a: ["b": c]}', '1:15: an item of "a" is a map, but must be a text', '": "'],
+    ['service: {a: [[b]]}', '1:15: an item of "a" is a list, but must be a string', 'begins with ['],
+    ['service: {a: ["b": c]}', '1:15: an item of "a" is a map, but must be a string', '": "'],
     ['[a]', '1:1: a configuration must be a map, not a list', ''],
     [
       'pipeline: {filters: [{name: a, condition: {op: and}}]}',
@@ -138,7 +138,7 @@ describe('env', () => {
     ['[{name: A, refresh_interval: 5}]', '1:7: the variable A needs either a value or a uri'],
     ['[{name: A, value: a, uri: file:///b}]', '1:7: the variable A needs either a value or a uri'],
     ['[{name: A, valeu: a}]', '1:17: unknown key "valeu" of a variable (did you mean value?)'],
-    ['{A: [b]}', '1:10: the value of the variable A must be a text, not a list'],
+    ['{A: [b]}', '1:10: the value of the variable A must be a string, not a list'],
   ])('%s is a problem', async (text, message) => {
     expect((await read(`env: ${text}`)).problems[0]).toStartWith(message)
   })
@@ -163,7 +163,7 @@ multiline_parsers:
   test('name what is missing or unknown', async () => {
     expect((await read('multiline_parsers: [{rules: [{state: a, nextstate: b}]}]')).problems).toEqual([
       '1:41: unknown key "nextstate" of a rule (did you mean next_state?)',
-      '1:30: a rule needs a text as "regex"',
+      '1:30: a rule needs a string as "regex"',
     ])
   })
 })
@@ -206,7 +206,7 @@ pipeline:
     ['routes: {logs: [{to: {output: a}}]}', 'unknown key "output" of "to" (did you mean outputs?)'],
     [
       'processors: {logs: [{condition: {rules: [{value: true}]}}]}',
-      'the value of a rule must be a text, a number',
+      'the value of a rule must be a string, a number',
     ],
   ])('%s is a problem', async (text, message) => {
     const { problems } = await read(`pipeline: {inputs: [{name: tail, ${text}}]}`)
