@@ -15,7 +15,7 @@ import { createLog, type Log, type LogLevel } from '../observe/log/log.ts'
 import { isTerminal } from '../observe/log/sink.ts'
 import { ChunkGarbage } from './chunk-garbage.ts'
 import { CompileOnWork } from './compile-on-work.ts'
-import { discardAssembly, type PlanCheck, planPlaceProblems } from './dry-run.ts'
+import { discardAssembly, type PlanCheck, withPlaceProblems } from './dry-run.ts'
 import { EventLoopWatch } from './event-loop.ts'
 import { limitGarbage } from './garbage-limit.ts'
 import { IdleMemory, shrinkRuntime } from './idle-memory.ts'
@@ -145,7 +145,8 @@ class Agent {
     this.#plan = plan
     this.#options = options
     this.#isIdle = plan.outputs.length === 0
-    this.#compiler = new CompileOnWork(limitGarbage(systemClock), () => this.#records())
+    const garbageLimit = limitGarbage(systemClock)
+    this.#compiler = new CompileOnWork(garbageLimit.clock, () => this.#records())
     const losesDatagrams = plan.inputs.some(
       ({ spec, options: own }) => spec.listensOn?.(own as never)?.protocol === 'udp',
     )
@@ -161,7 +162,7 @@ class Agent {
       limitMs: this.#defectGraceMs + MAX_ABORT_MS + DEFECT_CLOSE_MS,
       closeLog: () => this.#log.close(),
     })
-    const garbage = new ChunkGarbage()
+    const garbage = new ChunkGarbage(undefined, () => garbageLimit.look())
     this.#assembly = new Assembly(plan, {
       parts,
       onChunk: () => garbage.count(),
@@ -177,6 +178,13 @@ class Agent {
       openOffsets: async (path, offsetOptions, logger) => {
         const { openOffsets } = await import('../store/open.ts')
         return openOffsets(path, offsetOptions, { log: logger })
+      },
+      takeLock: async (path) => {
+        const [{ takeLock }, { loadSqlite }] = await Promise.all([
+          import('../store/agent-lock.ts'),
+          import('../store/driver.ts'),
+        ])
+        return takeLock(await loadSqlite(), path)
       },
       openSegments: async (...given) => {
         const { openBuffer } = await import('./open-buffer.ts')
@@ -196,7 +204,7 @@ class Agent {
 
   /** Reasons for which it cannot be run. */
   get problems(): ShipperError[] {
-    return [...this.#assembly.problems, ...planPlaceProblems(this.#plan)]
+    return withPlaceProblems(this.#assembly.problems, this.#plan)
   }
 
   /** Ends an agent that is not run. */

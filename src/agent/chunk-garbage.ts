@@ -1,10 +1,14 @@
+import { runtimeGarbage } from './runtime-garbage.ts'
+
 /** Small objects that a chunk leaves, whatever its size, in bytes. */
 const BYTES_PER_CHUNK = 2048
 /** Least number of chunks after which garbage is collected, and the same as a part of what is in use. */
 const MIN_CHUNKS = 4096
 const MAX_GARBAGE = 1 / 4
-/** Garbage of filters after which it is collected. */
-const MAX_YOUNG_BYTES = MIN_CHUNKS * BYTES_PER_CHUNK
+/** The same of what is collected as young: objects of the way from the file to the outcome, which do not live longer. */
+const YOUNG_BYTES_PER_CHUNK = 8192
+/** Such garbage after which it is collected. */
+const MAX_YOUNG_BYTES = 8_388_608
 
 interface Collector {
   /** Collects all garbage; returns the bytes that are in use. */
@@ -25,27 +29,38 @@ interface Collector {
  */
 export class ChunkGarbage {
   readonly #load: () => Promise<Collector | undefined>
+  readonly #look: () => void
   #collector: Collector | undefined
   #chunks = 0
   #limit = MIN_CHUNKS
   #youngBytes = 0
   #isLoading = false
 
-  constructor(load: () => Promise<Collector | undefined> = runtimeCollector) {
+  /**
+   * `look` is called whenever something may have left much, as there may be no timer for long: it is cheap. Some young garbage is old
+   * when it is collected, if much was under way.
+   */
+  constructor(load: () => Promise<Collector | undefined> = runtimeGarbage, look: () => void = () => {}) {
+    this.#look = look
     this.#load = load
   }
 
   /** Called for each chunk. */
   count(): void {
+    this.add(YOUNG_BYTES_PER_CHUNK)
     if (++this.#chunks >= this.#limit) this.#collect()
   }
 
-  /** Called for the bytes of garbage that a filter has left. */
+  /** Called for the bytes of garbage that something else has left: a filter, a request. */
   add(bytes: number): void {
     this.#youngBytes += bytes
-    if (this.#youngBytes < MAX_YOUNG_BYTES) return
+    if (this.#youngBytes < MAX_YOUNG_BYTES) {
+      this.#look()
+      return
+    }
     this.#youngBytes = 0
     this.#loaded()?.collectYoung()
+    this.#look()
   }
 
   #collect(): void {
@@ -65,11 +80,4 @@ export class ChunkGarbage {
     }
     return this.#collector
   }
-}
-
-/** The collector that keeps the memory for what comes next: giving it back takes as long as collecting. */
-async function runtimeCollector(): Promise<Collector | undefined> {
-  if (process.versions.bun === undefined) return undefined
-  const { edenGC, fullGC } = await import('bun:jsc')
-  return { collect: () => fullGC(), collectYoung: () => void edenGC() }
 }

@@ -1,5 +1,5 @@
 import { hostname } from 'node:os'
-import { ShipperError } from '../core/error.ts'
+import { formatLocation, ShipperError } from '../core/error.ts'
 import type { Plan } from '../core/plan.ts'
 import type { Logger } from '../core/services.ts'
 import { Assembly } from '../engine/assembly.ts'
@@ -54,7 +54,7 @@ export async function checkPlan(plan: Plan, version: string, checksStarts = true
   const inputLimits = new Map(assembly.inputs.map(({ name, account }) => [name, account.limitBytes]))
   const { problems, pipeline } = assembly
   return {
-    problems: [...problems, ...planPlaceProblems(plan)],
+    problems: withPlaceProblems(problems, plan),
     warnings,
     inputLimits,
     findPath: (input, tag) => pipeline.path(input, tag),
@@ -66,6 +66,16 @@ export async function discardAssembly(assembly: Assembly, flushes: AbortControll
   flushes.abort()
   assembly.stop()
   await Promise.all([assembly.closeInputs(), assembly.closeOutputs()])
+}
+
+/** Adds what is wrong with the files and ports that the plan names to these problems, but for values that are named there. */
+export function withPlaceProblems(problems: readonly ShipperError[], plan: Plan): ShipperError[] {
+  const named = new Set(
+    problems.flatMap(({ location }) => (location === undefined ? [] : [formatLocation(location)])),
+  )
+  const isNew = ({ location }: ShipperError): boolean =>
+    location?.col === undefined || !named.has(formatLocation(location))
+  return [...problems, ...planPlaceProblems(plan).filter(isNew)]
 }
 
 /** Returns what is wrong with the files and ports that the plan names. */

@@ -147,7 +147,7 @@ export class EventLoopWatch {
     const before =
       turns === 0 ? '' : `; ${turns} more since the last such line, the longest ${seconds(worstMs)}`
     this.#log.warn(
-      `the event loop did not turn for at least ${seconds(lagMs)}: all inputs and outputs waited, ${this.#consequence}${before}`,
+      `the agent was blocked for at least ${seconds(lagMs)}: all inputs and outputs waited, ${this.#consequence}${before}`,
       { hint: 'look for a slow disk, too little CPU, a stopped machine or a costly expression' },
     )
   }

@@ -1,12 +1,15 @@
 import type { InputPlan, OutputPlan } from '../core/plan.ts'
+import { formatAddress } from '../lib/net/connect.ts'
 
 /** Returns where a stage reads or writes, by the names that such options have in all plugins. */
-export function placeOf({ options }: InputPlan | OutputPlan): string | undefined {
+export function placeOf({ spec, options }: InputPlan | OutputPlan): string | undefined {
+  // An output may derive its address from other options: a Cloud_ID, a region.
+  const peer = spec.kind === 'output' ? spec.connectsTo?.(options as never) : undefined
+  if (peer !== undefined) return formatAddress(peer.host, peer.port)
   const { host, listen, port, brokers, path, unixPath } = options as Record<string, unknown>
   if (typeof unixPath === 'string') return unixPath
   const address = host ?? listen
-  if (typeof address === 'string' && typeof port === 'number')
-    return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`
+  if (typeof address === 'string' && typeof port === 'number') return formatAddress(address, port)
   const first = [brokers, path].find((value) => value !== undefined)
   if (typeof first === 'string') return first
   return Array.isArray(first) ? first.flat().join(',') : undefined

@@ -89,8 +89,27 @@ export function stopLine(plan: Plan, assembly: Assembly, isEndedByFilter: boolea
     lost === undefined &&
     counts.some(({ records }) => records > 0)
   )
-    parts.push(unread.length > 0 ? 'all of these acknowledged' : 'all acknowledged')
+    setWay(parts, plan, counts, unread.length > 0)
   return [...parts, ...unread].join(', ')
+}
+
+/** Says in the parts of the line how all records were delivered: some peers acknowledge nothing. `isPart`: others were not read. */
+function setWay(
+  parts: string[],
+  { outputs }: Plan,
+  counts: readonly { name: string; records: number }[],
+  isPart: boolean,
+): void {
+  const silent = outputs.filter(({ spec }) => spec.hasAcknowledgements === false).map(({ name }) => name)
+  if (silent.length === 0) parts.push(`all ${isPart ? 'of these ' : ''}acknowledged`)
+  else if (silent.length === outputs.length) parts.push('without acknowledgements')
+  else
+    parts[0] = counts
+      .map(({ name, records }) => {
+        const way = silent.includes(name) ? 'sent (no acknowledgements)' : 'acknowledged'
+        return `${name}: ${counted(records, 'record')} ${way}`
+      })
+      .join('; ')
 }
 
 /** Returns what senders without acknowledgements have sent and inputs have not kept, as far as it is known. */

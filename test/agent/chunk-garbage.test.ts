@@ -54,3 +54,20 @@ test('what filters leave is collected after 8 MB, without what is in use', async
   garbage.add(8 * MB - 1)
   expect(calls).toHaveLength(3)
 })
+
+test('young garbage of 1024 chunks is collected, and the size of the process is looked at after each', async () => {
+  const calls: string[] = []
+  const collector = { collect: () => 0, collectYoung: () => void calls.push('young') }
+  const garbage = new ChunkGarbage(
+    async () => collector,
+    () => calls.push('look'),
+  )
+  garbage.add(2 ** 23)
+  await Promise.resolve()
+  calls.length = 0
+  for (let i = 0; i < 1023; i++) garbage.count()
+  expect(calls).toEqual(Array.from({ length: 1023 }, () => 'look'))
+  calls.length = 0
+  garbage.count()
+  expect(calls).toEqual(['young', 'look'])
+})

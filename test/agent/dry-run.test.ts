@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'bun:test'
+import { afterEach, describe, expect, test } from 'bun:test'
 import { execFileSync } from 'node:child_process'
 import { lchownSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -8,6 +8,7 @@ import { loadPlan } from '../../src/config/load.ts'
 import { formatLocation, ShipperError } from '../../src/core/error.ts'
 import type { Plan } from '../../src/core/plan.ts'
 import { registry } from '../../src/registry.ts'
+import { Authority } from '../support/certs.ts'
 import { CollectingOutput } from '../support/engine/assembled.ts'
 import { Lines, planOf } from '../support/engine/plan.ts'
 import { tmp } from '../support/tmp.ts'
@@ -78,6 +79,48 @@ test('a problem with one value of a repeated option has the place of that value'
   ])
 })
 
+const FILES_OF_TLS: [string, string][] = [
+  ['tls.crt_file CERT', 'tls.crt_file needs tls.key_file'],
+  [
+    'tls.crt_file CERT\n    tls.key_file OTHER',
+    'tls.key_file OTHER does not belong to the certificate of tls.crt_file CERT',
+  ],
+  ['tls.ca_file NONE', 'tls.ca_file NONE has no certificate that can be read'],
+  [
+    'proxy https://127.0.0.1:1\n    tls.proxy.ca_file NONE',
+    'tls.proxy.ca_file NONE has no certificate that can be read',
+  ],
+]
+
+test('what is wrong with the files of TLS is found by a check for every output, all together', async () => {
+  const folder = tmp()
+  const authority = new Authority()
+  const { cert } = authority.issue('a')
+  const files = { CERT: cert, OTHER: authority.issue('b').key, NONE: 'host\n' }
+  const named = (text: string): string => text.replace(/CERT|OTHER|NONE/g, (name) => join(folder, name))
+  for (const [name, content] of Object.entries(files)) writeFileSync(join(folder, name), content)
+  let text = '[INPUT]\n    Name mem\n'
+  const expected: string[] = []
+  for (const name of registry.names('output')) {
+    const spec = await registry.find('output', name)
+    if (spec?.options['tls.ca_file']?.isFile !== true) continue
+    for (const [options, message] of FILES_OF_TLS) {
+      if (options.startsWith('proxy ') && !Object.hasOwn(spec?.options ?? {}, 'proxy')) continue
+      const tls = spec.options.mode === undefined ? 'tls on' : 'mode tls'
+      const isEncrypted = options.startsWith('proxy ') ? '' : `    ${tls}\n`
+      text += `${spec?.example.replace(/^ *(?:mode|port) .*\n/gim, '')}${isEncrypted}    ${named(options)}\n`
+      expected.push(`[${name}] ${named(message)}`)
+    }
+  }
+  expect(expected.length).toBeGreaterThan(60)
+  const file = join(folder, 'shipper.conf')
+  writeFileSync(file, text)
+  const { plan, problems: faults } = await loadPlan({ file, flags: undefined, registry, env: {} })
+  expect(faults).toEqual([])
+  const { problems } = await checkPlan(plan as Plan, '1.2.3')
+  expect(problems.map(({ message }) => message).toSorted()).toEqual(expected.toSorted())
+})
+
 const TAIL = '[INPUT]\n    Name tail\n    Path a\n    Tag kube.*\n'
 const NULL = '[OUTPUT]\n    Name null\n    Match *\n'
 const kafka = (options: string): string => `${TAIL}[OUTPUT]\n    Name kafka\n    Match *\n    ${options}\n`
@@ -92,7 +135,7 @@ test.each([
   ['a.conf:8:15', kafka('Topic_Key $['), '[kafka] "$[" is not a record accessor: there is no key after "$"'],
   ['a.conf:9:17', kafka('Acks 1\n    Idempotence on'), '[kafka] idempotence requires acks all'],
   ['a.conf:8:20', kafka('Sasl_Mechanism PLAIN'), '[kafka] SASL requires'],
-  ['a.conf:8:18', kafka('tls.crt_file x\n    tls on'), '[kafka] a client certificate requires'],
+  ['a.conf:8:18', kafka('tls.crt_file x\n    tls on'), '[kafka] tls.crt_file needs tls.key_file'],
 ])(
   'a problem found at creation is reported at the position of its option, %s',
   async (place, text, message) => {
@@ -106,7 +149,8 @@ test.each([
     })
     expect(problems).toEqual([])
     const { problems: found } = await checkPlan(plan as Plan, '1.2.3')
-    expect(found.map((p) => formatLocation(p.location).replace(`${folder}/`, ''))).toEqual([place])
+    const places = found.map((p) => formatLocation(p.location).replace(`${folder}/`, ''))
+    expect([...new Set(places)]).toEqual([place])
     expect(found[0]?.message).toStartWith(message)
   },
 )
@@ -162,6 +206,36 @@ test.each([
     expect(warnings.map((one) => one.replace(/, and its input.*/, ''))).toEqual(expected)
   },
 )
+
+const ES = '[OUTPUT]\n    Name es\n    Match *\n'
+const REFUSED =
+  'es.0: no dead-letter file: a record that is refused will wait, and later records with its tag'
+
+describe('an output to which a server may refuse records', () => {
+  afterEach(() => {
+    delete process.env.SHIPPER_STATE
+  })
+
+  test.each([
+    ['', '', undefined, [REFUSED]],
+    ['    Dead_Letter_File off\n', '', undefined, []],
+    ['    Dead_Letter_File dead.jsonl\n', '', undefined, []],
+    ['    Retry_Limit 3\n', '', undefined, []],
+    ['', '    DB pos.db\n', undefined, []],
+    ['', '', '/tmp', []],
+  ])(
+    'is warned of without a place for them; options %j, DB %j, SHIPPER_STATE %j',
+    async (options, db, state, expected) => {
+      if (state !== undefined) process.env.SHIPPER_STATE = state
+      const file = join(tmp(), 'a.conf')
+      writeFileSync(file, `${TAIL}${db}${ES}${options}`)
+      const { plan } = await loadPlan({ file, flags: undefined, registry, env: {} })
+      const { problems, warnings } = await checkPlan(plan as Plan, '1.2.3')
+      expect(problems).toEqual([])
+      expect(warnings.filter((warning) => warning.includes('dead-letter'))).toEqual(expected)
+    },
+  )
+})
 
 test('a check creates no file, directory or database', async () => {
   const folder = tmp()
@@ -294,4 +368,15 @@ describe('the folder of the buffer on disk', () => {
         expect.stringContaining('is a link that another user has made'),
       ])
   })
+})
+
+test('a file that does not exist is reported once, by the output that reads it', async () => {
+  const file = join(tmp(), 'shipper.conf')
+  const loki = '[OUTPUT]\n    Name loki\n    Match *\n    Label_Map_Path /none/a.json\n'
+  writeFileSync(file, `[INPUT]\n    Name mem\n${loki}`)
+  const { plan } = await loadPlan({ file, flags: undefined, registry, env: {} })
+  const { problems } = await checkPlan(plan as Plan, '1.2.3')
+  expect(problems.map(({ message }) => message)).toEqual([
+    expect.stringContaining('Label_Map_Path /none/a.json cannot be used'),
+  ])
 })

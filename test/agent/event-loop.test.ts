@@ -24,7 +24,7 @@ test('a timer that is late shows the lag, and one over a second is counted and l
   expect(ran).toBe(3)
   expect(watch.snapshot()).toEqual({ worstLagMs: 1500, slowTurns: 1 })
   expect(warnings).toEqual([
-    'the event loop did not turn for at least 1.5 s: all inputs and outputs waited, nothing is lost',
+    'the agent was blocked for at least 1.5 s: all inputs and outputs waited, nothing is lost',
   ])
 })
 
@@ -34,7 +34,7 @@ test('where an input receives datagrams, the line says that some may be lost', (
   state.late = 1500
   clock.advance(100)
   expect(warnings).toEqual([
-    'the event loop did not turn for at least 1.5 s: all inputs and outputs waited, datagrams that came in the meantime may be lost, see lost_datagrams; nothing else is',
+    'the agent was blocked for at least 1.5 s: all inputs and outputs waited, datagrams that came in the meantime may be lost, see lost_datagrams; nothing else is',
   ])
 })
 

@@ -32,7 +32,8 @@ test('what cannot be registered is refused, and leaves no descriptor', async () 
   const before = descriptors()
   for (let i = 0; i < 10; i++) expect(await disableFaultAround([{ start: 4096, bytes: 4096 }])).toBe(false)
   expect(await disableFaultAround([])).toBe(false)
-  expect(descriptors()).toBe(before)
+  // Those of tests before may be closed meanwhile.
+  expect(descriptors()).toBeLessThanOrEqual(before)
 })
 
 testWithUserfaultfd('the agent registers its code, and has a small part of it resident', async () => {

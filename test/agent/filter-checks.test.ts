@@ -119,3 +119,14 @@ test('the memory of the plan has what filters take themselves, and scripts once'
   // At least the file and its patterns, and no multiple that nobody would plan for.
   expect(filters[3]?.bytes).toBeWithin(4000 + 1000 * 8, 4000 * 50)
 })
+
+test('the memory of the plan has a record that is larger than usual, as often as an output may have it', async () => {
+  const dir = tmp()
+  const tail = (size: string) => `[INPUT]\n    Name tail\n    Path DIR/*.log\n    Buffer_Max_Size ${size}\n`
+  const { plan } = await planWith(`${tail('2M')}${tail('32M')}${tail('64K')}`, dir)
+  const { bytes, records } = memoryNeed(plan, 0)
+  expect(records).toMatchObject({ name: 'tail.1', recordBytes: 32_000_000 })
+  const usual = memoryNeed((await planWith(tail('1M'), dir)).plan, 0)
+  expect(usual.records).toBeUndefined()
+  expect(bytes - usual.bytes).toBe(4 * 32_000_000)
+})

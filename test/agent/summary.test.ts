@@ -48,7 +48,7 @@ test('the last line of a run does not claim that all is acknowledged when sender
     inputs: [{ stage: { abortedRecords: 0 }, counters }],
     snapshot: () => ({ outputs, filters: [] }),
   } as unknown as Assembly
-  const line = (): string => stopLine({ inputs: [] } as unknown as Plan, assembly, false)
+  const line = (): string => stopLine({ inputs: [], outputs: [] } as unknown as Plan, assembly, false)
   expect(line()).toBe('1,200 records sent, all acknowledged')
   counters.add('cut_connections', 3)
   expect(line()).toBe(
@@ -57,5 +57,34 @@ test('the last line of a run does not claim that all is acknowledged when sender
   counters.add('lost_bytes', 4000, 'memory')
   expect(line()).toBe(
     '1,200 records sent, all of these acknowledged, 4,000 bytes from senders dropped at the memory limit, what 3 connections sent last may be lost',
+  )
+})
+
+test('the last line of a run does not say that a peer has acknowledged what it never does', () => {
+  const names = ['tcp.0', 'kafka.0']
+  const line = (...used: string[]): string => {
+    const outputs = used.map((name) => ({ name, procRecords: 7, droppedRecords: 0, counters: {} }))
+    const assembly = { inputs: [], snapshot: () => ({ outputs, filters: [] }) } as unknown as Assembly
+    const planned = used.map((name) => ({
+      name,
+      spec: name === 'tcp.0' ? { hasAcknowledgements: false } : {},
+    }))
+    return stopLine({ inputs: [], outputs: planned } as unknown as Plan, assembly, false)
+  }
+  expect(line('tcp.0')).toBe('7 records sent, without acknowledgements')
+  expect(line('kafka.0')).toBe('7 records sent, all acknowledged')
+  expect(line(...names)).toBe('tcp.0: 7 records sent (no acknowledgements); kafka.0: 7 records acknowledged')
+})
+
+test('the first line has the address of an output that derives it from other options', async () => {
+  const id = `a:${Buffer.from('us-east-1.aws.found.io$abc123$').toString('base64')}`
+  const outputs = [
+    `Name es\n    Cloud_ID ${id}`,
+    'Name s3\n    Bucket logs',
+    'Name datadog\n    Apikey 12345678',
+  ]
+  const sections = outputs.map((text) => `[OUTPUT]\n    ${text}\n    Match *\n`).join('')
+  expect(await lineOf(`[INPUT]\n    Name dummy\n${sections}`)).toBe(
+    'shipper 1: dummy.0 -> es.0 abc123.us-east-1.aws.found.io:443, s3.0 logs.s3.us-east-1.amazonaws.com:443, datadog.0 http-intake.logs.datadoghq.com:443',
   )
 })

@@ -1,8 +1,10 @@
 import { createHash } from 'node:crypto'
+import type { BigIntStats } from 'node:fs'
 import { hostname } from 'node:os'
 import type { BufferSource } from '../../core/buffer-source.ts'
 import { Chunk, headRoom, TAIL_ROOM } from '../../core/chunk.ts'
 import { ShipperError } from '../../core/error.ts'
+import { Places } from '../../core/places.ts'
 import type { Plan } from '../../core/plan.ts'
 import type { Outcome } from '../../core/plugin.ts'
 import { Assembly } from '../../engine/assembly.ts'
@@ -113,19 +115,23 @@ interface Group {
   input: string
   records: Buffer[]
   bytes: number
-  /** Offsets of the rows in the file. */
+  /** Offsets of the rows in the file, and the name of the file in their places. */
   offsets: number[]
+  source: string
 }
 
 interface OpenFile extends RowFile {
   fd: number
   inode: bigint
+  /** Name in the places of the rows: that of this file only, also after it was renamed. */
+  source: string
 }
 
 /** Opens a file of rows; returns undefined when it does not exist, or no longer. */
 function open({ path, isPart }: RowFile): OpenFile | undefined {
   const opened = openToUpdate(path)
-  if (!(opened instanceof FsFailure)) return { path, isPart, fd: opened.fd, inode: opened.stat.ino }
+  if (!(opened instanceof FsFailure))
+    return { path, isPart, fd: opened.fd, inode: opened.stat.ino, source: sourceOf(opened.stat) }
   if (opened.code === 'ENOENT') return undefined
   throw new ShipperError('E_DEAD_LETTERS', `cannot open ${path}: ${opened.message}`, {
     hint: 'a replay marks rows in the file: name the file itself, no link, and run as the user of the agent',
@@ -224,15 +230,15 @@ class Replay {
     else this.#files.push(current)
   }
 
-  async #replayFile({ path, isPart, fd }: OpenFile): Promise<void> {
+  async #replayFile({ path, isPart, fd, source }: OpenFile): Promise<void> {
     const { unreadable } = this.#result
-    await this.#sendRows(fd, path)
+    await this.#sendRows(fd, path, source)
     while (this.#open > 0) await this.#settled()
     const isDone = isPart && this.#result.unreadable === unreadable && isAllReplayed(fd, path)
     if (isDone && remove(path) === undefined) this.#result.removed.push(path)
   }
 
-  async #sendRows(fd: number, path: string): Promise<void> {
+  async #sendRows(fd: number, path: string, source: string): Promise<void> {
     let group: Group | undefined
     for (const { offset, row, isReplayed } of rowsOf(fd, path)) {
       if (isReplayed) continue
@@ -249,7 +255,7 @@ class Replay {
         if (group !== undefined) await this.#send(fd, group)
         group = undefined
         await this.#sendThroughFilters(fd, {
-          ...groupOf(row.output, row),
+          ...groupOf(row.output, row, source),
           records: [record],
           offsets: [offset],
           bytes: record.length,
@@ -266,7 +272,7 @@ class Replay {
         await this.#send(fd, group)
         group = undefined
       }
-      group ??= groupOf(output, row)
+      group ??= groupOf(output, row, source)
       group.records.push(record)
       group.bytes += record.length
       group.offsets.push(offset)
@@ -348,8 +354,12 @@ class Replay {
   }
 }
 
-function groupOf(output: string, { tag, input }: DeadLetter): Group {
-  return { output, tag, input, records: [], bytes: 0, offsets: [] }
+function groupOf(output: string, { tag, input }: DeadLetter, source: string): Group {
+  return { output, tag, input, records: [], bytes: 0, offsets: [], source }
+}
+
+function sourceOf({ dev, ino, birthtimeNs }: BigIntStats): string {
+  return `dead letters ${hostname()} ${dev}:${ino}:${birthtimeNs}`
 }
 
 function isFull({ bytes, records }: Group, next: Buffer): boolean {
@@ -369,7 +379,7 @@ const BUFFERS: BufferSource = {
 }
 
 /** Returns the rows as a chunk; its id depends on their bytes only. */
-function chunkOf({ tag, input, records, bytes }: Group): Chunk {
+function chunkOf({ tag, input, records, bytes, offsets, source }: Group): Chunk {
   const start = headRoom(tag)
   const buf = BUFFERS.force(start + bytes + TAIL_ROOM)
   const hash = createHash('sha1').update(`replay\0${tag}\0`)
@@ -379,6 +389,9 @@ function chunkOf({ tag, input, records, bytes }: Group): Chunk {
     hash.update(record)
   }
   const id = hash.digest('base64')
-  const init = { tag, input, buf, start, end, count: records.length, id, inputBytes: bytes }
+  // A row that is sent again, as after a kill, gets the same id of its record, and rows with equal records get different ones.
+  const places = new Places(records.length)
+  for (const offset of offsets) places.add(places.sourceIndex(source), offset)
+  const init = { tag, input, buf, start, end, count: records.length, id, inputBytes: bytes, places }
   return new Chunk(init, BUFFERS)
 }
