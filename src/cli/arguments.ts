@@ -16,6 +16,7 @@ export interface Request {
   /** Options of the command `manifest`. */
   image: string | undefined
   namespace: string | undefined
+  awsRole: string | undefined
   /** Option of the command `status`: base of the agent's HTTP server. */
   url: string | undefined
   /** Option of the commands `dead-letters show` and `try`. */
@@ -47,6 +48,7 @@ export function newRequest(): Request {
     version: false,
     image: undefined,
     namespace: undefined,
+    awsRole: undefined,
     url: undefined,
     limit: undefined,
     check: false,
@@ -107,6 +109,7 @@ export const FLAGS: readonly (readonly [flags: string, help: string, handler: Fl
   ['-P, --http_port <PORT>', 'port of the HTTP server', service('http_port')],
   ['--image <IMAGE>', 'image of the DaemonSet, for `manifest`', set('image')],
   ['--namespace <NAME>', 'namespace, for `manifest` (default: shipper)', set('namespace')],
+  ['--aws-role <ARN>', 'IAM role of the service account, for `manifest`', set('awsRole')],
   ['--url <URL>', 'address of the agent, for `status` (default: http://127.0.0.1:2020)', set('url')],
   ['--limit <N>', 'maximum number of rows or lines, for `dead-letters show` and `try`', set('limit')],
   ['--check', 'verify the checksums of all records, for `buffer`', set('check', true)],

@@ -32,7 +32,7 @@ export async function dryRun(request: Request): Promise<number> {
   )
   if (all.length > 0) {
     if (validPart.inputs.length > 0 || notes.length > 0) await print(`plan of what is valid\n\n${text}`)
-    process.stderr.write(problemsText(all, missing))
+    process.stderr.write(problemsText(all, missing, ''))
     return 1
   }
   await print(text)

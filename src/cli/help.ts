@@ -74,9 +74,11 @@ function optionFacts(option: Option): string {
 export function optionType(option: Option): string {
   switch (option.type) {
     case 'string':
-      return 'text'
+      return 'string'
     case 'int':
-      return 'whole number'
+      return 'integer'
+    case 'bool':
+      return 'boolean'
     case 'double':
       return 'number'
     case 'enum':
@@ -84,6 +86,8 @@ export function optionType(option: Option): string {
     case 'clist':
       return 'comma-separated list'
     case 'slist':
+      // `KEY VALUE` of `KEY VALUE, e.g. env production`.
+      if (option.form !== undefined) return option.form.split(',', 1)[0] ?? ''
       return option.words === undefined ? 'blank-separated list' : `${option.words} words`
     default:
       return option.type
@@ -107,6 +111,7 @@ function testHelp(): string {
 
 const COMMAND_HELP: Record<string, string> = {
   manifest: `Usage: shipper manifest [-o OUTPUT [-p KEY=VALUE]...] [--image IMAGE] [--namespace NAME]
+                        [--aws-role ARN]
 
 Prints the Kubernetes manifests of a DaemonSet that ships the logs of all pods to the output.
 
@@ -114,9 +119,15 @@ Prints the Kubernetes manifests of a DaemonSet that ships the logs of all pods t
   -p, --prop <KEY=VALUE>  set an option of the output
   --image <IMAGE>         image of the DaemonSet
   --namespace <NAME>      namespace (default: shipper)
+  --aws-role <ARN>        IAM role of the service account (IRSA), for outputs to AWS
 
-Example:
+A value \${NAME} comes from the Secret \`shipper\`, and a file in /etc/shipper-tls from the Secret \`shipper-tls\`; the first
+lines of what is printed say how to create them.
+
+Examples:
   shipper manifest -o kafka -p brokers=kafka:9092 -p topics=logs | kubectl apply -f -
+  shipper manifest -o es -p host=es.logging.svc -p http_user=shipper -p 'http_passwd=\${PASSWORD}' \\
+    -p tls=on -p tls.ca_file=/etc/shipper-tls/ca.crt > shipper.yaml
 `,
   status: `Usage: shipper status [-c FILE | -L ADDRESS -P PORT | --url URL]
 

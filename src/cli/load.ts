@@ -16,7 +16,7 @@ export function load(request: Request, env: Environment = process.env): Promise<
 
 /** Loads the plan, and the tree that it is made from. */
 export async function loadWithTree(request: Request): Promise<{ tree: Tree; result: PlanResult }> {
-  const tree = await loadTree({ ...sourceOf(request), env: process.env })
+  const tree = await loadTree({ ...sourceOf(request), registry, env: process.env })
   return { tree, result: await buildPlan(tree, { registry, checkUnused: request.dryRun }) }
 }
 

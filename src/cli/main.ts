@@ -136,9 +136,11 @@ async function manifest(request: Request): Promise<number> {
     process.stderr.write(problemsText(problems))
     return 1
   }
-  const { image, namespace } = request
+  const { image, namespace, awsRole } = request
   const options = validPart.outputs[0]?.spec.options ?? {}
-  return print(manifests({ image: image ?? `shipper:${VERSION.version}`, namespace, output, options }))
+  return print(
+    manifests({ image: image ?? `shipper:${VERSION.version}`, namespace, output, options, awsRole }),
+  )
 }
 
 /** Stands for the environment of the pods, which is unknown here: a value that fits an option of nearly every type. */

@@ -10,6 +10,7 @@ import { variablesIn } from '../config/variables.ts'
 import { ShipperError } from '../core/error.ts'
 import type { OptionTable } from '../core/options/option.ts'
 import { findOption } from '../core/options/parse.ts'
+import { hasSecret } from '../core/options/secret-values.ts'
 import { isSecretName } from '../core/secret-names.ts'
 
 interface ManifestOptions {
@@ -20,6 +21,8 @@ interface ManifestOptions {
   output: Section | undefined
   /** Option table of the output, which says what is secret. */
   options: OptionTable
+  /** ARN of the IAM role of the service account. */
+  awsRole: string | undefined
 }
 
 /** Head of the output; it replaces the first comment, which refers to the directory. */
@@ -32,6 +35,13 @@ const NAMESPACE_NAME = /^( *name: )shipper$/m
 const OUTPUT = /^ {4}\[OUTPUT\]\n(?: {8}.*\n|\n)*/m
 /** Key after the environment of the container. */
 const PORTS = /^ {10}ports:\n/m
+/** Key after the mounts of the container; its own are the last of the pod. */
+const VOLUMES = /^ {6}volumes:\n/m
+/** First line of the metadata of the service account that annotations can stand before. */
+const LABELS = /^ {2}labels:\n/m
+const ROLE = /^arn:[a-z-]+:iam::\d{12}:role\/[\w+=,.@/-]+$/
+/** Folder of the pods with the files of the Secret `shipper-tls`. */
+const TLS_FOLDER = '/etc/shipper-tls/'
 const MATCH = /^match(_regex)?$/i
 const NAME = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/
 /** Characters that could end the value in YAML. */
@@ -39,27 +49,37 @@ const UNSAFE = /[\s#'"]/
 
 /**
  * Returns the built-in manifests of conf/kubernetes with the given options. `${NAME}` in a value stays as it is; the pods get
- * the variable from the Secret `shipper`, so that neither a secret nor its absence is printed. Throws E_CLI_USAGE for invalid
- * options, and for a secret that is written out.
+ * the variable from the Secret `shipper`, so that neither a secret nor its absence is printed. Files of the output in
+ * /etc/shipper-tls come from the Secret `shipper-tls`. The pods of an output to AWS get keys from the Secret `shipper` if it has
+ * them, unless there is a role. Throws E_CLI_USAGE for invalid options, and for a secret that is written out.
  */
-export function manifests({ image, namespace = 'shipper', output, options }: ManifestOptions): string {
+export function manifests(given: ManifestOptions): string {
+  const { image, namespace = 'shipper', output, options, awsRole } = given
   if (!NAME.test(namespace)) throw usage(`--namespace "${namespace}" is not a valid namespace name`)
   if (image === '' || UNSAFE.test(image)) throw usage(`--image "${image}" is not a valid image name`)
   const config = output === undefined ? configMap : configMap.replace(OUTPUT, () => sectionText(output))
+  if (awsRole !== undefined && !ROLE.test(awsRole))
+    throw usage(
+      `--aws-role "${awsRole}" is not the ARN of a role, such as arn:aws:iam::123456789012:role/logs`,
+    )
   if (output !== undefined) refuseSecrets(output, options)
   const variables = variablesOf(output)
+  const needsKeys = isAws(output, options) && awsRole === undefined
+  if (needsKeys) for (const name of AWS_KEYS) if (!variables.has(name)) variables.set(name, true)
+  const files = filesOf(output)
   const withNamespace = (text: string) => text.replace(NAMESPACE, `$1${namespace}`)
   return [
     namespaceYaml
-      .replace(FOLDER_HEAD, HEAD + secretHead(variables, namespace))
+      .replace(FOLDER_HEAD, HEAD + secretHead(variables, files, namespace) + awsHead(needsKeys, namespace))
       .replace(NAMESPACE_NAME, `$1${namespace}`),
     withNamespace(quota),
-    withNamespace(serviceAccount),
+    withNamespace(serviceAccount).replace(LABELS, (labels) => annotation(awsRole) + labels),
     withNamespace(rbac),
     withNamespace(config),
     withNamespace(daemonSet)
       .replace(IMAGE, `$1${image}`)
-      .replace(PORTS, (ports) => environmentText(variables) + ports),
+      .replace(PORTS, (ports) => environmentText(variables) + ports)
+      .replace(VOLUMES, (volumes) => (files.length === 0 ? volumes : TLS_MOUNT + volumes + TLS_VOLUME)),
   ]
     .map((text) => text.trimEnd())
     .join('\n---\n')
@@ -92,19 +112,72 @@ function environmentText(variables: ReadonlyMap<string, boolean>): string {
     .join('')
 }
 
-/** Returns the comment that says how to create the Secret. */
-function secretHead(variables: ReadonlyMap<string, boolean>, namespace: string): string {
+/** Returns the comment that says how to create the Secrets. */
+function secretHead(
+  variables: ReadonlyMap<string, boolean>,
+  files: readonly string[],
+  namespace: string,
+): string {
   const required = [...variables].filter(([, isOptional]) => !isOptional).map(([name]) => name)
-  if (required.length === 0) return ''
-  const literals = required.map((name) => `--from-literal=${name}=...`).join(' ')
-  return `# Before: kubectl create namespace ${namespace}\n#         kubectl create secret generic shipper --namespace ${namespace} ${literals}\n`
+  const literals = required.map((name) => ` --from-literal=${name}=...`).join('')
+  const paths = files.map((name) => ` --from-file=${name}=...`).join('')
+  const commands = [
+    ...(literals === '' ? [] : [`kubectl create secret generic shipper --namespace ${namespace}${literals}`]),
+    ...(paths === '' ? [] : [`kubectl create secret generic shipper-tls --namespace ${namespace}${paths}`]),
+  ]
+  if (commands.length === 0) return ''
+  return `# Before: kubectl create namespace ${namespace}\n${commands.map((text) => `#         ${text}\n`).join('')}`
 }
+
+const AWS_KEYS = ['AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY']
+
+/** True for an output that signs its requests. */
+function isAws(output: Section | undefined, table: OptionTable): boolean {
+  if (findOption(table, 'role_arn') !== undefined) return true
+  const isOn = (text: string): boolean => /^(?:on|true|yes)$/i.test(text)
+  return output?.properties.some(({ key, value }) => /^aws_auth$/i.test(key) && isOn(value)) === true
+}
+
+/** Returns the comment that says where the pods get their credentials. */
+function awsHead(isNeeded: boolean, namespace: string): string {
+  if (!isNeeded) return ''
+  return `# Credentials of AWS: a role by --aws-role ARN; or EKS Pod Identity for the service account shipper of ${namespace}; or keys in the
+# Secret shipper, as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; or the role of the nodes.
+`
+}
+
+function annotation(role: string | undefined): string {
+  return role === undefined ? '' : `  annotations:\n    eks.amazonaws.com/role-arn: ${role}\n`
+}
+
+/** Returns the names of the files in the folder of the Secret `shipper-tls` that options of the output have. */
+function filesOf(output: Section | undefined): string[] {
+  const paths = (output?.properties ?? []).map(({ value }) => value)
+  const names = paths
+    .filter((path) => path.startsWith(TLS_FOLDER))
+    .map((path) => path.slice(TLS_FOLDER.length))
+  const odd = names.find((name) => !/^[\w.-]+$/.test(name))
+  if (odd !== undefined) throw usage(`"${TLS_FOLDER}${odd}" is not the path of a file of a Secret`)
+  return [...new Set(names)]
+}
+
+const TLS_MOUNT = `            - name: tls
+              mountPath: ${TLS_FOLDER.slice(0, -1)}
+              readOnly: true
+`
+const TLS_VOLUME = `        - name: tls
+          secret:
+            secretName: shipper-tls
+`
 
 /** Throws E_CLI_USAGE for a secret whose value is no variable: a ConfigMap can be read by many. */
 function refuseSecrets({ properties }: Section, table: OptionTable): void {
   for (const { key, value } of [...properties, ...addressProperties(properties)]) {
     const name = findOption(table, key)
-    const isSecret = (name !== undefined && table[name]?.secret === true) || isSecretName(key)
+    const option = name === undefined ? undefined : table[name]
+    // A switch such as aws_auth only sounds like a secret.
+    const isSecret =
+      (option !== undefined && hasSecret(option, value)) || (isSecretName(key) && option?.type !== 'bool')
     if (!isSecret || ONLY_VARIABLES.test(value)) continue
     throw new ShipperError('E_CLI_USAGE', `the value of "${key}" would be printed in clear text`, {
       hint: `write -p '${key}=\${NAME}': the pods get the variable from a Secret`,

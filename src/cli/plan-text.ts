@@ -196,7 +196,7 @@ function memoryText(
 ): string {
   const files = previews.reduce((sum, { preview }) => sum + (preview?.files ?? 0), 0)
 
-  const { bytes, programBytes, limitFactor, bytesPerFile, filters } = memoryNeed(plan, files)
+  const { bytes, programBytes, limitFactor, bytesPerFile, filters, records } = memoryNeed(plan, files)
   const rows = plan.inputs.flatMap(({ name, common }) => {
     const limit = limits.get(name)
     if (limit === undefined) return []
@@ -205,11 +205,22 @@ function memoryText(
   const { memoryLimit } = plan.service
   const ofFiles = files === 0 ? '' : `, ${formatSize(bytesPerFile)} for each of ${counted(files, 'file')}`
   const ofFilters = filters.length === 0 ? '' : ', and the filters'
-  const need = `the whole process at most: ${formatSize(programBytes)} for the program, ${limitFactor} x Memory_Limit${ofFiles}${ofFilters}`
+  const ofRecords =
+    records === undefined
+      ? []
+      : [
+          [
+            rounded(records.bytes),
+            `${records.name}, a record of ${formatSize(records.recordBytes)} on its way, ${records.factor} times`,
+          ],
+        ]
+  const ofLarge = records === undefined ? '' : ', and a large record'
+  const need = `the whole process at most: ${formatSize(programBytes)} for the program, ${limitFactor} x Memory_Limit${ofFiles}${ofFilters}${ofLarge}`
   return aligned(
     [
       [formatSize(memoryLimit), 'all inputs together, Memory_Limit'],
       ...rows,
+      ...ofRecords,
       ...filters.map((filter) => [rounded(filter.bytes), `${filter.name}, ${filter.what}`]),
       [rounded(bytes), need],
     ],

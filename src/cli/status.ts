@@ -1,6 +1,8 @@
 import { messageOf, ShipperError, systemCode } from '../core/error.ts'
 import { escapeControls } from '../core/escape-controls.ts'
-import { HttpClient } from '../lib/net/http-client.ts'
+import { HttpClient } from '../lib/http/client.ts'
+import { HttpError } from '../lib/http/http-error.ts'
+import { bodyText } from '../lib/http/text.ts'
 
 interface AgentStatus {
   text: string
@@ -32,44 +34,42 @@ export async function agentStatus(url: string): Promise<AgentStatus> {
 async function get(base: string, path: string): Promise<{ status: number; text: string }> {
   const url = parsed(base)
   // Not fetch, which would ask a proxy of the environment.
-  const client = new HttpClient({ origin: url.origin, verify: true, verifyHost: true })
+  const client = new HttpClient({ origin: url.origin })
   const signal = AbortSignal.timeout(LIMIT_MS)
   try {
-    const answer = await client.get({
+    const answer = await client.send({
       path: `${url.pathname.replace(SLASHES, '')}${path}`,
       headers: { Accept: 'text/plain' },
       signal,
-      headTimeoutMs: LIMIT_MS,
-      bodyTimeoutMs: LIMIT_MS,
-    })
-    return { status: answer.status, text: await boundedText(answer.body) }
-  } catch (error) {
-    throw new ShipperError(
-      'E_PEER_UNREACHABLE',
-      `no agent answers at ${base}: ${systemCode(error) ?? messageOf(error)}`,
-      {
-        hint: 'the agent needs HTTP_Server on (or -H); -c, -P and --url name another address',
-        cause: error,
+      ...{
+        headTimeoutMs: LIMIT_MS,
+        bodyTimeoutMs: LIMIT_MS,
+        totalTimeoutMs: LIMIT_MS,
+        maxBodyBytes: MAX_BYTES,
       },
-    )
+    })
+    return { status: answer.status, text: await bodyText(answer) }
+  } catch (error) {
+    throw new ShipperError('E_PEER_UNREACHABLE', `no agent answers at ${base}: ${failureOf(error)}`, {
+      hint: 'the agent needs HTTP_Server on (or -H); -c, -P and --url name another address',
+      cause: error,
+    })
   } finally {
     await client.close()
   }
+}
+
+/** Returns the code of the system, if it has failed, or the reason in words. */
+function failureOf(error: unknown): string {
+  let cause = error
+  while (cause instanceof ShipperError) cause = cause.cause
+  const code = systemCode(cause)
+  if (code?.startsWith('E')) return code
+  return error instanceof HttpError ? error.reason : messageOf(error)
 }
 
 function parsed(base: string): URL {
   const url = URL.canParse(base) ? new URL(base) : undefined
   if (url?.protocol === 'http:' || url?.protocol === 'https:') return url
   throw new ShipperError('E_CLI_USAGE', `--url needs an address such as http://127.0.0.1:2020, not "${base}"`)
-}
-
-async function boundedText(body: AsyncIterable<Buffer>): Promise<string> {
-  const parts: Buffer[] = []
-  let size = 0
-  for await (const part of body) {
-    size += part.length
-    if (size > MAX_BYTES) throw new Error(`the answer is longer than ${MAX_BYTES} bytes`)
-    parts.push(part)
-  }
-  return Buffer.concat(parts).toString()
 }

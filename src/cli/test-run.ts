@@ -241,6 +241,7 @@ function outputFailures(
     })
   const shownRecords = records.slice(0, MAX_SHOWN_RECORDS).map(({ json }) => `  ${maskJson(json)}`)
   for (const name of outputs)
-    if (!expected.includes(name)) failures.push(`the output ${name} gets records:`, ...shownRecords)
+    if (!expected.includes(name))
+      failures.push(`the output ${name} also gets records, and Output does not name it:`, ...shownRecords)
   return failures
 }

@@ -143,7 +143,7 @@ test('with problems prints the plan of what is valid, what is missing once, and 
   expect(stdout).toContain('  dummy.0  a  -> null.0\n')
   expect(stdout).toMatch(/\n {2}filter wasm {2}2 sections/)
   expect(stdout).not.toContain('successful')
-  expect(stderr).toContain('not started')
+  expect(stderr).toEndWith('in the configuration\n')
 })
 
 test('listens nowhere, and says where a start would', async () => {

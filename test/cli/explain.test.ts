@@ -28,8 +28,8 @@ async function explained(text: string, args: string[] = [], env = {}): Promise<s
 test('has each value below the place that it comes from', async () => {
   const text = await explained(CONFIG, [], { PLACE: 'there' })
   expect(text).toContain('    # a.conf:3:5\n    Flush                                500ms\n')
-  expect(text).toMatch(/ {4}# a\.conf:11:5, REGION from @SET\n {4}Record {2}region eu-1\n/)
-  expect(text).toMatch(/ {4}# a\.conf:12:5, PLACE from the environment\n {4}Record {2}host there\n/)
+  expect(text).toMatch(/ {4}# a\.conf:11:5, REGION from @SET\n {4}Record +region eu-1\n/)
+  expect(text).toMatch(/ {4}# a\.conf:12:5, PLACE from the environment\n {4}Record +host there\n/)
   expect(text).toContain(
     '    # a.conf:4:5\n    # Daemon                               true  (no effect: run it under a service manager)\n',
   )

@@ -53,13 +53,13 @@ test('an option with many names has one per line', () => {
     few: { type: 'string', aliases: ['other'], help: 'Short.' },
   })
   expect(pluginHelp({ ...spec, options }, 50)).toContain(`
-  set  text, may be repeated
+  set  string, may be repeated
   add
   remove
   rename
   copy
        Rule.
-  few  text, also called other
+  few  string, also called other
        Short.
 `)
 })
@@ -77,4 +77,12 @@ test('help of options and summaries has no Markdown: these texts are pages, too'
       const text = spec === undefined ? '' : pluginHelp(spec, 100)
       expect([name, /\*\*\S[^*\n]*\*\*|\]\([^)\s]+\)/.exec(text)?.[0]]).toEqual([name, undefined])
     }
+})
+
+test('the type of an option with a fixed number of words names them', async () => {
+  const forward = await registry.find('output', 'forward')
+  const http = await registry.find('output', 'http')
+  if (forward === undefined || http === undefined) throw new Error('there is no such output')
+  expect(pluginHelp(forward, 80)).toMatch(/\n {2}add_option +KEY VALUE, may be repeated\n/)
+  expect(pluginHelp(http, 80)).toMatch(/\n {2}header +NAME VALUE, secret/)
 })

@@ -215,7 +215,7 @@ describe('status', () => {
     answers['/api/v1/health'] = 'ok\n'
     expect(await shipper(args)).toMatchObject({ code: 0, stdout: '--- \\x1b[2J\nhealth  ok\n' })
     answers['/api/v1/snapshot'] = 'x'.repeat(5_000_000)
-    expect((await shipper(args)).stderr).toContain('the answer is longer than')
+    expect((await shipper(args)).stderr).toContain('the response is larger than 4000000 bytes')
   })
 
   test('asks no proxy of the environment', async () => {
@@ -246,7 +246,7 @@ test('a dry run reports an unknown multiline parser once', async () => {
   const { stderr } = await check(`${tail}[OUTPUT]\n    Name null\n    Match *\n`)
   expect(stderr).toBe(
     'a.conf:4:22: [tail] there is no multiline parser "jav" (did you mean java?)\n' +
-      'shipper: 1 problem in the configuration: not started\n',
+      'shipper: 1 problem in the configuration\n',
   )
 })
 
@@ -262,7 +262,7 @@ test('a dry run reports all problems with their positions, with status 1', async
       'a.conf:5:13: [tail] "DB.Sync" must be one of normal, extra, full, off, not "x"\n' +
       'a.conf:7:10: unknown output "nul" (did you mean null?)\n' +
       'command line, -i taill: unknown input "taill" (did you mean tail?)\n' +
-      'shipper: 4 problems in the configuration: not started\n',
+      'shipper: 4 problems in the configuration\n',
   )
 })
 

@@ -99,6 +99,21 @@ describe('an output to an input of the same agent', () => {
     expect(await loop(listen, host, 'Match *', 'tcp')).toBe(true)
   })
 
+  test('is warned of with datagrams, and not between a datagram and a connection', async () => {
+    const loops = async (input: string, output: string): Promise<boolean> => {
+      const { warnings } = await check(
+        section('INPUT', `Name ${input}\nListen 127.0.0.1\nPort 24297`) +
+          section('OUTPUT', `Name ${output}\nPort 24297\nMatch *`),
+      )
+      return warnings.some((line) => line.includes('sends to 127.0.0.1 port 24297'))
+    }
+    expect(await loops('udp', 'udp')).toBe(true)
+    expect(await loops('udp', 'gelf')).toBe(true)
+    expect(await loops('udp', 'gelf\nMode tcp')).toBe(false)
+    expect(await loops('udp', 'tcp')).toBe(false)
+    expect(await loops('tcp', 'udp')).toBe(false)
+  })
+
   test('is warned of where a route leads to it', async () => {
     const { warnings } = await check(
       `
@@ -225,11 +240,11 @@ test('a record accessor that cannot be read, a bad address and a bad mode hide n
     expect.stringMatching(
       /^a\.conf:3:13: \[http\] "Tag_Key" must be a key or a record accessor, not "\$a\[": .* not closed/,
     ),
-    'a.conf:4:10: [http] "Port" must be a whole number from 0 to 65535, not "abc"',
+    'a.conf:4:10: [http] "Port" must be an integer from 0 to 65535, not "abc"',
     'a.conf:5:12: [http] "Listen" must be a host name or address, not "http://x/": it is a URL',
     expect.stringMatching(/^a\.conf:8:13: \[opentelemetry\] "Tag_Key" must be a key or a record accessor/),
     expect.stringMatching(/^a\.conf:11:10: \[syslog\] "Mode" must be one of .*, not "udpp"/),
-    'a.conf:14:12: [tcp] "Listen" must be a host name or address, not "a b": " " is in none',
+    'a.conf:14:12: [tcp] "Listen" must be a host name or address, not "a b": a blank is not allowed in a host name',
   ])
 })
 
@@ -271,6 +286,10 @@ describe('what listens', () => {
       'a.conf:4:18: [tcp] the file of tls.crt_file, no.crt, does not exist',
       'a.conf:5:18: [tcp] the file of tls.key_file, logs, is a directory',
     ])
+    const folder = await check(section('OUTPUT', 'Name tcp\nMatch *\ntls on\ntls.ca_path DIR/no') + STDIN)
+    expect(folder.problems).toEqual([
+      expect.stringMatching(/^a\.conf:\d+:\d+: \[tcp\] the directory of tls\.ca_path, no, does not exist$/),
+    ])
     const plain = await check(listener(`Name http\n${files}`) + NULL)
     expect(plain).toEqual({
       problems: [],
@@ -280,6 +299,16 @@ describe('what listens', () => {
       ],
     })
   })
+})
+
+test('an option that needs another one, which is there with a wrong value, has no warning of its own', async () => {
+  const output = section(
+    'OUTPUT',
+    'Name kinesis_streams\nMatch *\nRegion eu-west-1\nStream s\nRole_ARN nonsense\nExternal_Id x',
+  )
+  const { problems, warnings } = await check(output + STDIN)
+  expect(problems).toEqual([expect.stringContaining('must be the ARN of a role')])
+  expect(warnings).toEqual([])
 })
 
 describe('an option that has no effect with the values of others is a warning', () => {

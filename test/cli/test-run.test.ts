@@ -73,7 +73,7 @@ test('fails with the fields that differ, what is missing and what is too much', 
           code: expected "200", got "500"
           user is missing: expected {"id":1}
         record 3 is missing: expected {"path":"/c"}
-        the output errors gets records:
+        the output errors also gets records, and Output does not name it:
           {"path":"/","code":"500"}
           {"path":"/b"}
         kubernetes.0 ran without pod metadata
