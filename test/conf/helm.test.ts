@@ -1,7 +1,8 @@
-import { expect } from 'bun:test'
+import { expect, test } from 'bun:test'
 import { spawnSync } from 'node:child_process'
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
+import { registry } from '../../src/registry.ts'
 import { schemaViolations } from '../support/kubernetes/schema.ts'
 import { run } from '../support/process.ts'
 import { HELM, testWithHelm } from '../support/release/helm.ts'
@@ -253,8 +254,124 @@ testWithHelm('the grace period includes preStopSleep, and the probes work on IPv
   expect(JSON.stringify(template())).not.toContain('lifecycle')
 })
 
-testWithHelm('an unknown output kind is rejected', () => {
-  const { status, out } = helm('template', 'shipper', CHART, '--set', 'output.kind=elastic')
-  expect(status).not.toBe(0)
-  expect(out).toContain('output.kind must be forward or kafka')
+testWithHelm('values that the chart does not know are rejected', () => {
+  for (const [set, message] of [
+    ['output.kind=elastic', "'/output/kind': value must be one of 'forward', 'kafka', 'es'"],
+    ['outputs.kind=es', "additional properties 'outputs' not allowed"],
+    ['output.kind=s3', 'output.options.bucket is missing: the output s3 requires it'],
+    ['output.secretOptions.HTTP_Passwd.secret=a', "missing property 'key'"],
+    ['aws.roleArn=logs', "'/aws/roleArn': 'logs' does not match pattern"],
+  ] as const) {
+    const { status, out } = helm('template', 'shipper', CHART, '--set', set)
+    expect([set, status === 0]).toEqual([set, false])
+    expect(out).toContain(message)
+  }
+})
+
+/** Outputs of the machine itself: an agent in a container has nothing to write there. */
+const LOCAL = ['stdout', 'file', 'null']
+
+test('the schema of the values has every output, and every key of values.yaml', async () => {
+  const schema = JSON.parse(readFileSync(join(CHART, 'values.schema.json'), 'utf8'))
+  const { properties } = schema
+  const outputs = registry.names('output').filter((name) => !LOCAL.includes(name))
+  expect([...properties.output.properties.kind.enum].sort()).toEqual([...outputs].sort())
+  const values = Bun.YAML.parse(readFileSync(join(CHART, 'values.yaml'), 'utf8')) as Record<string, object>
+  expect(Object.keys(properties).filter((key) => key !== 'global')).toEqual(Object.keys(values))
+  for (const key of ['output', 'aws', 'serviceAccount'])
+    expect(Object.keys(properties[key].properties)).toEqual(Object.keys(values[key] as object))
+})
+
+test('the chart knows which options are required and which are secret', async () => {
+  const helpers = readFileSync(join(CHART, 'templates/_helpers.tpl'), 'utf8')
+  const defined = (name: string): unknown => {
+    const text = new RegExp(`define "shipper.${name}" -}}\n([^{]*)`).exec(helpers)?.[1] ?? ''
+    return Bun.YAML.parse(text)
+  }
+  const required: Record<string, string[]> = {}
+  const secrets = new Set<string>()
+  for (const name of registry.names('output')) {
+    const { options = {} } = (await registry.find('output', name)) ?? {}
+    const all = Object.entries(options)
+    const own = all.filter(([, option]) => option.required === true).map(([option]) => option)
+    if (own.length > 0) required[name] = own
+    for (const [option, { secret }] of all) if (secret !== undefined) secrets.add(option)
+  }
+  expect(defined('required')).toEqual(required)
+  expect(defined('secrets')).toEqual({ names: [...secrets].sort() })
+})
+
+testWithHelm('secrets, certificates and a role are there for the DaemonSet and for events', async () => {
+  const rendered = template(
+    ...withValues({
+      output: {
+        kind: 'opensearch',
+        options: { Host: 'opensearch.logging.svc', HTTP_User: 'shipper' },
+        secretOptions: { HTTP_Passwd: { secret: 'opensearch', key: 'password' } },
+        tls: { caSecret: 'opensearch-ca', clientSecret: 'client' },
+      },
+      aws: { roleArn: 'arn:aws:iam::123456789012:role/logs' },
+      kubernetesEvents: { enabled: true },
+    }),
+  )
+  expect(rendered.flatMap(schemaViolations)).toEqual([])
+  for (const map of rendered.filter(({ kind }) => kind === 'ConfigMap')) {
+    const conf = linesOf(map.data?.['shipper.conf'])
+    expect(conf.slice(conf.indexOf('[OUTPUT]'))).toEqual([
+      '[OUTPUT]',
+      'Name opensearch',
+      'Match *',
+      'tls on',
+      'tls.ca_file /etc/shipper-ca/ca.crt',
+      'tls.crt_file /etc/shipper-certificate/tls.crt',
+      'tls.key_file /etc/shipper-certificate/tls.key',
+      'HTTP_Passwd ${SHIPPER_HTTP_PASSWD}',
+      'HTTP_User shipper',
+      'Host opensearch.logging.svc',
+    ])
+  }
+  for (const kind of ['DaemonSet', 'StatefulSet']) {
+    const { spec } = only(rendered, kind) as unknown as {
+      spec: {
+        template: { spec: { containers: { env: object[]; volumeMounts: object[] }[]; volumes: object[] } }
+      }
+    }
+    const { containers, volumes } = spec.template.spec
+    expect(containers[0]?.env).toContainEqual({
+      name: 'SHIPPER_HTTP_PASSWD',
+      valueFrom: { secretKeyRef: { name: 'opensearch', key: 'password' } },
+    })
+    for (const [name, path] of [
+      ['output-ca', '/etc/shipper-ca'],
+      ['output-certificate', '/etc/shipper-certificate'],
+    ])
+      expect(containers[0]?.volumeMounts).toContainEqual({ name, mountPath: path, readOnly: true })
+    expect(volumes).toContainEqual({ name: 'output-ca', secret: { secretName: 'opensearch-ca' } })
+    expect(volumes).toContainEqual({ name: 'output-certificate', secret: { secretName: 'client' } })
+  }
+  const accounts = rendered.filter(({ kind }) => kind === 'ServiceAccount')
+  expect(accounts).toHaveLength(2)
+  for (const { metadata } of accounts)
+    expect(metadata).toMatchObject({
+      annotations: { 'eks.amazonaws.com/role-arn': 'arn:aws:iam::123456789012:role/logs' },
+    })
+})
+
+testWithHelm('a secret among the options is refused unless it is a variable', () => {
+  for (const [value, passes] of [
+    ['hunter2', false],
+    ['${A}hunter2', false],
+    ['${A}', true],
+  ] as const) {
+    const options = { Splunk_Token: value }
+    const { status, out } = helm(
+      'template',
+      'shipper',
+      CHART,
+      ...withValues({ output: { kind: 'splunk', options } }),
+    )
+    expect([value, status === 0]).toEqual([value, passes])
+    expect(out.includes('use output.secretOptions.Splunk_Token')).toBe(!passes)
+    if (!passes) expect(out).not.toContain('hunter2')
+  }
 })

@@ -1,6 +1,7 @@
 import { expect, test } from 'bun:test'
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
+import { registry } from '../../src/registry.ts'
 import { schemaViolations } from '../support/kubernetes/schema.ts'
 import { run } from '../support/process.ts'
 import { tmp } from '../support/tmp.ts'
@@ -195,8 +196,101 @@ test('shipper manifest refuses a secret that is written out, wherever it stands'
   expect(stderr).toContain("write -p 'sasl_password=${NAME}': the pods get the variable from a Secret")
 })
 
+/** Returns the first container and the volumes of the DaemonSet. */
+function podOf(manifests: Manifest[]) {
+  const set = manifests.find(({ kind }) => kind === 'DaemonSet') as unknown as {
+    spec: {
+      template: { spec: { containers: { env: object[]; volumeMounts: object[] }[]; volumes: object[] } }
+    }
+  }
+  const { containers, volumes } = set.spec.template.spec
+  return { env: [], volumeMounts: [], ...containers[0], volumes }
+}
+
+test('shipper manifest: files of the output in /etc/shipper-tls come from a Secret', async () => {
+  const tls = ['-p', 'tls=on', '-p', 'tls.ca_file=/etc/shipper-tls/ca.crt']
+  const pair = ['-p', 'tls.crt_file=/etc/shipper-tls/tls.crt', '-p', 'tls.key_file=/etc/shipper-tls/tls.key']
+  const args = ['-o', 'opensearch', '-p', 'host=o', '-p', 'http_user=u', '-p', 'http_passwd=${PASSWORD}']
+  const { code, stdout, stderr } = await run(['manifest', ...args, ...tls, ...pair])
+  expect([code, stderr]).toEqual([0, ''])
+  expect(stdout).toContain(`# Before: kubectl create namespace shipper
+#         kubectl create secret generic shipper --namespace shipper --from-literal=PASSWORD=...
+#         kubectl create secret generic shipper-tls --namespace shipper --from-file=ca.crt=... --from-file=tls.crt=... --from-file=tls.key=...
+`)
+  const manifests = stdout.split(DOCUMENTS).map((document) => Bun.YAML.parse(document) as Manifest)
+  expect(manifests.flatMap(schemaViolations)).toEqual([])
+  const { volumeMounts, volumes } = podOf(manifests)
+  expect(volumeMounts.at(-1)).toEqual({ name: 'tls', mountPath: '/etc/shipper-tls', readOnly: true })
+  expect(volumes).toContainEqual({ name: 'tls', secret: { secretName: 'shipper-tls' } })
+  expect(JSON.stringify(podOf((await printed(...args)).manifests))).not.toContain('shipper-tls')
+})
+
+test('shipper manifest: an output to AWS has a role, or keys of a Secret that may be missing', async () => {
+  const args = ['-o', 's3', '-p', 'bucket=logs']
+  const { manifests } = await printed(...args)
+  expect(manifests.flatMap(schemaViolations)).toEqual([])
+  const optional = (key: string) => ({
+    name: key,
+    valueFrom: { secretKeyRef: { name: 'shipper', key, optional: true } },
+  })
+  expect(podOf(manifests).env.slice(1)).toEqual([
+    optional('AWS_ACCESS_KEY_ID'),
+    optional('AWS_SECRET_ACCESS_KEY'),
+  ])
+  const role = 'arn:aws:iam::123456789012:role/logs'
+  const withRole = await printed(...args, '--aws-role', role)
+  expect(withRole.manifests.flatMap(schemaViolations)).toEqual([])
+  expect(podOf(withRole.manifests).env).toHaveLength(1)
+  const account = withRole.manifests.find(({ kind }) => kind === 'ServiceAccount')
+  expect(account).toMatchObject({ metadata: { annotations: { 'eks.amazonaws.com/role-arn': role } } })
+  const signed = await printed(
+    '-o',
+    'opensearch',
+    '-p',
+    'host=o',
+    '-p',
+    'aws_auth=on',
+    '-p',
+    'aws_region=eu-west-1',
+  )
+  expect(podOf(signed.manifests).env).toHaveLength(3)
+  expect(podOf((await printed('-o', 'opensearch', '-p', 'host=o')).manifests).env).toHaveLength(1)
+})
+
+/** What an output needs at least. */
+const REQUIRED: Record<string, string[]> = {
+  s3: ['bucket=b'],
+  kinesis: ['stream=s', 'region=eu-west-1'],
+  kinesis_streams: ['stream=s', 'region=eu-west-1'],
+  kinesis_firehose: ['delivery_stream=s', 'region=eu-west-1'],
+  firehose: ['delivery_stream=s', 'region=eu-west-1'],
+  kinesis_aggregation: ['stream_name=s', 'region=eu-west-1'],
+  cloudwatch_logs: ['log_group_name=g', 'log_stream_name=s', 'region=eu-west-1'],
+  cloudwatch: ['log_group_name=g', 'log_stream_name=s', 'region=eu-west-1'],
+  datadog: ['apikey=${KEY}'],
+  nrlogs: ['license_key=${KEY}'],
+  newrelic: ['license_key=${KEY}'],
+}
+
+test('shipper manifest knows every output: its secrets are refused in clear text, the rest is accepted', async () => {
+  for (const name of registry.names('output')) {
+    const args = ['-o', name, ...(REQUIRED[name] ?? []).flatMap((text) => ['-p', text])]
+    const { manifests } = await printed(...args)
+    expect(manifests.flatMap(schemaViolations)).toEqual([])
+    const { options = {} } = (await registry.find('output', name)) ?? {}
+    for (const [option, { secret, ignored }] of Object.entries(options)) {
+      if (secret !== true || ignored !== undefined) continue
+      const own = args.filter((text) => !text.startsWith(`${option}=`))
+      const { code, stdout } = await run(['manifest', ...own, '-p', `${option}=hunter2`])
+      expect([name, option, code === 0, stdout]).toEqual([name, option, false, ''])
+    }
+  }
+})
+
 test('shipper manifest rejects invalid arguments', async () => {
   for (const [args, message] of [
+    [['--aws-role', 'logs'], '--aws-role "logs" is not the ARN of a role'],
+    [['-o', 'es', '-p', 'tls.ca_file=/etc/shipper-tls/../x'], 'is not the path of a file of a Secret'],
     [['-o', 'kafka', '-p', 'borkers=a'], 'unknown option "borkers" (did you mean brokers?)'],
     [['-i', 'tail', '-p', 'path=a'], 'manifest accepts only one -o, but there is also [INPUT]'],
     [['--namespace', 'a b'], '--namespace "a b" is not a valid namespace name'],

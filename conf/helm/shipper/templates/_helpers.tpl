@@ -55,7 +55,129 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
     HTTP_Port     2020
 {{- end -}}
 
+{{- /* Options without which an output does not start. */ -}}
+{{- define "shipper.required" -}}
+s3: [bucket]
+kinesis: [stream, region]
+kinesis_streams: [stream, region]
+kinesis_firehose: [delivery_stream, region]
+firehose: [delivery_stream, region]
+kinesis_aggregation: [stream_name]
+cloudwatch_logs: [region, log_group_name]
+cloudwatch: [region, log_group_name]
+datadog: [apikey]
+{{- end -}}
+
+{{- /* Options with secrets, of all outputs. */ -}}
+{{- define "shipper.secrets" -}}
+names:
+  - api_key
+  - apikey
+  - authorization_endpoint_bearer_token
+  - authorization_endpoint_password
+  - aws_external_id
+  - aws_key_id
+  - aws_sec_key
+  - bearer_token
+  - cloud_auth
+  - external_id
+  - header
+  - http_api_key
+  - http_passwd
+  - http_proxy
+  - license_key
+  - oauth2.client_secret
+  - proxy
+  - sasl_password
+  - shared_key
+  - splunk_token
+  - tls.key_passwd
+  - upstream
+{{- end -}}
+
+{{- /* Variable with an option of output.secretOptions. */ -}}
+{{- define "shipper.variable" -}}
+SHIPPER_{{ upper . | replace "." "_" }}
+{{- end -}}
+
+{{- define "shipper.hasCa" -}}
+{{- with .Values.output.tls }}{{ if or .caSecret .caConfigMap }}yes{{ end }}{{ end -}}
+{{- end -}}
+
+{{- /* What the output needs of a container: its environment and mounts, and volumes of the pod. */ -}}
+{{- define "shipper.outputEnv" -}}
+{{- range $name, $from := .Values.output.secretOptions }}
+- name: {{ include "shipper.variable" $name }}
+  valueFrom:
+    secretKeyRef:
+      name: {{ $from.secret }}
+      key: {{ $from.key }}
+{{- end }}
+{{- end -}}
+
+{{- define "shipper.outputMounts" -}}
+{{- if include "shipper.hasCa" . }}
+- name: output-ca
+  mountPath: /etc/shipper-ca
+  readOnly: true
+{{- end }}
+{{- with .Values.output.tls.clientSecret }}
+- name: output-certificate
+  mountPath: /etc/shipper-certificate
+  readOnly: true
+{{- end }}
+{{- end -}}
+
+{{- define "shipper.outputVolumes" -}}
+{{- with .Values.output.tls }}
+{{- if .caSecret }}
+- name: output-ca
+  secret:
+    secretName: {{ .caSecret }}
+{{- else if .caConfigMap }}
+- name: output-ca
+  configMap:
+    name: {{ .caConfigMap }}
+{{- end }}
+{{- with .clientSecret }}
+- name: output-certificate
+  secret:
+    secretName: {{ . }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{- /* Annotations of service accounts. */ -}}
+{{- define "shipper.accountAnnotations" -}}
+{{- with .Values.aws.roleArn }}
+eks.amazonaws.com/role-arn: {{ . | quote }}
+{{- end }}
+{{- with .Values.serviceAccount.annotations }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
+{{- /* Fails for an option of the output that is missing, or is a secret in clear text. */ -}}
+{{- define "shipper.checkOutput" -}}
+{{- $kind := .Values.output.kind -}}
+{{- $given := dict -}}
+{{- $secrets := (include "shipper.secrets" . | fromYaml).names -}}
+{{- range $name, $value := .Values.output.options }}
+{{- $_ := set $given (lower $name) true }}
+{{- if and (has (lower $name) $secrets) (not (regexMatch "^(\\$\\{[A-Za-z_][A-Za-z0-9_.]*\\})+$" (toString $value))) }}
+{{- fail (printf "output.options.%s is a secret, and would be in clear text in a ConfigMap: use output.secretOptions.%s with {secret: NAME, key: KEY}" $name $name) }}
+{{- end }}
+{{- end }}
+{{- range $name, $_ := .Values.output.secretOptions }}{{ $_ := set $given (lower $name) true }}{{ end -}}
+{{- range index (include "shipper.required" . | fromYaml) $kind }}
+{{- if not (hasKey $given .) }}
+{{- fail (printf "output.options.%s is missing: the output %s requires it" . $kind) }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
 {{- define "shipper.output" -}}
+{{- include "shipper.checkOutput" . -}}
 [OUTPUT]
     Name                {{ .Values.output.kind }}
 {{- $output := list (list "Match" "*") }}
@@ -70,8 +192,19 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
   (list "Port" .Values.output.forward.port)
   (list "Require_ack_response" "on"))
 }}
-{{- else }}
-{{- fail (printf "output.kind must be forward or kafka, not %q" .Values.output.kind) }}
+{{- end }}
+{{- if or (include "shipper.hasCa" .) .Values.output.tls.clientSecret }}
+{{- $output = append $output (list "tls" "on") }}
+{{- end }}
+{{- if include "shipper.hasCa" . }}
+{{- $output = append $output (list "tls.ca_file" (printf "/etc/shipper-ca/%s" .Values.output.tls.caKey)) }}
+{{- end }}
+{{- if .Values.output.tls.clientSecret }}
+{{- $output = append $output (list "tls.crt_file" "/etc/shipper-certificate/tls.crt") }}
+{{- $output = append $output (list "tls.key_file" "/etc/shipper-certificate/tls.key") }}
+{{- end }}
+{{- range $name, $_ := .Values.output.secretOptions }}
+{{- $output = append $output (list $name (printf "${%s}" (include "shipper.variable" $name))) }}
 {{- end }}
 {{- include "shipper.section" (dict "own" $output "more" .Values.output.options) }}
 {{- end -}}
