@@ -36,6 +36,7 @@ const ON_DEMAND = [
   'src/engine/dead-letters/filter-letters.ts',
   'src/engine/ordered-router.ts',
   'src/engine/ordered-routing.ts',
+  'src/lib/http/',
   'src/lib/json/msgpack-to-json.ts',
   'src/lib/records/accessor.ts',
   'src/lib/records/condition.ts',

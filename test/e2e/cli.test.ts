@@ -23,7 +23,7 @@ const ANSWERS: [string[], RegExp][] = [
     ['-i', 'tail', '-h'],
     /^shipper -i tail: [\s\S]*Options of tail \(-p name=value\):[\s\S]*\n {2}path +comma-separated list, required/,
   ],
-  [['-o', 'forward', '-h'], /^shipper -o forward: [\s\S]*require_ack_response +bool, default true/],
+  [['-o', 'forward', '-h'], /^shipper -o forward: [\s\S]*require_ack_response +boolean, default true/],
   [['plugins'], /^inputs:\n {2}tail +Follows files[\s\S]*\nfilters:\n[\s\S]*\noutputs:\n {2}forward/],
 ]
 

@@ -115,7 +115,7 @@ test('a full dead-letter file lets tail wait with one error line; a replay makes
     if (health.status !== 500) return false
     expect([status, line]).toEqual([
       'error',
-      expect.stringContaining('kafka.0 cannot keep what it gives up since'),
+      expect.stringContaining('kafka.0 cannot store rejected records since'),
     ])
     const letters = join(dir, 'dead-letters.kafka.0.jsonl')
     expect(line).toContain(`${letters} has reached its Dead_Letter_Limit of 4000 bytes; records wait`)

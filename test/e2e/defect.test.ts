@@ -90,7 +90,7 @@ test('a turn of the event loop of over a second is logged and counted, and the l
   await agent.waitForStderr(/"port":\d+/)
   const port = /"port":(\d+)/.exec(agent.stderr)?.[1]
   agent.kill('SIGUSR2')
-  await agent.waitForStderr('the event loop did not turn for at least ')
+  await agent.waitForStderr('the agent was blocked for at least ')
   expect(agent.stderr).toContain('all inputs and outputs waited, nothing is lost')
   const url = `http://127.0.0.1:${port}/api/v2/metrics/prometheus`
   const metrics = await (await fetch(url)).text()

@@ -59,7 +59,7 @@ test('hostile lines are kept and counted; other inputs go on, and SIGTERM stops 
   expect(limits).toHaveLength(3)
   expect(agent.stderr).toContain('parser empty (parsers.conf:5): the expression reached Regex_Step_Limit')
   expect(agent.stderr).toContain('the line is kept unparsed')
-}, 60_000)
+}, 400_000)
 
 test('an expression that is too large, and a header of blanks, are refused at once with their place', async () => {
   const cwd = tmp()
@@ -86,7 +86,7 @@ test('an expression that is too large, and a header of blanks, are refused at on
     const { code, stderr } = await run(['-c', 'a.conf', '-D'], { cwd })
     expect([code, stderr.slice(0, message.length)]).toEqual([1, message])
   }
-}, 60_000)
+}, 400_000)
 
 describe('Regex_Step_Limit', () => {
   /** Takes between 10,000 and three million steps on TEXT, and does not match, nor in the random name of the folder. */
@@ -167,7 +167,7 @@ describe('Regex_Step_Limit', () => {
           return []
         }
       }
-      await until(() => out().length >= 6, { limitMs: 15_000 })
+      await until(() => out().length >= 6)
       const reached: string[] = []
       for (const line of (await metrics()).split('\n')) {
         if (!line.includes('regex_step_limit')) continue
@@ -179,6 +179,6 @@ describe('Regex_Step_Limit', () => {
       expect(out().some((line) => line.startsWith(`t._: `))).toBe(true)
       await agent.stop()
     },
-    60_000,
+    400_000,
   )
 })

@@ -19,6 +19,8 @@ function kafkaOf(broker: KafkaBroker, config: Config = {}): Kafka {
     clientId: 'test',
     logLevel: logLevel.NOTHING,
     retry: { retries: 0 },
+    // The default of a second is too short for a handshake on a busy machine.
+    connectionTimeout: 60_000,
     ...config,
   })
 }

@@ -13,7 +13,9 @@ import { until } from '../support/until.ts'
 const SEED = Number(process.env.SHIPPER_SEED ?? Date.now() % 100_000)
 process.stdout.write(`kafka-faults.test.ts: SHIPPER_SEED=${SEED}\n`)
 
-const LINES = 400_000
+const LINES = shortOrLong(200_000, 400_000)
+/** Records at which the broker is stopped or killed. */
+const MOMENTS = [LINES / 20, LINES * 0.375]
 /** Kills of the agent; the log is rotated after half of them. */
 const KILLS = shortOrLong(6, 20)
 /** Small chunks make many batches, so that some are in flight at every fault. */
@@ -34,7 +36,7 @@ testWithKafka(
     writeLines(join(dir, 'a.log'), 0, written)
     const agent = leafTo({ dir, broker, topic: 'stopped', ...SMALL })
     const stopped: number[] = []
-    for (const after of [20_000, 150_000]) {
+    for (const after of MOMENTS) {
       await until(hasMore('stopped', after), { limitMs: 120_000, everyMs: 5, what: () => agent.stderr })
       await broker.stop()
       atEnd(() => broker.cont())
@@ -66,7 +68,7 @@ testWithKafka(
     const dir = tmp()
     writeLines(join(dir, 'a.log'), 0, LINES)
     const agent = leafTo({ dir, broker, topic: 'killed', ...SMALL })
-    for (const after of [20_000, 150_000]) {
+    for (const after of MOMENTS) {
       await until(hasMore('killed', after), { limitMs: 120_000, everyMs: 5, what: () => agent.stderr })
       await broker.kill9()
       await broker.restart()
@@ -143,12 +145,12 @@ testWithKafka(
   async () => {
     await broker.createTopic('deleted')
     const dir = tmp()
-    writeLines(join(dir, 'a.log'), 0, LINES - 100_000)
+    writeLines(join(dir, 'a.log'), 0, LINES * 0.75)
     const agent = leafTo({ dir, broker, topic: 'deleted', ...SMALL })
-    await until(hasMore('deleted', 20_000), { limitMs: 120_000, everyMs: 5, what: () => agent.stderr })
+    await until(hasMore('deleted', LINES / 20), { limitMs: 120_000, everyMs: 5, what: () => agent.stderr })
     await broker.deleteTopic('deleted')
     // However fast the drain was, there is something to deliver to the deleted topic.
-    writeLines(join(dir, 'a.log'), LINES - 100_000, LINES)
+    writeLines(join(dir, 'a.log'), LINES * 0.75, LINES)
     await agent.waitForStderr('UNKNOWN_TOPIC', 120_000)
     await until(
       () =>

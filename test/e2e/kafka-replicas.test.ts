@@ -8,7 +8,7 @@ import { writeLines } from '../support/tail/lines.ts'
 import { tmp } from '../support/tmp.ts'
 import { until } from '../support/until.ts'
 
-const LINES = 400_000
+const LINES = shortOrLong(200_000, 400_000)
 /** Time without a replica. */
 const MISSING_MS = shortOrLong(3000, 600_000)
 const LIMIT_MS = MISSING_MS + 400_000
@@ -52,11 +52,11 @@ testWithKafka(
     const dir = tmp()
     writeLines(join(dir, 'a.log'), 0, LINES)
     const agent = leafTo({ dir, broker, topic: 'moving', ...SMALL })
-    await until(hasMore('moving', 20_000), { limitMs: 120_000, everyMs: 5, what: () => agent.stderr })
+    await until(hasMore('moving', LINES / 20), { limitMs: 120_000, everyMs: 5, what: () => agent.stderr })
     await broker.kill9(0)
     await until(async () => (await broker.leader('moving')) > 0, { limitMs: 120_000, everyMs: 100 })
     const [from, to] = (await broker.leader('moving')) === 1 ? [1, 2] : [2, 1]
-    await until(hasMore('moving', 60_000), { limitMs: 120_000, everyMs: 5, what: () => agent.stderr })
+    await until(hasMore('moving', LINES * 0.15), { limitMs: 120_000, everyMs: 5, what: () => agent.stderr })
     await broker.move('moving', [to, from])
     expect(await numbersIn(broker, agent, LINES, 'moving')).toMatchObject(COMPLETE)
   },

@@ -83,7 +83,7 @@ test('from a file through a script into a file each line is counted once: delive
   expect(delivered).toEqual(numbers.filter((n) => !isFailing(n) && !isDropped(n)))
   expect(run.stderr).toContain('f.lua:6: divisible')
   expect(run.stderr).toContain('the call has used 20 ms of CPU time')
-}, 60_000)
+}, 400_000)
 
 test('a start with a script that does not load ends with the place of the option', async () => {
   const dir = prepare()
@@ -110,7 +110,7 @@ test('kill -9 in between loses no line', async () => {
   expect([...new Set(given)].sort((a, b) => a - b)).toEqual(numbers.filter(isFailing))
   const others = numbers.filter((n) => !isFailing(n) && !isDropped(n))
   expect([...new Set(delivered)].sort((a, b) => a - b)).toEqual(others)
-}, 60_000)
+}, 400_000)
 
 test.each([
   ['function cb(tag\n', 'f.lua:2: '],

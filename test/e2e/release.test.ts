@@ -193,6 +193,7 @@ test('the bill of materials is valid and lists every bundled package, and no too
     'commander',
     'mmdb-lib',
     'snappyjs',
+    'undici',
     'wasmoon-lua5.1',
     'bun',
   ]

@@ -1,5 +1,7 @@
 import type { Target } from './target.ts'
 import { accessors } from './targets/accessors.ts'
+import { awsAnswers, awsProfiles } from './targets/aws.ts'
+import { bulkAnswer } from './targets/bulk-answer.ts'
 import { chosenPath } from './targets/chosen-path.ts'
 import { commandLines, kernelMessage } from './targets/collectors.ts'
 import { config, flags, options } from './targets/config.ts'
@@ -11,6 +13,7 @@ import { acknowledgements, forward, payload } from './targets/forward.ts'
 import { geoip } from './targets/geoip.ts'
 import { gzip } from './targets/gzip.ts'
 import { http, httpRequest } from './targets/http.ts'
+import { httpResponse } from './targets/http-client.ts'
 import {
   http2Refusals,
   httpChunks,
@@ -40,6 +43,7 @@ import { reports } from './targets/reports.ts'
 import { ruby, transformer } from './targets/ruby.ts'
 import { outputStates, repairedSegments, segments } from './targets/segments.ts'
 import { damaged, rows } from './targets/store.ts'
+import { storeBodies } from './targets/store-bodies.ts'
 import { time } from './targets/time.ts'
 import { yaml } from './targets/yaml.ts'
 
@@ -48,11 +52,12 @@ export const TARGETS: readonly Target[] = [
   ...[forward, payload, acknowledgements],
   ...[messages, datagrams],
   ...[kafka, kafkaStream, scram],
+  ...[awsAnswers, awsProfiles],
   ...[journal, kubernetes, kubernetesTags, http, httpRequest, geoip],
   ...[http2Refusals, httpChunks, httpForm, httpFraming, httpJson, httpText, otlpJson, otlpProtobuf, snappy],
-  ...[kubernetesEvents, dockerEvents],
+  ...[kubernetesEvents, dockerEvents, httpResponse, bulkAnswer],
   ...[msgpack, json, lines, time, multiline, gzip],
-  ...[wasmLines, wasmRecords, wasmMerge],
+  ...[wasmLines, wasmRecords, wasmMerge, storeBodies],
   ...[config, yaml, fluentd, flags, options, patterns, regex, accessors, pairs, chosenPath, reports],
   ...[ruby, transformer, parserFilter, lua, redact, script],
   ...[rows, damaged, deadLetters, segments, repairedSegments, outputStates],

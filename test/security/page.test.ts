@@ -15,7 +15,17 @@ const ARITHMETIC = /^[\d_ *.<()-]+$/
 const LIMIT = /^([\d,.]+)(?: (s|ms|day|bytes|characters|levels|times|for)\b)?/
 const FACTOR: Record<string, number> = { s: 1000, day: 86_400_000 }
 /** Constants of src/protocol that bound nothing from outside: sizes of what is written, and ranges of values. */
-const NO_BOUNDS = ['MAX_RUN_BYTES', 'MAX_TIME_AT', 'MAX_RECORD_OVERHEAD_BYTES', 'MAX_NSEC']
+const NO_BOUNDS = [
+  'MAX_RUN_BYTES',
+  'MAX_TIME_AT',
+  'MAX_RECORD_OVERHEAD_BYTES',
+  'MAX_NSEC',
+  'MAX_SEVERITY',
+  'MAX_FEW_PAIRS',
+  'MAX_SHORT_BYTES',
+  'MAX_FREE',
+  'MAX_FREE_BYTES',
+]
 
 const bounds = [...PAGE.matchAll(BOUND)].map(([, limit = '', file = '', name = '']) => ({
   limit,

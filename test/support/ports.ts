@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { connect, createServer, type Server } from 'node:net'
 
 /** Linux assigns ports from 32768 on to outgoing connections: below, a port that was free a moment ago still is. */
@@ -38,4 +39,15 @@ export function connected(port: number): Promise<boolean> {
     socket.once('connect', () => end(true))
     socket.once('error', () => end(false))
   })
+}
+
+/** State of a listening socket in /proc/net/tcp, and of any in /proc/net/udp. */
+const STATES = { tcp: '0A', udp: '07' }
+
+/** True when a socket of 127.0.0.1 listens on the port, or is bound to it; asking takes no connection of the peer's. */
+export function isListening(port: number, protocol: 'tcp' | 'udp'): boolean {
+  const address = `0100007F:${port.toString(16).toUpperCase().padStart(4, '0')}`
+  return readFileSync(`/proc/net/${protocol}`, 'utf8').includes(
+    `${address} 00000000:0000 ${STATES[protocol]}`,
+  )
 }

@@ -1,10 +1,20 @@
 import assert from 'node:assert/strict'
-import { existsSync, readdirSync, statSync, utimesSync, writeFileSync } from 'node:fs'
+import {
+  copyFileSync,
+  existsSync,
+  readdirSync,
+  renameSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { ShipperError } from '../../../src/core/error.ts'
 import type { OffsetRow } from '../../../src/core/offset-store.ts'
 import { openOffsets } from '../../../src/store/open.ts'
 import { includesAll, names, type OffsetCase, OPTIONS, refused, row, rows } from './bench.ts'
+
+const placesOf = (all: OffsetRow[]): (string | undefined)[] => all.map(({ placeId }) => placeId)
 
 export const keeping: OffsetCase[] = [
   {
@@ -22,6 +32,98 @@ export const keeping: OffsetCase[] = [
       assert.deepEqual(b.rows(), written)
       assert.equal(b.damaged, false)
       assert.deepEqual(t.logged, [])
+    },
+  },
+  {
+    name: 'keeps the name of the content of a row until it has another one, none, or the row is removed',
+    async run(t) {
+      const [one, two, three] = ['a', 'b', 'c'].map((letter) => letter.repeat(16)) as [string, string, string]
+      const a = await t.open()
+      const written = [row(1, { placeId: one }), row(2, { placeId: two }), row(3), row(4, { placeId: three })]
+      a.write({ upsert: written, remove: [] })
+      // Positions are written often, and names are not: they stay.
+      a.write({ upsert: [{ ...(written[0] as OffsetRow), offset: 200 }], remove: [] })
+      a.close()
+      const b = await t.open()
+      assert.deepEqual(placesOf(b.rows()), [one, two, undefined, three])
+      const [first, second, third, fourth] = b.rows() as [OffsetRow, OffsetRow, OffsetRow, OffsetRow]
+      const { placeId: _, ...without } = second
+      const changed = { ...first, created: first.created + 5, placeId: 'd'.repeat(16) }
+      b.write({ upsert: [changed, without, { ...third, placeId: three }], remove: [fourth] })
+      b.close()
+      const c = await t.open()
+      assert.deepEqual(placesOf(c.rows()), ['d'.repeat(16), undefined, three])
+    },
+  },
+  {
+    name: 'keeps the mark of a content, which is written with its row or alone, and returns none that is impossible',
+    async run(t) {
+      const placeId = 'a'.repeat(16)
+      const mark = { size: 100, hash: 'b'.repeat(16), hashed: 50 }
+      const a = await t.open()
+      const written = [row(1, { placeId, placeMark: mark }), row(2, { placeId: 'c'.repeat(16) })]
+      a.write({ upsert: written, remove: [] })
+      const [first, second] = written as [OffsetRow, OffsetRow]
+      const later = { size: 900, hash: 'd'.repeat(16), hashed: 900 }
+      a.write({ upsert: [], remove: [], marks: [{ ...second, placeMark: later }] })
+      a.close()
+      const b = await t.open()
+      assert.deepEqual(
+        b.rows().map(({ placeMark }) => placeMark),
+        [mark, later],
+      )
+      // A position without a mark is of a content that has none yet.
+      b.write({ upsert: [{ ...first, placeMark: undefined }], remove: [] })
+      b.close()
+      await t.sql((db) => db.exec('UPDATE shipper_places SET hashed = 901 WHERE id = 2'))
+      const c = await t.open()
+      assert.deepEqual(placesOf(c.rows()), [placeId, undefined])
+    },
+  },
+  {
+    name: 'returns no name of a content that was stored before the machine was started, and those that are stored after',
+    async run(t) {
+      const a = await t.open()
+      a.write({
+        upsert: [row(1, { placeId: 'a'.repeat(16) }), row(2, { placeId: 'b'.repeat(16) })],
+        remove: [],
+      })
+      a.close()
+      await t.sql((db) => db.exec("UPDATE shipper_boot SET boot = 'another'"))
+      const b = await t.open()
+      assert.deepEqual(placesOf(b.rows()), [undefined, undefined])
+      b.write({ upsert: [{ ...(b.rows()[0] as OffsetRow), placeId: 'c'.repeat(16) }], remove: [] })
+      b.close()
+      const c = await t.open()
+      assert.deepEqual(placesOf(c.rows()), ['c'.repeat(16), undefined])
+    },
+  },
+  {
+    name: 'returns no name of a content from a copy of the database, and those of a file that was renamed',
+    async run(t) {
+      const a = await t.open()
+      a.write({ upsert: [row(1, { placeId: 'a'.repeat(16) })], remove: [] })
+      a.close()
+      copyFileSync(t.path, `${t.path}.backup`)
+      const renamed = `${t.path}.renamed`
+      renameSync(t.path, renamed)
+      const b = await t.open({}, renamed)
+      assert.deepEqual(placesOf(b.rows()), ['a'.repeat(16)])
+      b.close()
+      renameSync(`${t.path}.backup`, t.path)
+      const c = await t.open()
+      assert.deepEqual(placesOf(c.rows()), [undefined])
+      c.close()
+    },
+  },
+  {
+    name: 'returns no name of a content for a row that another program has written since',
+    async run(t) {
+      const a = await t.open()
+      a.write({ upsert: [row(1, { placeId: 'a'.repeat(16) })], remove: [] })
+      a.close()
+      await t.sql((db) => db.exec('UPDATE in_tail_files SET offset = offset + 1'))
+      assert.deepEqual(placesOf((await t.open()).rows()), [undefined])
     },
   },
   {

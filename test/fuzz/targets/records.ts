@@ -30,7 +30,7 @@ const FORMATS: Record<string, string>[] = [
 const MANY = 1000
 
 /** Maps at the beginning of the input, as far as they are MessagePack within the limits of the input forward. */
-function mapsOf(input: Buffer): Buffer[] {
+export function mapsOf(input: Buffer): Buffer[] {
   const maps: Buffer[] = []
   for (let at = 0; at < input.length; ) {
     let end: number
@@ -47,7 +47,7 @@ function mapsOf(input: Buffer): Buffer[] {
 }
 
 /** Returns a chunk that claims `count` records: with few the fast path is not used. */
-function chunkOf(maps: readonly Buffer[], count: number, buffers: LooseBuffers): Chunk {
+export function chunkOf(maps: readonly Buffer[], count: number, buffers: LooseBuffers): Chunk {
   const bytes = maps.reduce((n, map) => n + 11 + map.length, 0)
   const buf = buffers.force(headRoom('app') + bytes + TAIL_ROOM)
   let at = headRoom('app')
@@ -91,14 +91,14 @@ function kafkaEncoder(texts: Record<string, string>): (maps: readonly Buffer[], 
 }
 
 const encoders = FORMATS.map(kafkaEncoder)
-const bytes = (value: unknown): Buffer => Buffer.from(encode(value, { useBigInt64: true }))
-const RECORDS = [
+export const bytes = (value: unknown): Buffer => Buffer.from(encode(value, { useBigInt64: true }))
+export const RECORDS = [
   { stream: 'stdout', log: '{"level":"info","n":1.5,"list":[1,2,{"a":null}],"text":"a\\"b\\u00e9\\n"}\n' },
   { log: 'plain é€😀 \u0001\u001f "q" \\', n: 12_345_678, took: 0.25, ok: true, none: null },
   { log: `${'x'.repeat(300)}\r\n`, deep: { a: { b: [1, -1, 2n ** 63n] } }, bin: Buffer.from([1, 2, 255]) },
   { message: 'm', log: '', 'x"y': Number.NaN, date: new Date(1.79e12) },
 ]
-const DICTIONARY = [
+export const DICTIONARY = [
   '\xa3log',
   '\x81',
   '\x82',

@@ -107,7 +107,7 @@ describe('dead letters that are full', () => {
 
   test('are named first, with what to do, before the destination that is refused', () => {
     expect(healthLines(new HealthWindow(OPTIONS, 0).check(after(5000)))).toEqual([
-      'b cannot keep what it gives up since 2026-11-21T05:00:00.000Z (5 s): /d/x.jsonl is full\\nforged; records wait, and their inputs pause: replay it',
+      'b cannot store rejected records since 2026-11-21T05:00:00.000Z (5 s): /d/x.jsonl is full\\nforged; records wait, and their inputs pause: replay it',
       'a has been down since 2026-11-21T04:59:59.000Z (6 s, 3 attempts): refused',
       'b has been down since 2026-11-21T04:59:59.000Z (6 s, 3 attempts): refused',
     ])
@@ -118,7 +118,7 @@ describe('dead letters that are full', () => {
     const window = new HealthWindow({ ...OPTIONS, outputDownMs: 60_000 }, 0)
     const check = (ms: number) => window.check(sampleSnapshot({ nowMs: unkept.sinceMs + ms, filters }))
     expect(healthLines(check(5000))).toEqual([
-      'lua.0 cannot keep what it gives up since 2026-11-21T05:00:00.000Z (5 s): /d/x.jsonl is full\\nforged; records wait, and their inputs pause: replay it',
+      'lua.0 cannot store rejected records since 2026-11-21T05:00:00.000Z (5 s): /d/x.jsonl is full\\nforged; records wait, and their inputs pause: replay it',
     ])
     expect([check(59_999).status, check(60_000).status]).toEqual(['ok', 'error'])
   })

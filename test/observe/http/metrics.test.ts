@@ -50,6 +50,14 @@ test('the document has fluent-bit’s field names', () => {
   })
 })
 
+test('records that an output has taken over are a gauge, where it has any', () => {
+  const held = { records: 40, bytes: 2000, where: '' }
+  expect(
+    only(sampleSnapshot({ outputs: [sampleOutput({ held })] }), 'shipper_output_held_records')?.value,
+  ).toBe(40)
+  expect(only(sampleSnapshot(), 'shipper_output_held_records')).toBeUndefined()
+})
+
 test('the help of a plugin’s own counter is that of its table', () => {
   const inputs = [sampleInput({ counters: { lost: 0 }, counterHelp: { lost: 'bytes that were lost' } })]
   const family = metricFamilies(sampleSnapshot({ inputs }), 2).find(

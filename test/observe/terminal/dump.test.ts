@@ -44,6 +44,13 @@ test('shows an outage with its age, attempts and the last delivery', () => {
   )
 })
 
+test('shows what an output has taken over and not delivered, and where that is', () => {
+  const held = { records: 1040, bytes: 20_000, where: 'in 1 open object: it fills' }
+  expect(formatDump(sampleSnapshot({ outputs: [sampleOutput({ held })] }))).toContain(
+    '\n  1,040 records, 20.0 KB, in 1 open object: it fills\n',
+  )
+})
+
 test('lists the 200 files with the largest lag and counts the others', () => {
   const files = Array.from({ length: 300 }, (_, i) => sampleFile({ path: `/f${i}`, lag: i }))
   const text = formatDump(sampleSnapshot({ inputs: [sampleInput({ status: { files } })] }))

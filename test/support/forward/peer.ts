@@ -80,7 +80,8 @@ export class ForwardPeer {
     })
     this.onConnect(socket)
     socket.on('data', (data: Buffer) => {
-      if (this.onData(socket, data.length)) return
+      // What comes after a cut does not continue what came before it.
+      if (socket.destroyed || this.onData(socket, data.length)) return
       unread = Buffer.concat([unread, data])
       for (;;) {
         const end = unread.length === 0 ? -1 : skip(unread, 0, unread.length)

@@ -30,6 +30,7 @@ import { createServer, type Server, type Socket } from 'node:net'
 import { gunzipSync, zstdDecompressSync } from 'node:zlib'
 import { skip } from '../../../src/core/msgpack/encode.ts'
 import { spanOf } from '../../../src/core/msgpack/record.ts'
+import { freePorts } from '../ports.ts'
 import { type Arrival, SeriesCount } from './series.ts'
 
 const args = parseArgs(process.argv.slice(2))
@@ -337,7 +338,8 @@ function parseArgs(argv: string[]): Record<string, string | undefined> {
   return out
 }
 
-const port = await listen(Number(args.port ?? 0))
+// No other process gets it while `accept` is off, as it would one that the system chooses.
+const port = await listen(Number(args.port ?? (args.unix === undefined ? (await freePorts(1))[0] : 0)))
 process.stdout.write(`listening ${port}\n`)
 let pending = ''
 process.stdin.setEncoding('utf8')

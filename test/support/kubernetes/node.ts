@@ -38,11 +38,23 @@ export class KubeNode {
     writeFileSync(join(this.dir, 'account/token'), text)
   }
 
-  /** Writes lines of the pod's container, as the runtime does. */
+  /** Writes lines of the pod's container, as Docker does. */
   log(pod: PodObject, ...texts: string[]): void {
+    const lines = texts.map((log) => `${JSON.stringify({ log: `${log}\n`, stream: 'stdout', time: TIME })}\n`)
+    this.#write(pod, lines)
+  }
+
+  /** Writes lines of the pod's container, as containerd and CRI-O do. */
+  logCri(pod: PodObject, ...texts: string[]): void {
+    this.#write(
+      pod,
+      texts.map((text) => `${TIME} stdout F ${text}\n`),
+    )
+  }
+
+  #write(pod: PodObject, lines: readonly string[]): void {
     const directory = this.#podDirectory(pod)
     const file = join(directory, '0.log')
-    const lines = texts.map((log) => `${JSON.stringify({ log: `${log}\n`, stream: 'stdout', time: TIME })}\n`)
     const isNew = mkdirSync(directory, { recursive: true }) !== undefined
     appendFileSync(file, lines.join(''))
     if (isNew) this.link(pod)
@@ -67,6 +79,7 @@ export class KubeNode {
     filter: Record<string, string> = {},
     input: Record<string, string> = {},
     output: Record<string, string> = { name: 'stdout', match: '*', format: 'json_lines' },
+    service: Record<string, string> = {},
   ): AgentRun {
     const dotted = this.dir.replaceAll('/', '.')
     const tail = {
@@ -88,7 +101,7 @@ export class KubeNode {
       ...filter,
     }
     const text = [
-      section('SERVICE', { flush: '0.1' }),
+      section('SERVICE', { flush: '0.1', ...service }),
       section('INPUT', tail),
       section('FILTER', kubernetes),
       section('OUTPUT', output),

@@ -37,6 +37,8 @@ export interface Answer {
 
 /** A real API server with its etcd on loopback, without any controller, scheduler or kubelet: a test does what they do. */
 export class RealApi {
+  /** A token that may do everything. */
+  static readonly token = ADMIN
   readonly #dir = tmp()
   readonly #ports: [number, number, number]
   #server: Running | undefined

@@ -13,6 +13,33 @@ export interface Outcome {
   files?: Record<string, Bytes>
   /** What came back for each step of the case that keeps it. */
   answers?: Bytes[]
+  /** What the server of the case received. */
+  requests?: Received[]
+}
+
+/** What a server received: of HTTP one request, of TCP one connection, of UDP one datagram. */
+export interface Received {
+  /** `METHOD TARGET`. */
+  line?: string
+  /** Those that count for every case, and those that the case names. */
+  headers?: Record<string, Bytes>
+  /** Body, without its compression. */
+  body?: Bytes
+  data?: Bytes
+  /** `data` without its compression. */
+  inflated?: Bytes
+  /** `body` or `data` taken apart, instead of it. */
+  msgpack?: unknown
+  proto?: unknown
+}
+
+/** A server that the output of a case speaks to, on the port `@PORT@`. */
+export interface ServerInit {
+  type?: 'http' | 'tcp' | 'udp'
+  /** Answers to the requests in their order; the last one is repeated. */
+  answers?: { status?: number; body?: string }[]
+  /** The certificate of its authority lies as `ca.pem` in the folder. */
+  tls?: number | boolean
 }
 
 /** A step after the start of the program. */
@@ -54,6 +81,13 @@ export interface OracleCase {
   quiet?: number
   /** Seconds after which a run without an end of its own is stopped. */
   limit?: number
+  server?: ServerInit
+  /** Headers of a request that are kept, besides those of every case. */
+  headers?: string[]
+  /** The body of a request is taken apart as protobuf. */
+  proto?: number | boolean
+  /** What the server receives is taken apart as MessagePack. */
+  msgpack?: number | boolean
   /** Replacements for what varies, besides those of every case. */
   normal?: [pattern: string, text: string][]
   /** The order of the lines is chance. */

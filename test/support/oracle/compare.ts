@@ -10,14 +10,34 @@ export type Verdict = 'exact' | 'same' | 'better' | 'fault' | 'stated' | 'absent
 
 const ABSENT = /unknown (?:input|filter|output|processor) |not supported yet/
 
-export function verdictOf(oracle: OracleCase, got: Outcome, stderr: string): Verdict {
-  if (got.status === 'refused' && ABSENT.test(stderr)) return 'absent'
-  const likeness = compare(oracle.got, got, oracle.any_order === true)
+/** Replaces in every text of both outcomes what differs in all cases of a kind, so that only the rest is compared. */
+export type Rewrite = readonly [pattern: RegExp, text: string]
+
+export function verdictOf(
+  oracle: OracleCase,
+  outcome: Outcome,
+  stderr: string,
+  rewrites: readonly Rewrite[] = [],
+): Verdict {
+  if (outcome.status === 'refused' && ABSENT.test(stderr)) return 'absent'
+  const rewritten = (value: Outcome): Outcome => rewrite(value, rewrites) as Outcome
+  const got = rewritten(outcome)
+  const likeness = compare(rewritten(oracle.got), got, oracle.any_order === true)
   if (likeness !== undefined) return likeness
   if (oracle.better !== undefined)
-    return compare(oracle.better, got, oracle.any_order === true) === undefined ? 'differs' : 'better'
+    return compare(rewritten(oracle.better), got, oracle.any_order === true) === undefined
+      ? 'differs'
+      : 'better'
   if (oracle.fault !== undefined) return 'fault'
   return oracle.stated === undefined ? 'differs' : 'stated'
+}
+
+function rewrite(value: unknown, rewrites: readonly Rewrite[]): unknown {
+  if (typeof value === 'string')
+    return rewrites.reduce((text, [from, to]) => text.replaceAll(from, to), value)
+  if (Array.isArray(value)) return value.map((item) => rewrite(item, rewrites))
+  if (typeof value !== 'object' || value === null) return value
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, rewrite(item, rewrites)]))
 }
 
 function compare(want: Outcome, got: Outcome, anyOrder: boolean): 'exact' | 'same' | undefined {

@@ -11,20 +11,21 @@ const UNITS: readonly [number, string][] = [
 ]
 const MIN_HOST_CHARS = 4
 /**
- * Returns a function that replaces what differs from run to run: the folder, times within a day of the run, the host, the port of an
- * input.
+ * Returns a function that replaces what differs from run to run: the folder, times within a day of the run, the host, the ports of
+ * the input and the server.
  */
 export function normalForm(
   folder: string,
   startMs: number,
   rules: readonly [string, string][],
-  port = 0,
+  ports: { input?: number; server?: number } = {},
 ): (value: Bytes) => Bytes {
   const start = new Date(startMs).toISOString()
   const day = start.slice(0, 10)
   const replacements: [RegExp | string, string][] = [
     [folder, '@DIR@'],
-    ...(port === 0 ? [] : [[String(port), '@PIN@'] as [string, string]]),
+    ...(ports.server === undefined ? [] : [[String(ports.server), '@PORT@'] as [string, string]]),
+    ...(ports.input === undefined ? [] : [[String(ports.input), '@PIN@'] as [string, string]]),
     [new RegExp(String.raw`${day}[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?`, 'g'), '@NOWDATE@'],
     [day.replaceAll('-', '.'), '@NOWDAY@'],
     [new RegExp(String.raw`${bsdDay(startMs)} \d\d:\d\d:\d\d`, 'g'), '@NOWBSD@'],

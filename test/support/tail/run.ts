@@ -6,6 +6,7 @@ import { INPUT_OPTIONS } from '../../../src/core/options/common.ts'
 import { parseOptions } from '../../../src/core/options/parse.ts'
 import type { Plan } from '../../../src/core/plan.ts'
 import { defineFilter, type Filter, type OutputSpec } from '../../../src/core/plugin.ts'
+import { RECORD_ID_BYTES, recordIds } from '../../../src/core/record-ids.ts'
 import type { Logger } from '../../../src/core/services.ts'
 import { Assembly } from '../../../src/engine/assembly.ts'
 import { systemClock } from '../../../src/engine/clock.ts'
@@ -18,6 +19,8 @@ export interface Received {
   tag: string
   seconds: number
   record: Record<string, unknown>
+  /** Its id, if the output wants them. */
+  id?: string
 }
 
 /** Offset store in memory that outlives a run, so that the next one can resume from it. */
@@ -29,7 +32,7 @@ export class MemoryStore implements OffsetStore {
   lastScan: number | undefined
   lastWriteMs: number | undefined
   skipped: SkippedFile[] | undefined
-  readonly path = undefined
+  path: string | undefined
   failing: Error | undefined
   #nextId = 1
 
@@ -54,6 +57,8 @@ export class MemoryStore implements OffsetStore {
       row.id ??= this.#nextId++
       this.table = [...this.table.filter((r) => r.id !== row.id), { ...row }]
     }
+    for (const { id, placeId, placeMark } of changes.marks ?? [])
+      this.table = this.table.map((r) => (r.id === id ? { ...r, placeId, placeMark } : r))
     for (const row of changes.remove) this.table = this.table.filter((r) => r.id !== row.id)
   }
 
@@ -77,6 +82,8 @@ export interface TailRunOptions {
   multilines?: Plan['multilines']
   /** Filters that apply to all tags. */
   filters?: Filter[]
+  /** True when the output wants ids of records. */
+  ids?: boolean
 }
 
 const LOCATION = { file: 'test', line: 1 }
@@ -100,6 +107,8 @@ export class TailRun {
   /** Number of records after which `hold` becomes true, whatever the turn of the event loop in which they come. */
   holdAfter = Number.POSITIVE_INFINITY
   failing = false
+  /** Called with each chunk that the output gets. */
+  onFlush: ((chunk: Chunk) => void) | undefined
   /** Chunks of these tags are refused, as by a destination that does not take them. */
   refused: RegExp | undefined
   finished = false
@@ -185,6 +194,7 @@ export class TailRun {
   }
 
   #flush(chunk: Chunk): Promise<void> {
+    this.onFlush?.(chunk)
     if (this.failing)
       return Promise.reject(
         new ShipperError('E_PEER_UNREACHABLE', 'down', { retryable: true, scope: 'peer' }),
@@ -195,10 +205,12 @@ export class TailRun {
       )
     this.hold ||= this.received.length >= this.holdAfter
     this.chunks.push({ id: chunk.id, tag: chunk.tag, count: chunk.count })
-    for (const entry of decodeMulti(chunk.entries())) {
+    const ids = chunk.places === undefined ? '' : recordIds(chunk).toString('latin1')
+    for (const [i, entry] of [...decodeMulti(chunk.entries())].entries()) {
       const [time, record] = entry as [{ type: number; data: Uint8Array }, Record<string, unknown>]
       const seconds = Buffer.from(time.data).readUInt32BE(0)
-      this.received.push({ tag: chunk.tag, seconds, record })
+      const id = ids.slice(i * RECORD_ID_BYTES, (i + 1) * RECORD_ID_BYTES)
+      this.received.push({ tag: chunk.tag, seconds, record, ...(id === '' ? {} : { id }) })
     }
     if (!this.hold) return Promise.resolve()
     return new Promise((resolve, reject) => {
@@ -217,6 +229,7 @@ export class TailRun {
       description: '',
       example: '',
       options: {},
+      usesRecordIds: () => o.ids === true,
       create: () => ({ flush: (chunk) => this.#flush(chunk), close: async () => {} }),
     }
     return {

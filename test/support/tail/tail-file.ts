@@ -15,6 +15,8 @@ export function tailFile(
   content?: string,
   nowMs = 0,
   onTruncated: (truncation: Truncation) => void = () => {},
+  placeOrigin?: string,
+  storeMark?: () => boolean,
 ): TailFile {
   if (content !== undefined) writeFileSync(path, content)
   const opened = openFile(path)
@@ -35,6 +37,8 @@ export function tailFile(
     openedMs: nowMs,
     contentSinceMs: nowMs,
     origin: 'agent',
+    placeOrigin,
+    ...(storeMark === undefined ? {} : { storeMark }),
     onSettled: () => {},
     onTruncated: (_, truncation) => onTruncated(truncation),
   })

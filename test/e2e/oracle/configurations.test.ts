@@ -1,22 +1,9 @@
-import { expect, test } from 'bun:test'
-import { existsSync, symlinkSync } from 'node:fs'
-import { join } from 'node:path'
-import { type OracleCase, oracleCases } from '../support/oracle/case.ts'
-import { type Verdict, verdictOf } from '../support/oracle/compare.ts'
-import { runCase } from '../support/oracle/run.ts'
-import { start } from '../support/process.ts'
-import { tmp } from '../support/tmp.ts'
+import { testKinds } from '../../support/oracle/check.ts'
 
 const BLANK_AND_NUMBER =
   'a blank at the end of a line may be missing in the value, and a number is looked up as its text'
-/** Fluent-bit loses these messages, as it does in cases whose outcome counts as a fault, or refuses what can run. */
-const STATED = 'stated in docs/DELIVERY.md, What differs from fluent-bit'
 
-/**
- * Cases in which the outcome is not that of fluent-bit, each with the reason. Those whose plugins are not there are not listed: the
- * list of them is src/config/fluent-bit-plugins.ts.
- */
-const DIFFERENCES: Record<string, Record<string, readonly [Verdict, string]>> = {
+testKinds({
   'config.classic': {
     'classic/four-blanks-and-two': ['fault', 'the indent of a section is that of its first option'],
     'classic/bom': ['fault', 'a byte order mark is passed over'],
@@ -184,118 +171,5 @@ const DIFFERENCES: Record<string, Record<string, readonly [Verdict, string]>> = 
     'grep/key-with-dollar-dot': ['fault', 'what follows a dot is part of the key'],
     'grep/quote-kinds': ['fault', 'double quotation marks are accepted'],
   },
-  'output.file': {
-    'file/csv': ['fault', 'RFC 4180: quotation marks are doubled, maps are JSON in quotation marks'],
-    'file/csv-delimiter': ['fault', 'as file/csv'],
-    'file/csv-delimiter-odd': ['fault', 'any character that is no part of a value may be the delimiter'],
-    'file/csv-column-names': ['fault', 'as file/csv'],
-    'file/ltsv': ['fault', 'values are JSON, so that tabs and quotation marks in texts are escaped'],
-    'file/ltsv-delimiters': ['fault', 'as file/ltsv, with Label_Delimiter'],
-    'file/types-ltsv': ['fault', 'as file/ltsv'],
-    'file/empty-record': ['fault', 'an empty record has a line with its time'],
-    'file/no-mkdir': [
-      'fault',
-      'the run ends with an error: the records are not written, and not acknowledged',
-    ],
-  },
   'filter.alter_size': {},
-  'input.stdin': {
-    'stdin/two-objects-in-a-line': ['stated', 'a line that is not one object is text'],
-    'stdin/object-over-lines': ['stated', 'a line that is not one object is text'],
-    'stdin/time-metadata': ['stated', 'metadata of an event is left out'],
-    'stdin/buffer-size': ['stated', 'a line that is longer than the buffer is cut'],
-    'stdin/array': ['fault', 'a line that is no object is text'],
-    'stdin/time-text': ['fault', 'a line that is no object is text'],
-  },
-  'input.forward': {
-    'forward/in-metadata': ['stated', 'metadata of an event is left out'],
-    'forward/in-nil-time': ['fault', 'a message without a time gets the time of reading'],
-  },
-  'input.tcp': {
-    'tcp/json-not': ['fault', 'text that is no JSON is kept under log'],
-    'tcp/none-no-newline': ['fault', 'the last message needs no separator'],
-    'tcp/none-separator': ['fault', 'the last message needs no separator'],
-    'tcp/not-utf8': ['fault', 'bytes that are no UTF-8 become U+FFFD'],
-    'tcp/buffer-size': ['fault', 'the beginning of a message that is too long is kept'],
-  },
-  'input.udp': {
-    'udp/json-array': ['fault', 'a list becomes msg, other text is kept under log'],
-    'udp/none-no-newline': ['fault', 'the last message needs no separator'],
-    'udp/none-separator': ['fault', 'the last message needs no separator'],
-    'udp/none-empty-lines': ['fault', 'empty messages are passed over'],
-    'udp/source-address': ['fault', 'the address is added with Format none, too'],
-    'udp/two-parts': ['differs', `${STATED}: an incomplete object is kept under log`],
-    'udp/bad-then-good': ['differs', `${STATED}: what is no JSON is kept under log`],
-    'udp/not-utf8': ['fault', 'bytes that are no UTF-8 become U+FFFD'],
-  },
-  'input.syslog': {
-    'syslog/tcp-no-match': ['fault', 'what does not fit the parser is kept under message'],
-    'syslog/udp-no-match': ['fault', 'what does not fit the parser is kept under message'],
-    'syslog/udp-two': ['fault', 'with a Parser each line of a datagram is a message'],
-    'syslog/tcp-no-newline': ['fault', 'the last message needs no end'],
-    'syslog/no-parser': ['differs', `${STATED}: the parsers that are used by default need no Parsers_File`],
-  },
-  'input.http': {
-    'http/empty-body': ['fault', 'one answer'],
-    'http/array-mixed': ['fault', 'a request is accepted as a whole or not at all'],
-    'http/text': ['fault', 'lines of text are records'],
-    'http/no-content-type': ['fault', 'one answer'],
-    'http/deflate': ['fault', 'deflate is read'],
-    'http/encoding-unknown': ['fault', 'refused with 415'],
-    'http/response-bad': ['fault', 'refused: the code is 200, 201 or 204'],
-  },
-  'input.opentelemetry': {},
-  'input.cpu': {},
-  'input.mem': { 'mem/pid': ['fault', 'the size is a text such as 14.67M'] },
-  'input.disk': {},
-  'input.exec': {
-    'exec/parser-failure': ['fault', 'a line that does not fit the parser is kept'],
-  },
-  'input.head': {
-    'head/missing': ['fault', 'no record, and a warning'],
-  },
-  'input.netif': {},
-  'input.proc': {},
-  'input.random': {},
-  ...(existsSync('/sys/class/thermal/thermal_zone0') || existsSync('/sys/class/hwmon/hwmon0')
-    ? {}
-    : { 'input.thermal': {} }),
-}
-
-const MAX_AT_ONCE = 6
-const EXPECTED: readonly Verdict[] = ['exact', 'same', 'better', 'absent']
-
-for (const [kind, differences] of Object.entries(DIFFERENCES)) {
-  test(`${kind}: the outcome is that of fluent-bit, but for the listed differences`, async () => {
-    if (kind === 'input.proc') startWatched()
-    const found: Record<string, Verdict> = {}
-    const details: string[] = []
-    await forAll(oracleCases(kind), async (oracle) => {
-      const { got, stderr } = await runCase(oracle)
-      const verdict = verdictOf(oracle, got, stderr)
-      if (EXPECTED.includes(verdict)) return
-      found[oracle.name] = verdict
-      if (differences[oracle.name]?.[0] !== verdict)
-        details.push(`${oracle.name}: ${JSON.stringify(oracle.got)}, not ${JSON.stringify(got)}\n${stderr}`)
-    })
-    const listed = Object.fromEntries(Object.entries(differences).map(([name, [verdict]]) => [name, verdict]))
-    expect(details).toEqual([])
-    expect(found).toEqual(listed)
-  })
-}
-
-/** Starts a process under the name that the cases of the input proc watch; it ends with the test. */
-function startWatched(): void {
-  const path = join(tmp(), 'python3')
-  symlinkSync('/bin/sleep', path)
-  start(['600'], { command: [path] })
-}
-
-/** Handles the cases, some at the same time. */
-async function forAll(cases: OracleCase[], handle: (oracle: OracleCase) => Promise<void>): Promise<void> {
-  const rest = cases.values()
-  const worker = async (): Promise<void> => {
-    for (const oracle of rest) await handle(oracle)
-  }
-  await Promise.all(Array.from({ length: MAX_AT_ONCE }, worker))
-}
+})
