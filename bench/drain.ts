@@ -4,8 +4,9 @@ import { join, resolve } from 'node:path'
 import type { Dataset } from './data.ts'
 import { floorCommand } from './floor-program.ts'
 import { measure, median, type Usage } from './measure.ts'
+import { PeerProcess } from './peer-process.ts'
 import { apiOfPods, kubernetesFilter } from './pods.ts'
-import type { SinkMode, Summary } from './sink.ts'
+import type { Summary } from './sink.ts'
 import { type Agent, drainCommand, WORKLOADS, type Workload } from './workloads.ts'
 
 /** Measurements of one workload. */
@@ -48,9 +49,9 @@ export async function drain(workload: Workload, options: DrainOptions): Promise<
     ...{ floor: [], runs: [], peer: [], before: [], problems: [] },
   }
   const sinks = await Promise.all([
-    SinkProcess.start('check'),
-    SinkProcess.start('count'),
-    SinkProcess.start('discard'),
+    PeerProcess.start<Summary>(SINK, 'check'),
+    PeerProcess.start<Summary>(SINK, 'count'),
+    PeerProcess.start<Summary>(SINK, 'discard'),
   ])
   const [check, count, discard] = sinks
   const api = workload.pods === undefined ? undefined : await apiOfPods(workload.pods, workload.annotations)
@@ -121,55 +122,6 @@ function verify(result: DrainResult, summary: Summary, run: 'checked' | 'counted
   if (summary.distinct !== result.records)
     report(`${result.records - summary.distinct} record numbers are missing`)
   if (summary.repeated !== 0) report(`${summary.repeated} record numbers arrived more than once`)
-}
-
-/** A sink in its own process, so that its CPU is not counted as the agent's and it has its own core. */
-class SinkProcess {
-  readonly port: number
-  #child: Bun.Subprocess<'pipe', 'pipe', 'inherit'>
-  #lines: AsyncIterator<string>
-
-  private constructor(
-    child: Bun.Subprocess<'pipe', 'pipe', 'inherit'>,
-    lines: AsyncIterator<string>,
-    port: number,
-  ) {
-    this.#child = child
-    this.#lines = lines
-    this.port = port
-  }
-
-  static async start(mode: SinkMode): Promise<SinkProcess> {
-    const child = Bun.spawn([process.execPath, SINK, mode], {
-      stdin: 'pipe',
-      stdout: 'pipe',
-      stderr: 'inherit',
-    })
-    const lines = linesOf(child.stdout)
-    const first = await lines.next()
-    return new SinkProcess(child, lines, Number(String(first.value).split(' ')[1]))
-  }
-
-  async take(): Promise<Summary> {
-    this.#child.stdin.write('\n')
-    await this.#child.stdin.flush()
-    const { value } = await this.#lines.next()
-    return JSON.parse(String(value)) as Summary
-  }
-
-  close(): void {
-    this.#child.kill()
-  }
-}
-
-async function* linesOf(stream: ReadableStream<Uint8Array>): AsyncGenerator<string> {
-  const decoder = new TextDecoder()
-  let rest = ''
-  for await (const part of stream) {
-    const lines = (rest + decoder.decode(part, { stream: true })).split('\n')
-    rest = lines.pop() ?? ''
-    yield* lines
-  }
 }
 
 /** Medians of a series of runs, in the units of the tables. */

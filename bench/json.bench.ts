@@ -2,11 +2,19 @@ import { encode } from '@msgpack/msgpack'
 import { Chunk, headRoom, TAIL_ROOM } from '../src/core/chunk.ts'
 import { writeEntryHead } from '../src/core/msgpack/encode.ts'
 import { parseOptions } from '../src/core/options/parse.ts'
+import { compressSnappyBlock } from '../src/lib/compression/snappy-block.ts'
 import { JsonText } from '../src/lib/json/msgpack-to-json.ts'
+import { LogLines } from '../src/lib/loki/log-lines.ts'
+import { Entry } from '../src/lib/records/entry.ts'
+import { JsonLines } from '../src/lib/records/json-lines.ts'
 import { JsonRecords } from '../src/lib/records/json-records.ts'
+import { strftimeForm } from '../src/lib/records/json-time.ts'
 import { RecordEncoder } from '../src/lib/wasm/record-encoder.ts'
 import { FileFormat } from '../src/plugins/outputs/file/format.ts'
 import { FILE_OPTIONS } from '../src/plugins/outputs/file/options.ts'
+import { PushRequest } from '../src/protocol/loki/push-request.ts'
+import { LogRecord } from '../src/protocol/otlp/log-record.ts'
+import { EMPTY_PART, LogsRequest } from '../src/protocol/otlp/logs-request.ts'
 
 /** Measures MB of MessagePack per CPU-second of each writer of JSON, the best of several runs: `bun bench/json.bench.ts`. */
 const RECORDS = 2000
@@ -65,11 +73,64 @@ const file = new FileFormat(parseOptions(FILE_OPTIONS, {}))
 const encoder = new RecordEncoder()
 const head = Buffer.from('"@timestamp":')
 
+const bulk = new JsonLines({
+  hasIds: true,
+  infix: '"}}\n',
+  time: strftimeForm('%Y-%m-%dT%H:%M:%S', 3),
+  pairs: [{ key: '@timestamp', value: 'time' }],
+  suffix: '\n',
+})
+bulk.prefix = Buffer.from('{"create":{"_index":"fluent-bit","_id":"')
+const ids = Buffer.alloc(26 * RECORDS, 'i')
+const logLines = new LogLines({ format: 'json', omitted: [], single: 'off' })
+const entry = new Entry()
+const log = Buffer.from('log')
+const record = new LogRecord()
+
+/** Encodes a push request of Loki, and compresses it. */
+function push(chunk: Chunk): void {
+  const request = new PushRequest()
+  const { ends } = logLines
+  logLines.write(chunk, chunk.start)
+  let [at, from] = [chunk.start, 0]
+  for (let i = 0; i < ends.count; i++) {
+    entry.read(chunk, at)
+    const { sec, nsec } = entry.time
+    request
+      .stream('{job="fluent-bit"}', 2 * chunk.size)
+      .add(sec, nsec, logLines.text.buf, from, ends.textEnd(i))
+    from = ends.textEnd(i)
+    at = ends.entryEnd(i)
+  }
+  compressSnappyBlock(request.bytes())
+}
+
+/** Encodes a request of OTLP; the body is the field `log`, or the whole record. */
+function exportLogs(chunk: Chunk, isWhole: boolean): void {
+  const request = new LogsRequest()
+  const records = request.recordsOf(EMPTY_PART, EMPTY_PART, 2 * chunk.size)
+  for (let at = chunk.start; at < chunk.end; at = entry.end) {
+    entry.read(chunk, at, log)
+    record.reset(chunk.buf)
+    record.setTime(entry.time.sec, entry.time.nsec)
+    record.setBody(isWhole || entry.value < 0 ? entry.map : entry.value)
+    record.append(records)
+  }
+  request.pieces()
+}
+
 const WRITERS: Record<string, (chunk: Chunk) => void> = {
   'stdout json_lines': (chunk) => {
     text.reset()
     lines.append(chunk)
   },
+  'es bulk': (chunk) => {
+    text.reset()
+    bulk.append(text, chunk, chunk.start, { ids })
+  },
+  'loki protobuf and snappy': push,
+  'otlp, the field log': (chunk) => exportLogs(chunk, false),
+  'otlp, the record': (chunk) => exportLogs(chunk, true),
   'file out_file': (chunk) => file.write(chunk, false),
   'kafka json': (chunk) => {
     encoder.use({ format: 'json', head }, undefined)

@@ -46,6 +46,8 @@ ${plots(results)
   those of the input. With \`fluentbit.io/parser: nginx\` the lines are those of an access log (260 bytes, 960 sent).
 - **to a real Kafka**: one broker on the same two cores, acks=all, idempotent producer, one partition, values of 186 bytes.
   kcat and rsyslog, where available, send the same file. Afterwards Kafka's own consumer checks for each number.
+- **to a store**: a process that reads requests and answers as each API does, with each record accepted; it does not index anything. In
+  the run that checks arrival it decodes every request.
 - **relay**: conf/relay.conf (JSON, zstd) between a sender and that broker; CPU and memory of the relay, sampled every
   second. Sender and broker share the two cores, so the last row is not the maximum of a relay.
 - **peer refuses**: a drain starts while nothing listens on the port; later the peer starts.

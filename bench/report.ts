@@ -3,17 +3,25 @@ import type { KafkaResult } from './kafka.ts'
 import type { DelayResult, IdleResult, RefusedResult, SteadyResult } from './live.ts'
 import { median, type Usage } from './measure.ts'
 import type { RelayResult } from './relay.ts'
+import type { StoreResult } from './stores.ts'
 import { WORKLOADS } from './workloads.ts'
 
 /** All measurements of a run: the single runs, so that tables and plots can be generated later. */
-export interface Results {
+/** When, where and with what a run was made. */
+export interface RunInfo {
   date: string
   machine: Machine
   versions: { shipper: string; bun: string; peer: string | undefined }
   settings: { runs: number; lines: number }
+}
+
+export interface Results extends RunInfo {
   /** Language of the floor. */
   floor: 'C' | 'bun'
   drains: DrainResult[]
+  stores: StoreResult[]
+  /** The run that measured the stores, if it was another one. */
+  storesBy?: RunInfo
   kafka: KafkaResult | undefined
   relay: RelayResult | undefined
   idle: IdleResult | undefined
@@ -53,6 +61,7 @@ export function report(results: Results): string {
     drainTable(results),
     costTable(results),
     peerTable(results),
+    storeTable(results),
     kafkaTable(results.kafka),
     relayTable(results.relay),
     liveTable(results),
@@ -62,17 +71,24 @@ export function report(results: Results): string {
     .join('\n\n')
 }
 
-function machineText({ date, machine, versions, settings, floor }: Results): string {
+function machineText(results: Results): string {
+  const [where, ...what] = runText(results)
+  const language =
+    results.floor === 'C' ? 'C' : 'TypeScript, which takes about twice the CPU time of one in C'
+  return [where, `The floor is a program in ${language}.`, ...what].join('\n')
+}
+
+/** Returns lines about a run, the first one with its date and machine. */
+function runText({ date, machine, versions, settings }: RunInfo): string[] {
   const peer = versions.peer === undefined ? '' : `, ${versions.peer}`
   const busy = machine.load > MAX_QUIET_LOAD
   return [
     `${date}: ${machine.cpu}, ${machine.cores} cores, ${machine.memoryGb} GB, Linux ${machine.kernel}, load ${machine.load} at the start and ${machine.loadAtEnd} at the end.`,
-    `The floor is a program in ${floor === 'C' ? 'C' : 'TypeScript, which takes about twice the CPU time of one in C'}.`,
     `shipper ${versions.shipper}, bun ${versions.bun}${peer}. ${settings.lines.toLocaleString('en')} lines, ${settings.runs === 1 ? 'one run' : `median of ${settings.runs} runs`}.`,
     ...(busy
       ? ['The machine was busy with other work: absolute figures are too low, ratios are more reliable.']
       : []),
-  ].join('\n')
+  ]
 }
 
 function table(head: string[], rows: string[][]): string {
@@ -176,6 +192,29 @@ function kafkaTable(result: KafkaResult | undefined): string {
   return table(['to a real Kafka', 'MB/CPU-s', 'goal', 'wall MB/s', 'peak RSS', 'reached'], rows)
 }
 
+function storeTable({ stores, versions, storesBy }: Results): string {
+  if (stores.length === 0) return ''
+  const rows = stores.map(({ title, goal, bytes, runs, before, peer }) => {
+    const { mbPerCpuS, wallMbS, peakRssMb } = figures(bytes, runs)
+    const missed = [mbPerCpuS < goal.mbPerCpuS && 'CPU', peakRssMb > goal.peakRssMb && 'RSS']
+    const names = missed.filter((name) => name !== false)
+    const shortOf = (others: Usage[]): string => {
+      if (others.length === 0) return ''
+      const other = figures(bytes, others)
+      return `${other.mbPerCpuS.toFixed(0)}, ${other.peakRssMb.toFixed(0)} MB`
+    }
+    return [
+      ...[title, mbPerCpuS.toFixed(0), shortOf(before), `${goal.mbPerCpuS} MB/CPU-s, ${goal.peakRssMb} MB`],
+      ...[wallMbS.toFixed(0), `${peakRssMb.toFixed(0)} MB`],
+      ...[names.length === 0 ? 'yes' : `no (${names.join(', ')})`, shortOf(peer)],
+    ]
+  })
+  const head = ['to a store', 'MB/CPU-s', 'before', 'goal', 'wall MB/s', 'peak RSS', 'reached']
+  const { peer } = (storesBy ?? { versions }).versions
+  const text = table([...head, peer ?? 'fluent-bit'], rows)
+  return storesBy === undefined ? text : `${text}\n\nTo stores, ${runText(storesBy).join('\n')}`
+}
+
 function relayTable(result: RelayResult | undefined): string {
   if (result === undefined) return ''
   const rows = result.steps.map(({ wanted, acked, cpuPercent, rssMb }) => [
@@ -266,8 +305,8 @@ function refusedRows(refused: RefusedResult | undefined): string[][] {
   ]
 }
 
-function problems({ drains, kafka, relay, refused }: Results): string {
-  const lines = [...drains, kafka].flatMap((result) => result?.problems ?? [])
+function problems({ drains, stores, kafka, relay, refused }: Results): string {
+  const lines = [...drains, ...stores, kafka].flatMap((result) => result?.problems ?? [])
   if (relay !== undefined && relay.records < relay.acked)
     lines.push(`relay: ${relay.records} of ${relay.acked} acknowledged records are in Kafka`)
   if (refused !== undefined && refused.arrived !== refused.records) {

@@ -6,7 +6,7 @@ import { registry } from '../src/registry.ts'
 /** What resolve.bench.ts compiles: resolves the configuration of its argument once and prints the times in ms as JSON. */
 async function resolveOnce(file: string): Promise<void> {
   const [cpu, started] = [threadCpuMs(), performance.now()]
-  const tree = await loadTree({ file, flags: undefined, env: {} })
+  const tree = await loadTree({ file, flags: undefined, env: {}, registry })
   const read = threadCpuMs()
   const { problems } = await buildPlan(tree, { registry })
   const [wallMs, cpuMs, readMs] = [performance.now() - started, threadCpuMs() - cpu, read - cpu]

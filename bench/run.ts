@@ -11,13 +11,14 @@ import { page } from './page.ts'
 import { plots } from './plots.ts'
 import { relay } from './relay.ts'
 import { type Machine, type Results, report } from './report.ts'
+import { STORE_WORKLOADS, toStore } from './stores.ts'
 import { type Agent, fluentBit, PARSERS, shipper, WORKLOADS } from './workloads.ts'
 
 const ROOT = resolve(import.meta.dirname, '..')
 const ARCH = process.arch === 'arm64' ? 'arm64' : 'x64'
 const CPU_MODEL = /^model name\s*: (.*)$/m
 const LIVE = ['kafka', 'relay', 'start', 'append', 'refused', 'steady', 'idle']
-const NAMES = [...WORKLOADS.map(({ name }) => name), ...LIVE]
+const NAMES = [...[...WORKLOADS, ...STORE_WORKLOADS].map(({ name }) => name), ...LIVE]
 
 const USAGE = `npm run bench -- [options]
   --only a,b           only these: ${NAMES.join(', ')}
@@ -28,7 +29,8 @@ const USAGE = `npm run bench -- [options]
   --idle-seconds 60    --refused-seconds 20    --relay-seconds 10 (for each rate)
   --before PATH        also measure an older binary
   --peer               also measure fluent-bit, found by $PATH; --peer-parsers FILE: its [PARSER] sections
-  --write              write docs/BENCHMARKS.md with its plots, and docs/benchmarks.json
+  --write              write docs/BENCHMARKS.md with its plots, and docs/benchmarks.json; with only stores, their figures replace
+                       those that are there, and the others stay
 `
 
 const { values } = parseArgs({
@@ -121,6 +123,7 @@ async function run(agent: Agent, before: Agent | undefined, peer: Agent | undefi
     settings: { runs, lines },
     floor: floorCommand().language,
     drains: [],
+    stores: [],
     kafka: undefined,
     relay: undefined,
     idle: undefined,
@@ -133,6 +136,10 @@ async function run(agent: Agent, before: Agent | undefined, peer: Agent | undefi
   for (const workload of WORKLOADS) {
     const result = await step(workload.name, () => drain(workload, { agent, before, peer, runs, lines }))
     if (result !== undefined) results.drains.push(result)
+  }
+  for (const workload of STORE_WORKLOADS) {
+    const result = await step(workload.name, () => toStore(workload, { agent, before, peer, runs, lines }))
+    if (result !== undefined) results.stores.push(result)
   }
   results.kafka = await step('kafka', () => kafka({ agent, peer }, runs, lines))
   results.relay = await step('relay', () => relay(agent, Number(values['relay-seconds'])))
@@ -152,8 +159,16 @@ async function run(agent: Agent, before: Agent | undefined, peer: Agent | undefi
   return results
 }
 
-function write(results: Results): void {
+/** Returns the stored results with the stores of this run. */
+function withStores({ stores, date, machine, versions, settings }: Results): Results {
+  const stored = JSON.parse(readFileSync(resolve(ROOT, 'docs/benchmarks.json'), 'utf8')) as Results
+  return { ...stored, stores, storesBy: { date, machine, versions, settings } }
+}
+
+function write(run: Results): void {
   const docs = resolve(ROOT, 'docs')
+  const isOfStores = [...selected].every((name) => STORE_WORKLOADS.some((workload) => workload.name === name))
+  const results = isOfStores ? withStores(run) : run
   writeFileSync(`${docs}/benchmarks.json`, `${JSON.stringify(results, null, 1)}\n`)
   writeFileSync(`${docs}/BENCHMARKS.md`, page(results))
   for (const { file, svg } of plots(results)) writeFileSync(`${docs}/${file}`, svg)
@@ -173,7 +188,9 @@ if (values.help || unknown !== undefined) {
   const before = values.before === undefined ? undefined : shipper([resolve(values.before)], parsers)
   const results = await run(shipper(command(), parsers), before, peer)
   process.stdout.write(`${report(results)}\n`)
-  if ([...results.drains, results.kafka].some((result) => (result?.problems.length ?? 0) > 0))
+  if (
+    [...results.drains, ...results.stores, results.kafka].some((result) => (result?.problems.length ?? 0) > 0)
+  )
     process.exitCode = 1
   if (values.write) write(results)
 }

@@ -35,7 +35,7 @@ const PEAK_RSS_MB = 58
 const FLUSH_S = '1'
 export const PARSERS = resolve(import.meta.dirname, 'parsers.conf')
 
-function oneFile(shape: 'raw' | 'cri' | 'docker' | 'nginx' | 'json'): (lines: number) => Dataset {
+export function oneFile(shape: 'raw' | 'cri' | 'docker' | 'nginx' | 'json'): (lines: number) => Dataset {
   return (lines) => dataset(shape, lines)
 }
 
@@ -270,7 +270,7 @@ export function followCommand(
   ]
 }
 
-function tailArguments(path: string, db: string, properties: string[], tag = 'app'): string[] {
+export function tailArguments(path: string, db: string, properties: string[], tag = 'app'): string[] {
   const all = [`path=${path}`, 'read_from_head=on', `db=${db}`, ...properties]
   return ['-i', 'tail', '-t', tag, ...all.flatMap((property) => ['-p', property])]
 }
