@@ -15,10 +15,11 @@ import { ROOT } from './bootstrap.mjs'
 
 /**
  * `npm run docs [-- --check]` generates docs/plugins/ and docs/errors.md from the tables that the program
- * itself uses, and the marked parts of README.md. With --check it writes nothing and exits with status 1 if a
- * page differs.
+ * itself uses, and the marked parts of README.md and docs/DELIVERY.md. With --check it writes nothing and exits
+ * with status 1 if a page differs.
  */
 const PLUGINS = 'docs/plugins'
+const DELIVERY = 'docs/DELIVERY.md'
 const NOTE = '<!-- Made by `npm run docs` from the sources: change them, not this file. -->\n\n'
 const PIPE = /\|/g
 /** `<!-- plugins: ... -->` up to `<!-- /plugins -->` */
@@ -26,6 +27,7 @@ const PART = /(<!-- (\w+): [^\n]*-->\n)[\s\S]*?(<!-- \/\2 -->)/g
 const CELL_EDGE = /^\||\|$/g
 /** Columns of the first table of docs/BENCHMARKS.md that README.md shows. */
 const FIGURES = ['workload', 'MB/CPU-s', 'floor / n', 'fluent-bit²']
+const STORE_FIGURES = ['to a store', 'MB/CPU-s', 'wall MB/s', 'peak RSS']
 const TITLES: Record<PluginKind, string> = {
   input: 'Inputs',
   parser: 'Formats of parsers',
@@ -51,18 +53,37 @@ export async function makePages(plugins: Registry): Promise<Map<string, string>>
   pages.set(`${PLUGINS}/processors.md`, processorsPage())
   pages.set(`${PLUGINS}/test.md`, testPage())
   pages.set('docs/errors.md', errorsPage())
-  pages.set('README.md', readme(specs))
+  pages.set('README.md', withParts('README.md', { plugins: pluginList(specs), figures: figureTable() }))
+  pages.set(DELIVERY, withParts(DELIVERY, { places: placesTable(specs) }))
   return pages
 }
 
-/** Returns README.md with its marked parts generated again. */
-function readme(specs: PluginSpec[]): string {
-  const parts: Record<string, string> = { plugins: pluginList(specs), figures: figureTable() }
-  return readFileSync(join(ROOT, 'README.md'), 'utf8').replace(PART, (_, begin, name, end) => {
+/** Returns a page with its marked parts generated again. */
+function withParts(path: string, parts: Record<string, string>): string {
+  return readFileSync(join(ROOT, path), 'utf8').replace(PART, (_, begin, name, end) => {
     const text = parts[name]
-    if (text === undefined) throw new Error(`README.md has an unknown part ${name}`)
+    if (text === undefined) throw new Error(`${path} has an unknown part ${name}`)
     return `${begin}${text}${end}`
   })
+}
+
+/** Returns a table of what names the records of inputs, and what is sent again after a kill; inputs that do the same share a row. */
+function placesTable(specs: PluginSpec[]): string {
+  const inputs = specs.filter((spec) => spec.kind === 'input' && spec.makesMetrics !== true)
+  const rows = [...Map.groupBy(inputs, placeOf)]
+  const sorted = rows.toSorted(([a], [b]) => Number(a.startsWith(NO_PLACE)) - Number(b.startsWith(NO_PLACE)))
+  const lines = sorted.map(([text, own]) => `| ${own.map(({ name }) => name).join(', ')} | ${text} |\n`)
+  return `| input | what names a record | sent again after \`kill -9\` |\n|---|---|---|\n${lines.join('')}`
+}
+
+const NO_PLACE = 'its chunk, and its number in it'
+
+function placeOf(spec: PluginSpec): string {
+  if (spec.kind !== 'input') return ''
+  if (spec.places !== undefined) return `${cell(spec.places)} | under the same id: a store has it once`
+  if (spec.resends === true)
+    return `${NO_PLACE} | by senders that have no acknowledgement, under other ids: perhaps twice`
+  return `${NO_PLACE} | no`
 }
 
 function pluginList(specs: PluginSpec[]): string {
@@ -74,18 +95,25 @@ function pluginList(specs: PluginSpec[]): string {
   return `${lines.join('')}${sections}`
 }
 
-/** Returns some columns of the first table of docs/BENCHMARKS.md and the paragraph about the run. */
+/** Returns some columns of two tables of docs/BENCHMARKS.md, and the paragraph about the run. */
 function figureTable(): string {
   const page = readFileSync(join(ROOT, 'docs/BENCHMARKS.md'), 'utf8').split('\n')
   const from = page.findIndex((line) => line.startsWith(`| ${FIGURES[0]} |`))
-  const lines = page.slice(from)
-  const rows = lines.slice(0, lines.indexOf('')).map((line) => line.replace(CELL_EDGE, '').split('|'))
-  const columns = FIGURES.map((name) => rows[0]?.findIndex((text) => text.trim() === name) ?? -1)
-  if (columns.includes(-1)) throw new Error(`docs/BENCHMARKS.md has no table with ${FIGURES.join(', ')}`)
-  const table = rows.map((row) => `|${columns.map((at) => row[at]).join('|')}|\n`).join('')
   // The paragraph before the table: date, machine, versions, and a warning if the machine was busy.
   const about = page.slice(page.lastIndexOf('', from - 2) + 1, from - 1)
-  return `${table.replace('²', '')}\n${about.join('\n')}\n`
+  const tables = [FIGURES, STORE_FIGURES].map((names) => columnsOf(page, names)).filter(Boolean)
+  return `${tables.join('\n').replace('²', '')}\n${about.join('\n')}\n`
+}
+
+/** Returns the columns of the table of which the first one has the first of these names; nothing if there is none. */
+function columnsOf(page: string[], names: readonly string[]): string {
+  const from = page.findIndex((line) => line.startsWith(`| ${names[0]} |`))
+  if (from < 0) return ''
+  const lines = page.slice(from)
+  const rows = lines.slice(0, lines.indexOf('')).map((line) => line.replace(CELL_EDGE, '').split('|'))
+  const columns = names.map((name) => rows[0]?.findIndex((text) => text.trim() === name) ?? -1)
+  if (columns.includes(-1)) throw new Error(`docs/BENCHMARKS.md has no table with ${names.join(', ')}`)
+  return rows.map((row) => `|${columns.map((at) => row[at]).join('|')}|\n`).join('')
 }
 
 function pageOf(spec: PluginSpec): string {
@@ -170,13 +198,13 @@ function processorsPage(): string {
     'routes only; the others get all of them, by their match. A record that no route and no other output takes is discarded, ' +
     'with one warning per tag. To keep such records, add a route with `default: true`.\n'
   const comparison =
-    'A value of a rule is a text or a number, and how it is written makes no difference: `5` and `"5"` are the same. ' +
+    'A value of a rule is a string or a number, and how it is written makes no difference: `5` and `"5"` are the same. ' +
     '`true` and `false` outside of a list need quotation marks.\n\n' +
     '| operator | holds for |\n|---|---|\n' +
     '| `eq`, `in` | the same text; a number that is equal, so that `eq 5` holds for `5`, `5.0` and `"5"`, but not for `"5.0"`; with `"true"` also for the boolean, with `"null"` for null |\n' +
-    '| `gt`, `gte`, `lt`, `lte` | a number, and a text that is a number: `gt 5` holds for `"9"`. The value must be a number |\n' +
-    '| `regex` | a text, and the text of a number, a boolean or null: `regex ^5` holds for `5` |\n' +
-    '| `neq`, `not_in`, `not_regex` | what `eq`, `in` and `regex` do not hold for, also a missing field, a map or a list; but a text on which an expression reaches Regex_Step_Limit satisfies neither `regex` nor `not_regex` |\n'
+    '| `gt`, `gte`, `lt`, `lte` | a number, and a string that is a number: `gt 5` holds for `"9"`. The value must be a number |\n' +
+    '| `regex` | a string, and the text of a number, a boolean or null: `regex ^5` holds for `5` |\n' +
+    '| `neq`, `not_in`, `not_regex` | what `eq`, `in` and `regex` do not hold for, also a missing field, a map or a list; but a string on which an expression reaches Regex_Step_Limit satisfies neither `regex` nor `not_regex` |\n'
   const example = `pipeline:
   inputs:
     - name: tail
@@ -213,7 +241,7 @@ function processorsPage(): string {
   return (
     `${NOTE}# Processors and routes\n\n${text}\n## Example\n\n\`\`\`yaml\n${example}\`\`\`\n\n` +
     `## Options of a condition\n\n${optionTable(ROUTE_CONDITION_OPTIONS)}\n\`default\` is for routes only. \`rules\` is a list:\n\n` +
-    `${optionTable(RULE_OPTIONS, 'or a list of texts')}\n### How values compare\n\n${comparison}\n## Options of a route\n\n${optionTable(route)}\n\`to: outputs:\` lists the aliases or names of outputs.\n`
+    `${optionTable(RULE_OPTIONS, 'or a list of strings')}\n### How values compare\n\n${comparison}\n## Options of a route\n\n${optionTable(route)}\n\`to: outputs:\` lists the aliases or names of outputs.\n`
   )
 }
 

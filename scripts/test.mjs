@@ -13,9 +13,9 @@ import { addTimes } from './test-times.mjs'
 const CACHE = join(ROOT, '.cache')
 const BINARY = join(ROOT, `dist/shipper-linux-${ARCH}`)
 const CORES = availableParallelism()
-/** More than cores, because most tests mostly wait. An e2e test runs several programs. */
+/** More than cores, because most tests mostly wait, those of test/e2e most of all; each of these runs several programs. */
 const UNIT_PROCESSES = CORES + 2
-const E2E_PROCESSES = Math.max(4, CORES >> 1)
+const E2E_PROCESSES = Math.max(6, CORES >> 1)
 const LONG = process.argv.includes('--long')
 /** Limits of one test, so that a hang ends; no claim about the speed of a machine. */
 const UNIT_LIMIT_MS = LONG ? 4 * 3_600_000 : 180_000
@@ -39,6 +39,8 @@ const e2e = chosen.filter((path) => path.startsWith('test/e2e/'))
 const alone = e2e.filter((path) => path.endsWith('.alone.test.ts'))
 
 if (chosen.length === 0) tally.failed.push(`no test file matches ${patterns.join(' ')}`)
+if (patterns.length === 0 && !LONG)
+  process.stdout.write('checking types, lint and docs, building the binary\n')
 const checks = patterns.length === 0 && !LONG ? staticChecks() : []
 const binary = process.env.SHIPPER_BIN || BINARY
 const needsBinary = patterns.length === 0 || e2e.length > 0
@@ -107,6 +109,8 @@ async function runTests(name, [limitMs, processes], paths) {
   rmSync(report, { force: true })
   const times = join(CACHE, `test-${suite}.json`)
   addTimes(times, paths)
+  const shown = name === 'unit' ? ', of which only failures are shown' : ''
+  process.stdout.write(`${name} tests: ${paths.length} ${paths.length === 1 ? 'file' : 'files'}${shown}\n`)
   const args = [
     ...['--no-orphans', 'test', `--timeout=${limitMs}`, `--parallel=${processes}`],
     ...[`--timings=${times}`, '--update-timings'],

@@ -26,8 +26,8 @@ const FLAGS = ['-O3', '--converge', '--runtime', 'stub', '--enable', 'simd', '--
 const MODULES: Record<string, { pages: number; base: number; flags?: string[] }> = {
   crc32c: { pages: 2, base: 0 },
   fields: { pages: SHARED_PAGES, base: 1024, flags: ['--importMemory', '--exportTable'] },
-  lines: { pages: 7, base: 20_480 },
-  records: { pages: 4, base: 5120 },
+  lines: { pages: 8, base: 20_480 },
+  records: { pages: 5, base: 5120 },
   suspects: { pages: 3, base: 2048 },
 }
 
