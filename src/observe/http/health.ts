@@ -190,7 +190,7 @@ function bufferText({ folder, failure, since, seconds, reason, hint }: StuckBuff
 
 function stuckText({ name, since, seconds, reason, hint }: StuckLetters): string {
   const age = `since ${since} (${durationText(seconds * 1000)})`
-  return `${oneLine(name)} cannot keep what it gives up ${age}: ${reason}; records wait, and their inputs pause: ${hint}`
+  return `${oneLine(name)} cannot store rejected records ${age}: ${reason}; records wait, and their inputs pause: ${hint}`
 }
 
 /** Returns `forward.0 has been down since 2026-11-21T06:00:00.123Z (12 s, 26 attempts): reason`. */

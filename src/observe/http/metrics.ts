@@ -374,6 +374,12 @@ function outputGauges({ outputs, nowMs }: Snapshot): Family[] {
       outputs,
       (o) => o.inFlight,
     ),
+    perName(
+      'shipper_output_held_records',
+      'Records that the output has taken over and not delivered yet, such as those of objects that are not full.',
+      outputs.filter(({ held }) => held !== undefined),
+      (o) => o.held?.records ?? 0,
+    ),
     perName('shipper_output_retrying_chunks', 'Chunks waiting for a retry.', outputs, (o) => o.retrying),
     perName(
       'shipper_output_next_retry_seconds',

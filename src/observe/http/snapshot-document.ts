@@ -76,7 +76,7 @@ function unkeptDocument(unkept: Unkept | undefined): unknown {
 }
 
 function outputDocument(output: OutputSnapshot): unknown {
-  const { name, plugin, waiting, retrying, retryAtMs, down, unkept, lastDeliveryMs } = output
+  const { name, plugin, waiting, retrying, retryAtMs, down, unkept, lastDeliveryMs, held } = output
   return {
     name,
     plugin,
@@ -93,6 +93,7 @@ function outputDocument(output: OutputSnapshot): unknown {
     next_retry: isoTime(retryAtMs),
     last_error: output.lastError,
     last_delivery: isoTime(lastDeliveryMs),
+    ...(held !== undefined && { held }),
     down:
       down === undefined
         ? null

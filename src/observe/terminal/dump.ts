@@ -126,11 +126,17 @@ function outputLines(output: OutputSnapshot, nowMs: number): string[] {
     `output  ${titleOf(output)}  ${counted(output.procRecords, 'record')}, ${bytesText(output.procBytes)}`,
     `  chunks waiting ${output.waiting}, in flight ${output.inFlight}, retrying ${output.retrying}${next}`,
     `  errors ${output.errors}, ${retries}, ${dropped}`,
+    ...heldLines(output),
     ...unkeptLines(output, nowMs),
     ...downLines(output, nowMs),
     ...(output.lastError === undefined ? [] : [`  last error: ${output.lastError}`]),
     ...counterLines(output),
   ]
+}
+
+function heldLines({ held }: OutputSnapshot): string[] {
+  if (held === undefined) return []
+  return [`  ${counted(held.records, 'record')}, ${bytesText(held.bytes)}, ${held.where}`]
 }
 
 function unkeptLines({ unkept }: OutputSnapshot | FilterSnapshot, nowMs: number): string[] {
