@@ -50,6 +50,21 @@ export const SOURCE_OPTIONS = defineOptions({
   },
 })
 
+/** fluent-bit's options of when a connection that is kept for several chunks is closed. */
+export const RECYCLE_OPTIONS = defineOptions({
+  'net.keepalive_idle_timeout': {
+    type: 'time',
+    default: '30',
+    help: 'Close a connection that was idle for this long; 0: never.',
+  },
+  'net.keepalive_max_recycle': {
+    type: 'int',
+    default: '2000',
+    min: 0,
+    help: 'Close a connection after this many chunks, so that a load balancer can choose another peer; 0: never.',
+  },
+})
+
 /** fluent-bit's options of the connections of outputs over plain sockets. */
 export const STREAM_CLIENT_OPTIONS = defineOptions({
   'net.connect_timeout': {
@@ -68,17 +83,7 @@ export const STREAM_CLIENT_OPTIONS = defineOptions({
     default: 'true',
     help: 'Use a connection for more than one chunk. `off`: one connection for each.',
   },
-  'net.keepalive_idle_timeout': {
-    type: 'time',
-    default: '30',
-    help: 'Close a connection that was idle for this long; 0: never.',
-  },
-  'net.keepalive_max_recycle': {
-    type: 'int',
-    default: '2000',
-    min: 0,
-    help: 'Close a connection after this many chunks, so that a load balancer can choose another peer; 0: never.',
-  },
+  ...RECYCLE_OPTIONS,
   'net.tcp_keepalive': {
     type: 'bool',
     default: 'false',

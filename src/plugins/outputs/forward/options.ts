@@ -1,6 +1,11 @@
 import { checkHost } from '../../../core/options/checks.ts'
 import { defineOptions, type OptionsOf } from '../../../core/options/option.ts'
-import { DNS_OPTIONS, PROBE_OPTIONS, SOURCE_OPTIONS } from '../../../lib/net/client-options.ts'
+import {
+  DNS_OPTIONS,
+  PROBE_OPTIONS,
+  RECYCLE_OPTIONS,
+  SOURCE_OPTIONS,
+} from '../../../lib/net/client-options.ts'
 import { UNSUPPORTED_SHARED_KEY, UNSUPPORTED_TLS } from '../../../lib/plugin/unsupported-security.ts'
 import { checkTemplate } from '../../../lib/records/template.ts'
 
@@ -96,17 +101,7 @@ export const FORWARD_OUTPUT_OPTIONS = defineOptions({
     default: 'true',
     help: 'Use a connection for more than one chunk. When off, each chunk waits for the acknowledgement of the one before.',
   },
-  'net.keepalive_idle_timeout': {
-    type: 'time',
-    default: '30',
-    help: 'Close a connection that was idle for this long; 0: never.',
-  },
-  'net.keepalive_max_recycle': {
-    type: 'int',
-    default: '2000',
-    min: 0,
-    help: 'Close a connection after this many chunks, so that a load balancer can choose another peer; 0: never.',
-  },
+  ...RECYCLE_OPTIONS,
   'net.tcp_keepalive': {
     type: 'bool',
     default: 'false',
